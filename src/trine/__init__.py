@@ -1,0 +1,1 @@
+"""Trine: three deep networks that train on the machine you have."""
