@@ -12,6 +12,7 @@ from jaxtyping import Int64, UInt8
 from trine.errors import DataError
 
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
+NUMBERS = re.compile(r"([0-9]+)")
 SPLITS = (TRAIN, VALIDATION, TEST)
 SPLIT_NAMES = {"train": TRAIN, "val": VALIDATION, "valid": VALIDATION, "validation": VALIDATION, "test": TEST}
 
@@ -81,5 +82,5 @@ def split_called(text: str, where: str) -> str:
 
 def natural_order(text: str) -> list[tuple[int, int, str]]:
     """Sort key under which `10` follows `9`."""
-    parts = re.split(r"([0-9]+)", text)
+    parts = NUMBERS.split(text)
     return [(0, int(part), part) if part[:1].isdecimal() else (1, 0, part) for part in parts if part]

@@ -40,25 +40,27 @@ class Folder:
         return files
 
 
-def is_picture(path: Path) -> bool:
+def is_picture(name: str) -> bool:
     """Whether a file's name promises a picture."""
-    return path.suffix.lower() in PICTURE_SUFFIXES and not path.name.startswith(".")
+    return not name.startswith(".") and f".{name.rpartition('.')[2].lower()}" in PICTURE_SUFFIXES
 
 
-def _children(folder: Path) -> tuple[list[Path], list[Path]]:
-    """Sub-folders and picture files, each in natural order; hidden ones and archive litter are left out."""
+def _children(folder: Path | str) -> tuple[list[Path], list[str]]:
+    """Sub-folders and the paths of picture files, each in natural order; hidden ones and archive litter are left out.
+
+    Pictures are plain strings here: a million of them are read faster.
+    """
     try:
         with os.scandir(folder) as found:
-            shown = [entry for entry in found if not entry.name.startswith((".", "__MACOSX"))]
+            shown = sorted((e for e in found if not e.name.startswith((".", "__MACOSX"))), key=_order)
     except OSError as error:
         raise DataError(f"{folder}: cannot be read ({error.strerror})") from None
-    folders = [Path(entry.path) for entry in shown if entry.is_dir()]
-    pictures = [Path(entry.path) for entry in shown if is_picture(Path(entry.name)) and not entry.is_dir()]
-    return sorted(folders, key=_order), sorted(pictures, key=_order)
+    pictures = [entry.path for entry in shown if is_picture(entry.name) and not entry.is_dir()]
+    return [Path(entry.path) for entry in shown if entry.is_dir()], pictures
 
 
-def _order(path: Path) -> list[tuple[int, int, str]]:
-    return natural_order(path.name)
+def _order(entry: os.DirEntry[str]) -> list[tuple[int, int, str]]:
+    return natural_order(entry.name)
 
 
 def _unwrapped(root: Path) -> Path:
@@ -94,16 +96,18 @@ def _split_folders(root: Path) -> dict[str, Path]:
 def _read_split(root: Path, folder: Path, split: str, files: Files) -> None:
     folders, loose = _children(folder)
     labelled = [
-        Entry(path, _name(path, root), child.name, split) for child in folders for path in _pictures_below(child, set())
+        Entry(Path(path), _name(path, root), child.name, split)
+        for child in folders
+        for path in _pictures_below(child, set())
     ]
     if labelled:
         files.entries.extend(labelled)
         files.skipped.extend(f"unlabelled: {_name(path, root)} (lies beside the class folders)" for path in loose)
     else:
-        files.entries.extend(Entry(path, _name(path, root), None, split) for path in loose)
+        files.entries.extend(Entry(Path(path), _name(path, root), None, split) for path in loose)
 
 
-def _pictures_below(folder: Path, seen: set[tuple[int, int]]) -> Iterator[Path]:
+def _pictures_below(folder: Path, seen: set[tuple[int, int]]) -> Iterator[str]:
     """Pictures at any depth; a folder that links lead back to is entered once."""
     status = folder.stat()
     if (status.st_dev, status.st_ino) in seen:
@@ -115,5 +119,5 @@ def _pictures_below(folder: Path, seen: set[tuple[int, int]]) -> Iterator[Path]:
         yield from _pictures_below(child, seen)
 
 
-def _name(path: Path, root: Path) -> str:
-    return path.relative_to(root).as_posix()
+def _name(path: str, root: Path) -> str:
+    return path[len(str(root)) :].replace(os.sep, "/").lstrip("/")

@@ -4,7 +4,6 @@ from pathlib import Path
 
 from trine.data.archives import Archive, is_archive
 from trine.data.binaries import CifarFolder, IdxFolder
-from trine.data.decode import PICTURE_SUFFIXES
 from trine.data.entries import Source
 from trine.data.folders import Folder, is_picture
 from trine.data.manifests import MANIFEST_SUFFIXES, Manifest
@@ -21,7 +20,7 @@ def source_at(path: Path) -> Source:
         return Manifest(path)
     if is_archive(path):
         return Archive(path, lambda root: _folder(root, confined=True))
-    if is_picture(path):
+    if is_picture(path.name):
         raise DataError(f"{path}: is one picture: name the folder that holds the pictures")
     raise DataError(f"{path}: is neither a folder, a manifest (.csv, .parquet) nor an archive (.zip, .tar.gz)")
 
@@ -55,6 +54,3 @@ def _lists_pictures(path: Path) -> bool:
     with path.open("rb") as stream:
         columns = stream.readline(4096).decode("utf-8-sig", errors="replace").lower()
     return "path" in [name.strip(' "\r\n') for name in columns.split("\t" if suffix == ".tsv" else ",")]
-
-
-__all__ = ["PICTURE_SUFFIXES", "source_at"]
