@@ -1,0 +1,1 @@
+"""Classify: pictures to classes, with a convolutional network."""

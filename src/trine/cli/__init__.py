@@ -1,0 +1,56 @@
+"""The `trine` command: parse, call, print. One file a task; every error is one line on stderr."""
+
+import sys
+from collections.abc import Sequence
+
+from cyclopts import App, CycloptsError
+
+from trine.errors import TrineError
+
+HELP = """Three deep networks that train on the machine you have.
+
+classify  say what a picture shows:      trine classify fit photos/ --minutes 10
+detect    flag what deviates in events:  trine detect fit adfa-ld
+data      named sets and checks:         trine data check photos/
+"""
+
+app = App(name="trine", help=HELP, version_flags=["--version"], result_action="return_value")
+for name in ("classify", "detect", "data"):
+    app.command(f"trine.cli.{name}:app", name=name)
+app.command("trine.cli.show:show", name="show")
+app.command("trine.cli.demo:demo", name="demo")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run a command line and exit: 0 done, 1 the work failed, 2 wrong use."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    traceback = "--traceback" in words
+    if traceback:
+        words.remove("--traceback")
+    sys.exit(_run(words, traceback))
+
+
+def _run(words: list[str], traceback: bool) -> int:
+    try:
+        status = app(words, exit_on_error=False, print_error=False)
+    except CycloptsError as problem:
+        return _failed(_one_line(problem), 2)
+    except TrineError as problem:
+        if traceback:
+            raise
+        return _failed(str(problem), problem.exit_status)
+    except KeyboardInterrupt:
+        return _failed("stopped", 1)
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 1
+    return status if isinstance(status, int) else 0
+
+
+def _failed(message: str, status: int) -> int:
+    print(f"trine: {' '.join(message.split())}", file=sys.stderr)
+    return status
+
+
+def _one_line(problem: CycloptsError) -> str:
+    return f"{' '.join(str(problem).split())} (see --help)"

@@ -1,0 +1,117 @@
+"""A trained model on disk: a folder of safetensors and JSON, each file with its checksum, no pickle anywhere.
+
+trine.json            task, recipe, what the task needs to use the model, figures, versions, sha256 of every other file
+model.safetensors     the weights
+README.md             the model card
+*.png                 pictures of the card
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from trine import files
+from trine.errors import BundleError
+
+FORMAT = 1
+MANIFEST = "trine.json"
+WEIGHTS = "model.safetensors"
+CARD = "README.md"
+
+
+class Manifest(BaseModel):
+    """What stands in trine.json."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: int = FORMAT
+    task: str
+    recipe: dict[str, Any]
+    content: dict[str, Any]
+    """What the task needs beside the weights: class names or vocabulary, thresholds, calibration."""
+    data: dict[str, Any]
+    """Name and fingerprint of the data it was trained on."""
+    figures: dict[str, Any]
+    versions: dict[str, str]
+    files: dict[str, str] = {}
+    """sha256 of each other file of the folder."""
+    checksum: str = ""
+    """sha256 of this document without this entry."""
+
+    def sealed(self, file_sums: dict[str, str]) -> "Manifest":
+        """This manifest with the checksums of the other files and its own."""
+        body = {**self.model_dump(mode="json", exclude={"checksum"}), "files": file_sums}
+        return Manifest(**body, checksum=files.digest(body))
+
+
+def save(
+    folder: Path, manifest: Manifest, tensors: dict[str, Tensor], card: str, pictures: dict[str, bytes] | None = None
+) -> Manifest:
+    """Write the bundle as a whole or not at all; one that stood there before is replaced."""
+    with files.writing(folder, BundleError) as part:
+        part.mkdir()
+        save_file({name: value.detach().contiguous().cpu() for name, value in tensors.items()}, part / WEIGHTS)
+        (part / CARD).write_text(card, encoding="utf-8")
+        for name, content in (pictures or {}).items():
+            (part / name).write_bytes(content)
+        sealed = manifest.sealed({path.name: files.sha256(path) for path in sorted(part.iterdir())})
+        (part / MANIFEST).write_text(sealed.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    return sealed
+
+
+def locate(model: str | Path) -> Path:
+    """The bundle's folder for a bundle or a run folder. Raises `BundleError`."""
+    folder = Path(model)
+    for candidate in (folder, folder / "bundle"):
+        if (candidate / MANIFEST).is_file():
+            return candidate
+    if not folder.exists():
+        raise BundleError(f"{folder}: no such model: give a bundle or a run folder")
+    if (folder / "recipe.json").is_file():
+        raise BundleError(f"{folder}: the run has no bundle yet: finish its training with --resume")
+    raise BundleError(f"{folder}: not a model: it has no {MANIFEST}")
+
+
+def read_manifest(folder: Path, task: str | None = None) -> Manifest:
+    """The checked manifest of a bundle; `task` is what it must be for. Raises `BundleError`."""
+    path = folder / MANIFEST
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        newer = document["format"] > FORMAT
+    except (OSError, ValueError, KeyError, TypeError) as problem:
+        raise BundleError(f"{path}: damaged, not readable as JSON ({problem}): copy the model again") from None
+    if newer:
+        raise BundleError(
+            f"{path}: format {document['format']} is newer than this Trine reads ({FORMAT}): upgrade Trine"
+        )
+    if document.pop("checksum", None) != files.digest(document):
+        raise BundleError(f"{path}: altered since it was saved (its checksum differs): copy the model again")
+    try:
+        manifest = Manifest(**document)
+    except ValidationError as problem:
+        raise BundleError(f"{path}: not a model of this format ({problem.errors()[0]['msg']})") from None
+    if task is not None and manifest.task != task:
+        raise BundleError(f"{folder}: a model for {manifest.task}, not for {task}: use `trine {manifest.task}`")
+    return manifest
+
+
+def read(model: str | Path, task: str | None = None) -> tuple[Manifest, dict[str, Tensor]]:
+    """Manifest and weights of a bundle or run folder, every file checked. Raises `BundleError`."""
+    folder = locate(model)
+    manifest = read_manifest(folder, task)
+    for name, expected in manifest.files.items():
+        if not (folder / name).is_file():
+            raise BundleError(f"{folder / name}: missing: copy the model again")
+        if files.sha256(folder / name) != expected:
+            raise BundleError(f"{folder / name}: altered or truncated (its checksum differs): copy the model again")
+    if WEIGHTS not in manifest.files:
+        raise BundleError(f"{folder}: the model has no {WEIGHTS}: copy the model again")
+    try:
+        return manifest, load_file(folder / WEIGHTS)
+    except (OSError, SafetensorError) as problem:
+        raise BundleError(f"{folder / WEIGHTS}: not readable ({problem}): copy the model again") from None

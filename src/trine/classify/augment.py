@@ -1,0 +1,89 @@
+"""Augmentation of whole batches of 8-bit pictures as tensor operations."""
+
+import torch
+from jaxtyping import Bool, Int64, UInt8
+from torch import Tensor
+
+LUMA = torch.tensor([0.299, 0.587, 0.114])
+
+
+def shift_and_flip(
+    images: UInt8[Tensor, "batch height width channels"],
+    shift: int = 0,
+    flipped: Bool[Tensor, "batch"] | None = None,
+) -> UInt8[Tensor, "batch height width channels"]:
+    """Move each picture by up to `shift` pixels both ways, mirrored at its edges, and flip those that are `flipped`."""
+    count, height, width, _ = images.shape
+    rows = _reflected(torch.arange(height) + _shifts(count, shift), height)
+    columns = _reflected(torch.arange(width) + _shifts(count, shift), width)
+    if flipped is not None:
+        columns = torch.where(flipped[:, None], columns.flip(1), columns)
+    flat = (rows[:, :, None] * width + columns[:, None, :]).view(count, -1) + (torch.arange(count) * height * width)[
+        :, None
+    ]
+    return images.reshape(count * height * width, -1).index_select(0, flat.flatten()).view(images.shape)
+
+
+def cutout(
+    images: UInt8[Tensor, "batch height width channels"], side: int
+) -> UInt8[Tensor, "batch height width channels"]:
+    """Set a random square of each picture to grey (DeVries and Taylor, 2017)."""
+    count, height, width, _ = images.shape
+    covered = _band(count, height, side)[:, :, None] & _band(count, width, side)[:, None, :]
+    return images.masked_fill(covered[..., None], 128)
+
+
+def colour_jitter(
+    images: UInt8[Tensor, "batch height width channels"], strength: float
+) -> UInt8[Tensor, "batch height width channels"]:
+    """Scale brightness, contrast and saturation of each picture by random factors in 1 ± `strength`."""
+    brightness, contrast, saturation = (1 + strength * (2 * torch.rand(3, len(images), 1, 1, 1) - 1)).unbind()
+    pixels = images.float() * brightness
+    pixels = _blend(pixels, pixels.mean((1, 2, 3), keepdim=True), contrast)
+    if images.shape[-1] == 3:
+        pixels = _blend(pixels, (pixels @ LUMA)[..., None], saturation)
+    return pixels.round_().clamp_(0, 255).to(torch.uint8)
+
+
+def views(
+    images: UInt8[Tensor, "batch height width channels"], flip: bool = True
+) -> list[tuple[float, UInt8[Tensor, "batch height width channels"]]]:
+    """The views of test-time averaging with their weights: as it is, and moved by one pixel along both diagonals."""
+    height, width = images.shape[1:3]
+    moved = [images[:, _offset(height, by)][:, :, _offset(width, by)] for by in (-1, 1)]
+    weighted = [(0.5, images), (0.25, moved[0]), (0.25, moved[1])]
+    if not flip:
+        return weighted
+    return [(weight / 2, view) for weight, one in weighted for view in (one, one.flip(2))]
+
+
+def alternating_flips(seed: int, epoch: int, indices: Int64[Tensor, "batch"]) -> Bool[Tensor, "batch"]:
+    """Which pictures are flipped: half of them by chance in the first epoch, the other half in the next, and so on.
+
+    Jordan, "94% on CIFAR-10 in 3.29 seconds on a single GPU", 2024: two epochs in a row see every picture both ways.
+    """
+    mixed = (indices * 2_654_435_761 + seed * 40_503 + 12_345) % 4_294_967_296
+    return ((mixed >> 16) + epoch) % 2 == 1
+
+
+def _shifts(count: int, shift: int) -> Int64[Tensor, "batch 1"]:
+    return torch.randint(-shift, shift + 1, (count, 1))
+
+
+def _reflected(positions: Int64[Tensor, "..."], size: int) -> Int64[Tensor, "..."]:
+    last = max(1, size - 1)
+    return (last - (positions.abs() % (2 * last) - last).abs()).clamp_(0, size - 1)
+
+
+def _offset(size: int, by: int) -> Int64[Tensor, "size"]:
+    return _reflected(torch.arange(size) + by, size)
+
+
+def _band(count: int, size: int, side: int) -> Bool[Tensor, "batch size"]:
+    start = torch.randint(-(side // 2), size - side // 2, (count, 1))
+    positions = torch.arange(size)
+    return (positions >= start) & (positions < start + side)
+
+
+def _blend(pixels: Tensor, base: Tensor, factor: Tensor) -> Tensor:
+    return base + factor * (pixels - base)

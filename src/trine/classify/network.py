@@ -1,0 +1,200 @@
+"""The networks of classify: 8-bit pictures in, one logit a class out.
+
+- `FastNet`: a frozen patch-whitening stem, then blocks of two 3×3 convolutions with pooling between them.
+- `ClassicNet`: the textbook's network: convolution and pooling, flattened into fully connected layers with dropout.
+"""
+
+import math
+from abc import abstractmethod
+from collections import OrderedDict
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from jaxtyping import Float, UInt8
+from torch import Tensor, nn
+
+SMALLEST = 8
+"""The smallest side of a picture that the networks take, in pixels."""
+
+
+class Pixels(nn.Module):
+    """8-bit pictures to normalised channels: (value − mean) / deviation, channels_last without a copy."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.full((channels,), 127.5))
+        self.register_buffer("deviation", torch.full((channels,), 64.0))
+
+    mean: Tensor
+    deviation: Tensor
+
+    def fit(self, images: UInt8[Tensor, "batch height width channels"]) -> None:
+        """Take mean and deviation from these pictures."""
+        values = images.flatten(0, -2).double()
+        self.mean.copy_(values.mean(0))
+        self.deviation.copy_(values.std(0).clamp_min(1.0))
+
+    def forward(
+        self, images: UInt8[Tensor, "batch height width channels"]
+    ) -> Float[Tensor, "batch channels height width"]:
+        """Normalised pictures."""
+        return ((images.float() - self.mean) / self.deviation).permute(0, 3, 1, 2)
+
+
+class PatchWhitening(nn.Module):
+    """A frozen convolution that turns small patches into uncorrelated features of unit variance, and their negatives.
+
+    The filters are the eigenvectors of the patches' covariance over the square root of their eigenvalues
+    (Page, "How to train your ResNet 8", 2019). Only the bias is trained.
+    """
+
+    def __init__(self, channels: int, patch: int, stride: int) -> None:
+        super().__init__()
+        self.patch, self.stride = patch, stride
+        inputs = channels * patch * patch
+        self.register_buffer("filters", torch.zeros(2 * inputs, channels, patch, patch))
+        self.bias = nn.Parameter(torch.zeros(2 * inputs))
+
+    filters: Tensor
+
+    @torch.no_grad()
+    def fit(self, pixels: Float[Tensor, "batch channels height width"], floor: float = 5e-4) -> None:
+        """Take the filters from these pictures; `floor` is added to the variances."""
+        patches = F.unfold(pixels, self.patch, stride=self.stride).transpose(1, 2).flatten(0, 1).double()
+        variances, vectors = torch.linalg.eigh(patches.T @ patches / len(patches))
+        scaled = (vectors / torch.sqrt(variances + floor)).T.flip(0).view(-1, *self.filters.shape[1:])
+        self.filters.copy_(torch.cat([scaled, -scaled]))
+
+    def forward(
+        self, pixels: Float[Tensor, "batch channels height width"]
+    ) -> Float[Tensor, "batch features rows columns"]:
+        """Whitened patches."""
+        return F.conv2d(pixels, self.filters, self.bias, stride=self.stride)
+
+
+class ShiftNorm(nn.BatchNorm2d):
+    """Batch normalisation without a scale: the next convolution has one already."""
+
+    def __init__(self, channels: int, momentum: float = 0.4) -> None:
+        super().__init__(channels, eps=1e-5, momentum=momentum)
+        self.weight.requires_grad_(False)
+
+
+class ConvBlock(nn.Sequential):
+    """3×3 convolutions, each with its norm and activation; the first one's output is pooled to half the size."""
+
+    def __init__(self, inputs: int, outputs: int, depth: int) -> None:
+        parts: list[nn.Module] = []
+        for index in range(depth):
+            parts += [_identity_conv(inputs if index == 0 else outputs, outputs)]
+            parts += [nn.MaxPool2d(2)] if index == 0 else []
+            parts += [ShiftNorm(outputs), nn.GELU()]
+        super().__init__(*parts)
+
+
+class PictureNet(nn.Module):
+    """What every network of classify has: normalisation, features, and a last linear layer."""
+
+    pixels: Pixels
+    head: nn.Linear
+
+    def prepare(self, images: UInt8[Tensor, "batch height width channels"]) -> None:
+        """Fit what is not trained to some training pictures."""
+        self.pixels.fit(images)
+
+    @abstractmethod
+    def features(self, images: UInt8[Tensor, "batch height width channels"]) -> Float[Tensor, "batch features"]:
+        """What the last layer sees."""
+
+    def forward(self, images: UInt8[Tensor, "batch height width channels"]) -> Float[Tensor, "batch classes"]:
+        """Logits."""
+        logits: Tensor = self.head(self.features(images))
+        return logits
+
+
+class FastNet(PictureNet):
+    """The strongest network per unit of compute: whitening stem, pooled convolution blocks, one linear layer.
+
+    After airbench94 (Jordan, 2024). Blocks are added until the feature map is at most 4 pixels wide, so depth grows
+    with the picture; blocks before the last three have the first width.
+    """
+
+    def __init__(self, channels: int, size: int, classes: int, widths: tuple[int, ...], depth: int = 2) -> None:
+        super().__init__()
+        self.pixels = Pixels(channels)
+        stride = max(1, size // 64)
+        self.stem = PatchWhitening(channels, max(2, stride), stride)
+        first = 2 * channels * self.stem.patch**2
+        widths = _stretched(widths, _halvings((size - self.stem.patch) // stride + 1))
+        self.blocks = nn.Sequential(
+            *(ConvBlock(inputs, outputs, depth) for inputs, outputs in zip((first, *widths), widths, strict=False))
+        )
+        self.head = nn.Linear(widths[-1], classes, bias=False)
+        self.scale = 1 / widths[-1]
+        with torch.no_grad():
+            self.head.weight.mul_(1 / self.head.weight.std())
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def prepare(self, images: UInt8[Tensor, "batch height width channels"]) -> None:
+        """Fit normalisation and whitening to some training pictures."""
+        super().prepare(images)
+        self.stem.fit(self.pixels(images))
+
+    def features(self, images: UInt8[Tensor, "batch height width channels"]) -> Float[Tensor, "batch features"]:
+        """What the linear layer sees: the largest value of each feature map."""
+        maps = self.blocks(F.gelu(self.stem(self.pixels(images))))
+        peaks: Tensor = maps.amax((2, 3))
+        return peaks
+
+    def forward(self, images: UInt8[Tensor, "batch height width channels"]) -> Float[Tensor, "batch classes"]:
+        """Logits."""
+        return super().forward(images) * self.scale
+
+
+class ClassicNet(PictureNet):
+    """The textbook's network: convolution, pooling, flattening, fully connected layers with dropout, softmax.
+
+    The softmax itself is in the loss: the network returns logits.
+    """
+
+    def __init__(self, channels: int, size: int, classes: int, widths: tuple[int, ...], dropout: float = 0.4) -> None:
+        super().__init__()
+        self.pixels = Pixels(channels)
+        blocks = min(len(widths), max(1, int(math.log2(size / 4))))
+        layers: OrderedDict[str, nn.Module] = OrderedDict()
+        for number, (inputs, outputs) in enumerate(zip((channels, *widths), widths[:blocks], strict=False), 1):
+            layers[f"convolution_{number}a"] = nn.Conv2d(inputs, outputs, 3, padding=1)
+            layers[f"relu_{number}a"] = nn.ReLU()
+            layers[f"convolution_{number}b"] = nn.Conv2d(outputs, outputs, 3, padding=1)
+            layers[f"relu_{number}b"] = nn.ReLU()
+            layers[f"pooling_{number}"] = nn.MaxPool2d(2)
+        layers["pooling_last"] = nn.AdaptiveAvgPool2d(min(4, size >> blocks))
+        layers["flatten"] = nn.Flatten()
+        layers["connected_1"] = nn.Linear(widths[blocks - 1] * min(4, size >> blocks) ** 2, 256)
+        layers["relu_connected"] = nn.ReLU()
+        layers["dropout"] = nn.Dropout(dropout)
+        self.blocks = nn.Sequential(layers)
+        self.head = nn.Linear(256, classes)
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def features(self, images: UInt8[Tensor, "batch height width channels"]) -> Float[Tensor, "batch features"]:
+        """The last hidden layer."""
+        hidden: Tensor = self.blocks(self.pixels(images))
+        return hidden
+
+
+def _identity_conv(inputs: int, outputs: int) -> nn.Conv2d:
+    """A 3×3 convolution that begins by passing its inputs on."""
+    convolution = nn.Conv2d(inputs, outputs, 3, padding=1, bias=False)
+    nn.init.dirac_(convolution.weight.data[:inputs])
+    return convolution
+
+
+def _halvings(size: int) -> int:
+    """How often a map of this size is halved until it is at most 4 wide."""
+    return 0 if size <= 4 else 1 + _halvings(size // 2)
+
+
+def _stretched(widths: tuple[int, ...], count: int) -> tuple[int, ...]:
+    """So many widths: the first repeated in front, or the last ones only."""
+    return ((widths[0],) * max(0, count - len(widths)) + widths)[-max(1, count) :]

@@ -1,0 +1,67 @@
+"""Every setting of a classifier, and its presets."""
+
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field
+
+from trine.recipe import Recipe
+
+
+class ClassifyRecipe(Recipe):
+    """Settings of one training of a classifier."""
+
+    network: Literal["fast", "classic", "pretrained"] = "fast"
+    """fast: most accuracy per compute; classic: the textbook's; pretrained: ImageNet features, for few pictures."""
+    widths: tuple[int, ...] = Field((64, 128, 128), min_length=1, max_length=8)
+    """Channels of the convolution blocks, first to last."""
+    depth: int = Field(2, ge=1, le=8)
+    """Convolutions in each block of the fast network."""
+    picture_size: int | None = Field(None, ge=8, le=512)
+    """Side that pictures are resized to, in pixels; none: their own size, or one chosen from their sizes."""
+    validation_share: float = Field(0.1, gt=0, lt=0.9)
+    """Share of the train split held out for calibration and for choosing."""
+    validation_limit: int = Field(1000, ge=1)
+    """The most pictures held out."""
+
+    filter_rate: float = Field(0.24, gt=0)
+    """Muon's learning rate on convolution filters, whose norm is kept at the root of their number."""
+    filter_momentum: float = Field(0.6, ge=0, lt=1)
+    """Muon's momentum."""
+    bias_rate: float = Field(0.053, gt=0)
+    """SGD's learning rate of the biases, a sample of the batch."""
+    head_rate: float = Field(0.67, gt=0)
+    """SGD's learning rate of the last layer, a sample of the batch."""
+    momentum: float = Field(0.85, ge=0, lt=1)
+    """SGD's Nesterov momentum."""
+    weight_decay: float = Field(2e-6, ge=0)
+    """Decay of biases and last layer, a sample of the batch."""
+    adam_rate: float = Field(1e-3, gt=0)
+    """AdamW's learning rate: the classic network, and the pretrained one's last layer."""
+    finetune_rate: float = Field(0.0, ge=0)
+    """AdamW's learning rate of the pretrained features; 0 leaves them as they are."""
+    stem_until: float = Field(0.4, ge=0, le=1)
+    """The share of the training in which the whitening stem's bias is trained."""
+
+    label_smoothing: float = Field(0.2, ge=0, lt=1)
+    """Probability given to all classes alike."""
+    dropout: float = Field(0.4, ge=0, lt=1)
+    """Share of the classic network's connected units that is silenced in a step."""
+    flip: Literal["auto", "alternating", "random", "none"] = "auto"
+    """Mirroring; auto: alternating for colour pictures, none for grey ones (digits and letters are not symmetric)."""
+    shift: int = Field(2, ge=0, le=32)
+    """The furthest a picture is moved, in pixels."""
+    cutout: int = Field(0, ge=0, le=256)
+    """Side of the square that is blanked, in pixels; 0: none."""
+    colour_jitter: float = Field(0.0, ge=0, lt=1)
+    """Strength of random changes in brightness, contrast and saturation."""
+
+    least_steps: int = Field(300, ge=1)
+    """Steps that even a small set is trained for."""
+    selective_accuracy: float = Field(0.99, gt=0, le=1)
+    """Accuracy wanted of the answers that are given; less sure ones are marked `abstain`."""
+
+    presets: ClassVar[dict[str, dict[str, Any]]] = {
+        "quick": {"widths": (64, 128, 128), "epochs": 3.0, "batch_size": 500},
+        "good": {"widths": (64, 256, 256), "epochs": 8.0, "batch_size": 1000},
+        "best": {"widths": (128, 384, 512), "depth": 3, "epochs": 20.0, "batch_size": 1000, "cutout": 12},
+    }

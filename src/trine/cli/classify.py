@@ -1,0 +1,76 @@
+"""trine classify: pictures -> classes."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import App, Parameter
+
+from trine.classify.recipe import ClassifyRecipe
+from trine.cli import output
+from trine.cli.options import FitOptions
+
+app = App(name="classify", help="Say what a picture shows, with a convolutional network.")
+
+Json = Annotated[bool, Parameter(negative=(), help="Print JSON.")]
+DataDir = Annotated[Path | None, Parameter(help="Folder of the named data sets.")]
+
+
+@app.command
+def fit(
+    data: str,
+    *,
+    network: Literal["fast", "classic", "pretrained"] | None = None,
+    options: FitOptions | None = None,
+) -> None:
+    """Train on DATA: a named set, a folder of class folders, a CSV or Parquet manifest, an archive of any of them.
+
+    trine classify fit photos/ --minutes 10
+    """
+    from trine.classify.classifier import Classifier
+
+    options = options or FitOptions()
+    recipe = options.chosen(ClassifyRecipe, network=network)
+    model = Classifier(recipe=recipe).fit(data, **options.training())
+    if model.result and model.run and model.device.leads:
+        output.print_result(model.result, options.json)
+        output.note(f"model: {model.run.bundle}")
+
+
+@app.command
+def evaluate(model: Path, data: str, *, split: str | None = None, data_dir: DataDir = None, json: Json = False) -> None:
+    """Measure MODEL on DATA's test split, else its validation split, else all of it."""
+    from trine.classify.classifier import Classifier
+
+    output.print_result(Classifier.load(model).evaluate(data, split=split, data_dir=data_dir), json)
+
+
+@app.command
+def predict(model: Path, *paths: str, json: Json = False) -> int:
+    """Say what pictures show: files, folders, globs; `-` reads names from standard input. --json prints JSON lines."""
+    from trine.classify.classifier import Classifier
+    from trine.data.paths import find_pictures
+
+    loaded, failed = Classifier.load(model), False
+    names = [line.rstrip("\n") for line in sys.stdin] if paths == ("-",) else list(paths)
+    for said in loaded.predict_stream(find_pictures(names)):
+        failed = failed or said.error is not None
+        if json:
+            output.print_json_line(said.as_json())
+        elif said.error:
+            output.note(f"trine: {said.error}")
+        else:
+            mark = "  abstain" if said.abstain else ""
+            print(f"{said.path}\t{said.label}\t{said.probability:.3f}{mark}", flush=True)
+    return int(failed)
+
+
+@app.command
+def explain(model: Path, *paths: str, out: Path = Path("explained")) -> None:
+    """Show what MODEL looks at: Grad-CAM, the first layer's filters and the feature maps, as PNGs in --out."""
+    from trine.classify.classifier import Classifier
+    from trine.classify.explain import explain as explain_pictures
+    from trine.data.paths import find_pictures
+
+    for written in explain_pictures(Classifier.load(model), find_pictures(list(paths)), out):
+        print(written)

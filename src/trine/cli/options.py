@@ -1,0 +1,51 @@
+"""The options that the three `fit` commands share."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from cyclopts import Parameter
+
+from trine.recipe import Recipe, parse_settings
+from trine.train.progress import reporter
+
+
+@Parameter(name="*")
+@dataclass
+class FitOptions:
+    """How to train."""
+
+    effort: Literal["quick", "good", "best"] = "quick"
+    "The preset: how much to spend."
+    minutes: float | None = None
+    "Fit the whole training into so many minutes on this machine."
+    out: Path | None = None
+    "The run's folder. [default: runs/TASK-DATA]"
+    seed: int = 0
+    "Seed of every random choice."
+    set_: Annotated[list[str], Parameter(name="--set", negative=())] = field(default_factory=list)
+    "Change a setting of the recipe: name=value; can be repeated."
+    recipe: Path | None = None
+    "Repeat the training of this recipe.json."
+    resume: Annotated[bool, Parameter(negative=())] = False
+    "Go on with a run that was stopped or killed."
+    test: bool = True
+    "Measure the test split once at the end; --no-test leaves it unread."
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    "Where to train."
+    data_dir: Path | None = None
+    "Folder of the named data sets. [default: TRINE_DATA, else the cache]"
+    json: Annotated[bool, Parameter(negative=())] = False
+    "Print the result as one JSON document."
+
+    def chosen(self, recipe_type: type[Recipe], **settings: Any) -> Any:
+        """The recipe that these options ask for; later ones win: preset or file, command's own options, --set."""
+        changes = {name: value for name, value in settings.items() if value is not None} | parse_settings(self.set_)
+        if self.recipe is not None:
+            return recipe_type.read(self.recipe).changed(**changes)
+        return recipe_type.preset(self.effort, **{"seed": self.seed, **changes})
+
+    def training(self) -> dict[str, Any]:
+        """Keyword arguments of an estimator's `fit`."""
+        names = ("minutes", "out", "resume", "device", "data_dir", "test")
+        return {**{name: getattr(self, name) for name in names}, "report": reporter()}

@@ -1,0 +1,68 @@
+"""trine show: what a model or a run is."""
+
+import json as json_module
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from trine import bundle
+from trine.cli import output
+from trine.errors import BundleError
+from trine.train.result import Result
+from trine.train.run import Run
+
+
+def show(path: Path, *, json: Annotated[bool, Parameter(negative=())] = False) -> None:
+    """Say what a bundle or a run folder holds: task, data, figures, recipe, or how far a training has come."""
+    document = _described(path)
+    if json:
+        output.print_json(document)
+        return
+    rows = [(name, _shown(value)) for name, value in document.items() if name not in ("recipe", "figures")]
+    output.print_table(f"{path}", ("what", "value"), rows)
+    output.print_table(
+        "recipe", ("setting", "value"), [(name, _shown(value)) for name, value in document["recipe"].items()]
+    )
+    if document.get("figures"):
+        output.print_result(Result.model_validate(document["figures"]), as_json=False)
+
+
+def _described(path: Path) -> dict[str, Any]:
+    run = Run(path)
+    try:
+        folder = bundle.locate(path)
+    except BundleError:
+        if not run.started:
+            raise
+        return _unfinished(run)
+    manifest, tensors = bundle.read(folder)
+    return {
+        "task": manifest.task,
+        "data": manifest.data,
+        "format": manifest.format,
+        "parameters": sum(value.numel() for value in tensors.values()),
+        "files": sorted(manifest.files),
+        "versions": manifest.versions,
+        "content": manifest.content,
+        "recipe": manifest.recipe,
+        "figures": manifest.figures,
+    }
+
+
+def _unfinished(run: Run) -> dict[str, Any]:
+    history, plan = run.history(), run.plan()
+    checks = [entry["validation"] for entry in history if "validation" in entry]
+    return {
+        "state": "not finished: go on with --resume",
+        "data": plan["data"],
+        "step": history[-1]["step"] if history else 0,
+        "progress": history[-1]["progress"] if history else 0.0,
+        "validation": checks[-1] if checks else None,
+        "recipe": json_module.loads((run.folder / "recipe.json").read_text(encoding="utf-8")),
+    }
+
+
+def _shown(value: Any) -> str:
+    text = json_module.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else str(value)
+    return text if len(text) <= 160 else f"{text[:157]}..."

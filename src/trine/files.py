@@ -1,0 +1,109 @@
+"""Files that are either whole or not there: atomic writes, checksums, and errors a person can act on."""
+
+import errno
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from trine.errors import RunError
+
+
+@contextmanager
+def writing(path: Path, error: type[Exception] = RunError) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; on success it is synced and takes `path`'s place in one step.
+
+    Works for a file or a folder. On failure nothing at `path` has changed, and an `OSError` becomes an `error` in one line.
+    """
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield part
+        _sync(part)
+        _replace(part, path)
+        _sync_entry(path.parent)
+    except OSError as problem:
+        raise error(explain(problem, path)) from problem
+    finally:
+        _remove(part)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write `content` to `path` atomically."""
+    with writing(path) as part:
+        part.write_bytes(content)
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write `content` to `path` atomically as indented JSON."""
+    write_bytes(path, (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode())
+
+
+def sha256(path: Path) -> str:
+    """The hexadecimal SHA-256 of a file's content."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def digest(content: Any) -> str:
+    """The hexadecimal SHA-256 of a JSON value, independent of key order and layout."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+
+
+def explain(problem: OSError, path: Path) -> str:
+    """One line that says what the system refused, where, and what to do."""
+    remedy = {
+        errno.ENOSPC: "the disk is full: free some space, then go on",
+        errno.EDQUOT: "the disk quota is used up: free some space, then go on",
+        errno.EROFS: "the file system is read-only: choose another folder",
+        errno.EACCES: "no permission: choose another folder, or change its permissions",
+        errno.EPERM: "no permission: choose another folder, or change its permissions",
+        errno.ENOTDIR: "a file stands where a folder is needed: choose another folder",
+        errno.EEXIST: "a file stands where a folder is needed: choose another folder",
+    }.get(problem.errno or 0, problem.strerror or str(problem))
+    return f"cannot write {path}: {remedy}"
+
+
+def _sync(part: Path) -> None:
+    for path in [part, *part.rglob("*")] if part.is_dir() else [part]:
+        _sync_entry(path)
+
+
+def _sync_entry(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _replace(part: Path, path: Path) -> None:
+    if not (part.is_dir() and path.is_dir()):
+        part.replace(path)
+        return
+    old = path.with_name(f".{path.name}.{os.getpid()}.old")
+    path.rename(old)
+    part.rename(path)
+    shutil.rmtree(old)
+
+
+def _remove(part: Path) -> None:
+    if part.is_dir():
+        shutil.rmtree(part, ignore_errors=True)
+    else:
+        part.unlink(missing_ok=True)
+
+
+def rounded(content: Any, digits: int = 6) -> Any:
+    """A JSON value with its floats rounded to so many significant digits."""
+    if isinstance(content, float):
+        return float(f"{content:.{digits}g}")
+    if isinstance(content, dict):
+        return {key: rounded(value, digits) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [rounded(value, digits) for value in content]
+    return content

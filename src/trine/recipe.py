@@ -1,0 +1,105 @@
+"""The base of every recipe: all settings of one training, checked, frozen, saved with the run."""
+
+import difflib
+import json
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from trine import files
+from trine.errors import RecipeError
+
+Effort = Literal["quick", "good", "best"]
+
+
+class Recipe(BaseModel):
+    """What the training loop itself reads; each task adds its own settings."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, ser_json_inf_nan="constants")
+
+    presets: ClassVar[dict[str, dict[str, Any]]] = {"quick": {}, "good": {}, "best": {}}
+
+    effort: Effort = "quick"
+    """The dial that the other settings follow."""
+    seed: int = Field(0, ge=0, le=2**31 - 1)
+    """Seed of every random choice: the cut, the weights, the order, the augmentation."""
+    epochs: float = Field(10.0, gt=0, le=10_000)
+    """Length of the training in passes over the train split."""
+    batch_size: int = Field(500, ge=1, le=65_536)
+    """Samples a step, over all processes together."""
+    schedule: Literal["triangular", "cosine", "constant"] = "triangular"
+    """How the learning rate goes over the training."""
+    warmup: float = Field(0.2, ge=0, lt=1)
+    """Share of the training in which the learning rate rises."""
+    final_rate: float = Field(0.0, ge=0, le=1)
+    """Learning rate at the end, as a share of its peak."""
+    gradient_clip: float = Field(0.0, ge=0)
+    """Largest norm of the gradient; 0 leaves it as it is."""
+    ema_decay: float = Field(0.0, ge=0, lt=1)
+    """Decay a step of the weights' exponential moving average; 0 turns it off."""
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Arithmetic of the network; auto takes bfloat16 where the hardware computes with it."""
+    validations: int = Field(8, ge=0, le=1_000)
+    """How often the validation split is measured during the training."""
+    checkpoint_seconds: float = Field(60.0, ge=0)
+    """Time between checkpoints; 0 saves after every step."""
+
+    @classmethod
+    def preset(cls, effort: str = "quick", **settings: Any) -> Self:
+        """The preset of this effort with some settings changed. Raises `RecipeError`."""
+        if effort not in cls.presets:
+            raise RecipeError(f"effort {effort!r} is not known: choose one of {', '.join(cls.presets)}")
+        return cls.checked({"effort": effort, **cls.presets[effort], **settings})
+
+    @classmethod
+    def checked(cls, settings: dict[str, Any]) -> Self:
+        """A recipe from plain values. Raises `RecipeError` naming the first setting that is wrong."""
+        try:
+            return cls.model_validate(settings)
+        except ValidationError as problem:
+            raise RecipeError(cls._explain(problem)) from None
+
+    def changed(self, **settings: Any) -> Self:
+        """A copy with some settings changed, checked again."""
+        return self.checked({**self.model_dump(), **settings})
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """The recipe saved in a JSON file. Raises `RecipeError`."""
+        try:
+            settings = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as problem:
+            raise RecipeError(f"{path}: not a readable recipe ({problem}): give a recipe.json of a run") from None
+        if not isinstance(settings, dict):
+            raise RecipeError(f"{path}: not a recipe: its JSON must be an object of settings")
+        return cls.checked(settings)
+
+    def save(self, path: Path) -> None:
+        """Write the recipe as JSON that `read` takes."""
+        files.write_json(path, self.model_dump(mode="json"))
+
+    @classmethod
+    def _explain(cls, problem: ValidationError) -> str:
+        first = problem.errors()[0]
+        name = ".".join(str(part) for part in first["loc"]) or "recipe"
+        if first["type"] == "extra_forbidden":
+            near = difflib.get_close_matches(name, cls.model_fields, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"settings are {', '.join(sorted(cls.model_fields))}"
+            return f"setting {name!r} is not known: {hint}"
+        message = first["msg"].removeprefix("Value error, ").removeprefix("Input ")
+        return f"setting {name}={first['input']!r} is out of its range: {message}"
+
+
+def parse_settings(pairs: list[str]) -> dict[str, Any]:
+    """Settings from `name=value` words of a command line; values are JSON where they can be. Raises `RecipeError`."""
+    settings: dict[str, Any] = {}
+    for pair in pairs:
+        name, sign, value = pair.partition("=")
+        if not sign or not name:
+            raise RecipeError(f"--set {pair!r}: write it as name=value")
+        try:
+            settings[name.strip().replace("-", "_")] = json.loads(value)
+        except ValueError:
+            settings[name.strip().replace("-", "_")] = value
+    return settings

@@ -1,0 +1,89 @@
+"""`--minutes M`: measure what a step costs, fit the whole schedule into the time, say so before it starts."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from trine.errors import UsageError
+from trine.train.clock import Clock
+
+PROBE_STEPS = 6
+PROBE_SHARE = 0.03
+"""The probe takes at most this share of the time, once it has its first steps."""
+REFITS = 16
+"""How often the number of steps is fitted again to the pace so far."""
+
+
+@dataclass
+class Budget:
+    """Wall-clock time for everything from the command's start to its last written file."""
+
+    minutes: float
+    spent: float = 0.0
+    """Seconds used before this process: what a run that is resumed has had already."""
+    reserve: float = 0.0
+    """Seconds kept back for what follows the last step: evaluation, pictures, saving."""
+    started: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.minutes <= 60 * 24 * 30:
+            raise UsageError(f"--minutes {self.minutes:g}: give a time above 0 and up to 30 days, such as --minutes 10")
+        self.started = self.started or time.monotonic()
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds used so far, those before a resume included."""
+        return self.spent + time.monotonic() - self.started
+
+    @property
+    def left(self) -> float:
+        """Seconds left for training steps."""
+        return self.minutes * 60 - self.reserve - self.elapsed
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What a training will cost."""
+
+    steps: int
+    step_seconds: float
+    step_flops: float
+    minutes: float
+
+    @property
+    def pflop(self) -> float:
+        """Floating-point operations of all steps, in 10¹⁵."""
+        return self.steps * self.step_flops / 1e15
+
+    def __str__(self) -> str:
+        rate = self.step_flops / self.step_seconds / 1e9 if self.step_seconds else 0.0
+        return f"{self.steps:,} steps, {self.pflop:.3g} PFLOP, {self.minutes:.1f} min at {rate:,.0f} GFLOP/s"
+
+
+def probe(step: Callable[[], None], seconds: float) -> float:
+    """The median time of a step, in seconds, after one that warms up; takes about `seconds` at the most."""
+    step()
+    times: list[float] = []
+    begin = time.perf_counter()
+    while len(times) < PROBE_STEPS and (len(times) < 2 or time.perf_counter() - begin < seconds):
+        start = time.perf_counter()
+        step()
+        times.append(time.perf_counter() - start)
+    return sorted(times)[len(times) // 2]
+
+
+class Pace:
+    """Keeps the end of a training at its time: fits the steps left to the pace measured so far."""
+
+    def __init__(self, budget: Budget, clock: Clock) -> None:
+        self.budget, self.clock = budget, clock
+        self.first_step, self.first_time = clock.step, budget.elapsed
+        self.refits_done = int(clock.progress * REFITS)
+
+    def keep(self) -> None:
+        """Called after each step; changes the clock's total a few times over the training."""
+        if int(self.clock.progress * REFITS) <= self.refits_done or self.clock.done:
+            return
+        self.refits_done = int(self.clock.progress * REFITS)
+        pace = (self.budget.elapsed - self.first_time) / max(1, self.clock.step - self.first_step)
+        self.clock.refit(self.clock.step + int(self.budget.left / pace))

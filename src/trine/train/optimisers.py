@@ -1,0 +1,69 @@
+"""The optimisers a parameter group can name, and all of a training's optimisers moved as one."""
+
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor
+
+from trine.train.muon import Muon
+from trine.train.objective import ParameterGroup
+
+OPTIMISERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
+    "muon": Muon,
+    "sgd": torch.optim.SGD,
+    "adamw": torch.optim.AdamW,
+}
+
+
+class Optimisers:
+    """One optimiser a parameter group, stepped together; its state is a flat dict of tensors."""
+
+    def __init__(self, groups: list[ParameterGroup]) -> None:
+        self.groups = [group for group in groups if group.parameters]
+        self.optimisers = [_build(group) for group in self.groups]
+        self.rate = 1.0
+        """Factor on every learning rate; halved after a non-finite loss."""
+
+    def step(self, factor: float, progress: float) -> None:
+        """Update all parameters at `factor` times their learning rates, then clear their gradients."""
+        for group, optimiser in zip(self.groups, self.optimisers, strict=True):
+            left = max(0.0, 1 - progress / group.until) if group.until < 1 else factor
+            optimiser.param_groups[0]["lr"] = group.learning_rate * left * self.rate
+            if progress < group.until:
+                optimiser.step()
+            optimiser.zero_grad(set_to_none=True)
+
+    def state(self) -> dict[str, Tensor]:
+        """Momenta and moments, named by group, parameter and kind."""
+        return dict(self._entries())
+
+    def load_state(self, tensors: dict[str, Tensor]) -> None:
+        """Take back what `state` gave."""
+        for number, (group, optimiser) in enumerate(zip(self.groups, self.optimisers, strict=True)):
+            for index, parameter in enumerate(group.parameters):
+                prefix = f"{number}.{index}."
+                kept = {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+                if kept:
+                    optimiser.state[parameter] = {name: _laid_out_as(parameter, value) for name, value in kept.items()}
+
+    def clear(self) -> None:
+        """Forget all momenta."""
+        for optimiser in self.optimisers:
+            optimiser.state.clear()
+
+    def _entries(self) -> Iterator[tuple[str, Tensor]]:
+        for number, (group, optimiser) in enumerate(zip(self.groups, self.optimisers, strict=True)):
+            for index, parameter in enumerate(group.parameters):
+                for kind, value in optimiser.state.get(parameter, {}).items():
+                    if isinstance(value, Tensor):
+                        yield f"{number}.{index}.{kind}", value
+
+
+def _build(group: ParameterGroup) -> torch.optim.Optimizer:
+    optimiser = OPTIMISERS[group.optimiser]
+    return optimiser(group.parameters, lr=group.learning_rate, **group.options)
+
+
+def _laid_out_as(parameter: Tensor, value: Tensor) -> Tensor:
+    """The value in the parameter's memory format and on its device; counters (scalars) stay as they are."""
+    return torch.empty_like(parameter).copy_(value) if value.shape == parameter.shape else value

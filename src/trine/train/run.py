@@ -1,0 +1,107 @@
+"""A run: the folder of one training, from its recipe to its bundle."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from trine import files
+from trine.errors import RunError
+from trine.recipe import Recipe
+from trine.train import checkpoint
+from trine.train.result import Result
+
+RECIPE, PLAN, METRICS, RESULT = "recipe.json", "plan.json", "metrics.jsonl", "result.json"
+
+
+class Run:
+    """recipe.json, metrics.jsonl, result.json, pictures, checkpoints/ and bundle/ under one folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.checkpoints = folder / "checkpoints"
+        self.bundle = folder / "bundle"
+
+    @property
+    def started(self) -> bool:
+        """Whether a training was begun here."""
+        return (self.folder / RECIPE).is_file()
+
+    @property
+    def finished(self) -> bool:
+        """Whether the training and its evaluation are done."""
+        return (self.folder / RESULT).is_file()
+
+    def begin(self, recipe: Recipe, plan: dict[str, Any]) -> None:
+        """Write down what is about to be trained, and on what data. Raises `RunError` when the folder is taken."""
+        if self.started:
+            raise RunError(f"{self.folder}: holds a run: add --resume to go on with it, or choose another --out")
+        if self.folder.is_dir() and any(self.folder.iterdir()):
+            raise RunError(f"{self.folder}: is not empty and not a run: choose another --out")
+        files.write_json(self.folder / PLAN, plan)
+        recipe.save(self.folder / RECIPE)
+
+    def plan(self) -> dict[str, Any]:
+        """What `begin` wrote down beside the recipe. Raises `RunError`."""
+        try:
+            return dict(json.loads((self.folder / PLAN).read_text(encoding="utf-8")))
+        except (OSError, ValueError) as problem:
+            raise RunError(f"{self.folder / PLAN}: damaged ({problem}): start again with another --out") from None
+
+    def record(self, figures: dict[str, Any]) -> None:
+        """Append a line to metrics.jsonl."""
+        try:
+            with (self.folder / METRICS).open("a", encoding="utf-8") as file:
+                file.write(json.dumps(files.rounded(figures)) + "\n")
+        except OSError as problem:
+            raise RunError(files.explain(problem, self.folder / METRICS)) from problem
+
+    def history(self) -> list[dict[str, Any]]:
+        """The lines of metrics.jsonl; one that a crash cut short is left out."""
+        path = self.folder / METRICS
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else []
+        return [entry for entry in map(_parsed, lines) if entry is not None]
+
+    def rewind(self, step: int) -> None:
+        """Forget metrics and checkpoints later than `step`."""
+        checkpoint.discard_after(self.checkpoints, step)
+        kept = [json.dumps(entry) for entry in self.history() if entry["step"] <= step]
+        files.write_bytes(self.folder / METRICS, "".join(f"{line}\n" for line in kept).encode())
+
+    def finish(self, result: Result) -> None:
+        """Write result.json: the run is done."""
+        files.write_json(self.folder / RESULT, result.model_dump(mode="json"))
+
+    def result(self) -> Result:
+        """The result of a finished run. Raises `RunError`."""
+        try:
+            return Result.model_validate_json((self.folder / RESULT).read_bytes())
+        except (OSError, ValueError) as problem:
+            raise RunError(f"{self.folder / RESULT}: not readable ({problem}): train again") from None
+
+    def write_picture(self, name: str, content: bytes) -> None:
+        """Keep a picture of the run."""
+        files.write_bytes(self.folder / name, content)
+
+
+def choose_folder(stem: str, out: Path | None, resume: bool) -> Path:
+    """The run's folder: `out`, else runs/<stem>, numbered from 2 when taken; with `resume` the newest there is."""
+    if out is not None:
+        return out
+    root, number = Path("runs"), 1
+    names = [stem]
+    while Run(root / names[-1]).started:
+        number += 1
+        names.append(f"{stem}-{number}")
+    if not resume:
+        return root / names[-1]
+    if len(names) == 1:
+        raise RunError(f"{root / stem}: no run to resume: leave --resume out, or name its folder with --out")
+    return root / names[-2]
+
+
+def _parsed(line: str) -> dict[str, Any] | None:
+    try:
+        entry = json.loads(line)
+    except ValueError:
+        return None
+    return entry if isinstance(entry, dict) and isinstance(entry.get("step"), int) else None
