@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Int64, UInt8
 
 from trine.data.catalogue import CATALOGUE, is_present, named_set, picture_source
-from trine.data.entries import TRAIN, VALIDATION, Source
+from trine.data.entries import SPLITS, TRAIN, VALIDATION, Source
 from trine.data.ingest import ingest
 from trine.data.sources import source_at
 from trine.data.splits import stratified_cut
@@ -111,7 +111,8 @@ def _find(source: str | Path, data_dir: Path | None, progress: bool) -> tuple[st
 def _splits(stored: Stored) -> dict[str, PictureSplit]:
     return {
         split: PictureSplit(part.images, part.labels, part.names, np.arange(len(part.images)))
-        for split, part in stored.splits.items()
+        for split in SPLITS
+        if (part := stored.splits.get(split)) is not None
     }
 
 

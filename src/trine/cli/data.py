@@ -1,0 +1,113 @@
+"""`trine data`: list the named sets, check a set of pictures, fetch a named set."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import App, Parameter
+
+from trine.cli.output import print_json, print_table
+from trine.data.catalogue import CATALOGUE, NamedSet, is_present, location, named_set
+
+if TYPE_CHECKING:
+    from trine.data.check import Duplicates, PictureReport
+
+app = App(name="data", help="Named data sets, and what is wrong with a set of pictures.")
+
+DataDir = Annotated[Path | None, Parameter(name="--data-dir", help="Folder of the named sets; else TRINE_DATA.")]
+AsJson = Annotated[bool, Parameter(name="--json", negative="", help="One JSON document on stdout.")]
+
+
+@app.command(name="list")
+def list_sets(*, data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """List the named sets, and which of them are here."""
+    sets = [_described(named, data_dir) for named in CATALOGUE.values()]
+    if as_json:
+        print_json(sets)
+        return
+    print_table(
+        "named data sets",
+        ("name", "kind", "here", "what", "terms"),
+        [(s["name"], s["kind"], "yes" if s["here"] else "no", s["size"], s["terms"]) for s in sets],
+    )
+
+
+@app.command
+def check(data: str, /, *, data_dir: DataDir = None, size: int | None = None, as_json: AsJson = False) -> None:
+    """Report what is wrong with a set of pictures: files, classes, balance, duplicates.
+
+    Parameters
+    ----------
+    data
+        A named set, a folder, a manifest or an archive.
+    size
+        Side of the square at which pictures are compared; their own size if all share one.
+    """
+    from trine.data.check import check_pictures
+    from trine.data.pictures import open_pictures
+
+    report = check_pictures(open_pictures(data, data_dir=data_dir, size=size, cut=False))
+    if as_json:
+        print_json(report.model_dump(mode="json"))
+    else:
+        _print_report(report)
+
+
+@app.command
+def fetch(name: str, /, *, data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """Download a named set to its place, unless it is there.
+
+    Parameters
+    ----------
+    name
+        One of the names that `trine data list` gives.
+    """
+    from trine.data.fetch import fetch as bring
+
+    named = named_set(name)
+    place = bring(named, data_dir)
+    if as_json:
+        print_json(_described(named, data_dir))
+    else:
+        print(f"{name}: {place or 'comes with ' + named.package}")
+
+
+def _described(named: NamedSet, data_dir: Path | None) -> dict[str, Any]:
+    place = location(named, data_dir)
+    fields = {key: value for key, value in asdict(named).items() if key not in ("downloads", "md5", "place")}
+    return {
+        **fields,
+        "here": is_present(named, data_dir),
+        "path": None if place is None else str(place),
+        "addresses": list(named.downloads),
+    }
+
+
+def _print_report(report: "PictureReport") -> None:
+    height, width = report.size
+    print(f"{report.name}: {width}x{height}, {'grey' if report.channels == 1 else 'RGB'}, {report.fingerprint[:12]}")
+    if report.classes:
+        splits = list(report.pictures)
+        rows = [(c, *(f"{report.per_class[s].get(c, 0):,}" for s in splits)) for c in report.classes]
+        print_table("pictures", ("class", *splits), rows)
+    print("pictures: " + _counts(report.pictures))
+    print("skipped: " + _counts(report.skipped))
+    for line in report.skipped_files:
+        print(f"  {line}")
+    _print_duplicates("equal pictures", report.exact_duplicates)
+    _print_duplicates("nearly equal pictures", report.near_duplicates)
+    for split, classes in report.missing_classes.items():
+        print(f"{split} has none of: {', '.join(classes)}")
+    for remark in report.remarks:
+        print(f"note: {remark}")
+    print(f"cannot be learned from: {report.unlearnable}" if report.unlearnable else "a classifier can learn from it")
+
+
+def _print_duplicates(what: str, found: "Duplicates") -> None:
+    print(f"{what}: {_counts({where: n for where, n in found.counts.items() if n})}")
+    for pair in found.pairs[:10]:
+        print(f"  {pair.first} = {pair.second}{' (labels differ)' if pair.labels_differ else ''}")
+
+
+def _counts(counts: dict[str, int]) -> str:
+    return ", ".join(f"{name} {n:,}" for name, n in counts.items()) or "none"
