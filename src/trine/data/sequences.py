@@ -8,7 +8,6 @@
 """
 
 import hashlib
-import importlib
 import json
 from array import array
 from collections import Counter
@@ -21,6 +20,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float64, Int8, Int32, Int64, Shaped
 
+from trine.data.catalogue import location, named_set
+from trine.data.fetch import fetch
 from trine.data.lines import Skips
 from trine.data.sequence_files import READERS, encodable, reader_of, words
 from trine.errors import DataError, UsageError
@@ -266,10 +267,13 @@ def open_sequences(source: str | Path, *, data_dir: Path | None = None) -> Seque
 
 
 def _named(name: str, data_dir: Path | None) -> Path:
-    entry = importlib.import_module("trine.data.catalogue").find(name)
-    if entry.kind != "sequences":
-        raise UsageError(f"{name}: a set of {entry.kind}, no sequences; `trine data list` shows which are")
-    return Path(entry.path(data_dir))
+    named = named_set(name)
+    place = location(named, data_dir)
+    if named.kind != "sequences" or place is None:
+        raise UsageError(f"{name}: a set of {named.kind}, no sequences; `trine data list` shows which are")
+    if not place.is_file():
+        fetch(named, data_dir)
+    return place
 
 
 def _seconds(said: list[str]) -> Float64[np.ndarray, " length"] | None:

@@ -1,0 +1,1 @@
+"""Detect: event sequences to surprise, and surprise to findings."""

@@ -129,7 +129,7 @@ class Training:
 
         def step() -> None:
             nonlocal flops
-            flops = self._step(seed_step=0)[1]
+            flops = self.take_step(seed_step=0)[1]
 
         seconds = probe(step, PROBE_SHARE * budget.left)
         start = time.perf_counter()
@@ -147,7 +147,7 @@ class Training:
         pace = Pace(self.budget, self.clock) if self.budget else None
         while not self.clock.done:
             begin = time.perf_counter()
-            loss, flops = self._step(self.clock.step)
+            loss, flops = self.take_step(self.clock.step)
             if not math.isfinite(loss):
                 self._back_off()
                 continue
@@ -158,7 +158,7 @@ class Training:
                 pace.keep()
             self._save_when_due()
 
-    def _step(self, seed_step: int) -> tuple[float, float]:
+    def take_step(self, seed_step: int) -> tuple[float, float]:
         """Gradient and update of one step; returns the mean loss and the operations over all processes."""
         torch.manual_seed(self.recipe.seed * 1_000_003 + seed_step * self.device.world + self.device.rank)
         progress = self.clock.progress

@@ -1,0 +1,48 @@
+"""What the scripts here share: run the `trine` command as a user would, and keep what it measured as JSON."""
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from trine import files
+from trine.train import compute
+
+RESULTS = Path(__file__).parent / "results"
+RUNS = Path(os.environ.get("TRINE_BENCH_RUNS", Path.home() / ".cache" / "trine" / "bench"))
+
+
+def trine(*words: object) -> tuple[dict[str, Any], float]:
+    """The JSON document that a `trine` command prints, and the seconds it took, process start included."""
+    start = time.perf_counter()
+    done = subprocess.run(
+        [sys.executable, "-m", "trine", *map(str, words), "--json"], stdout=subprocess.PIPE, text=True, check=False
+    )
+    if done.returncode:
+        sys.exit(f"trine {' '.join(map(str, words))}: exit status {done.returncode}")
+    return json.loads(done.stdout), time.perf_counter() - start
+
+
+def keep(name: str, command: str, figures: dict[str, Any]) -> None:
+    """Write bench/results/<name>.json: figures, the command that gave them, machine, versions, date."""
+    document = {
+        "name": name,
+        "command": command,
+        "date": date.today().isoformat(),
+        "machine": compute.machine(),
+        "versions": compute.versions(),
+        "figures": files.rounded(figures),
+    }
+    files.write_json(RESULTS / f"{name}.json", document)
+    print(json.dumps(document["figures"], indent=2))
+
+
+def spread(values: list[float]) -> dict[str, Any]:
+    """Mean, standard deviation and the values themselves."""
+    deviation = statistics.stdev(values) if len(values) > 1 else 0.0
+    return {"mean": statistics.fmean(values), "sd": deviation, "values": values}

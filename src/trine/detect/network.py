@@ -1,0 +1,79 @@
+"""The network of detect: what comes next, given what came before.
+
+Embedded events go through one to three recurrent layers (`lstm`, `gru` or `rnn`); a linear head a column gives the
+distribution of the next event, of the time until it, and of chosen attributes. Every column is categorical.
+"""
+
+from collections.abc import Callable, Mapping
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor, nn
+
+BEGIN, UNKNOWN, FIRST = 0, 1, 2
+"""Codes of every column: before the first event; never seen in training; the first known value."""
+
+CELLS: dict[str, Callable[..., nn.RNNBase]] = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
+
+Columns = dict[str, Int64[Tensor, "batch time"]]
+Logits = dict[str, Float[Tensor, "batch time values"]]
+State = tuple[Tensor, ...]
+"""Hidden state, and for an LSTM its cell state: (layers, batch, hidden) each."""
+
+
+class EventNet(nn.Module):
+    """A recurrent network over events; `sizes` gives the number of codes of each column, `event` among them."""
+
+    def __init__(
+        self,
+        sizes: Mapping[str, int],
+        cell: str = "lstm",
+        embedding: int = 128,
+        hidden: int = 128,
+        layers: int = 1,
+        dropout: float = 0.2,
+    ) -> None:
+        super().__init__()
+        self.embeddings = nn.ModuleDict({name: nn.Embedding(size, embedding) for name, size in sizes.items()})
+        self.recurrence = CELLS[cell](
+            embedding, hidden, layers, batch_first=True, dropout=dropout if layers > 1 else 0.0
+        )
+        self.dropout = nn.Dropout(dropout)
+        self.heads = nn.ModuleDict({name: nn.Linear(hidden, size) for name, size in sizes.items()})
+        if cell == "lstm":
+            self._open_forget_gates()
+
+    def forward(self, columns: Columns, state: State | None = None) -> tuple[Logits, State]:
+        """Logits of the event after each one given, and the state after the last."""
+        hidden, after = self.recur(self.embed(columns), state)
+        return self.predict(hidden), after
+
+    def embed(self, columns: Columns) -> Float[Tensor, "batch time embedding"]:
+        """The sum of the columns' embeddings."""
+        return torch.stack([embedding(columns[name]) for name, embedding in self.embeddings.items()]).sum(0)
+
+    def recur(
+        self, embedded: Float[Tensor, "batch time embedding"], state: State | None = None
+    ) -> tuple[Float[Tensor, "batch time hidden"], State]:
+        """The top layer's output at every step, and the state after the last."""
+        given = state if state is None or len(state) == 2 else state[0]
+        hidden, after = self.recurrence(self.dropout(embedded), given)
+        return hidden, after if isinstance(after, tuple) else (after,)
+
+    def predict(self, hidden: Float[Tensor, "batch time hidden"]) -> Logits:
+        """Logits of every column."""
+        dropped = self.dropout(hidden)
+        return {name: head(dropped) for name, head in self.heads.items()}
+
+    def initial_state(self, batch: int) -> State:
+        """The state before anything was seen."""
+        parts = 2 if isinstance(self.recurrence, nn.LSTM) else 1
+        zeros = torch.zeros(self.recurrence.num_layers, batch, self.recurrence.hidden_size)
+        return tuple(zeros.clone() for _ in range(parts))
+
+    @torch.no_grad()
+    def _open_forget_gates(self) -> None:
+        """A forget gate that begins open lets gradients through from the start (Jozefowicz et al., 2015)."""
+        for name, bias in self.recurrence.named_parameters():
+            if name.startswith("bias_ih"):
+                bias.view(4, -1)[1].fill_(1.0)

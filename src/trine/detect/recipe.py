@@ -1,0 +1,54 @@
+"""Every setting of a detector, and its presets."""
+
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field
+
+from trine.recipe import Recipe
+
+
+class DetectRecipe(Recipe):
+    """Settings of one training of a detector."""
+
+    cell: Literal["lstm", "gru", "rnn"] = "lstm"
+    """The recurrent layer: long short-term memory, gated recurrent unit, or a plain tanh layer."""
+    embedding: int = Field(128, ge=4, le=2_048)
+    """Width of an event's embedding."""
+    hidden: int = Field(128, ge=4, le=4_096)
+    """Width of the recurrent layers."""
+    layers: int = Field(1, ge=1, le=3)
+    """Recurrent layers."""
+    dropout: float = Field(0.2, ge=0, lt=1)
+    """Share of embedding and output units that is silenced in a step."""
+    steps: int = Field(64, ge=2, le=4_096)
+    """Events through which gradients flow back; the state is carried on beyond them."""
+    learning_rate: float = Field(0.01, gt=0)
+    """AdamW's peak learning rate."""
+    weight_decay: float = Field(0.01, ge=0)
+    """AdamW's weight decay."""
+    rare_masked: float = Field(0.01, ge=0, lt=1)
+    """Share of all training events that is read as unknown, rare ones first: what is never seen gets a learned place."""
+    attributes: tuple[str, ...] = ()
+    """Columns of the table, beside the events, that the network reads and predicts too; `time` is the gap between events."""
+
+    calibration_share: float = Field(0.3, gt=0, lt=0.9)
+    """Share of the normal training sequences held out for calibration."""
+    members: tuple[str, ...] = ("lstm", "counts", "ngrams")
+    """The scores that are fused; `lstm` is the network's, whatever its cell."""
+    false_alarms: float = Field(0.01, gt=0, lt=1)
+    """Share of normal sequences that may be flagged."""
+    alerts_per_day: float | None = Field(None, gt=0)
+    """Alerts on normal activity a day, instead; needs times."""
+
+    epochs: float = Field(20.0, gt=0, le=10_000)
+    batch_size: int = Field(32, ge=1, le=65_536)
+    """Streams of events read side by side."""
+    schedule: Literal["triangular", "cosine", "constant"] = "cosine"
+    warmup: float = Field(0.05, ge=0, lt=1)
+    gradient_clip: float = Field(1.0, ge=0)
+
+    presets: ClassVar[dict[str, dict[str, Any]]] = {
+        "quick": {},
+        "good": {"hidden": 256, "epochs": 30.0},
+        "best": {"hidden": 256, "layers": 2, "epochs": 40.0},
+    }

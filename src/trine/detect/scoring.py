@@ -1,0 +1,213 @@
+"""From surprisals to one score a sequence: the network's own, and companions that see what it does not.
+
+Each member gives a sequence a number, the higher the stranger. Its rank among held-out normal sequences is a conformal
+p-value; the p-values are fused by a fixed rule; the fused score has a p-value of its own. No attack has a say in any of it.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import ClassVar
+
+import numpy as np
+import torch
+from jaxtyping import Float64, Int64
+from torch import Tensor
+
+from trine.detect.surprisal import Encoded
+from trine.detect.vocabulary import EVENT
+
+Scores = Float64[np.ndarray, "sequences"]
+
+
+class Member(ABC):
+    """One way to score sequences; `fit` sees normal training sequences only."""
+
+    name: ClassVar[str]
+    says: ClassVar[str]
+    """What a high score means, for people."""
+
+    def fit(self, train: Encoded) -> None:
+        """Learn from normal sequences."""
+
+    @abstractmethod
+    def score(self, table: Encoded, surprisal: Float64[np.ndarray, "events"]) -> Scores:
+        """A number a sequence, the higher the stranger; `surprisal` is the network's, event by event."""
+
+    def tensors(self) -> dict[str, Tensor]:
+        """What was learned."""
+        return {}
+
+    def load_tensors(self, tensors: dict[str, Tensor]) -> None:
+        """Take back what `tensors` gave."""
+
+
+class MeanSurprisal(Member):
+    """The network's mean surprisal an event."""
+
+    name: ClassVar[str] = "lstm"
+    says: ClassVar[str] = "its events come in an order that the network did not expect"
+
+    def score(self, table: Encoded, surprisal: Float64[np.ndarray, "events"]) -> Scores:
+        """Mean over the sequence's events."""
+        return np.add.reduceat(surprisal, table.offsets[:-1]) / np.diff(table.offsets)
+
+
+class NearestCounts(Member):
+    """Distance of a sequence's event shares to the nearest normal sequence's (Hellinger)."""
+
+    name: ClassVar[str] = "counts"
+    says: ClassVar[str] = "no normal sequence has a like mix of events"
+
+    def __init__(self) -> None:
+        self.profiles = torch.zeros(0, 0)
+
+    def fit(self, train: Encoded) -> None:
+        """Keep the training sequences' profiles."""
+        self.profiles = _profiles(train, int(train.columns[EVENT].max()) + 1)
+
+    def score(self, table: Encoded, surprisal: Float64[np.ndarray, "events"]) -> Scores:
+        """Distance to the nearest profile, 0 to 1."""
+        return self.nearest(table)[1]
+
+    def nearest(self, table: Encoded) -> tuple[Int64[np.ndarray, "sequences"], Scores]:
+        """The nearest training sequence of each, and its distance."""
+        places, distances = [np.zeros(0, np.int64)], [np.zeros(0)]
+        for part in torch.split(_profiles(table, self.profiles.shape[1]), 2_048):
+            found = torch.cdist(part, self.profiles).min(1)
+            places.append(found.indices.numpy())
+            distances.append(found.values.double().numpy() / 2**0.5)
+        return np.concatenate(places), np.concatenate(distances)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """The profiles."""
+        return {"profiles": self.profiles}
+
+    def load_tensors(self, tensors: dict[str, Tensor]) -> None:
+        """Take back the profiles."""
+        self.profiles = tensors["profiles"]
+
+
+class UnseenGrams(Member):
+    """The share of a sequence's n-grams that no normal sequence has (after stide; Forrest et al., 1996)."""
+
+    name: ClassVar[str] = "ngrams"
+    says: ClassVar[str] = "it has short runs of events that no normal sequence has"
+    length: ClassVar[int] = 3
+
+    def __init__(self) -> None:
+        self.seen = np.zeros(0, np.int64)
+
+    def fit(self, train: Encoded) -> None:
+        """Keep the n-grams of the training sequences."""
+        self.seen = np.unique(np.concatenate([_grams(codes, self.length) for codes in train.codes]))
+
+    def score(self, table: Encoded, surprisal: Float64[np.ndarray, "events"]) -> Scores:
+        """Share of unseen n-grams, 0 to 1."""
+        return np.array([self._share(_grams(codes, self.length)) for codes in table.codes])
+
+    def tensors(self) -> dict[str, Tensor]:
+        """The n-grams."""
+        return {"seen": torch.from_numpy(self.seen)}
+
+    def load_tensors(self, tensors: dict[str, Tensor]) -> None:
+        """Take back the n-grams."""
+        self.seen = tensors["seen"].numpy()
+
+    def _share(self, grams: Int64[np.ndarray, "grams"]) -> float:
+        return float((~np.isin(grams, self.seen)).mean()) if len(grams) else 0.0
+
+
+MEMBERS: dict[str, type[Member]] = {member.name: member for member in (MeanSurprisal, NearestCounts, UnseenGrams)}
+
+
+class Ensemble:
+    """The members' fused judgement, calibrated on held-out normal sequences."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self.members = [MEMBERS[name]() for name in names]
+        self.reference = np.zeros((0, len(self.members)))
+        """Scores of the calibration sequences, each member's in rising order."""
+        self.fused_reference = np.zeros(0)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The members' names."""
+        return tuple(member.name for member in self.members)
+
+    def fit(self, train: Encoded) -> None:
+        """Let every member learn from normal sequences."""
+        for member in self.members:
+            member.fit(train)
+
+    def calibrate(self, held_out: Encoded, surprisal: Float64[np.ndarray, "events"]) -> None:
+        """Keep the scores of held-out normal sequences."""
+        raw = self.raw(held_out, surprisal)
+        self.reference = np.sort(raw, 0)
+        self.fused_reference = np.sort(fuse(p_values(raw, self.reference)))
+
+    def raw(self, table: Encoded, surprisal: Float64[np.ndarray, "events"]) -> Float64[np.ndarray, "sequences members"]:
+        """The members' scores."""
+        return np.stack([member.score(table, surprisal) for member in self.members], 1)
+
+    def fused(self, raw: Float64[np.ndarray, "sequences members"]) -> Scores:
+        """The fused score of each sequence, the higher the stranger."""
+        return fuse(self.member_p_values(raw))
+
+    def member_p_values(
+        self, raw: Float64[np.ndarray, "sequences members"]
+    ) -> Float64[np.ndarray, "sequences members"]:
+        """Each member's p-value of each sequence."""
+        return p_values(raw, self.reference)
+
+    def p_value(self, fused: Scores) -> Scores:
+        """The share of held-out normal sequences that are at least as strange."""
+        return p_values(fused[:, None], self.fused_reference[:, None])[:, 0]
+
+    def tensors(self) -> dict[str, Tensor]:
+        """All that was learned, under the members' names."""
+        own = {"reference": torch.from_numpy(self.reference), "fused": torch.from_numpy(self.fused_reference)}
+        return own | {f"{m.name}.{name}": value for m in self.members for name, value in m.tensors().items()}
+
+    def load_tensors(self, tensors: dict[str, Tensor]) -> None:
+        """Take back what `tensors` gave."""
+        self.reference, self.fused_reference = tensors["reference"].numpy(), tensors["fused"].numpy()
+        for member in self.members:
+            prefix = f"{member.name}."
+            member.load_tensors({k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)})
+
+
+def p_values(
+    scores: Float64[np.ndarray, "sequences members"], reference: Float64[np.ndarray, "normal members"]
+) -> Float64[np.ndarray, "sequences members"]:
+    """Conformal p-values: (1 + normal sequences at least as strange) / (1 + normal sequences), a member a column."""
+    below = [np.searchsorted(reference[:, m], scores[:, m], side="left") for m in range(scores.shape[1])]
+    return (1 + len(reference) - np.stack(below, 1)) / (1 + len(reference))
+
+
+def fuse(p: Float64[np.ndarray, "sequences members"]) -> Scores:
+    """Fisher's combination: the sum of −ln p over the members."""
+    return np.asarray(-np.log(p).sum(1))
+
+
+def threshold(reference: Scores, share: float) -> float:
+    """The score that at most `share` of sequences drawn like the reference exceed (conformal quantile)."""
+    rank = int(np.ceil((1 - share) * (len(reference) + 1)))
+    return float(np.sort(reference)[rank - 1]) if rank <= len(reference) else float("inf")
+
+
+def _profiles(table: Encoded, width: int) -> Tensor:
+    """Square roots of the shares of each event in each sequence; codes beyond `width` count as the last."""
+    rows = np.repeat(np.arange(len(table)), np.diff(table.offsets))
+    cells = rows * (width + 1) + np.minimum(table.columns[EVENT], width)
+    counts = np.bincount(cells, minlength=len(table) * (width + 1)).reshape(len(table), width + 1)[:, :width]
+    shares = counts / np.diff(table.offsets)[:, None]
+    return torch.from_numpy(np.sqrt(shares).astype(np.float32))
+
+
+def _grams(codes: Int64[np.ndarray, "length"], length: int) -> Int64[np.ndarray, "grams"]:
+    """Each run of `length` codes as one number (20 bits a code)."""
+    count = len(codes) - length + 1
+    grams = np.zeros(max(count, 0), dtype=np.int64)
+    for place in range(length if count > 0 else 0):
+        grams = (grams << 20) | codes[place : place + count]
+    return grams

@@ -1,0 +1,93 @@
+"""From words to codes and back: what the network knows of each column."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from jaxtyping import Float64, Int64
+
+from trine.data.sequences import SequenceTable
+from trine.detect.network import BEGIN, FIRST, UNKNOWN
+
+EVENT, TIME = "event", "time"
+GAPS = np.geomspace(1e-5, 1e5, 21)
+"""Edges of the classes of the time between two events, in seconds."""
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """The known values of each column, in the order of their codes."""
+
+    values: dict[str, tuple[str, ...]]
+
+    @classmethod
+    def of(cls, table: SequenceTable, attributes: Sequence[str]) -> Self:
+        """What occurs in a table: its events, and the chosen attributes."""
+        values = {EVENT: _occurring(table.vocabulary, table.events)}
+        for name in attributes:
+            if name == TIME:
+                values[TIME] = tuple(f"{edge:.3g} s" for edge in (0.0, *GAPS))
+            else:
+                column = table.attributes[name]
+                values[name] = _occurring(column.values, column.codes)
+        return cls(values)
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Codes of each column."""
+        return {name: len(values) + FIRST for name, values in self.values.items()}
+
+    def name(self, code: int, column: str = EVENT) -> str:
+        """The word of a code."""
+        return {BEGIN: "(begin)", UNKNOWN: "(unknown)"}.get(code) or self.values[column][code - FIRST]
+
+    def encode(self, table: SequenceTable) -> dict[str, Int64[np.ndarray, "events"]]:
+        """The codes of all events of a table, column by column; what is not known is `UNKNOWN`."""
+        codes = {EVENT: self._codes(EVENT, table.vocabulary)[table.events]}
+        for name in self.values:
+            if name == TIME:
+                codes[TIME] = _gap_codes(table)
+            elif name != EVENT:
+                codes[name] = self._attribute_codes(name, table)
+        return codes
+
+    def code(self, word: str, column: str = EVENT) -> int:
+        """The code of a word."""
+        return self._places(column).get(word, UNKNOWN)
+
+    def as_json(self) -> dict[str, Any]:
+        """The vocabulary as JSON."""
+        return {name: list(values) for name, values in self.values.items()}
+
+    @classmethod
+    def from_json(cls, document: dict[str, Any]) -> Self:
+        """Take back what `as_json` gave."""
+        return cls({name: tuple(values) for name, values in document.items()})
+
+    def _attribute_codes(self, name: str, table: SequenceTable) -> Int64[np.ndarray, "events"]:
+        column = table.attributes.get(name)
+        if column is None:
+            return np.full(len(table.events), UNKNOWN, dtype=np.int64)
+        return np.asarray(self._codes(name, column.values)[column.codes])
+
+    def _codes(self, column: str, words: Sequence[str]) -> Int64[np.ndarray, "words"]:
+        places = self._places(column)
+        return np.array([places.get(word, UNKNOWN) for word in words], dtype=np.int64)
+
+    def _places(self, column: str) -> dict[str, int]:
+        return {word: place for place, word in enumerate(self.values[column], FIRST)}
+
+
+def _occurring(words: Sequence[str], codes: np.ndarray) -> tuple[str, ...]:
+    return tuple(words[code] for code in np.unique(codes))
+
+
+def _gap_codes(table: SequenceTable) -> Int64[np.ndarray, "events"]:
+    """The class of the time since the event before; unknown where there is none."""
+    if table.times is None:
+        return np.full(len(table.events), UNKNOWN, dtype=np.int64)
+    gaps: Float64[np.ndarray, "events"] = np.diff(table.times, prepend=np.nan)
+    gaps[table.offsets[:-1]] = np.nan
+    classes = np.searchsorted(GAPS, gaps, side="right") + FIRST
+    return np.where(np.isnan(gaps), UNKNOWN, classes).astype(np.int64)
