@@ -8,12 +8,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float64
+from jaxtyping import Bool, Float64, Int64
 from torch import Tensor, nn
 
 from trine.bundle import Manifest
 from trine.data.sequences import SequenceTable, open_sequences
-from trine.detect import metrics, report
+from trine.detect import report
 from trine.detect.network import EventNet
 from trine.detect.objective import DetectObjective
 from trine.detect.recipe import DetectRecipe
@@ -28,6 +28,8 @@ from trine.train.progress import Reporter
 from trine.train.result import Data
 
 DAY = 86_400.0
+COMPARED = 20_000
+"""Normal sequences that the companions keep at the most."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,8 @@ class Detector(Estimator[DetectRecipe, Opened]):
     model: EventNet
     ensemble: Ensemble
     threshold: float
-    trained_on: SequenceTable | None = None
+    normal_names: tuple[str, ...] = ()
+    """Names of the normal sequences that others are compared with."""
 
     # ---- fit
 
@@ -107,7 +110,6 @@ class Detector(Estimator[DetectRecipe, Opened]):
         self.vocabulary = Vocabulary.of(opened.train, recipe.attributes)
         torch.manual_seed(recipe.seed)
         self.model = self._network()
-        self.trained_on = opened.train
         train, held_out = (Encoded.of(part, self.vocabulary) for part in (opened.train, opened.calibration))
         return DetectObjective(self.model, recipe, train, held_out, self.device)
 
@@ -116,7 +118,9 @@ class Detector(Estimator[DetectRecipe, Opened]):
         assert isinstance(model, EventNet)
         self.model = model.cpu()
         self.ensemble = Ensemble(self.recipe.members)
-        self.ensemble.fit(Encoded.of(opened.train, self.vocabulary))
+        compared = opened.train.rows(even_sample(len(opened.train), COMPARED))
+        self.ensemble.fit(Encoded.of(compared, self.vocabulary))
+        self.normal_names = tuple(map(str, compared.names))
         held_out = Encoded.of(opened.calibration, self.vocabulary)
         self.ensemble.calibrate(held_out, self._surprisal(held_out))
         self.threshold = threshold(self.ensemble.fused_reference, self._share(opened.calibration))
@@ -211,6 +215,7 @@ class Detector(Estimator[DetectRecipe, Opened]):
         return {
             "vocabulary": self.vocabulary.as_json(),
             "members": list(self.ensemble.names),
+            "normal_names": list(self.normal_names),
             "threshold": self.threshold if np.isfinite(self.threshold) else None,
         }
 
@@ -225,6 +230,7 @@ class Detector(Estimator[DetectRecipe, Opened]):
         self.vocabulary = Vocabulary.from_json(content["vocabulary"])
         self.model = self._network()
         self.model.load_state_dict(_part(tensors, "network"))
+        self.normal_names = tuple(content["normal_names"])
         self.ensemble = Ensemble(content["members"])
         self.ensemble.load_tensors(_part(tensors, "ensemble"))
         self.threshold = float("inf") if content["threshold"] is None else content["threshold"]
@@ -264,6 +270,11 @@ def split_normal(table: SequenceTable, recipe: DetectRecipe) -> Opened:
     if len(np.unique(normal.events)) < 2:
         raise DataError(f"{table.name}: only one distinct event in the training sequences: there is no order to learn")
     return Opened(table, normal, held_out, int((rows & (table.labels == 1)).sum()))
+
+
+def even_sample(count: int, most: int) -> Int64[np.ndarray, "chosen"]:
+    """Indices of at most so many of `count`, evenly spread."""
+    return np.unique(np.linspace(0, count - 1, min(count, most)).astype(np.int64))
 
 
 def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -99,7 +99,8 @@ tags: [anomaly-detection, {recipe.get("cell", "lstm")}]
 | --- | --- |
 {table}
 
-Members fused: {", ".join(members)}. Training: {cost.get("train_pflop", 0):.3g} PFLOP in {cost.get("train_seconds", 0):.0f} s.
+Members fused: {", ".join(members)}.
+Training: {cost.get("train_pflop", 0):.3g} PFLOP in {cost.get("train_seconds", 0):.0f} s.
 Use: `trine detect score FOLDER DATA`, `trine detect explain FOLDER DATA`.
 
 ![scores](scores.png)

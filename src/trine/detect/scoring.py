@@ -1,7 +1,7 @@
 """From surprisals to one score a sequence: the network's own, and companions that see what it does not.
 
 Each member gives a sequence a number, the higher the stranger. Its rank among held-out normal sequences is a conformal
-p-value; the p-values are fused by a fixed rule; the fused score has a p-value of its own. No attack has a say in any of it.
+p-value; the p-values are fused by a fixed rule; the fused score has a p-value of its own. No attack has a say in it.
 """
 
 from abc import ABC, abstractmethod

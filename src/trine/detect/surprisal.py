@@ -58,7 +58,7 @@ def surprisals(model: EventNet, table: Encoded) -> dict[str, Float32[np.ndarray,
 
 
 def _padded(table: Encoded) -> Iterator[tuple[Int64[np.ndarray, "batch time"], Columns]]:
-    """Batches of sequences of like length, after a `BEGIN`: each event's place in the table (−1: padding), and codes."""
+    """Batches of sequences of like length, after a `BEGIN`: each event's place (−1: padding), and codes."""
     lengths = np.diff(table.offsets)
     order, start = np.argsort(lengths, kind="stable"), 0
     while start < len(order):
