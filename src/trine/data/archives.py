@@ -6,6 +6,9 @@
   or over two million members. What is counted are the bytes that really come out, not what a header says.
 """
 
+import bz2
+import gzip
+import io
 import lzma
 import posixpath
 import stat
@@ -15,9 +18,10 @@ import zlib
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import IO
+from typing import IO, Any, cast
 
 from trine.data.entries import Arrays, Files, Source, stat_line
+from trine.data.store import FULL
 from trine.errors import DataError, UnsafeDataError
 
 ARCHIVE_SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz", ".tar.bz2", ".tbz2")
@@ -28,7 +32,15 @@ MAX_MEMBERS = 2_000_000
 CHUNK = 2**20
 BROKEN = (OSError, EOFError, zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, RuntimeError, ValueError)
 
-Member = tuple[str, IO[bytes] | None]
+OPENERS: dict[str, Callable[[Path], Any]] = {
+    ".gz": gzip.GzipFile,
+    ".tgz": gzip.GzipFile,
+    ".xz": lzma.LZMAFile,
+    ".txz": lzma.LZMAFile,
+    ".bz2": bz2.BZ2File,
+    ".tbz2": bz2.BZ2File,
+}
+Member = tuple[str, io.BufferedIOBase | None]
 
 
 class Archive:
@@ -59,8 +71,9 @@ def is_archive(path: Path) -> bool:
 def unpack(path: Path, target: Path) -> None:
     """Unpack the regular files of an archive; raises UnsafeDataError before anything lands outside `target`."""
     target.mkdir(parents=True)
-    left = min(MAX_BYTES, max(MAX_RATIO * path.stat().st_size, RATIO_FLOOR))
-    members = _zip_members(path) if path.suffix.lower() == ".zip" else _tar_members(path)
+    allowance = min(MAX_BYTES, max(MAX_RATIO * path.stat().st_size, RATIO_FLOOR))
+    members = _zip_members(path) if path.suffix.lower() == ".zip" else _tar_members(path, 2 * allowance)
+    left = allowance
     try:
         with closing(members):
             for count, (name, stream) in enumerate(members):
@@ -70,7 +83,7 @@ def unpack(path: Path, target: Path) -> None:
                 if stream is not None:
                     left = _copy(stream, place, left, path)
     except BROKEN as error:
-        if isinstance(error, OSError) and error.errno is not None:
+        if isinstance(error, PermissionError) or (isinstance(error, OSError) and error.errno in FULL):
             raise  # the disk's trouble, not the archive's
         raise DataError(f"{path}: the archive is damaged or not what its name says ({error}): get it again") from None
 
@@ -84,18 +97,20 @@ def safe_name(name: str, archive: Path) -> str:
     return normal
 
 
-def _copy(stream: IO[bytes], place: Path, left: int, archive: Path) -> int:
+def _copy(stream: io.BufferedIOBase, place: Path, left: int, archive: Path) -> int:
     """Write one member; what is left of the allowance afterwards."""
     place.parent.mkdir(parents=True, exist_ok=True)
     with place.open("wb") as out:
         while chunk := stream.read(CHUNK):
             left -= len(chunk)
             if left < 0:
-                raise UnsafeDataError(
-                    f"{archive}: unpacks to over 4 GiB or {MAX_RATIO} times its size: unpack it by hand"
-                )
+                raise _bomb(archive)
             out.write(chunk)
     return left
+
+
+def _bomb(archive: Path) -> UnsafeDataError:
+    return UnsafeDataError(f"{archive}: unpacks to over 4 GiB or {MAX_RATIO} times its size: unpack it by hand")
 
 
 def _zip_members(path: Path) -> Generator[Member, None, None]:
@@ -105,15 +120,40 @@ def _zip_members(path: Path) -> Generator[Member, None, None]:
                 yield info.filename, None
             else:
                 with archive.open(info) as stream:
-                    yield info.filename, stream
+                    yield info.filename, cast(io.BufferedIOBase, stream)
 
 
-def _tar_members(path: Path) -> Generator[Member, None, None]:
-    with tarfile.open(path, "r:*") as archive:
+def _tar_members(path: Path, limit: int) -> Generator[Member, None, None]:
+    opened = OPENERS.get(path.suffix.lower(), io.FileIO)(path)
+    with opened as raw, tarfile.open(fileobj=cast(IO[bytes], Bounded(raw, limit, path)), mode="r:") as archive:
         for info in archive:
-            if info.issym():
-                safe_name(posixpath.join(posixpath.dirname(info.name), info.linkname), path) if _climbs(info) else None
-            yield info.name, archive.extractfile(info) if info.isreg() else None
+            if info.issym() and _climbs(info):
+                raise UnsafeDataError(f"{path}: the link {info.name!r} leaves the archive: do not trust this archive")
+            yield info.name, cast(io.BufferedIOBase, archive.extractfile(info)) if info.isreg() else None
+
+
+class Bounded:
+    """A stream read up to a limit, and never much at once: a header inside a tar can ask for gigabytes."""
+
+    def __init__(self, stream: Any, limit: int, archive: Path) -> None:
+        self.stream, self.limit, self.archive = stream, limit, archive
+
+    def read(self, n: int) -> bytes:
+        """Read exactly as the stream does, within bounds."""
+        if not 0 <= n <= 16 * CHUNK or self.stream.tell() + n > self.limit:
+            raise _bomb(self.archive)
+        data: bytes = self.stream.read(n)
+        return data
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        """Go to a position within the limit."""
+        if offset > self.limit:
+            raise _bomb(self.archive)
+        return int(self.stream.seek(offset, whence))
+
+    def tell(self) -> int:
+        """Position in the unpacked stream."""
+        return int(self.stream.tell())
 
 
 def _climbs(info: tarfile.TarInfo) -> bool:

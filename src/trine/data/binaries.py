@@ -8,7 +8,7 @@ import re
 import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 from jaxtyping import Int64, UInt8
@@ -113,7 +113,7 @@ def parse_idx(data: bytes, where: str) -> np.ndarray[Any, np.dtype[Any]]:
     return array.astype(array.dtype.newbyteorder("="), copy=False)
 
 
-def _idx_stream(path: Path) -> IO[bytes]:
+def _idx_stream(path: Path) -> io.BufferedReader:
     return io.BufferedReader(gzip.GzipFile(path)) if path.suffix == ".gz" else path.open("rb")
 
 

@@ -81,8 +81,8 @@ def check_pictures(pictures: PictureSet) -> PictureReport:
 def refuse_unlearnable(pictures: PictureSet) -> tuple[str, ...]:
     """What to say before a classifier learns from the set: one line a remark.
 
-    Raises DataError for no class, one class, or classes that train lacks. A class with one picture is learned from and
-    remarked upon: it cannot be validated, as its picture stays in train.
+    Raises DataError for no class, one class, classes that train lacks, or one picture in every class. One class with a
+    single picture is learned from and remarked upon: it cannot be validated, as its picture stays in train.
     """
     if TRAIN not in pictures.splits:
         raise DataError(f"{pictures.name}: has no train split: put the class folders into train/, or above test/")
@@ -97,6 +97,8 @@ def refuse_unlearnable(pictures: PictureSet) -> tuple[str, ...]:
         )
     if len(learned) < 2:
         raise DataError(f"{pictures.name}: all pictures are of one class, {_listed(sorted(learned))}: add another")
+    if VALIDATION not in pictures.splits and max(class_counts(pictures, TRAIN).values()) < 2:
+        raise DataError(f"{pictures.name}: no picture can be spared for validation: add some to each class")
     return tuple(_rare_remarks(pictures))
 
 

@@ -6,6 +6,7 @@
 """
 
 import struct
+import threading
 import warnings
 import zlib
 from collections.abc import Iterator
@@ -16,12 +17,16 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import UInt8
 from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL.TiffImagePlugin import TiffImageFile
+from PIL.WebPImagePlugin import WebPImageFile
 
 from trine.errors import DataError, UnsafeDataError
 
 PICTURE_SUFFIXES = frozenset(
     {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm"}
 )
+# Other formats may start programs, as EPS does. The last two are known to Pillow only once their modules are imported.
+FORMATS = ("PNG", "JPEG", "BMP", "GIF", "PPM", TiffImageFile.format, WebPImageFile.format)
 MAX_PIXELS = 100_000_000
 GREY_MODES = frozenset({"1", "L", "LA", "La", "I", "F", "I;16", "I;16B", "I;16L", "I;16N"})
 ROTATIONS = {
@@ -48,6 +53,9 @@ BROKEN = (
 )
 
 
+_QUIET = threading.RLock()
+
+
 @dataclass(frozen=True)
 class Header:
     """What a picture's first bytes say: its size as shown to people, and whether it has no colour."""
@@ -60,7 +68,7 @@ class Header:
 @contextmanager
 def quiet_pillow() -> Iterator[None]:
     """Pillow's remarks on odd files stay out of the way: what cannot be read raises by itself."""
-    with warnings.catch_warnings():
+    with _QUIET, warnings.catch_warnings():  # the filters are the process's: one thread changes them at a time
         warnings.simplefilter("ignore")
         yield
 
@@ -82,7 +90,7 @@ def decode(path: Path, name: str, shape: tuple[int, int], channels: int) -> UInt
     Raises DataError (`unreadable: …`, `truncated: …`, `missing: …`) and UnsafeDataError (`oversized: …`).
     """
     with _opened(path, name) as image:
-        if image.format == "JPEG" and image.mode in ("L", "RGB"):
+        if image.format in ("JPEG", "MPO") and image.mode in ("L", "RGB"):
             # The JPEG decoder scales by powers of two almost for free; twice the final size loses nothing.
             image.draft(image.mode, (2 * max(shape), 2 * max(shape)))
         image.load()
@@ -118,7 +126,9 @@ def resize(
 def _opened(path: Path, name: str) -> Iterator[Image.Image]:
     """The picture, opened and of a bearable size; every way to fail is one line that starts with its kind."""
     try:
-        with Image.open(path) as image:
+        if path.exists() and not path.is_file():
+            raise DataError(f"unreadable: {name} (not a file)")
+        with Image.open(path, formats=FORMATS) as image:
             if image.width * image.height > MAX_PIXELS:
                 raise UnsafeDataError(f"oversized: {name} ({image.width}x{image.height}; the limit is 100 megapixels)")
             yield image

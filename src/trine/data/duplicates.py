@@ -22,7 +22,7 @@ BRIGHTNESS = 16.0  # of 255 levels
 NEIGHBOURS = 32
 BLOCK = 2048
 
-Pairs = Int64[np.ndarray, "pairs 2"]
+Pairs = Int64[np.ndarray, "_ 2"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,7 +103,9 @@ def _unique(parts: list[Pairs]) -> Pairs:
     return np.unique(np.sort(np.concatenate(parts), axis=1), axis=0)
 
 
-def _alike(thumbnails: UInt8[np.ndarray, "n side side"], pairs: Pairs) -> Bool[np.ndarray, "pairs"]:
+def _alike(
+    thumbnails: UInt8[np.ndarray, "n side side"], pairs: Int64[np.ndarray, "pairs 2"]
+) -> Bool[np.ndarray, "pairs"]:
     """Whether the two thumbnails of each pair are as bright and correlate; two flat ones need not."""
     first, second = (thumbnails[pairs[:, i]].astype(np.float32).reshape(len(pairs), -1) for i in (0, 1))
     brightness = first.mean(axis=1) - second.mean(axis=1)

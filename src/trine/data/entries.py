@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Int64, UInt8
@@ -53,6 +53,7 @@ class Arrays:
     classes: tuple[str, ...]
 
 
+@runtime_checkable
 class Source(Protocol):
     """A place that holds pictures."""
 

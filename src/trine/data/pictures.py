@@ -13,7 +13,7 @@ from trine.data.entries import SPLITS, TRAIN, VALIDATION, Source
 from trine.data.ingest import ingest
 from trine.data.sources import source_at
 from trine.data.splits import stratified_cut
-from trine.data.store import VERSION, Stored, StoredNames, cache_dir, disk_errors, load_or_build, map_rows, write_synced
+from trine.data.store import VERSION, Stored, cache_dir, disk_errors, load_or_build, map_rows, write_synced
 from trine.errors import DataError, UsageError
 
 LARGEST_SIZE = 1024
@@ -134,7 +134,7 @@ def _take(train: PictureSplit, at: Int64[np.ndarray, "part"], stored: Stored, ke
     small = np.prod(shape) <= IN_MEMORY
     images = train.images[at] if small else _mapped_cut(train.images, at, stored.folder / f"cut-{key}.u8", shape)
     labels = None if train.labels is None else train.labels[at]
-    names = StoredNames(stored.splits[TRAIN].names.path, len(train), at)
+    names = stored.splits[TRAIN].names.at(at)
     return PictureSplit(images, labels, names, at)
 
 

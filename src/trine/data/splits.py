@@ -5,12 +5,10 @@ from jaxtyping import Int64
 
 from trine.errors import UsageError
 
-Positions = Int64[np.ndarray, "part"]
-
 
 def stratified_cut(
     labels: Int64[np.ndarray, "n"] | None, n: int, share: float, seed: int
-) -> tuple[Positions, Positions]:
+) -> tuple[Int64[np.ndarray, "stay"], Int64[np.ndarray, "cut"]]:
     """Positions of the part that stays and of the part cut off, each in rising order.
 
     The cut holds `round(share * n)` pictures, at least one, shared out over the classes by largest remainder.
@@ -42,5 +40,5 @@ def _quotas(sizes: Int64[np.ndarray, "classes"], share: float) -> Int64[np.ndarr
     return counts
 
 
-def _joined(parts: list[Int64[np.ndarray, "_"]]) -> Positions:
+def _joined(parts: list[Int64[np.ndarray, "_"]]) -> Int64[np.ndarray, "joined"]:
     return np.sort(np.concatenate(parts)) if parts else np.zeros(0, np.int64)

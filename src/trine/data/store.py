@@ -40,10 +40,14 @@ def cache_dir() -> Path:
 
 
 class StoredNames(Sequence[str]):
-    """Where each picture came from; read from the store when first looked at."""
+    """Where each picture came from; `data` holds runs of names as JSON, parsed when first looked at."""
 
-    def __init__(self, path: Path, n: int, positions: Int64[np.ndarray, "n"] | None = None) -> None:
-        self.path, self.n, self.positions = path, n, positions
+    def __init__(self, data: bytes, n: int, positions: Int64[np.ndarray, "_"] | None = None) -> None:
+        self.data, self.n, self.positions = data, n, positions
+
+    def at(self, positions: Int64[np.ndarray, "_"]) -> "StoredNames":
+        """The names of some of the pictures."""
+        return StoredNames(self.data, self.n, positions)
 
     def __len__(self) -> int:
         return self.n if self.positions is None else len(self.positions)
@@ -63,7 +67,7 @@ class StoredNames(Sequence[str]):
 
     @cached_property
     def _runs(self) -> list[tuple[str, int]]:
-        return [(name, count) for name, count in json.loads(self.path.read_text(encoding="utf-8"))]
+        return [(name, count) for name, count in json.loads(self.data)]
 
     @cached_property
     def _ends(self) -> Int64[np.ndarray, "runs"]:
@@ -157,7 +161,7 @@ class _SplitWriter:
             "pixels_sha256": self.digest.hexdigest(),
             "labels_sha256": None if labels is None else hashlib.sha256(labels.astype("<i8").tobytes()).hexdigest(),
             "sample_crc": sample_crc(self.folder / f"{self.split}.u8"),
-            "names_bytes": (self.folder / f"{self.split}.names").stat().st_size,
+            "names_crc": zlib.crc32((self.folder / f"{self.split}.names").read_bytes()),
         }
 
 
@@ -242,11 +246,11 @@ def sample_crc(path: Path) -> int:
 def _open_split(folder: Path, split: str, part: dict[str, Any]) -> StoredSplit:
     """Raises ValueError when a file is not what the index says."""
     shape = tuple(part["shape"])
-    pixels, names = folder / f"{split}.u8", folder / f"{split}.names"
+    pixels, names = folder / f"{split}.u8", (folder / f"{split}.names").read_bytes()
     if pixels.stat().st_size != int(np.prod(shape)) or sample_crc(pixels) != part["sample_crc"]:
         raise ValueError(pixels)
-    if names.stat().st_size != part["names_bytes"]:
-        raise ValueError(names)
+    if zlib.crc32(names) != part["names_crc"]:
+        raise ValueError(split)
     labels = None
     if part["labels_sha256"] is not None:
         data = (folder / f"{split}.labels").read_bytes()
