@@ -99,7 +99,11 @@ def explain(
     detector, table = Detector.load(model), open_sequences(data, data_dir=data_dir)
     if name is not None and name not in table.names:
         raise UsageError(f"{data}: has no sequence called {name!r}")
-    chosen = np.flatnonzero(table.names == name) if name else np.argsort(detector.scored(table).p_value, kind="stable")
+    chosen = (
+        np.flatnonzero(table.names == name)
+        if name
+        else np.argsort(detector.scored(table).judged.p_value, kind="stable")
+    )
     part = table.rows(chosen[:most])
     for place, explanation in enumerate(explain_sequences(detector, part)):
         if json:

@@ -6,7 +6,7 @@ from typing import Any
 
 from trine import files
 from trine.detect.detector import Detector
-from trine.detect.memory import draw_reach, reach
+from trine.detect.memory import REACH, draw_reach, reach
 from trine.detect.recipe import DetectRecipe
 from trine.detect.surprisal import Encoded
 
@@ -32,10 +32,11 @@ def compare_cells(recipe: DetectRecipe, data: str | Path, out: Path, training: d
     """Train each cell on the same data with the same settings, under `out`; draws cells.png and writes cells.json."""
     found = []
     for cell in CELLS:
-        model = Detector(recipe=recipe.changed(cell=cell)).fit(data, **{**training, "out": out / cell})
+        model = Detector(recipe=recipe.changed(cell=cell, folds=1)).fit(data, **{**training, "out": out / cell})
         assert model.result is not None
-        table = model.open(data, training.get("data_dir"), model.recipe).calibration
-        norms = reach(model.model, Encoded.of(table, model.vocabulary), min(100, int(table.lengths.max()) - 1))
+        table = model.open(data, training.get("data_dir"), model.recipe).folds[0][1]
+        net = next(iter(model.model))
+        norms = reach(net, Encoded.of(table, model.vocabulary), min(REACH, int(table.lengths.max()) - 1))
         metrics = model.result.metrics
         found.append(Comparison(cell, metrics["mean_surprisal"], metrics.get("auc"), tuple(norms.tolist())))
     files.write_bytes(out / "cells.png", draw_reach({one.cell: one.gradient for one in found}))

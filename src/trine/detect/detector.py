@@ -8,17 +8,18 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float64, Int64
+from jaxtyping import Bool, Float64
 from torch import Tensor, nn
 
 from trine.bundle import Manifest
 from trine.data.sequences import SequenceTable, open_sequences
 from trine.detect import report
-from trine.detect.network import EventNet
-from trine.detect.objective import DetectObjective
+from trine.detect.network import EventNet, FoldNets
+from trine.detect.normal import Opened, even_sample, split_normal
+from trine.detect.objective import DetectObjective, Fold
 from trine.detect.recipe import DetectRecipe
-from trine.detect.scoring import Ensemble, threshold
-from trine.detect.stepping import pack, unpack
+from trine.detect.scoring import Ensemble, Judged
+from trine.detect.stepping import step
 from trine.detect.surprisal import Encoded, surprisals
 from trine.detect.vocabulary import EVENT, Vocabulary
 from trine.errors import DataError, UsageError
@@ -29,29 +30,17 @@ from trine.train.result import Data
 
 DAY = 86_400.0
 COMPARED = 20_000
-"""Normal sequences that the companions keep at the most."""
-
-
-@dataclass(frozen=True)
-class Opened:
-    """A table, and the normal sequences of it that a detector may learn from."""
-
-    table: SequenceTable
-    train: SequenceTable
-    calibration: SequenceTable
-    left_out: int
-    """Abnormal sequences among the training rows, which are not used."""
+"""Normal sequences that a fold's companions keep at the most."""
 
 
 @dataclass(frozen=True)
 class Scored:
     """What the detector says of every sequence of a table."""
 
-    raw: Float64[np.ndarray, "sequences members"]
-    fused: Float64[np.ndarray, "sequences"]
-    p_value: Float64[np.ndarray, "sequences"]
+    judged: Judged
     flagged: Bool[np.ndarray, "sequences"]
     surprisal: Float64[np.ndarray, "events"]
+    """The mean over the networks, event by event."""
     seconds: float
 
 
@@ -66,6 +55,7 @@ class Verdict:
     loudest: str
     """The member that spoke loudest."""
     members: dict[str, float]
+    """Each member's p-value."""
 
     def as_json(self) -> dict[str, Any]:
         """The verdict as a JSON object."""
@@ -83,111 +73,122 @@ class Detector(Estimator[DetectRecipe, Opened]):
     recipe_type: ClassVar[type[DetectRecipe]] = DetectRecipe
 
     vocabulary: Vocabulary
-    model: EventNet
+    model: FoldNets
     ensemble: Ensemble
-    threshold: float
+    share: float = 0.01
+    """Share of normal sequences that may be flagged: the p-value at which an alert is given."""
     normal_names: tuple[str, ...] = ()
-    """Names of the normal sequences that others are compared with."""
+    """Names of the normal sequences that the first fold's companions compare others with."""
 
     # ---- fit
 
     def open(self, data: str | Path, data_dir: Path | None, recipe: DetectRecipe) -> Opened:
-        """The table, and its normal training sequences cut in two: to learn from, and to calibrate on."""
+        """The table, and the folds of its normal training sequences."""
         return split_normal(open_sequences(data, data_dir=data_dir), recipe)
 
     def describe(self, opened: Opened) -> dict[str, Any]:
         """Name, fingerprint and counts."""
-        counts = {"train": len(opened.train), "calibration": len(opened.calibration), "left_out": opened.left_out}
+        train, held_out = opened.folds[0]
+        counts = {
+            "train": len(train),
+            "held_out": len(held_out),
+            "folds": len(opened.folds),
+            "left_out": opened.left_out,
+        }
         return {"name": opened.table.name, "fingerprint": opened.table.fingerprint, "splits": counts}
 
     def objective(self, opened: Opened, recipe: DetectRecipe) -> Objective:
-        """A new network for this vocabulary."""
-        unknown = set(recipe.attributes) - {*opened.table.attributes, "time"}
-        if unknown:
-            raise UsageError(
-                f"attributes {', '.join(sorted(unknown))}: the table has {', '.join(opened.table.attributes)}"
-            )
-        self.vocabulary = Vocabulary.of(opened.train, recipe.attributes)
+        """New networks for this vocabulary, one a fold. Raises `UsageError` for attributes that the table lacks."""
+        lacking = set(recipe.attributes) - {*opened.table.attributes, "time"}
+        if lacking:
+            has = ", ".join(("time", *opened.table.attributes))
+            raise UsageError(f"attributes {', '.join(sorted(lacking))}: the table has {has}")
+        self.vocabulary = Vocabulary.of(opened.normal, recipe.attributes)
         torch.manual_seed(recipe.seed)
-        self.model = self._network()
-        train, held_out = (Encoded.of(part, self.vocabulary) for part in (opened.train, opened.calibration))
-        return DetectObjective(self.model, recipe, train, held_out, self.device)
+        self.model = self._networks(len(opened.folds))
+        folds = []
+        for net, (train, held_out) in zip(self.model, opened.folds, strict=True):
+            encoded = Encoded.of(train, self.vocabulary)
+            net.meet(encoded.columns)
+            folds.append(Fold(encoded, Encoded.of(held_out, self.vocabulary)))
+        return DetectObjective(self.model, recipe, folds, self.device)
 
     def settle(self, opened: Opened, model: nn.Module, report: Reporter) -> None:
         """Fit the companions, calibrate all members on held-out normal sequences, and set the threshold."""
-        assert isinstance(model, EventNet)
+        assert isinstance(model, FoldNets)
         self.model = model.cpu()
-        self.ensemble = Ensemble(self.recipe.members)
-        compared = opened.train.rows(even_sample(len(opened.train), COMPARED))
-        self.ensemble.fit(Encoded.of(compared, self.vocabulary))
-        self.normal_names = tuple(map(str, compared.names))
-        held_out = Encoded.of(opened.calibration, self.vocabulary)
-        self.ensemble.calibrate(held_out, self._surprisal(held_out))
-        self.threshold = threshold(self.ensemble.fused_reference, self._share(opened.calibration))
-        if not np.isfinite(self.threshold):
+        self.ensemble = Ensemble(self.recipe.members, len(opened.folds))
+        for net, panel, (train, held_out) in zip(self.model, self.ensemble.panels, opened.folds, strict=True):
+            compared = train.rows(even_sample(len(train), COMPARED))
+            encoded = Encoded.of(held_out, self.vocabulary)
+            panel.fit(Encoded.of(compared, self.vocabulary), encoded, _of_events(net, encoded))
+        first = opened.folds[0][0]
+        self.normal_names = tuple(map(str, first.names[even_sample(len(first), COMPARED)]))
+        self.share = self._share(opened)
+        if self.share * (self.ensemble.calibrated_on + 1) < 1:
             report.note(
-                f"{len(opened.calibration)} calibration sequences cannot hold false alarms to "
-                f"{self.recipe.false_alarms:g}: nothing will be flagged; give more normal sequences or a higher share"
+                f"{self.ensemble.calibrated_on} held-out normal sequences cannot show a false-alarm share of "
+                f"{self.share:g}: nothing will be flagged; give more normal sequences, or allow a higher share"
             )
 
-    def _share(self, calibration: SequenceTable) -> float:
+    def _share(self, opened: Opened) -> float:
         """The share of normal sequences that may be flagged, from the recipe's false alarms or alerts a day."""
         if self.recipe.alerts_per_day is None:
             return self.recipe.false_alarms
-        if calibration.times is None or not len(calibration.times):
+        times = opened.normal.times
+        if times is None or not np.isfinite(times).any():
             raise UsageError("--alerts-per-day needs event times: the data has none; use --false-alarms")
-        days = float(np.nanmax(calibration.times) - np.nanmin(calibration.times)) / DAY
-        return min(0.5, self.recipe.alerts_per_day * max(days, 1e-9) / len(calibration))
+        days = max(float(np.nanmax(times) - np.nanmin(times)) / DAY, 1e-9)
+        return min(0.5, self.recipe.alerts_per_day * days / len(opened.normal))
 
     # ---- judge
 
     def judge(self, opened: Opened, split: str | None = None) -> Judgement:
         """Separation, alerts at the calibrated threshold, per kind, per member, per distinct sequence."""
-        name, table = self._chosen(opened, split)
+        name = split or ("test" if len(opened.table.split("test")) else "validation")
+        table = self._chosen(opened, name)
         scored = self.scored(table)
-        found = report.metrics_of(table, scored, self.ensemble.names, self.recipe.false_alarms)
+        found = report.metrics_of(table, scored, self.ensemble.names, self.share)
         data = Data(name=table.name, fingerprint=table.fingerprint, split=name, n=len(table))
-        return Judgement(data, found, report.pictures(table, scored, self.ensemble.names, self.threshold))
+        return Judgement(data, found, report.pictures(table, scored, self.ensemble.names))
 
-    def _chosen(self, opened: Opened, split: str | None) -> tuple[str, SequenceTable]:
-        if split == "validation" or (split is None and not len(opened.table.split("test"))):
-            return "validation", opened.calibration
-        name = split or "test"
-        table = opened.table if name == "all" else opened.table.split(name)
+    def _chosen(self, opened: Opened, split: str) -> SequenceTable:
+        if split == "validation":
+            return opened.folds[0][1]
+        table = opened.table if split == "all" else opened.table.split(split)
         if not len(table):
-            raise DataError(f"{opened.table.name}: has no split {name!r}")
-        return name, table
+            raise DataError(f"{opened.table.name}: has no split {split!r}")
+        return table
 
     def scored(self, table: SequenceTable) -> Scored:
         """Scores, p-values and alerts of every sequence of a table."""
         begin = time.perf_counter()
         encoded = Encoded.of(table, self.vocabulary)
-        surprisal = self._surprisal(encoded)
-        raw = self.ensemble.raw(encoded, surprisal)
-        fused = self.ensemble.fused(raw)
-        seconds = time.perf_counter() - begin
-        return Scored(raw, fused, self.ensemble.p_value(fused), fused > self.threshold, surprisal, seconds)
+        found = [_of_events(net, encoded) for net in self.model]
+        judged = self.ensemble.judge(encoded, found)
+        return Scored(judged, judged.p_value <= self.share, np.mean(found, 0), time.perf_counter() - begin)
 
     # ---- use
 
     def score(self, data: str | Path | SequenceTable, *, data_dir: Path | None = None) -> list[Verdict]:
         """A verdict on every sequence of a table."""
         table = data if isinstance(data, SequenceTable) else open_sequences(data, data_dir=data_dir)
-        scored = self.scored(table)
-        p = self.ensemble.member_p_values(scored.raw)
+        scored, names = self.scored(table), self.ensemble.names
+        rows = zip(
+            table.names, scored.judged.p_value, scored.judged.fused, scored.flagged, scored.judged.member_p, strict=True
+        )
         return [
             Verdict(
-                name=str(table.names[i]),
-                p_value=float(scored.p_value[i]),
-                score=float(scored.fused[i]),
-                flagged=bool(scored.flagged[i]),
-                loudest=self.ensemble.names[int(p[i].argmin())],
-                members=dict(zip(self.ensemble.names, scored.raw[i].tolist(), strict=True)),
+                str(name),
+                float(p),
+                float(fused),
+                bool(flagged),
+                names[int(said.argmin())],
+                dict(zip(names, said.tolist(), strict=True)),
             )
-            for i in range(len(table))
+            for name, p, fused, flagged, said in rows
         ]
 
-    @torch.inference_mode()
     def step(
         self, states: Sequence[bytes | None], events: Sequence[str], **attributes: Sequence[str]
     ) -> tuple[list[bytes], list[float]]:
@@ -195,32 +196,21 @@ class Detector(Estimator[DetectRecipe, Opened]):
 
         A state of None is an entity of which nothing was seen yet. Raises `UsageError` for a state of another model.
         """
-        self.model.eval()
-        state = unpack(self.model, states)
-        logits = self.model.heads[EVENT](state.output)
-        codes = torch.tensor([self.vocabulary.code(event) for event in events])
-        surprise = torch.logsumexp(logits, -1) - logits.gather(-1, codes[:, None])[:, 0]
-        columns = {EVENT: codes[:, None]}
-        for name in self.vocabulary.values:
-            if name != EVENT:
-                words = attributes.get(name) or [""] * len(events)
-                columns[name] = torch.tensor([[self.vocabulary.code(word, name)] for word in words])
-        _, after = self.model.recur(self.model.embed(columns), state.recurrent)
-        return pack(self.model, after), surprise.tolist()
+        return step(self.model, self.vocabulary, states, {EVENT: events, **attributes})
 
     # ---- bundle
 
     def content(self) -> dict[str, Any]:
-        """Vocabulary, members and threshold."""
+        """Vocabulary, members and the share of false alarms."""
         return {
             "vocabulary": self.vocabulary.as_json(),
-            "members": list(self.ensemble.names),
+            "folds": len(self.model),
             "normal_names": list(self.normal_names),
-            "threshold": self.threshold if np.isfinite(self.threshold) else None,
+            "share": self.share,
         }
 
     def tensors(self) -> dict[str, Tensor]:
-        """The network's weights and what the members learned."""
+        """The networks' weights and what the members learned."""
         parts = {"network": self.model.state_dict(), "ensemble": self.ensemble.tensors()}
         return {f"{part}.{name}": value for part, values in parts.items() for name, value in values.items()}
 
@@ -228,12 +218,11 @@ class Detector(Estimator[DetectRecipe, Opened]):
         """Rebuild the detector of a bundle."""
         content = manifest.content
         self.vocabulary = Vocabulary.from_json(content["vocabulary"])
-        self.model = self._network()
+        self.share, self.normal_names = content["share"], tuple(content["normal_names"])
+        self.model = self._networks(content["folds"])
         self.model.load_state_dict(_part(tensors, "network"))
-        self.normal_names = tuple(content["normal_names"])
-        self.ensemble = Ensemble(content["members"])
+        self.ensemble = Ensemble(self.recipe.members, content["folds"])
         self.ensemble.load_tensors(_part(tensors, "ensemble"))
-        self.threshold = float("inf") if content["threshold"] is None else content["threshold"]
 
     def card(self) -> str:
         """The model card."""
@@ -242,39 +231,14 @@ class Detector(Estimator[DetectRecipe, Opened]):
 
     # ---- parts
 
-    def _network(self) -> EventNet:
+    def _networks(self, count: int) -> FoldNets:
         recipe = self.recipe
         shape = (recipe.cell, recipe.embedding, recipe.hidden, recipe.layers, recipe.dropout)
-        return EventNet(self.vocabulary.sizes, *shape)
-
-    def _surprisal(self, table: Encoded) -> Float64[np.ndarray, "events"]:
-        return surprisals(self.model, table)[EVENT].astype(np.float64)
+        return FoldNets([EventNet(self.vocabulary.sizes, *shape) for _ in range(count)])
 
 
-def split_normal(table: SequenceTable, recipe: DetectRecipe) -> Opened:
-    """Normal training rows, cut at random into training and calibration; a validation split is calibration as it is.
-
-    Rows labelled abnormal are left out. Raises `DataError` when too little is left to learn from.
-    """
-    rows = table.splits == "train" if (table.splits == "train").any() else table.splits != "test"
-    normal = table.rows(rows & (table.labels != 1))
-    held_out = table.rows((table.splits == "validation") & (table.labels != 1))
-    if not len(held_out) and len(normal) >= 2:
-        order = np.random.default_rng(recipe.seed).permutation(len(normal))
-        count = min(len(normal) - 1, max(1, round(recipe.calibration_share * len(normal))))
-        normal, held_out = normal.rows(np.sort(order[count:])), normal.rows(np.sort(order[:count]))
-    if not len(normal) or not len(held_out):
-        raise DataError(
-            f"{table.name}: {len(normal)} normal sequence to learn from: give at least two, better hundreds"
-        )
-    if len(np.unique(normal.events)) < 2:
-        raise DataError(f"{table.name}: only one distinct event in the training sequences: there is no order to learn")
-    return Opened(table, normal, held_out, int((rows & (table.labels == 1)).sum()))
-
-
-def even_sample(count: int, most: int) -> Int64[np.ndarray, "chosen"]:
-    """Indices of at most so many of `count`, evenly spread."""
-    return np.unique(np.linspace(0, count - 1, min(count, most)).astype(np.int64))
+def _of_events(net: EventNet, table: Encoded) -> Float64[np.ndarray, "events"]:
+    return surprisals(net, table)[EVENT].astype(np.float64)
 
 
 def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

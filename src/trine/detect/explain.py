@@ -9,9 +9,9 @@ from torch import Tensor
 
 from trine.data.sequences import SequenceTable
 from trine.detect.gates import trace
-from trine.detect.network import BEGIN
-from trine.detect.scoring import NearestCounts
-from trine.detect.surprisal import Encoded
+from trine.detect.network import BEGIN, Columns, EventNet
+from trine.detect.scoring import MEMBERS, NearestCounts
+from trine.detect.surprisal import Encoded, surprisals
 from trine.detect.vocabulary import EVENT
 from trine.train.drawing import figure, png
 
@@ -54,15 +54,15 @@ class Explanation:
 def explain(detector: "Detector", table: SequenceTable) -> list[Explanation]:
     """An explanation of every sequence of a table."""
     scored = detector.scored(table)
-    p = detector.ensemble.member_p_values(scored.raw)
+    p = scored.judged.member_p
     nearest = _nearest_names(detector, Encoded.of(table, detector.vocabulary))
     found = []
     for i in range(len(table)):
-        loudest = detector.ensemble.members[int(p[i].argmin())]
+        loudest = MEMBERS[detector.ensemble.names[int(p[i].argmin())]]
         found.append(
             Explanation(
                 name=str(table.names[i]),
-                p_value=float(scored.p_value[i]),
+                p_value=float(scored.judged.p_value[i]),
                 flagged=bool(scored.flagged[i]),
                 loudest=loudest.name,
                 says=loudest.says,
@@ -90,7 +90,11 @@ def draw_surprise(explanation: Explanation, names_for: int = 6) -> bytes:
 
 def draw_gates(detector: "Detector", table: SequenceTable, units: int = 48) -> bytes:
     """Gates and cell state of the first sequence of a table as heat maps: events across, units down."""
-    traces = trace(detector.model.recurrence, _embedded(detector, table))
+    net = next(iter(detector.model))
+    net.eval()
+    with torch.inference_mode():
+        embedded = net.embed(_first(net, Encoded.of(table, detector.vocabulary)))[0]
+    traces = trace(net.recurrence, embedded)
     parts = [(f"{name}, layer {part.layer + 1}", value) for part in traces for name, value in part.parts.items()]
     drawn, axes = figure(len(parts), 1, width=10, height=1.5 * len(parts))
     for place, (name, value) in zip(np.atleast_1d(axes), parts, strict=True):
@@ -104,35 +108,40 @@ def draw_gates(detector: "Detector", table: SequenceTable, units: int = 48) -> b
 
 
 @torch.inference_mode()
-def _embedded(detector: "Detector", table: SequenceTable) -> Tensor:
-    encoded = Encoded.of(table, detector.vocabulary)
-    columns = {
-        name: torch.from_numpy(np.concatenate([[BEGIN], codes[: encoded.offsets[1]]]))[None]
-        for name, codes in encoded.columns.items()
-    }
-    detector.model.eval()
-    return detector.model.embed(columns)[0]
+def _hidden(net: EventNet, encoded: Encoded) -> Tensor:
+    """The network's output before each event of a table's first sequence, and after the last."""
+    net.eval()
+    return net.recur(net.embed(_first(net, encoded)))[0][0]
+
+
+def _first(net: EventNet, encoded: Encoded) -> Columns:
+    """The first sequence's columns, after a `BEGIN`: (1, events + 1)."""
+    end = int(encoded.offsets[1])
+    flat = {name: np.concatenate([[BEGIN], codes[:end]]) for name, codes in encoded.columns.items()}
+    return net.recognise({name: torch.from_numpy(codes)[None] for name, codes in flat.items()})
 
 
 @torch.inference_mode()
 def _events(detector: "Detector", table: SequenceTable) -> list[EventExplanation]:
-    model, vocabulary = detector.model, detector.vocabulary
-    hidden, _ = model.recur(_embedded(detector, table)[None])
-    probabilities = torch.softmax(model.heads[EVENT](hidden[0, :-1]).double(), -1)
-    codes = torch.from_numpy(vocabulary.encode(table)[EVENT])
-    surprise = -torch.log(probabilities.gather(1, codes[:, None])[:, 0])
-    best = probabilities.topk(min(EXPECTED, probabilities.shape[1]))
+    """Each event with its surprisal and what was expected, the mean over the networks."""
+    encoded = Encoded.of(table, detector.vocabulary)
+    logits = [net.heads[EVENT](_hidden(net, encoded)[:-1]).double() for net in detector.model]
+    expected = torch.stack([torch.softmax(values, -1) for values in logits]).mean(0)
+    best = expected.topk(min(EXPECTED, expected.shape[1]))
+    surprise = np.mean([surprisals(net, encoded)[EVENT] for net in detector.model], 0)
     words = [table.vocabulary[code] for code in table.events]
     rows = zip(words, surprise.tolist(), best.indices.tolist(), best.values.tolist(), strict=True)
     return [
-        EventExplanation(word, value, tuple((vocabulary.name(c), p) for c, p in zip(likely, chance, strict=True)))
+        EventExplanation(
+            word, value, tuple((detector.vocabulary.name(c), p) for c, p in zip(likely, chance, strict=True))
+        )
         for word, value, likely, chance in rows
     ]
 
 
 def _nearest_names(detector: "Detector", encoded: Encoded) -> list[str]:
     """The name of the nearest normal sequence of each, where a member knows it."""
-    for member in detector.ensemble.members:
+    for member in detector.ensemble.panels[0].members:
         if isinstance(member, NearestCounts) and detector.normal_names:
             return [detector.normal_names[place] for place in member.nearest(encoded)[0]]
     return []

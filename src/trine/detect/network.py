@@ -4,8 +4,9 @@ Embedded events go through one to three recurrent layers (`lstm`, `gru` or `rnn`
 distribution of the next event, of the time until it, and of chosen attributes. Every column is categorical.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
@@ -40,6 +41,8 @@ class EventNet(nn.Module):
         )
         self.dropout = nn.Dropout(dropout)
         self.heads = nn.ModuleDict({name: nn.Linear(hidden, size) for name, size in sizes.items()})
+        for name, size in sizes.items():
+            self.register_buffer(f"known_{name}", torch.ones(size, dtype=torch.bool))
         if cell == "lstm":
             self._open_forget_gates()
 
@@ -47,6 +50,20 @@ class EventNet(nn.Module):
         """Logits of the event after each one given, and the state after the last."""
         hidden, after = self.recur(self.embed(columns), state)
         return self.predict(hidden), after
+
+    def meet(self, columns: Mapping[str, Int64[np.ndarray, "events"]]) -> None:
+        """Note which codes occur in training: others read as unknown from now on."""
+        for name, codes in columns.items():
+            known = self.get_buffer(f"known_{name}")
+            known[FIRST:] = False
+            known[torch.from_numpy(codes)] = True
+
+    def recognise(self, columns: Columns) -> Columns:
+        """The columns with every code that never occurred in training as `UNKNOWN`."""
+        return {
+            name: codes.masked_fill(~self.get_buffer(f"known_{name}")[codes], UNKNOWN)
+            for name, codes in columns.items()
+        }
 
     def embed(self, columns: Columns) -> Float[Tensor, "batch time embedding"]:
         """The sum of the columns' embeddings."""
@@ -77,3 +94,21 @@ class EventNet(nn.Module):
         for name, bias in self.recurrence.named_parameters():
             if name.startswith("bias_ih"):
                 bias.view(4, -1)[1].fill_(1.0)
+
+
+class FoldNets(nn.Module):
+    """Networks of one shape, each trained without one fold of the normal sequences, which it can then judge."""
+
+    def __init__(self, nets: Sequence[EventNet]) -> None:
+        super().__init__()
+        self.nets = nn.ModuleList(nets)
+
+    def __iter__(self) -> Iterator[EventNet]:
+        return (net for net in self.nets if isinstance(net, EventNet))
+
+    def __len__(self) -> int:
+        return len(self.nets)
+
+    def forward(self, pieces: Sequence[Columns], states: Sequence[State | None]) -> list[tuple[Logits, State]]:
+        """Each network's logits on its own piece, and its state after it."""
+        return [net(piece, state) for net, piece, state in zip(self.nets, pieces, states, strict=True)]

@@ -27,12 +27,15 @@ class DetectRecipe(Recipe):
     weight_decay: float = Field(0.01, ge=0)
     """AdamW's weight decay."""
     rare_masked: float = Field(0.01, ge=0, lt=1)
-    """Share of all training events that is read as unknown, rare ones first: what is never seen gets a learned place."""
+    """Share of training events that is read as unknown, rare ones first: what is never seen gets a learned place."""
     attributes: tuple[str, ...] = ()
-    """Columns of the table, beside the events, that the network reads and predicts too; `time` is the gap between events."""
+    """Further columns of the table that the network reads and predicts; `time` is the gap between events."""
 
+    folds: int = Field(4, ge=1, le=20)
+    """Networks, each trained without one part of the normal sequences, which it is then calibrated on: so that every
+    normal sequence both teaches and calibrates. 1: one network and one held-out part."""
     calibration_share: float = Field(0.3, gt=0, lt=0.9)
-    """Share of the normal training sequences held out for calibration."""
+    """Share of the normal sequences held out when there is one fold."""
     members: tuple[str, ...] = ("lstm", "counts", "ngrams")
     """The scores that are fused; `lstm` is the network's, whatever its cell."""
     false_alarms: float = Field(0.01, gt=0, lt=1)

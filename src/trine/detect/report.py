@@ -32,37 +32,38 @@ def metrics_of(table: SequenceTable, scored: "Scored", members: Names, target: f
         return found
     first = _first_of_each(table)
     return {
-        **metrics.separation(scored.fused, abnormal),
+        **metrics.separation(scored.judged.fused, abnormal),
         **metrics.at_threshold(scored.flagged, abnormal),
         **found,
-        "auc_distinct": metrics.auc(scored.fused[first], abnormal[first]),
+        "auc_distinct": metrics.auc(scored.judged.fused[first], abnormal[first]),
         "distinct": int(first.sum()),
         "per_member": {
             name: {"auc": metrics.auc(scores, abnormal), "tpr_at_fpr": _tpr_at(scores, abnormal)}
-            for name, scores in zip(members, scored.raw.T, strict=True)
+            for name, scores in zip(members, scored.judged.raw.T, strict=True)
         },
         "per_kind": {kind: _kind(kind, table, scored) for kind in sorted(set(table.kinds[abnormal].tolist()))},
     }
 
 
-def pictures(table: SequenceTable, scored: "Scored", members: Names, threshold: float) -> dict[str, bytes]:
+def pictures(table: SequenceTable, scored: "Scored", members: Names) -> dict[str, bytes]:
     """PNGs by file name: scores, and with labels the ROC curve."""
     abnormal = table.labels == 1
-    drawn = {"scores.png": draw_scores(scored.fused, abnormal, threshold)}
+    drawn = {"scores.png": draw_scores(scored, abnormal)}
     if abnormal.any() and (~abnormal).any():
         drawn["roc.png"] = draw_roc(scored, abnormal, members)
     return drawn
 
 
-def draw_scores(fused: Float64[np.ndarray, "n"], abnormal: Bool[np.ndarray, "n"], threshold: float) -> bytes:
-    """Histograms of the fused score, normal and abnormal, with the threshold."""
+def draw_scores(scored: "Scored", abnormal: Bool[np.ndarray, "n"]) -> bytes:
+    """Histograms of the fused score, normal and abnormal, with the lowest one that is flagged."""
+    fused = scored.judged.fused
     drawn, axes = figure(width=6, height=3.4)
     bins = np.linspace(fused.min(), fused.max() + 1e-9, 50)
     axes.hist(fused[~abnormal], bins, density=True, alpha=0.6, label="normal")
     if abnormal.any():
         axes.hist(fused[abnormal], bins, density=True, alpha=0.6, label="abnormal")
-    if np.isfinite(threshold):
-        axes.axvline(threshold, color="black", linewidth=0.8, label="threshold")
+    if scored.flagged.any():
+        axes.axvline(fused[scored.flagged].min(), color="black", linewidth=0.8, label="alerts from here")
     axes.set(xlabel="fused score", ylabel="density", title="scores of sequences")
     axes.legend(frameon=False)
     return png(drawn)
@@ -71,7 +72,7 @@ def draw_scores(fused: Float64[np.ndarray, "n"], abnormal: Bool[np.ndarray, "n"]
 def draw_roc(scored: "Scored", abnormal: Bool[np.ndarray, "n"], members: Names) -> bytes:
     """ROC curves of the fused score and of each member, on a logarithmic false-alarm axis."""
     drawn, axes = figure(width=5.4, height=4)
-    for name, scores in (("fused", scored.fused), *zip(members, scored.raw.T, strict=True)):
+    for name, scores in (("fused", scored.judged.fused), *zip(members, scored.judged.raw.T, strict=True)):
         curve = metrics.roc(scores, abnormal)
         label = f"{name}: AUC {metrics.auc(scores, abnormal):.3f}"
         axes.plot(np.maximum(curve.fpr, 1e-4), curve.tpr, label=label, linewidth=2 if name == "fused" else 1)
@@ -116,7 +117,7 @@ def _kind(kind: str, table: SequenceTable, scored: "Scored") -> dict[str, float]
     of_kind = table.kinds == kind
     either = of_kind | (table.labels != 1)
     return {
-        "auc": metrics.auc(scored.fused[either], (of_kind & (table.labels == 1))[either]),
+        "auc": metrics.auc(scored.judged.fused[either], (of_kind & (table.labels == 1))[either]),
         "recall": float(scored.flagged[of_kind].mean()),
         "n": int(of_kind.sum()),
     }

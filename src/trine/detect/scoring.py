@@ -6,6 +6,7 @@ p-value; the p-values are fused by a fixed rule; the fused score has a p-value o
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
@@ -13,10 +14,14 @@ import torch
 from jaxtyping import Float64, Int64
 from torch import Tensor
 
-from trine.detect.surprisal import Encoded
+from trine.detect.surprisal import Encoded, sequence_means
 from trine.detect.vocabulary import EVENT
 
+Surprisal = Float64[np.ndarray, "events"]
 Scores = Float64[np.ndarray, "sequences"]
+MemberScores = Float64[np.ndarray, "sequences members"]
+TAIL = 0.1
+"""Share of the reference whose excess gives the tail its scale."""
 
 
 class Member(ABC):
@@ -30,7 +35,7 @@ class Member(ABC):
         """Learn from normal sequences."""
 
     @abstractmethod
-    def score(self, table: Encoded, surprisal: Float64[np.ndarray, "events"]) -> Scores:
+    def score(self, table: Encoded, surprisal: Surprisal) -> Scores:
         """A number a sequence, the higher the stranger; `surprisal` is the network's, event by event."""
 
     def tensors(self) -> dict[str, Tensor]:
@@ -47,9 +52,9 @@ class MeanSurprisal(Member):
     name: ClassVar[str] = "lstm"
     says: ClassVar[str] = "its events come in an order that the network did not expect"
 
-    def score(self, table: Encoded, surprisal: Float64[np.ndarray, "events"]) -> Scores:
+    def score(self, table: Encoded, surprisal: Surprisal) -> Scores:
         """Mean over the sequence's events."""
-        return np.add.reduceat(surprisal, table.offsets[:-1]) / np.diff(table.offsets)
+        return sequence_means(surprisal, table.offsets)
 
 
 class NearestCounts(Member):
@@ -65,7 +70,7 @@ class NearestCounts(Member):
         """Keep the training sequences' profiles."""
         self.profiles = _profiles(train, int(train.columns[EVENT].max()) + 1)
 
-    def score(self, table: Encoded, surprisal: Float64[np.ndarray, "events"]) -> Scores:
+    def score(self, table: Encoded, surprisal: Surprisal) -> Scores:
         """Distance to the nearest profile, 0 to 1."""
         return self.nearest(table)[1]
 
@@ -101,7 +106,7 @@ class UnseenGrams(Member):
         """Keep the n-grams of the training sequences."""
         self.seen = np.unique(np.concatenate([_grams(codes, self.length) for codes in train.codes]))
 
-    def score(self, table: Encoded, surprisal: Float64[np.ndarray, "events"]) -> Scores:
+    def score(self, table: Encoded, surprisal: Surprisal) -> Scores:
         """Share of unseen n-grams, 0 to 1."""
         return np.array([self._share(_grams(codes, self.length)) for codes in table.codes])
 
@@ -120,48 +125,30 @@ class UnseenGrams(Member):
 MEMBERS: dict[str, type[Member]] = {member.name: member for member in (MeanSurprisal, NearestCounts, UnseenGrams)}
 
 
-class Ensemble:
-    """The members' fused judgement, calibrated on held-out normal sequences."""
+class Panel:
+    """The members of one fold: fitted to its training sequences, calibrated on its held-out ones."""
 
     def __init__(self, names: Sequence[str]) -> None:
         self.members = [MEMBERS[name]() for name in names]
         self.reference = np.zeros((0, len(self.members)))
-        """Scores of the calibration sequences, each member's in rising order."""
+        """Scores of the held-out sequences, each member's in rising order."""
         self.fused_reference = np.zeros(0)
 
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The members' names."""
-        return tuple(member.name for member in self.members)
-
-    def fit(self, train: Encoded) -> None:
-        """Let every member learn from normal sequences."""
+    def fit(self, train: Encoded, held_out: Encoded, surprisal: Surprisal) -> None:
+        """Let every member learn from normal sequences, and keep the scores of held-out ones."""
         for member in self.members:
             member.fit(train)
-
-    def calibrate(self, held_out: Encoded, surprisal: Float64[np.ndarray, "events"]) -> None:
-        """Keep the scores of held-out normal sequences."""
         raw = self.raw(held_out, surprisal)
         self.reference = np.sort(raw, 0)
-        self.fused_reference = np.sort(fuse(p_values(raw, self.reference)))
+        self.fused_reference = np.sort(self.fused(raw))
 
-    def raw(self, table: Encoded, surprisal: Float64[np.ndarray, "events"]) -> Float64[np.ndarray, "sequences members"]:
+    def raw(self, table: Encoded, surprisal: Surprisal) -> MemberScores:
         """The members' scores."""
         return np.stack([member.score(table, surprisal) for member in self.members], 1)
 
-    def fused(self, raw: Float64[np.ndarray, "sequences members"]) -> Scores:
+    def fused(self, raw: MemberScores) -> Scores:
         """The fused score of each sequence, the higher the stranger."""
-        return fuse(self.member_p_values(raw))
-
-    def member_p_values(
-        self, raw: Float64[np.ndarray, "sequences members"]
-    ) -> Float64[np.ndarray, "sequences members"]:
-        """Each member's p-value of each sequence."""
-        return p_values(raw, self.reference)
-
-    def p_value(self, fused: Scores) -> Scores:
-        """The share of held-out normal sequences that are at least as strange."""
-        return p_values(fused[:, None], self.fused_reference[:, None])[:, 0]
+        return fuse(tail_p_values(raw, self.reference))
 
     def tensors(self) -> dict[str, Tensor]:
         """All that was learned, under the members' names."""
@@ -176,23 +163,81 @@ class Ensemble:
             member.load_tensors({k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)})
 
 
-def p_values(
-    scores: Float64[np.ndarray, "sequences members"], reference: Float64[np.ndarray, "normal members"]
-) -> Float64[np.ndarray, "sequences members"]:
-    """Conformal p-values: (1 + normal sequences at least as strange) / (1 + normal sequences), a member a column."""
-    below = [np.searchsorted(reference[:, m], scores[:, m], side="left") for m in range(scores.shape[1])]
-    return (1 + len(reference) - np.stack(below, 1)) / (1 + len(reference))
+@dataclass(frozen=True)
+class Judged:
+    """What an ensemble says of the sequences of a table."""
+
+    raw: MemberScores
+    """Each member's score, the mean over the folds."""
+    member_p: MemberScores
+    """Each member's p-value, the mean over the folds."""
+    fused: Scores
+    """The fused score, the mean over the folds; the higher the stranger."""
+    p_value: Scores
+    """Cross-conformal: the share of all held-out normal sequences that are at least as strange."""
 
 
-def fuse(p: Float64[np.ndarray, "sequences members"]) -> Scores:
+class Ensemble:
+    """A panel a fold, and their common judgement: cross-conformal prediction (Vovk, 2015)."""
+
+    def __init__(self, names: Sequence[str], folds: int) -> None:
+        self.names = tuple(names)
+        self.panels = [Panel(names) for _ in range(folds)]
+
+    @property
+    def calibrated_on(self) -> int:
+        """Held-out normal sequences of all folds."""
+        return sum(len(panel.fused_reference) for panel in self.panels)
+
+    def judge(self, table: Encoded, surprisals: Sequence[Surprisal]) -> Judged:
+        """Scores and p-values of a table; `surprisals` are the folds' networks'."""
+        raw = [panel.raw(table, surprisal) for panel, surprisal in zip(self.panels, surprisals, strict=True)]
+        fused = [panel.fused(scores) for panel, scores in zip(self.panels, raw, strict=True)]
+        stranger = [
+            len(panel.fused_reference) - np.searchsorted(panel.fused_reference, scores, side="left")
+            for panel, scores in zip(self.panels, fused, strict=True)
+        ]
+        return Judged(
+            raw=np.mean(raw, 0),
+            member_p=np.mean([tail_p_values(r, panel.reference) for panel, r in zip(self.panels, raw, strict=True)], 0),
+            fused=np.mean(fused, 0),
+            p_value=(1 + np.sum(stranger, 0)) / (1 + self.calibrated_on),
+        )
+
+    def tensors(self) -> dict[str, Tensor]:
+        """All that the panels learned."""
+        return {f"{fold}.{k}": v for fold, panel in enumerate(self.panels) for k, v in panel.tensors().items()}
+
+    def load_tensors(self, tensors: dict[str, Tensor]) -> None:
+        """Take back what `tensors` gave."""
+        for fold, panel in enumerate(self.panels):
+            prefix = f"{fold}."
+            panel.load_tensors({k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)})
+
+
+def tail_p_values(scores: MemberScores, reference: MemberScores) -> MemberScores:
+    """p-values, a member a column: ranks among the reference, and beyond its upper tenth an exponential tail.
+
+    Ranks alone cannot tell how far beyond all normal sequences a score lies. Never exactly 0.
+    """
+    columns = [_tail_p(scores[:, m], reference[:, m]) for m in range(scores.shape[1])]
+    return np.stack(columns, 1)
+
+
+def _tail_p(scores: Scores, reference: Scores) -> Scores:
+    ranks = (1 + len(reference) - np.searchsorted(reference, scores, side="left")) / (1 + len(reference))
+    edge = np.quantile(reference, 1 - TAIL)
+    excess = float(np.mean(reference[reference > edge] - edge)) if (reference > edge).any() else 0.0
+    if excess <= 0:
+        return np.asarray(ranks)
+    share = float((reference > edge).mean())
+    tail = share * np.exp(-np.clip((scores - edge) / excess, 0, 600))
+    return np.where(scores > edge, tail, np.maximum(ranks, share))
+
+
+def fuse(p: MemberScores) -> Scores:
     """Fisher's combination: the sum of −ln p over the members."""
     return np.asarray(-np.log(p).sum(1))
-
-
-def threshold(reference: Scores, share: float) -> float:
-    """The score that at most `share` of sequences drawn like the reference exceed (conformal quantile)."""
-    rank = int(np.ceil((1 - share) * (len(reference) + 1)))
-    return float(np.sort(reference)[rank - 1]) if rank <= len(reference) else float("inf")
 
 
 def _profiles(table: Encoded, width: int) -> Tensor:

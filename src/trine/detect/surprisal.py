@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float32, Int64
+from jaxtyping import Float, Float32, Float64, Int64
 from torch import Tensor
 
 from trine.data.sequences import SequenceTable
@@ -47,14 +47,21 @@ def surprisals(model: EventNet, table: Encoded) -> dict[str, Float32[np.ndarray,
     """Surprisal of every event of every column, flat like the table."""
     model.eval()
     found = {name: np.zeros(table.events, dtype=np.float32) for name in table.columns}
-    for places, columns in _padded(table):
-        inputs = {name: values[:, :-1] for name, values in columns.items()}
-        logits, _ = model(inputs)
+    for places, padded in _padded(table):
+        columns = model.recognise(padded)
+        logits, _ = model({name: values[:, :-1] for name, values in columns.items()})
         inside = torch.from_numpy(places >= 0)
         for name, values in logits.items():
             surprise = torch.logsumexp(values, -1) - values.gather(-1, columns[name][:, 1:, None])[..., 0]
             found[name][places[places >= 0]] = surprise[inside].numpy()
     return found
+
+
+def sequence_means(
+    values: Float[np.ndarray, "events"], offsets: Int64[np.ndarray, "sequences+1"]
+) -> Float64[np.ndarray, "sequences"]:
+    """The mean of a value over the events of each sequence."""
+    return np.add.reduceat(values.astype(np.float64), offsets[:-1]) / np.diff(offsets)
 
 
 def _padded(table: Encoded) -> Iterator[tuple[Int64[np.ndarray, "batch time"], Columns]]:

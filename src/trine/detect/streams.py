@@ -1,0 +1,31 @@
+"""Sequences joined into streams that are read side by side, as a recurrent network trains on them."""
+
+import numpy as np
+import torch
+
+from trine.detect.network import BEGIN, Columns
+from trine.detect.surprisal import Encoded
+
+
+class Streams:
+    """Each epoch the sequences are shuffled, joined (each after a `BEGIN`), turned at random and cut into streams."""
+
+    def __init__(self, table: Encoded, count: int, length: int, seed: int) -> None:
+        self.table, self.count, self.length, self.seed = table, count, length, seed
+        self.epoch, self.laid = -1, Columns()
+
+    def piece(self, epoch: int, start: int, end: int) -> Columns:
+        """Events `start` to `end` of every stream of an epoch: (streams, end − start)."""
+        if epoch != self.epoch:
+            self.epoch, self.laid = epoch, self._lay(epoch)
+        return {name: values[:, start:end] for name, values in self.laid.items()}
+
+    def _lay(self, epoch: int) -> Columns:
+        draw = np.random.default_rng((self.seed, epoch))
+        order, turn = draw.permutation(len(self.table)), int(draw.integers(self.table.events))
+        return {name: self._joined(codes, order, turn) for name, codes in self.table.columns.items()}
+
+    def _joined(self, codes: np.ndarray, order: np.ndarray, turn: int) -> torch.Tensor:
+        starts, ends = self.table.offsets[:-1], self.table.offsets[1:]
+        flat = np.concatenate([part for i in order for part in ([BEGIN], codes[starts[i] : ends[i]])])
+        return torch.from_numpy(np.resize(np.roll(flat, turn), self.count * self.length).reshape(self.count, -1))
