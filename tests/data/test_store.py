@@ -10,7 +10,7 @@ import pytest
 
 from trine.data import store
 from trine.data.pictures import open_pictures
-from trine.data.store import INDEX, open_store, verify
+from trine.data.store import INDEX, is_whole, open_store
 from trine.errors import DataError
 
 
@@ -35,17 +35,20 @@ def test_a_damaged_store_is_built_anew(make_folder, own_cache, name, harm):
     assert again.fingerprint == first.fingerprint
     assert list(again.splits["train"].names) == list(first.splits["train"].names)
     assert np.array_equal(again.splits["train"].images, first.splits["train"].images)
-    assert verify(open_store(the_store(own_cache)))
+    assert is_whole(open_store(the_store(own_cache)))
 
 
-def test_a_flipped_bit_anywhere_is_found_by_the_full_check(make_folder, own_cache):
+def test_a_flipped_bit_anywhere_is_found_and_mended_when_asked(make_folder, own_cache):
     folder = make_folder({"cat": 40}, size=(90, 90))
-    open_pictures(folder, size=90)
+    first = open_pictures(folder, size=90)
     path = the_store(own_cache)
     pixels = bytearray((path / "train.u8").read_bytes())
     pixels[20_000] ^= 1  # between two of the blocks that opening looks at
     (path / "train.u8").write_bytes(pixels)
-    assert not verify(open_store(path))
+    assert open_pictures(folder, size=90).fingerprint == first.fingerprint
+    assert not is_whole(open_store(path))
+    open_pictures(folder, size=90, verify=True)
+    assert is_whole(open_store(path))
 
 
 def test_a_store_of_another_version_is_built_anew(make_folder, own_cache, monkeypatch):

@@ -46,7 +46,7 @@ def check(data: str, /, *, data_dir: DataDir = None, size: int | None = None, as
     from trine.data.check import check_pictures
     from trine.data.pictures import open_pictures
 
-    report = check_pictures(open_pictures(data, data_dir=data_dir, size=size, cut=False))
+    report = check_pictures(open_pictures(data, data_dir=data_dir, size=size, cut=False, verify=True))
     if as_json:
         print_json(report.model_dump(mode="json"))
     else:

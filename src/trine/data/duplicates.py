@@ -4,8 +4,8 @@
   cell of an 8 x 9 grid to the next) that differ in at most 3 bits, confirmed by the correlation
   of 32 x 32 grey thumbnails.
 - Hashes are sorted four times, each time with another 16 bits in front: two that differ in 3 bits agree in one of the
-  four whole, so they come close to each other. Only 32 neighbours are looked at, which bounds the time for sets
-  of nearly equal pictures; there, some pairs are missed.
+  four whole, so they come close to each other. Only 32 neighbours are looked at, and the half million pairs whose
+  hashes differ least, which bounds the time for sets of nearly equal pictures; there, some pairs are missed.
 """
 
 import hashlib
@@ -20,6 +20,7 @@ THUMBNAIL = 32
 CORRELATION = 0.99
 BRIGHTNESS = 16.0  # of 255 levels
 NEIGHBOURS = 32
+MAX_CANDIDATES = 500_000
 BLOCK = 2048
 
 Pairs = Int64[np.ndarray, "_ 2"]
@@ -60,7 +61,7 @@ def exact_pairs(exact: list[bytes]) -> Pairs:
 
 def near_pairs(found: Prints) -> Pairs:
     """Pairs that look the same but are not equal, each once, the earlier picture first."""
-    candidates = _unique([_neighbours(found.hashes, turn) for turn in (0, 16, 32, 48)])
+    candidates = _closest(found.hashes, _unique([_neighbours(found.hashes, turn) for turn in (0, 16, 32, 48)]))
     near = [_alike(found.thumbnails, candidates[i : i + BLOCK]) for i in range(0, len(candidates), BLOCK)]
     kept = candidates[np.concatenate(near)] if near else candidates
     different = np.array([found.exact[a] != found.exact[b] for a, b in kept], bool)
@@ -97,6 +98,15 @@ def _neighbours(hashes: UInt64[np.ndarray, "n"], turn: int) -> Pairs:
         close = np.flatnonzero(np.bitwise_count(ordered[step:] ^ ordered[:-step]) <= HASH_BITS)
         pairs.append(np.stack([order[close], order[close + step]], axis=1))
     return np.concatenate(pairs) if pairs else np.zeros((0, 2), np.int64)
+
+
+def _closest(hashes: UInt64[np.ndarray, "n"], pairs: Pairs) -> Pairs:
+    """The pairs worth a closer look, when there are too many for all of them."""
+    if len(pairs) <= MAX_CANDIDATES:
+        return pairs
+    distance = np.bitwise_count(hashes[pairs[:, 0]] ^ hashes[pairs[:, 1]])
+    closest: Pairs = pairs[np.sort(np.argsort(distance, kind="stable")[:MAX_CANDIDATES])]
+    return closest
 
 
 def _unique(parts: list[Pairs]) -> Pairs:

@@ -13,7 +13,7 @@ from trine.data.entries import SPLITS, TRAIN, VALIDATION, Source
 from trine.data.ingest import ingest
 from trine.data.sources import source_at
 from trine.data.splits import stratified_cut
-from trine.data.store import VERSION, Stored, cache_dir, disk_errors, load_or_build, map_rows, write_synced
+from trine.data.store import VERSION, Stored, StoreWriter, cache_dir, disk_errors, load_or_build, map_rows, write_synced
 from trine.errors import DataError, UsageError
 
 LARGEST_SIZE = 1024
@@ -65,6 +65,7 @@ def open_pictures(
     validation_limit: int | None = None,
     cut: bool = True,
     progress: bool = True,
+    verify: bool = False,
 ) -> PictureSet:
     """Open a named set, a folder, a manifest or an archive; decoded once, mapped into memory ever after.
 
@@ -74,6 +75,7 @@ def open_pictures(
                        but at most `validation_limit` pictures;
                        a missing test split stays missing, and a test split is never used for this
     progress           a bar on stderr while pictures are decoded or fetched
+    verify             read the whole store first, and decode again if a bit of it has changed
 
     Raises DataError (nothing there, nothing readable, damaged, a cache that cannot be written) and UnsafeDataError.
     """
@@ -81,7 +83,11 @@ def open_pictures(
         raise UsageError(f"a picture size of {size} is out of range: use 1 to {LARGEST_SIZE}")
     name, place, found = _find(source, data_dir, progress)
     key = _digest([place, str(size)]), _digest([str(VERSION), *sorted(found.stamp())])
-    stored = load_or_build(cache_dir(), key, lambda writer, workspace: ingest(found, writer, workspace, size, progress))
+
+    def build(writer: StoreWriter, workspace: Path) -> None:
+        ingest(found, writer, workspace, size, progress)
+
+    stored = load_or_build(cache_dir(), key, build, verify=verify)
     whole = PictureSet(name, stored.fingerprint, stored.classes, _splits(stored), stored.skipped)
     if not cut or TRAIN not in whole.splits or VALIDATION in whole.splits:
         return whole

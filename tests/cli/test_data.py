@@ -1,0 +1,79 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    rng = np.random.default_rng(0)
+    for name in ("cat", "dog"):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for i in range(4):
+            Image.fromarray(rng.integers(0, 256, (12, 12, 3), dtype=np.uint8)).save(
+                tmp_path / "photos" / name / f"{i}.png"
+            )
+    return tmp_path / "photos"
+
+
+def test_list_names_every_set_on_a_line_of_its_own(trine, tmp_path):
+    said = trine("data", "list", "--data-dir", tmp_path)
+    assert said.status == 0
+    rows = {line.split("\t")[0]: line.split("\t") for line in said.out.splitlines()}
+    assert rows["cifar10"][1:3] == ["pictures", "no"]
+    assert rows["digits"][1:3] == ["pictures", "yes"]
+
+
+def test_list_as_json_is_one_document(trine, tmp_path):
+    sets = json.loads(trine("data", "list", "--data-dir", tmp_path, "--json").out)
+    cifar = next(one for one in sets if one["name"] == "cifar10")
+    assert cifar["path"] == str(tmp_path / "cifar-10-batches-bin")
+    assert cifar["addresses"] == ["https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz"]
+
+
+def test_check_reports_files_and_duplicates(trine, photos):
+    (photos / "cat" / "again.png").write_bytes((photos / "cat" / "0.png").read_bytes())
+    (photos / "dog" / "broken.jpg").write_text("no picture")
+    said = trine("data", "check", photos)
+    assert said.status == 0
+    assert "unreadable: dog/broken.jpg (not a picture, or of an unknown format)" in said.out
+    assert "train/cat/0.png = train/cat/again.png" in said.out
+    assert said.out.splitlines()[-1] == "a classifier can learn from it"
+
+
+def test_check_as_json_is_one_document(trine, photos):
+    report = json.loads(trine("data", "check", photos, "--json").out)
+    assert report["pictures"] == {"train": 8}
+    assert report["unlearnable"] is None
+
+
+def test_check_says_why_a_set_cannot_be_learned_from(trine, photos):
+    for path in (photos / "dog").iterdir():
+        path.unlink()
+    assert "cannot be learned from: photos: all pictures are of one class, cat" in trine("data", "check", photos).out
+
+
+@pytest.mark.parametrize("words", [("check", "nothing-here"), ("fetch", "hdfs")])
+def test_what_is_not_there_is_one_line_and_status_1(trine, tmp_path, words):
+    said = trine("data", *words, "--data-dir", tmp_path)
+    assert (said.status, said.out, len(said.err.splitlines())) == (1, "", 1)
+
+
+@pytest.mark.parametrize(
+    "words", [("check", "hdfs"), ("fetch", "cifar11"), ("check",), ("check", "digits", "--size", "0")]
+)
+def test_wrong_use_is_one_line_and_status_2(trine, words):
+    said = trine("data", *words)
+    assert (said.status, said.out, len(said.err.splitlines())) == (2, "", 1)
+
+
+def test_fetch_of_a_set_inside_a_package_says_so(trine):
+    assert trine("data", "fetch", "digits").out == "digits: comes with scikit-learn\n"
+
+
+def test_check_harms_nothing(trine, photos):
+    before = {path: path.stat().st_mtime_ns for path in photos.rglob("*")}
+    trine("data", "check", photos)
+    assert {path: path.stat().st_mtime_ns for path in photos.rglob("*")} == before
