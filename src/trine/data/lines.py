@@ -8,8 +8,9 @@
 import gzip
 import zlib
 from collections.abc import Iterator
+from io import BufferedReader, RawIOBase
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import cast
 
 from trine.errors import DataError
 
@@ -51,7 +52,7 @@ class Skips:
         )
 
 
-def open_binary(path: Path) -> BinaryIO:
+def open_binary(path: Path) -> BufferedReader:
     """The bytes of `path`, unpacked if it is gzip. Raises `DataError` if it cannot be opened."""
     try:
         file = path.open("rb")
@@ -62,7 +63,7 @@ def open_binary(path: Path) -> BinaryIO:
     if file.peek(2)[:2] != _GZIP:
         return file
     file.close()
-    return cast(BinaryIO, gzip.open(path, "rb"))
+    return BufferedReader(cast(RawIOBase, gzip.GzipFile(path)))
 
 
 def text_lines(path: Path, skips: Skips, limit: int = MAX_LINE) -> Iterator[tuple[int, str]]:
@@ -80,7 +81,7 @@ def text_lines(path: Path, skips: Skips, limit: int = MAX_LINE) -> Iterator[tupl
             yield number, text.removeprefix(_BYTE_ORDER_MARK) if number == 1 else text
 
 
-def _raw_lines(file: BinaryIO, path: Path, skips: Skips, limit: int) -> Iterator[tuple[int, bytes]]:
+def _raw_lines(file: BufferedReader, path: Path, skips: Skips, limit: int) -> Iterator[tuple[int, bytes]]:
     number = 0
     try:
         while raw := file.readline(limit):
@@ -99,7 +100,7 @@ def _raw_lines(file: BinaryIO, path: Path, skips: Skips, limit: int) -> Iterator
         raise DataError(f"{path}: cannot be read ({error.strerror}); give a file that is readable") from None
 
 
-def _drop_rest(file: BinaryIO, limit: int) -> bool:
+def _drop_rest(file: BufferedReader, limit: int) -> bool:
     """Read on to the end of the line; whether there was anything left of it."""
     dropped = False
     while rest := file.readline(limit):

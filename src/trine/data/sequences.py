@@ -55,7 +55,7 @@ class SequenceTable:
     name: str
     fingerprint: str
     events: Int32[np.ndarray, " events"]
-    offsets: Int64[np.ndarray, " sequences+1"]
+    offsets: Int64[np.ndarray, " bounds"]
     vocabulary: tuple[str, ...]
     names: Shaped[np.ndarray, " sequences"]
     kinds: Shaped[np.ndarray, " sequences"]
@@ -117,10 +117,10 @@ class SequenceBuilder:
 
     def __init__(self, name: str, skips: Skips) -> None:
         self.name, self.skips = name, skips
-        self._events = _Codes()
+        self._events = Codes()
         self._offsets = array("q", [0])
         self._times = array("d")
-        self._attributes: dict[str, _Codes] = {}
+        self._attributes: dict[str, Codes] = {}
         self._fits: Counter[str] = Counter()
         self._names: list[str] = []
         self._kinds: list[str] = []
@@ -178,7 +178,7 @@ class SequenceBuilder:
     def _add_attributes(self, place: str, fields: Mapping[str, object], length: int) -> None:
         for column in fields:
             if column not in _OF_SEQUENCE and column not in self._attributes:
-                self._attributes[column] = _Codes([""] * len(self._events.codes))
+                self._attributes[column] = Codes([""] * len(self._events.codes))
         for column, codes in self._attributes.items():
             values = words(fields.get(column)) or []
             if len(values) == length:
@@ -212,7 +212,7 @@ class SequenceBuilder:
             },
             skipped=self.skips.messages(),
         )
-        return replace(table, fingerprint=_fingerprint(table))
+        return fingerprint(table)
 
     def _require_rows(self) -> None:
         if len(self) >= max(1, self.skips.left_out):
@@ -222,7 +222,7 @@ class SequenceBuilder:
         raise DataError(f"{self.skips.source}: {found} ({first}); give sequences with a column 'events'")
 
 
-class _Codes:
+class Codes:
     """Words as places in the list of distinct words, in the order of their first coming."""
 
     def __init__(self, start: list[str] | None = None) -> None:
@@ -231,10 +231,12 @@ class _Codes:
         self.add(start or [])
 
     def add(self, values: list[str]) -> None:
+        """Append these words."""
         places = self.places
         self.codes.extend([places[value] for value in values])
 
     def array(self) -> Int32[np.ndarray, " events"]:
+        """The places of all words so far."""
         return np.frombuffer(self.codes, np.int32)
 
 
@@ -298,7 +300,8 @@ def _text(value: object) -> str:
     return encodable(value) if isinstance(value, str) else json.dumps(value, default=str)
 
 
-def _fingerprint(table: SequenceTable) -> str:
+def fingerprint(table: SequenceTable) -> SequenceTable:
+    """The table with the fingerprint of all that it holds."""
     digest = hashlib.sha256()
     for numbers in (table.events, table.offsets, table.labels, table.times):
         digest.update(b"" if numbers is None else numbers.tobytes())
@@ -306,4 +309,4 @@ def _fingerprint(table: SequenceTable) -> str:
         digest.update(json.dumps(list(texts)).encode())
     for name, attribute in table.attributes.items():
         digest.update(json.dumps([name, *attribute.values]).encode() + attribute.codes.tobytes())
-    return digest.hexdigest()
+    return replace(table, fingerprint=digest.hexdigest())
