@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
 from trine import files
@@ -52,10 +52,12 @@ class Manifest(BaseModel):
 def save(
     folder: Path, manifest: Manifest, tensors: dict[str, Tensor], card: str, pictures: dict[str, bytes] | None = None
 ) -> Manifest:
-    """Write the bundle as a whole or not at all; one that stood there before is replaced."""
+    """Write the bundle as a whole or not at all; one that stood there before is replaced. Raises `BundleError`."""
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / MANIFEST).is_file():
+        raise BundleError(f"{folder}: holds something else than a model, and is left as it is: choose another folder")
     with files.writing(folder, BundleError) as part:
         part.mkdir()
-        save_file({name: value.detach().contiguous().cpu() for name, value in tensors.items()}, part / WEIGHTS)
+        (part / WEIGHTS).write_bytes(files.tensor_bytes(tensors))
         (part / CARD).write_text(card, encoding="utf-8")
         for name, content in (pictures or {}).items():
             (part / name).write_bytes(content)

@@ -1,14 +1,19 @@
 """Files that are either whole or not there: atomic writes, checksums, and errors a person can act on."""
 
+import ctypes
 import errno
 import hashlib
 import json
+import math
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+
+from safetensors.torch import save as save_tensors
+from torch import Tensor
 
 from trine.errors import RunError
 
@@ -17,7 +22,7 @@ from trine.errors import RunError
 def writing(path: Path, error: type[Exception] = RunError) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on success it is synced and takes `path`'s place in one step.
 
-    Works for a file or a folder. On failure nothing at `path` has changed, and an `OSError` becomes an `error` in one line.
+    Works for a file or a folder. On failure nothing at `path` has changed, and an `OSError` becomes an `error`.
     """
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
@@ -41,6 +46,20 @@ def write_bytes(path: Path, content: bytes) -> None:
 def write_json(path: Path, content: Any) -> None:
     """Write `content` to `path` atomically as indented JSON."""
     write_bytes(path, (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode())
+
+
+def tensor_bytes(tensors: dict[str, Tensor]) -> bytes:
+    """Tensors as the content of a safetensors file, tied weights each on their own.
+
+    Not safetensors' own way to a file: it reports a full disk as something else than an `OSError`.
+    """
+    return save_tensors({name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()})
+
+
+def sweep(folder: Path) -> None:
+    """Remove what writers that were killed left behind in a folder."""
+    for leftover in folder.glob(".*.part"):
+        _remove(leftover)
 
 
 def sha256(path: Path) -> str:
@@ -82,26 +101,35 @@ def _sync_entry(path: Path) -> None:
 
 
 def _replace(part: Path, path: Path) -> None:
+    """Put `part` in `path`'s place; of two folders, the old one is then where `part` was."""
     if not (part.is_dir() and path.is_dir()):
         part.replace(path)
-        return
-    old = path.with_name(f".{path.name}.{os.getpid()}.old")
-    path.rename(old)
-    part.rename(path)
-    shutil.rmtree(old)
+    elif not _exchange(part, path):
+        old = path.with_name(f".{path.name}.{os.getpid()}.old.part")
+        path.rename(old)
+        part.rename(path)
+        _remove(old)
+
+
+def _exchange(first: Path, second: Path) -> bool:
+    """Swap two names in one step, where the system can (Linux's renameat2)."""
+    here, exchange = -100, 2
+    rename = getattr(ctypes.CDLL(None), "renameat2", None)
+    return rename is not None and rename(here, os.fsencode(first), here, os.fsencode(second), exchange) == 0
 
 
 def _remove(part: Path) -> None:
-    if part.is_dir():
+    if part.is_dir() and not part.is_symlink():
         shutil.rmtree(part, ignore_errors=True)
     else:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):
+            part.unlink()
 
 
 def rounded(content: Any, digits: int = 6) -> Any:
-    """A JSON value with its floats rounded to so many significant digits."""
+    """A JSON value with its floats rounded to so many significant digits; those that JSON cannot hold become null."""
     if isinstance(content, float):
-        return float(f"{content:.{digits}g}")
+        return float(f"{content:.{digits}g}") if math.isfinite(content) else None
     if isinstance(content, dict):
         return {key: rounded(value, digits) for key, value in content.items()}
     if isinstance(content, list | tuple):

@@ -16,7 +16,7 @@ Effort = Literal["quick", "good", "best"]
 class Recipe(BaseModel):
     """What the training loop itself reads; each task adds its own settings."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, ser_json_inf_nan="constants")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
 
     presets: ClassVar[dict[str, dict[str, Any]]] = {"quick": {}, "good": {}, "best": {}}
 
@@ -73,7 +73,10 @@ class Recipe(BaseModel):
             raise RecipeError(f"{path}: not a readable recipe ({problem}): give a recipe.json of a run") from None
         if not isinstance(settings, dict):
             raise RecipeError(f"{path}: not a recipe: its JSON must be an object of settings")
-        return cls.checked(settings)
+        try:
+            return cls.checked(settings)
+        except RecipeError as problem:
+            raise RecipeError(f"{path}: {problem}") from None
 
     def save(self, path: Path) -> None:
         """Write the recipe as JSON that `read` takes."""

@@ -1,7 +1,9 @@
 """The `trine` command: parse, call, print. One file a task; every error is one line on stderr."""
 
+import os
 import sys
 from collections.abc import Sequence
+from traceback import print_exc
 
 from cyclopts import App, CycloptsError
 
@@ -14,7 +16,7 @@ detect    flag what deviates in events:  trine detect fit adfa-ld
 data      named sets and checks:         trine data check photos/
 """
 
-app = App(name="trine", help=HELP, version_flags=["--version"], result_action="return_value")
+app = App(name="trine", help=HELP, help_format="plaintext", version_flags=["--version"], result_action="return_value")
 for name in ("classify", "detect", "data"):
     app.command(f"trine.cli.{name}:app", name=name)
 app.command("trine.cli.show:show", name="show")
@@ -37,12 +39,12 @@ def _run(words: list[str], traceback: bool) -> int:
         return _failed(_one_line(problem), 2)
     except TrineError as problem:
         if traceback:
-            raise
+            print_exc()
         return _failed(str(problem), problem.exit_status)
     except KeyboardInterrupt:
         return _failed("stopped", 1)
-    except BrokenPipeError:
-        sys.stderr.close()
+    except BrokenPipeError:  # whoever read our output has left: nothing more is to be flushed there
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     return status if isinstance(status, int) else 0
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
+from trine.errors import UsageError
 from trine.recipe import Recipe, parse_settings
 from trine.train.progress import reporter
 
@@ -15,14 +16,14 @@ from trine.train.progress import reporter
 class FitOptions:
     """How to train."""
 
-    effort: Literal["quick", "good", "best"] = "quick"
-    "The preset: how much to spend."
+    effort: Literal["quick", "good", "best"] | None = None
+    "The preset: how much to spend. [default: quick]"
     minutes: float | None = None
     "Fit the whole training into so many minutes on this machine."
     out: Path | None = None
     "The run's folder. [default: runs/TASK-DATA]"
-    seed: int = 0
-    "Seed of every random choice."
+    seed: int | None = None
+    "Seed of every random choice. [default: 0]"
     set_: Annotated[list[str], Parameter(name="--set", negative=())] = field(default_factory=list)
     "Change a setting of the recipe: name=value; can be repeated."
     recipe: Path | None = None
@@ -40,10 +41,13 @@ class FitOptions:
 
     def chosen(self, recipe_type: type[Recipe], **settings: Any) -> Any:
         """The recipe that these options ask for; later ones win: preset or file, command's own options, --set."""
-        changes = {name: value for name, value in settings.items() if value is not None} | parse_settings(self.set_)
-        if self.recipe is not None:
-            return recipe_type.read(self.recipe).changed(**changes)
-        return recipe_type.preset(self.effort, **{"seed": self.seed, **changes})
+        own = {"seed": self.seed, **settings}
+        changes = {name: value for name, value in own.items() if value is not None} | parse_settings(self.set_)
+        if self.recipe is None:
+            return recipe_type.preset(**{"effort": self.effort or "quick", **changes})
+        if self.effort is not None:
+            raise UsageError(f"--effort {self.effort} and --recipe {self.recipe}: the recipe has its own, give one")
+        return recipe_type.read(self.recipe).changed(**changes)
 
     def training(self) -> dict[str, Any]:
         """Keyword arguments of an estimator's `fit`."""

@@ -59,7 +59,7 @@ def _unfinished(run: Run) -> dict[str, Any]:
         "step": history[-1]["step"] if history else 0,
         "progress": history[-1]["progress"] if history else 0.0,
         "validation": checks[-1] if checks else None,
-        "recipe": json_module.loads((run.folder / "recipe.json").read_text(encoding="utf-8")),
+        "recipe": run.settings(),
     }
 
 

@@ -3,14 +3,17 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from trine.errors import UsageError
 from trine.train.clock import Clock
 
+T = TypeVar("T")
+
 PROBE_STEPS = 6
 PROBE_SHARE = 0.03
 """The probe takes at most this share of the time, once it has its first steps."""
-REFITS = 16
+REFITS = 64
 """How often the number of steps is fitted again to the pace so far."""
 
 
@@ -60,12 +63,20 @@ class Forecast:
         return f"{self.steps:,} steps, {self.pflop:.3g} PFLOP, {self.minutes:.1f} min at {rate:,.0f} GFLOP/s"
 
 
-def probe(step: Callable[[], None], seconds: float) -> float:
-    """The median time of a step, in seconds, after one that warms up; takes about `seconds` at the most."""
+def own(value: T) -> T:
+    """What a process that is alone agrees on."""
+    return value
+
+
+def probe(step: Callable[[], None], seconds: float, agree: Callable[[bool], bool] = own) -> float:
+    """The median time of a step, in seconds, after one that warms up; takes about `seconds` at the most.
+
+    `agree` gives all processes the first one's word on whether to go on.
+    """
     step()
     times: list[float] = []
     begin = time.perf_counter()
-    while len(times) < PROBE_STEPS and (len(times) < 2 or time.perf_counter() - begin < seconds):
+    while len(times) < PROBE_STEPS and agree(len(times) < 2 or time.perf_counter() - begin < seconds):
         start = time.perf_counter()
         step()
         times.append(time.perf_counter() - start)
@@ -75,8 +86,8 @@ def probe(step: Callable[[], None], seconds: float) -> float:
 class Pace:
     """Keeps the end of a training at its time: fits the steps left to the pace measured so far."""
 
-    def __init__(self, budget: Budget, clock: Clock) -> None:
-        self.budget, self.clock = budget, clock
+    def __init__(self, budget: Budget, clock: Clock, agree: Callable[[int], int] = own) -> None:
+        self.budget, self.clock, self.agree = budget, clock, agree
         self.first_step, self.first_time = clock.step, budget.elapsed
         self.refits_done = int(clock.progress * REFITS)
 
@@ -86,4 +97,4 @@ class Pace:
             return
         self.refits_done = int(self.clock.progress * REFITS)
         pace = (self.budget.elapsed - self.first_time) / max(1, self.clock.step - self.first_step)
-        self.clock.refit(self.clock.step + int(self.budget.left / pace))
+        self.clock.refit(self.agree(self.clock.step + int(self.budget.left / pace)))

@@ -2,12 +2,13 @@
 
 import json
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
 from trine import files
@@ -34,8 +35,7 @@ class Checkpoint:
 def save(folder: Path, checkpoint: Checkpoint) -> None:
     """Write a checkpoint: tensors first, then the JSON that makes them count; drop all but the last few."""
     tensors, document = _paths(folder, checkpoint.step)
-    with files.writing(tensors) as part:
-        save_file({name: value.detach().cpu().contiguous() for name, value in checkpoint.tensors.items()}, part)
+    files.write_bytes(tensors, files.tensor_bytes(checkpoint.tensors))
     body = {"step": checkpoint.step, "state": checkpoint.state, "sha256": files.sha256(tensors)}
     files.write_json(document, {**body, "checksum": files.digest(body)})
     for step in steps(folder)[:-KEPT]:
@@ -48,18 +48,19 @@ def steps(folder: Path) -> list[int]:
     return sorted(int(path.stem) for path in folder.glob("*.json") if re.fullmatch(r"\d+", path.stem))
 
 
-def latest(folder: Path, warn: Any = None) -> Checkpoint:
-    """The newest checkpoint that is whole; `warn` is called with a line for each one that is not.
+def latest(folder: Path, warn: Callable[[str], None], before: int | None = None) -> Checkpoint:
+    """The newest checkpoint that is whole, from before step `before` if there is such a one.
 
-    Raises `CheckpointError` when none is.
+    `warn` is called with a line for each one that is not whole. Raises `CheckpointError` when none is.
     """
-    for step in reversed(steps(folder)):
+    found = steps(folder)
+    earlier = [step for step in found if before is None or step < before]
+    for step in reversed(earlier or found):
         try:
             return read(folder, step)
         except CheckpointError as problem:
-            if warn:
-                warn(f"{problem}: using the checkpoint before it")
-    raise CheckpointError(f"{folder}: no whole checkpoint: start again with another --out")
+            warn(f"{problem}: trying the one before it")
+    raise CheckpointError(f"{folder}: no checkpoint is whole: start again with another --out")
 
 
 def read(folder: Path, step: int) -> Checkpoint:
@@ -76,11 +77,11 @@ def read(folder: Path, step: int) -> Checkpoint:
 
 
 def discard_after(folder: Path, step: int) -> None:
-    """Remove checkpoints later than `step`, which the run is about to write anew."""
-    for later in steps(folder):
-        if later > step:
-            for path in _paths(folder, later):
-                path.unlink(missing_ok=True)
+    """Remove what is later than `step`, which the run is about to write anew, tensors without their JSON included."""
+    for path in [*folder.glob("*.json"), *folder.glob("*.safetensors")]:
+        if re.fullmatch(r"\d+", path.stem) and int(path.stem) > step:
+            path.unlink(missing_ok=True)
+    files.sweep(folder)
 
 
 def _paths(folder: Path, step: int) -> tuple[Path, Path]:

@@ -12,12 +12,13 @@ from torch import Tensor, nn
 
 from trine import bundle, files
 from trine.bundle import Manifest
-from trine.errors import RunError
+from trine.errors import BundleError, RecipeError, RunError
 from trine.recipe import Recipe
 from trine.train import compute
 from trine.train.budget import Budget
+from trine.train.cost import Cost
 from trine.train.device import Device, choose, together
-from trine.train.loop import Cost, Training
+from trine.train.loop import Training
 from trine.train.objective import Objective
 from trine.train.progress import Reporter, Silent
 from trine.train.result import Compute, Data, Result
@@ -88,6 +89,10 @@ class Estimator(ABC, Generic[R, D]):
     def card(self) -> str:
         """The model card, in Markdown."""
 
+    def remarks(self, opened: D) -> list[str]:
+        """What to know of the data before it is trained on. Raises `DataError` if it cannot be learned from."""
+        return []
+
     def scaled(self, opened: D, budget: Budget, report: Reporter) -> R:
         """The recipe for a budget of time, before its steps are fitted to it."""
         return self.recipe
@@ -113,9 +118,9 @@ class Estimator(ABC, Generic[R, D]):
         test      measure the test split once at the end; False leaves it unread
         Raises `DataError`, `RunError`, `DivergedError`, `InterruptedTraining`.
         """
-        report = report or Silent()
         budget = Budget(minutes) if minutes is not None else None
         self.device = choose(device, self.recipe.precision)
+        report = report if report and self.device.leads else Silent()
         with together(self.device):
             folder = self.device.agree(choose_folder(f"{self.task}-{_stem(data)}", Path(out) if out else None, resume))
             run = self.run = Run(folder)
@@ -124,6 +129,8 @@ class Estimator(ABC, Generic[R, D]):
                 return self._loaded_from(run)
             with self.device.leader_first():
                 opened = self.open(data, data_dir, self.recipe)
+            for line in self.remarks(opened):
+                report.note(line)
             recipe = self._begin(run, opened, minutes, resume, budget, report)
             training = Training(self.objective(opened, recipe), run, self.device, report, budget)
             model = training.fit(resume)
@@ -156,6 +163,14 @@ class Estimator(ABC, Generic[R, D]):
     def load(cls, path: str | Path) -> Self:
         """The model in a bundle or run folder. Raises `BundleError`."""
         manifest, tensors = bundle.read(path, cls.task)
+        try:
+            return cls._rebuilt(manifest, tensors)
+        except (RecipeError, ValueError, KeyError, TypeError, RuntimeError) as problem:
+            reason = " ".join(str(problem).split())[:200]
+            raise BundleError(f"{path}: made for another version of Trine ({reason}): use that version") from problem
+
+    @classmethod
+    def _rebuilt(cls, manifest: Manifest, tensors: dict[str, Tensor]) -> Self:
         loaded = cls(recipe=cls.recipe_type.checked(manifest.recipe))  # type: ignore[arg-type]
         loaded.device = choose("auto", loaded.recipe.precision)
         loaded.data = manifest.data

@@ -4,15 +4,12 @@
   resumed ends with the same weights, bit for bit.
 - A non-finite loss takes the run back to its last good checkpoint at half the learning rate, twice.
 - SIGINT and SIGTERM save before they stop.
+- Several processes take the same decisions: whatever a clock or a signal has a say in, the first one says for all.
 """
 
-import contextlib
 import math
-import signal
 import time
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
-from types import FrameType
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -23,35 +20,20 @@ from trine.errors import CheckpointError, DivergedError, InterruptedTraining
 from trine.train import checkpoint
 from trine.train.average import WeightAverage
 from trine.train.budget import PROBE_SHARE, Budget, Forecast, Pace, probe
-from trine.train.checkpoint import Checkpoint
 from trine.train.clock import Clock
 from trine.train.compute import count_flops
+from trine.train.cost import Cost
 from trine.train.device import Device
 from trine.train.objective import Figures, Objective
 from trine.train.optimisers import Optimisers
 from trine.train.progress import Reporter, Silent
 from trine.train.run import Run
 from trine.train.schedules import rate_factor
+from trine.train.signals import StopRequest
+from trine.train.snapshot import restore, snapshot
 
 RESTARTS = 2
 """How often a non-finite loss is answered with half the learning rate before it is an error."""
-
-
-@dataclass
-class Cost:
-    """What the training has cost so far, over all its processes and resumes."""
-
-    flops: float = 0.0
-    seconds: float = 0.0
-    """Time in training steps and validations."""
-    step_seconds: float = 0.0
-    """Time in training steps alone, batches included."""
-    samples: int = 0
-
-    @property
-    def gflops(self) -> float:
-        """The rate held through the steps, in GFLOP/s."""
-        return self.flops / self.step_seconds / 1e9 if self.step_seconds else 0.0
 
 
 @dataclass
@@ -66,15 +48,18 @@ class Training:
 
     def __post_init__(self) -> None:
         self.model = self.objective.model.to(self.device.name)
+        self.stepping = self.device.wrap(self.model)
         self.average = WeightAverage(self.model, self.recipe.ema_decay) if self.recipe.ema_decay else None
         self.optimisers = Optimisers(self.objective.parameter_groups())
         self.clock = Clock(self.objective.steps())
         self.cost = Cost()
         self.restarts = 0
         self.figures: Figures = {}
-        self.phase_flops: dict[object, float] = {}
+        self.phase_flops: dict[str, float] = {}
+        self.pace: Pace | None = None
         self.saved_at = time.monotonic()
-        self.stop_signal: signal.Signals | None = None
+        self.stop = StopRequest()
+        self.stopping = False
 
     @property
     def recipe(self) -> Any:
@@ -88,8 +73,7 @@ class Training:
 
     def fit(self, resume: bool = False) -> nn.Module:
         """Train to the end and return the final model. Raises `InterruptedTraining`, `DivergedError`, `RunError`."""
-        with self._catching_signals():
-            self.stepping = self.device.wrap(self.model)
+        with self.stop.listening():
             self._begin(resume)
             try:
                 self._train()
@@ -101,61 +85,80 @@ class Training:
     # ---- before the first step
 
     def _begin(self, resume: bool) -> None:
-        if resume and checkpoint.steps(self.run.checkpoints):
-            saved = checkpoint.latest(self.run.checkpoints, self.reporter.note)
-            self._restore(saved)
-            if self.budget:
-                self.budget.spent = saved.state["spent"]
-            self.reporter.note(f"resuming at step {self.clock.step:,} of {self.clock.total:,}")
-            if self.device.leads:
-                self.run.rewind(self.clock.step)
+        resumed = resume and self._resume()
+        self.device.wait()
+        if resumed:
+            self._rewind()
         else:
             self._plan()
             self._save()
+        self._set_pace()
+
+    def _resume(self) -> bool:
+        """Go on from the newest whole checkpoint; False when no step was taken yet. Raises `CheckpointError`."""
+        folder, history = self.run.checkpoints, self.run.history()
+        if not checkpoint.steps(folder):
+            if history:
+                step = history[-1]["step"]
+                raise CheckpointError(
+                    f"{folder}: no checkpoint is left of a run that had come to step {step:,}: "
+                    "put them back, or start again with another --out"
+                )
+            self.reporter.note(f"{self.run.folder}: no step was taken yet, starting from the beginning")
+            return False
+        saved = checkpoint.latest(folder, self.reporter.note)
+        restore(self, saved)
+        if self.budget:
+            self.budget.spent, self.budget.reserve = saved.state["spent"], saved.state["reserve"]
+        self.reporter.note(f"resuming at step {self.clock.step:,} of {self.clock.total:,}")
+        return True
 
     def _plan(self) -> None:
         """Without a budget the recipe's own length; with one, as many steps as fit."""
         if self.budget is None:
             return
         step_seconds, flops = self._probe(self.budget)
-        self.clock = Clock(max(1, int(self.budget.left / step_seconds)))
+        self.clock = Clock(self.device.agree(max(1, int(self.budget.left / step_seconds))))
         minutes = (self.budget.elapsed + self.clock.total * step_seconds + self.budget.reserve) / 60
         self.reporter.note(f"forecast: {Forecast(self.clock.total, step_seconds, flops, minutes)}")
 
     def _probe(self, budget: Budget) -> tuple[float, float]:
         """Seconds of a step with its share of the validations, and its operations; leaves no trace in the weights."""
-        before = self._snapshot()
+        before = snapshot(self)
         flops = 0.0
 
         def step() -> None:
             nonlocal flops
             flops = self.take_step(seed_step=0)[1]
 
-        seconds = probe(step, PROBE_SHARE * budget.left)
+        seconds = probe(step, PROBE_SHARE * budget.left, self.device.agree)
         start = time.perf_counter()
         self.objective.validate(self.final_model)
         validation = time.perf_counter() - start
         self.optimisers.clear()
-        self._restore(before)
+        restore(self, before)
         budget.reserve += validation * self.objective.closing_validations
         steps = max(1.0, (budget.left - validation * self.recipe.validations) / seconds)
         return seconds + validation * self.recipe.validations / steps, flops
 
+    def _set_pace(self) -> None:
+        self.pace = Pace(self.budget, self.clock, self.device.agree) if self.budget else None
+
     # ---- steps
 
     def _train(self) -> None:
-        pace = Pace(self.budget, self.clock) if self.budget else None
         while not self.clock.done:
             begin = time.perf_counter()
             loss, flops = self.take_step(self.clock.step)
-            if not math.isfinite(loss):
+            self.cost.add_step(flops, time.perf_counter() - begin, self.batch_samples)
+            if not self._sound(loss):
                 self._back_off()
                 continue
-            self._account(loss, flops, time.perf_counter() - begin)
+            self._tell(loss)
             self.clock.step += 1
             self._validate_when_due()
-            if pace:
-                pace.keep()
+            if self.pace:
+                self.pace.keep()
             self._save_when_due()
 
     def take_step(self, seed_step: int) -> tuple[float, float]:
@@ -164,49 +167,54 @@ class Training:
         progress = self.clock.progress
         self.objective.starting(progress)
         batch = self.objective.batch(seed_step)
-        phase = self.objective.phase(batch)
-
-        def work() -> Tensor:
-            self.model.train()
-            with self.device.autocast():
-                loss = self.objective.loss(self.stepping, batch, progress)
-            loss.backward()  # type: ignore[no-untyped-call]
-            if self.recipe.gradient_clip:
-                nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.gradient_clip)
-            self.last_loss = self._agreed(loss.detach())
-            if math.isfinite(self.last_loss):
-                self.optimisers.step(rate_factor(self.recipe, progress), progress)
-            return loss
-
+        phase = repr(self.objective.phase(batch))
         if phase in self.phase_flops:
-            work()
+            loss = self._update(batch, progress)
         else:
-            self.phase_flops[phase] = count_flops(work)[1] * float(self.device.world)
-        if self.average and math.isfinite(self.last_loss):
+            loss, flops = count_flops(lambda: self._update(batch, progress))
+            self.phase_flops[phase] = flops * float(self.device.world)
+        if self.average and math.isfinite(loss):
             self.average.update(self.model, seed_step)
         self.batch_samples = self.objective.samples(batch) * self.device.world
-        return self.last_loss, self.phase_flops[phase]
+        return loss, self.phase_flops[phase]
+
+    def _update(self, batch: Any, progress: float) -> float:
+        """One update of the weights, left out when the loss is not finite; returns the loss."""
+        self.model.train()
+        with self.device.autocast():
+            loss = self.objective.loss(self.stepping, batch, progress)
+        loss.backward()  # type: ignore[no-untyped-call]
+        if self.recipe.gradient_clip:
+            nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.gradient_clip)
+        mean = self._agreed(loss.detach())
+        if math.isfinite(mean):
+            self.optimisers.step(rate_factor(self.recipe, progress), progress)
+        else:
+            self.optimisers.discard_gradients()
+        return mean
 
     def _agreed(self, loss: Tensor) -> float:
         """The mean loss over all processes, which also agree on whether to stop."""
         if self.device.world == 1:
+            self.stopping = self.stop.made
             return float(loss)
-        shared = torch.stack([loss.float(), torch.tensor(float(self.stop_signal is not None), device=loss.device)])
+        shared = torch.stack([loss.float(), torch.tensor(float(self.stop.made), device=loss.device)])
         torch.distributed.all_reduce(shared)
-        if shared[1] > 0 and self.stop_signal is None:
-            self.stop_signal = signal.SIGTERM
+        self.stopping = bool(shared[1] > 0)
         return float(shared[0]) / self.device.world
 
-    def _account(self, loss: float, flops: float, seconds: float) -> None:
-        self.cost.flops += flops
-        self.cost.seconds += seconds
-        self.cost.step_seconds += seconds
-        self.cost.samples += self.batch_samples
-        self.last_loss = loss
+    def _sound(self, loss: float) -> bool:
+        """Whether the step can be built on; the last one must leave finite weights, as no later loss would tell."""
+        last = self.clock.step + 1 == self.clock.total
+        return math.isfinite(loss) and not (last and not self._weights_are_finite())
+
+    def _tell(self, loss: float) -> None:
+        """Write down what the step about to be counted found, and show it."""
+        if not self.device.leads:
+            return
         step = self.clock.step + 1
-        if self.device.leads:
-            self.run.record({"step": step, "progress": self.clock.progress, "loss": loss, "seconds": self.cost.seconds})
-            self.reporter.advance(step, self.clock.total, self._shown(loss))
+        self.run.record({"step": step, "progress": self.clock.progress, "loss": loss, "seconds": self.cost.seconds})
+        self.reporter.advance(step, self.clock.total, self._shown(loss))
 
     def _shown(self, loss: float) -> Figures:
         done = self.clock.step + 1
@@ -214,8 +222,7 @@ class Training:
         shown = {"loss": loss}
         if self.objective.headline in self.figures:
             shown[self.objective.headline] = self.figures[self.objective.headline]
-        rate = self.cost.samples / self.cost.step_seconds
-        return {**shown, f"{self.objective.unit}/s": rate, "GFLOP/s": self.cost.gflops, "left": left}
+        return {**shown, f"{self.objective.unit}/s": self.cost.sample_rate, "GFLOP/s": self.cost.gflops, "left": left}
 
     def _validate_when_due(self) -> None:
         count = self.recipe.validations
@@ -231,7 +238,7 @@ class Training:
     # ---- what survives
 
     def _save_when_due(self) -> None:
-        stopping = self.stop_signal is not None and not self.clock.done
+        stopping = self.stopping and not self.clock.done
         due = time.monotonic() - self.saved_at >= self.recipe.checkpoint_seconds
         if due or stopping or self.clock.done:
             self._save()
@@ -243,73 +250,29 @@ class Training:
 
     def _save(self) -> None:
         if self.device.leads and self._weights_are_finite():
-            checkpoint.save(self.run.checkpoints, self._snapshot())
+            checkpoint.save(self.run.checkpoints, snapshot(self))
         self.saved_at = time.monotonic()
-        self.device.wait()
 
     def _weights_are_finite(self) -> bool:
         return all(bool(value.isfinite().all()) for value in self.model.parameters())
 
-    def _snapshot(self) -> Checkpoint:
-        parts = {
-            "model": self.model.state_dict(),
-            "average": self.average.state() if self.average else {},
-            "optimiser": self.optimisers.state(),
-            "objective": self.objective.state(),
-        }
-        state = {
-            "clock": asdict(self.clock),
-            "cost": asdict(self.cost),
-            "rate": self.optimisers.rate,
-            "restarts": self.restarts,
-            "figures": self.figures,
-            "spent": self.budget.elapsed if self.budget else 0.0,
-        }
-        tensors = {f"{part}.{name}": value.clone() for part, values in parts.items() for name, value in values.items()}
-        return Checkpoint(self.clock.step, tensors, state)
-
-    def _restore(self, saved: Checkpoint) -> None:
-        try:
-            self.model.load_state_dict(saved.part("model"))
-            if self.average:
-                self.average.load_state(saved.part("average"))
-        except RuntimeError as problem:
-            raise CheckpointError(
-                f"{self.run.checkpoints}: of another network ({problem}): choose another --out"
-            ) from None
-        self.optimisers.load_state(saved.part("optimiser"))
-        self.objective.load_state(saved.part("objective"))
-        self.clock.__dict__.update(saved.state["clock"])
-        self.cost = Cost(**saved.state["cost"])
-        self.optimisers.rate, self.restarts = saved.state["rate"], saved.state["restarts"]
-        self.figures = saved.state["figures"]
+    def _rewind(self) -> None:
+        if self.device.leads:
+            self.run.rewind(self.clock.step)
 
     def _back_off(self) -> None:
         """Back to the last good checkpoint at half the learning rate; after two such restarts, an error."""
-        rate, restarts, step = self.optimisers.rate / 2, self.restarts + 1, self.clock.step
+        rate, restarts, step, cost = self.optimisers.rate / 2, self.restarts + 1, self.clock.step, self.cost
         if restarts > RESTARTS:
             raise DivergedError(
                 f"the loss is not finite at step {step:,}, also at a quarter of the learning rate: "
                 "check the data with `trine data check`, or lower the learning rate with --set"
             )
         self.optimisers.clear()
-        self._restore(checkpoint.latest(self.run.checkpoints, self.reporter.note))
-        self.optimisers.rate, self.restarts = rate, restarts
-        if self.device.leads:
-            self.run.rewind(self.clock.step)
+        self.device.wait()
+        restore(self, checkpoint.latest(self.run.checkpoints, self.reporter.note, before=step))
+        self.device.wait()
+        self.optimisers.rate, self.restarts, self.cost = rate, restarts, cost
+        self._rewind()
+        self._set_pace()
         self.reporter.note(f"the loss is not finite at step {step:,}: back to step {self.clock.step:,}, half the rate")
-
-    @contextlib.contextmanager
-    def _catching_signals(self) -> Iterator[None]:
-        def remember(number: int, _: FrameType | None) -> None:
-            self.stop_signal = signal.Signals(number)
-
-        try:
-            before = {number: signal.signal(number, remember) for number in (signal.SIGINT, signal.SIGTERM)}
-        except ValueError:  # not the main thread: signals are its business
-            before = {}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)

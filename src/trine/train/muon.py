@@ -15,7 +15,7 @@ QUINTIC = (3.4445, -4.7750, 2.0315)  # steepest at zero among quintics that keep
 
 
 def orthogonalise(matrix: Float[Tensor, "rows columns"], iterations: int = 3) -> Float[Tensor, "rows columns"]:
-    """The nearest semi-orthogonal matrix, roughly: singular values end between about 0.7 and 1.2 (Newton-Schulz)."""
+    """The nearest semi-orthogonal matrix, roughly: singular values that are not tiny end near one (Newton-Schulz)."""
     a, b, c = QUINTIC
     x: Tensor = matrix / (matrix.norm() + 1e-7)
     tall = x.shape[0] > x.shape[1]
@@ -49,11 +49,12 @@ class Muon(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
-        """One update of every parameter that has a gradient."""
+        """One update of every parameter that has a gradient, in the parameters' own precision."""
         for group in self.param_groups:
             for parameter in group["params"]:
                 if parameter.grad is not None:
-                    self._update(parameter, parameter.grad, group)
+                    with torch.autocast(parameter.device.type, enabled=False):
+                        self._update(parameter, parameter.grad, group)
 
     def _update(self, parameter: nn.Parameter, gradient: Tensor, group: dict[str, Any]) -> None:
         state = self.state[parameter]
@@ -63,7 +64,7 @@ class Muon(torch.optim.Optimizer):
         momentum.mul_(group["momentum"]).add_(gradient)
         direction = gradient.add(momentum, alpha=group["momentum"])
         if group["normalise"]:
-            parameter.mul_(len(parameter) ** 0.5 / parameter.norm())
+            parameter.mul_(len(parameter) ** 0.5 / parameter.norm().clamp_min(1e-7))
         parameter.mul_(1 - group["lr"] * group["weight_decay"])
         update = orthogonalise(direction.reshape(len(direction), -1), group["iterations"])
         parameter.add_(update.view_as(parameter), alpha=-group["lr"])

@@ -33,6 +33,11 @@ class Optimisers:
                 optimiser.step()
             optimiser.zero_grad(set_to_none=True)
 
+    def discard_gradients(self) -> None:
+        """Clear the gradients without an update."""
+        for optimiser in self.optimisers:
+            optimiser.zero_grad(set_to_none=True)
+
     def state(self) -> dict[str, Tensor]:
         """Momenta and moments, named by group, parameter and kind."""
         return dict(self._entries())

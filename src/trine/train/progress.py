@@ -2,7 +2,7 @@
 
 import sys
 import time
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from trine.train.objective import Figures
 
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 LINE_SECONDS = 10.0
 
 
+@runtime_checkable
 class Reporter(Protocol):
     """Told of the training's course by the loop."""
 

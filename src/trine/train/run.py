@@ -35,17 +35,19 @@ class Run:
         """Write down what is about to be trained, and on what data. Raises `RunError` when the folder is taken."""
         if self.started:
             raise RunError(f"{self.folder}: holds a run: add --resume to go on with it, or choose another --out")
-        if self.folder.is_dir() and any(self.folder.iterdir()):
+        files.sweep(self.folder)
+        if self.folder.is_dir() and any(path.name != PLAN for path in self.folder.iterdir()):
             raise RunError(f"{self.folder}: is not empty and not a run: choose another --out")
         files.write_json(self.folder / PLAN, plan)
         recipe.save(self.folder / RECIPE)
 
+    def settings(self) -> dict[str, Any]:
+        """The recipe as it stands in recipe.json, unchecked. Raises `RunError`."""
+        return self._document(RECIPE)
+
     def plan(self) -> dict[str, Any]:
         """What `begin` wrote down beside the recipe. Raises `RunError`."""
-        try:
-            return dict(json.loads((self.folder / PLAN).read_text(encoding="utf-8")))
-        except (OSError, ValueError) as problem:
-            raise RunError(f"{self.folder / PLAN}: damaged ({problem}): start again with another --out") from None
+        return self._document(PLAN)
 
     def record(self, figures: dict[str, Any]) -> None:
         """Append a line to metrics.jsonl."""
@@ -62,7 +64,8 @@ class Run:
         return [entry for entry in map(_parsed, lines) if entry is not None]
 
     def rewind(self, step: int) -> None:
-        """Forget metrics and checkpoints later than `step`."""
+        """Forget metrics and checkpoints later than `step`, and what a killed process had half written."""
+        files.sweep(self.folder)
         checkpoint.discard_after(self.checkpoints, step)
         kept = [json.dumps(entry) for entry in self.history() if entry["step"] <= step]
         files.write_bytes(self.folder / METRICS, "".join(f"{line}\n" for line in kept).encode())
@@ -77,6 +80,12 @@ class Run:
             return Result.model_validate_json((self.folder / RESULT).read_bytes())
         except (OSError, ValueError) as problem:
             raise RunError(f"{self.folder / RESULT}: not readable ({problem}): train again") from None
+
+    def _document(self, name: str) -> dict[str, Any]:
+        try:
+            return dict(json.loads((self.folder / name).read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError) as problem:
+            raise RunError(f"{self.folder / name}: damaged ({problem}): start again with another --out") from None
 
     def write_picture(self, name: str, content: bytes) -> None:
         """Keep a picture of the run."""

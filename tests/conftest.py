@@ -1,0 +1,107 @@
+"""One thread, a cache of our own, shapes and types enforced; commands run in this process or in one of their own."""
+
+import atexit
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Self
+
+import pytest
+from beartype import BeartypeConf, FrozenDict, beartype
+from hypothesis import settings
+from jaxtyping import install_import_hook
+
+os.environ["OMP_NUM_THREADS"] = "1"
+if "PYTEST_XDIST_WORKER" not in os.environ:  # workers share the folder of the process that started them
+    os.environ["TRINE_CACHE"] = tempfile.mkdtemp(prefix="trine-cache-")
+    atexit.register(shutil.rmtree, os.environ["TRINE_CACHE"], ignore_errors=True)
+
+# beartype knows what Self is in classes, but not in methods on their own; an int is as good as a float.
+check = beartype(conf=BeartypeConf(is_pep484_tower=True, hint_overrides=FrozenDict({Self: Any})))
+
+
+def enforce(function: Any) -> Any:
+    """The function with its annotations checked at every call; names that only mypy imports are left to mypy."""
+    known = {*getattr(function, "__globals__", {}), *function.__qualname__.split("."), "Any"}
+    quoted = [hint for hint in getattr(function, "__annotations__", {}).values() if isinstance(hint, str)]
+    return check(function) if all(hint.split("[")[0].split(".")[0] in known for hint in quoted) else function
+
+
+checker = ModuleType("trine_tests_checker")
+checker.enforce = enforce
+sys.modules[checker.__name__] = checker
+install_import_hook("trine", f"{checker.__name__}.enforce")
+
+
+settings.register_profile("trine", deadline=None, max_examples=50)
+settings.load_profile("trine")
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a command printed, and its exit status."""
+
+    status: int
+    out: str
+    err: str
+
+
+Command = Callable[..., Said]
+
+
+@pytest.fixture
+def trine(capfd: pytest.CaptureFixture[str]) -> Command:
+    """Run a `trine` command line in this process."""
+    from trine.cli import main
+
+    def run(*words: object) -> Said:
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main([str(word) for word in words])
+        captured = capfd.readouterr()
+        return Said(int(ended.value.code or 0), captured.out, captured.err)
+
+    return run
+
+
+@pytest.fixture
+def start_trine(tmp_path: Path) -> Callable[..., "subprocess.Popen[str]"]:
+    """Start a `trine` command line in a process of its own."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start(*words: object, program: tuple[str, ...] = (sys.executable, "-m", "trine")) -> "subprocess.Popen[str]":
+        line = [*program, *(str(word) for word in words)]
+        process = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path)
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Callable[..., Path]:
+    """Mount a small disk of its own; skipped where that is not allowed."""
+    mounted: list[Path] = []
+
+    def mount(size: str, name: str = "disk") -> Path:
+        folder = tmp_path / name
+        folder.mkdir()
+        words = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
+        if os.geteuid() != 0 or subprocess.run(words, capture_output=True, check=False).returncode:
+            pytest.skip("mounting a small disk needs root")
+        mounted.append(folder)
+        return folder
+
+    yield mount
+    for folder in mounted:
+        subprocess.run(["umount", "-l", str(folder)], check=False)

@@ -1,0 +1,68 @@
+import pytest
+import torch
+from torch import nn
+
+from trine.train import compute
+
+
+def forward_and_backward(network, inputs):
+    def work():
+        result = network(inputs)
+        (result[0] if isinstance(result, tuple) else result).float().sum().backward()
+
+    return compute.count_flops(work)[1]
+
+
+def test_a_linear_layer_costs_two_operations_a_weight_and_sample_forward_and_twice_that_back():
+    inputs = torch.randn(7, 5, requires_grad=True)
+    assert forward_and_backward(nn.Linear(5, 3), inputs) == 3 * (2 * 7 * 5 * 3)
+
+
+def test_the_first_layer_needs_no_gradient_of_its_input():
+    assert forward_and_backward(nn.Linear(5, 3), torch.randn(7, 5)) == 2 * (2 * 7 * 5 * 3)
+
+
+def test_a_convolution_costs_two_operations_a_weight_and_output_pixel():
+    network = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.ReLU(), nn.Conv2d(8, 4, 3, stride=2))
+    first, second = 2 * 8 * 3 * 9 * (2 * 9 * 9), 2 * 4 * 8 * 9 * (2 * 4 * 4)
+    assert forward_and_backward(network, torch.randn(2, 3, 9, 9)) == 2 * first + 3 * second
+
+
+def recurrent(gates, layers, directions, length=4, batch=3, inputs=5, hidden=8):
+    widths = [inputs] + [hidden * directions] * (layers - 1)
+    return sum(directions * 2 * length * batch * gates * hidden * (width + hidden) for width in widths)
+
+
+@pytest.mark.parametrize("bfloat16", [False, True])
+@pytest.mark.parametrize(("layers", "both_ways"), [(1, False), (2, False), (1, True), (2, True)])
+def test_an_lstm_is_counted_by_its_weights_events_layers_and_directions(layers, both_ways, bfloat16):
+    network = nn.LSTM(5, 8, layers, bidirectional=both_ways, batch_first=True)
+    inputs = torch.randn(3, 4, 5, requires_grad=True)
+    once = recurrent(4, layers, 1 + both_ways)
+    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=bfloat16):
+        assert forward_and_backward(network, inputs) == 3 * once
+        with torch.no_grad():
+            assert compute.count_flops(lambda: network(inputs.detach()))[1] == once
+
+
+@pytest.mark.parametrize(("cell", "gates"), [(nn.GRU, 3), (nn.RNN, 1)])
+def test_other_cells_are_counted_too(cell, gates):
+    network, inputs = cell(5, 8, 2, bidirectional=True), torch.randn(4, 3, 5)
+    assert compute.count_flops(lambda: network(inputs))[1] == recurrent(gates, 2, 2)
+
+
+def test_counting_changes_no_bit_of_the_result():
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.GELU(), nn.Flatten(), nn.LazyLinear(2))
+    inputs = torch.randn(4, 3, 8, 8)
+    assert torch.equal(network(inputs), compute.count_flops(lambda: network(inputs))[0])
+
+
+def test_the_machine_and_the_versions_are_named():
+    machine, versions = compute.machine(), compute.versions()
+    assert machine["cores"] >= 1
+    assert machine["threads"] == torch.get_num_threads()
+    assert {"python", "torch", "numpy"} <= versions.keys()
+    assert versions["torch"] == torch.__version__
+    assert 0.01 < compute.peak_memory_gib() < 64
+    assert compute.sgemm_gflops(size=128, repeats=2) > 0

@@ -1,0 +1,84 @@
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+from trine.train.muon import Muon, orthogonalise
+
+
+@given(rows=st.integers(2, 40), columns=st.integers(2, 40), seed=st.integers(0, 99))
+def test_singular_values_that_are_not_small_end_near_one(rows, columns, seed):
+    generator = torch.Generator().manual_seed(seed)
+    left, _ = torch.linalg.qr(torch.randn(rows, rows, generator=generator))
+    right, _ = torch.linalg.qr(torch.randn(columns, columns, generator=generator))
+    rank = min(rows, columns)
+    values = torch.linspace(1, 2, rank)
+    values = values / values.norm()
+    matrix = left[:, :rank] * values @ right[:rank]
+    found = torch.linalg.svdvals(orthogonalise(matrix, iterations=6))
+    assert found.max() < 1.25
+    assert found.min() > 0.6
+
+
+def test_the_singular_vectors_stay_as_they_are():
+    matrix = torch.randn(6, 10, generator=torch.Generator().manual_seed(0))
+    u, _, v = torch.linalg.svd(matrix, full_matrices=False)
+    middle = u.T @ orthogonalise(matrix) @ v.T
+    assert torch.allclose(middle, torch.diag(middle.diagonal()), atol=1e-5)
+    assert (middle.diagonal() > 0).all()
+
+
+def test_a_tall_matrix_is_treated_as_its_transpose():
+    matrix = torch.randn(10, 6)
+    assert torch.allclose(orthogonalise(matrix), orthogonalise(matrix.T).T)
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("shape", [(8, 3, 3, 3), (64, 1, 3, 3)])
+def test_filters_are_updated_as_matrices_of_one_row_a_filter(shape, layout):
+    gradient = torch.randn(shape)
+    filters = nn.Parameter(torch.randn(shape).to(memory_format=layout))
+    before = filters.detach().clone()
+    filters.grad = gradient.to(memory_format=layout)
+    Muon([filters], lr=0.1, momentum=0.0, normalise=False).step()
+    expected = before - 0.1 * orthogonalise(gradient.reshape(shape[0], -1)).reshape(shape)
+    assert torch.allclose(filters, expected, atol=1e-6)
+    assert filters.is_contiguous(memory_format=layout)
+
+
+def test_each_filter_bank_is_scaled_to_the_root_of_its_number():
+    filters = nn.Parameter(5 * torch.randn(16, 4, 3, 3))
+    filters.grad = torch.zeros_like(filters)
+    Muon([filters], lr=0.1).step()
+    assert float(filters.detach().norm()) == pytest.approx(4, abs=1e-4)
+
+
+def test_filters_that_are_zero_stay_finite():
+    filters = nn.Parameter(torch.zeros(4, 2, 3, 3))
+    filters.grad = torch.zeros_like(filters)
+    Muon([filters]).step()
+    assert filters.isfinite().all()
+
+
+def test_the_update_is_computed_in_single_precision_under_autocast():
+    gradient = torch.randn(8, 3, 3, 3)
+    results = []
+    for enabled in (False, True):
+        filters = nn.Parameter(torch.ones(8, 3, 3, 3))
+        filters.grad = gradient.clone()
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=enabled):
+            Muon([filters]).step()
+        results.append(filters.detach())
+    assert torch.equal(*results)
+
+
+def test_it_finds_the_minimum_of_a_bowl():
+    torch.manual_seed(0)
+    target, weight = torch.randn(6, 6), nn.Parameter(torch.zeros(6, 6))
+    optimiser = Muon([weight], lr=0.05, normalise=False)
+    for step in range(300):
+        optimiser.param_groups[0]["lr"] = 0.05 * (1 - step / 300)
+        weight.grad = weight.detach() - target
+        optimiser.step()
+    assert (weight - target).norm() < 0.1 * target.norm()
