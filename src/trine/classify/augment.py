@@ -46,12 +46,17 @@ def colour_jitter(
 
 
 def views(
-    images: UInt8[Tensor, "batch height width channels"], flip: bool = True
+    images: UInt8[Tensor, "batch height width channels"], flip: bool = True, shift: int = 1
 ) -> list[tuple[float, UInt8[Tensor, "batch height width channels"]]]:
-    """The views of test-time averaging with their weights: as it is, and moved by one pixel along both diagonals."""
-    height, width = images.shape[1:3]
-    moved = [images[:, _offset(height, by)][:, :, _offset(width, by)] for by in (-1, 1)]
-    weighted = [(0.5, images), (0.25, moved[0]), (0.25, moved[1])]
+    """The views of test-time averaging with their weights: as it is, and moved by `shift` pixels along both diagonals.
+
+    With `flip` each of them mirrored too.
+    """
+    weighted = [(1.0, images)]
+    if shift:
+        height, width = images.shape[1:3]
+        moved = [images[:, _offset(height, by)][:, :, _offset(width, by)] for by in (-shift, shift)]
+        weighted = [(0.5, images), (0.25, moved[0]), (0.25, moved[1])]
     if not flip:
         return weighted
     return [(weight / 2, view) for weight, one in weighted for view in (one, one.flip(2))]

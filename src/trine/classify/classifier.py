@@ -13,9 +13,12 @@ from torch import Tensor, nn
 from trine.bundle import Manifest
 from trine.classify import report
 from trine.classify.calibration import Novelty, abstain_threshold, fit_temperature
-from trine.classify.network import ClassicNet, FastNet, PictureNet
-from trine.classify.objective import ClassifyObjective, predict_features, predict_logits
+from trine.classify.network import SMALLEST, ClassicNet, FastNet, PictureNet
+from trine.classify.objective import ClassifyObjective, HeadObjective, predict_features, predict_logits
+from trine.classify.pretrained import NATIVE, PretrainedNet
 from trine.classify.recipe import ClassifyRecipe
+from trine.data.catalogue import CATALOGUE
+from trine.data.check import refuse_unlearnable
 from trine.data.decode import read_picture
 from trine.data.pictures import PictureSet, PictureSplit, open_pictures
 from trine.errors import DataError
@@ -26,6 +29,8 @@ from trine.train.result import Data
 
 PREPARED = 5_000
 """Training pictures that normalisation, whitening and novelty are fitted to."""
+NAMED = 20
+"""Skipped files that are named before a training; the rest is counted."""
 NOVEL = 0.01
 """A picture less typical than this share of the held-out ones is unlike the training pictures."""
 
@@ -75,14 +80,29 @@ class Classifier(Estimator[ClassifyRecipe, PictureSet]):
     # ---- fit
 
     def open(self, data: str | Path, data_dir: Path | None, recipe: ClassifyRecipe) -> PictureSet:
-        """The picture set, at the model's size once it has one."""
+        """The picture set, at the model's size once it has one; before a training, fit to learn from."""
+        if self.classes:
+            return self._opened(data, data_dir, recipe, self.size)
+        opened = self._opened(data, data_dir, recipe, _picture_size(data, recipe))
+        if opened.size[0] != opened.size[1]:
+            opened = self._opened(data, data_dir, recipe, max(SMALLEST, min(opened.size)))
+        return opened
+
+    def remarks(self, opened: PictureSet) -> list[str]:
+        """Files that were skipped, and what is odd about the set. Raises `DataError` if it cannot be learned from."""
+        odd = refuse_unlearnable(opened)
+        if not _is_labelled(opened, "validation"):
+            raise DataError(
+                f"{opened.name}: too few pictures to hold one out for validation: give two of a class or more"
+            )
+        more = len(opened.skipped) - NAMED
+        skipped = [f"skipped, {line}" for line in opened.skipped[:NAMED]]
+        return [*skipped, *([f"and {more:,} more files skipped"] if more > 0 else []), *odd]
+
+    def _opened(self, data: str | Path, data_dir: Path | None, recipe: ClassifyRecipe, size: int | None) -> PictureSet:
+        share, limit = recipe.validation_share, recipe.validation_limit
         return open_pictures(
-            data,
-            data_dir=data_dir,
-            size=self.size if self.classes else recipe.picture_size,
-            seed=recipe.seed,
-            validation_share=recipe.validation_share,
-            validation_limit=recipe.validation_limit,
+            data, data_dir=data_dir, size=size, seed=recipe.seed, validation_share=share, validation_limit=limit
         )
 
     def describe(self, opened: PictureSet) -> dict[str, Any]:
@@ -96,28 +116,36 @@ class Classifier(Estimator[ClassifyRecipe, PictureSet]):
         torch.manual_seed(recipe.seed)
         self.model = self._network()
         self.model.prepare(torch.from_numpy(_some(opened.splits["train"]).images))
-        return ClassifyObjective(self.model, recipe, opened, self.device)
+        frozen = isinstance(self.model, PretrainedNet) and not self.model.trained
+        return (HeadObjective if frozen else ClassifyObjective)(self.model, recipe, opened, self.device)
 
     def settle(self, opened: PictureSet, model: nn.Module, report: Reporter) -> None:
         """Temperature, abstain threshold and the reference of typical pictures, from the validation split."""
-        assert isinstance(model, PictureNet)
-        self.model = model
+        if isinstance(model, PictureNet):
+            self.model = model
+        else:  # the last layer alone was trained
+            self.model.head.load_state_dict(model.state_dict())
         held_out, some = opened.splits["validation"], _some(opened.splits["train"])
         logits, labels = self._logits(held_out.images, tta=True), _labels(held_out)
         self.temperature = fit_temperature(logits, labels)
         confidence = torch.softmax(logits.double() / self.temperature, 1).amax(1).numpy()
         correct = (logits.argmax(1) == labels).numpy()
         self.threshold = abstain_threshold(confidence, correct, self.recipe.selective_accuracy)
-        features = predict_features(model, some.images, self.device)
-        self.novelty = Novelty.fit(features, _labels(some), predict_features(model, held_out.images, self.device))
+        typical = (predict_features(self.model, part.images, self.device) for part in (some, held_out))
+        self.novelty = Novelty.fit(next(typical), _labels(some), next(typical))
 
     # ---- judge
 
     def judge(self, opened: PictureSet, split: str | None = None) -> Judgement:
-        """Accuracy with and without averaging, calibration, errors. Raises `DataError` for classes it does not know."""
-        name = split or next(name for name in ("test", "validation", "train") if name in opened.splits)
-        if name not in opened.splits or opened.splits[name].labels is None:
-            raise DataError(f"{opened.name}: has no labelled split {name!r}: it has {', '.join(opened.splits)}")
+        """Accuracy with and without averaging, calibration, errors; by default on test, else validation, else train.
+
+        Raises `DataError` for classes it does not know.
+        """
+        labelled = [name for name in ("test", "validation", "train") if _is_labelled(opened, name)]
+        if not labelled or (split and split not in labelled):
+            kind = f"labelled split {split!r}" if split else "labelled split"
+            raise DataError(f"{opened.name}: has no {kind}: it has {', '.join(labelled) or 'no labels'}")
+        name = split or labelled[0]
         chosen = opened.splits[name]
         images = as_channels(chosen.images, self.channels)
         said = report.Answers(
@@ -206,8 +234,6 @@ class Classifier(Estimator[ClassifyRecipe, PictureSet]):
             return FastNet(*shape, widths=recipe.widths, depth=recipe.depth)
         if recipe.network == "classic":
             return ClassicNet(*shape, widths=recipe.widths, dropout=recipe.dropout)
-        from trine.classify.pretrained import PretrainedNet
-
         return PretrainedNet(*shape, dropout=recipe.dropout, trained=recipe.finetune_rate > 0)
 
     def _logits(self, images: UInt8[np.ndarray, "n height width channels"], tta: bool = False) -> Tensor:
@@ -234,6 +260,17 @@ def as_channels(
     if channels == 3:
         return np.repeat(images, 3, axis=-1)
     return (images @ np.array([0.299, 0.587, 0.114]) + 0.5).astype(np.uint8)[..., None]  # type: ignore[no-any-return]
+
+
+def _picture_size(data: str | Path, recipe: ClassifyRecipe) -> int | None:
+    """The size to open a set at before a training; named sets and folders for other networks have their own."""
+    if recipe.network != "pretrained" or data in CATALOGUE:
+        return recipe.picture_size
+    return recipe.picture_size or NATIVE
+
+
+def _is_labelled(opened: PictureSet, split: str) -> bool:
+    return split in opened.splits and opened.splits[split].labels is not None
 
 
 def _some(split: PictureSplit) -> PictureSplit:

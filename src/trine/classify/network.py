@@ -7,6 +7,7 @@
 import math
 from abc import abstractmethod
 from collections import OrderedDict
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -97,6 +98,10 @@ class PictureNet(nn.Module):
 
     pixels: Pixels
     head: nn.Linear
+    view_shift: ClassVar[int] = 1
+    """How far the views of test-time averaging are moved, in pixels."""
+    largest_batch: ClassVar[int] = 65_536
+    """The most pictures that a step of its training fits into memory."""
 
     def prepare(self, images: UInt8[Tensor, "batch height width channels"]) -> None:
         """Fit what is not trained to some training pictures."""
@@ -105,6 +110,14 @@ class PictureNet(nn.Module):
     @abstractmethod
     def features(self, images: UInt8[Tensor, "batch height width channels"]) -> Float[Tensor, "batch features"]:
         """What the last layer sees."""
+
+    @abstractmethod
+    def layers(self) -> dict[str, nn.Module]:
+        """The parts whose outputs are feature maps, by name, first to last."""
+
+    @abstractmethod
+    def filters(self) -> Float[Tensor, "filters channels height width"]:
+        """The filters of the first layer."""
 
     def forward(self, images: UInt8[Tensor, "batch height width channels"]) -> Float[Tensor, "batch classes"]:
         """Logits."""
@@ -146,6 +159,18 @@ class FastNet(PictureNet):
         peaks: Tensor = maps.amax((2, 3))
         return peaks
 
+    def layers(self) -> dict[str, nn.Module]:
+        """The whitened patches, then every convolution after its norm and activation."""
+        found: dict[str, nn.Module] = {"whitening": self.stem}
+        for number, block in enumerate(self.blocks, 1):
+            activations = [part for part in block.children() if isinstance(part, nn.GELU)]
+            found |= {f"block {number}, convolution {place}": part for place, part in enumerate(activations, 1)}
+        return found
+
+    def filters(self) -> Float[Tensor, "filters channels height width"]:
+        """The whitening filters, without their negatives."""
+        return self.stem.filters[: len(self.stem.filters) // 2]
+
     def forward(self, images: UInt8[Tensor, "batch height width channels"]) -> Float[Tensor, "batch classes"]:
         """Logits."""
         return super().forward(images) * self.scale
@@ -181,6 +206,16 @@ class ClassicNet(PictureNet):
         """The last hidden layer."""
         hidden: Tensor = self.blocks(self.pixels(images))
         return hidden
+
+    def layers(self) -> dict[str, nn.Module]:
+        """Every convolution after its activation, and every pooling."""
+        found = {name: part for name, part in self.blocks.named_children() if name.startswith(("relu_", "pooling_"))}
+        maps = [name for name in found if name not in ("relu_connected", "pooling_last")]
+        return {name.replace("relu", "convolution").replace("_", " "): found[name] for name in maps}
+
+    def filters(self) -> Float[Tensor, "filters channels height width"]:
+        """The first convolution's filters."""
+        return self.blocks.get_parameter("convolution_1a.weight")
 
 
 def _identity_conv(inputs: int, outputs: int) -> nn.Conv2d:

@@ -1,5 +1,6 @@
 """What the loop optimises for classify: smoothed cross-entropy on augmented batches."""
 
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import ClassVar
 
@@ -17,6 +18,8 @@ from trine.train.device import Device
 from trine.train.objective import Figures, Objective, ParameterGroup
 
 Batch = dict[str, Tensor]
+PASSES = 2
+"""How many augmented versions of each picture's features are kept when only the last layer is trained."""
 
 
 class ClassifyObjective(Objective):
@@ -31,7 +34,8 @@ class ClassifyObjective(Objective):
         self.model, self.recipe, self.device = model, recipe, device
         self.train, self.validation = pictures.splits["train"], pictures.splits["validation"]
         self.labels = torch.from_numpy(np.array(self.train.labels, dtype=np.int64))
-        self.batch_size = min(recipe.batch_size, max(16, len(self.labels) // 32), len(self.labels))
+        most = min(recipe.batch_size, model.largest_batch, len(self.labels))
+        self.batch_size = min(most, max(16, len(self.labels) // 32))
         self.flip = recipe.flip if recipe.flip != "auto" else "alternating" if pictures.channels == 3 else "none"
 
     @property
@@ -49,9 +53,7 @@ class ClassifyObjective(Objective):
 
     def batch(self, step: int) -> Batch:
         """The pictures of one step, augmented: this process's share."""
-        epoch, within = divmod(step, self.epoch_steps)
-        order = _order(self.recipe.seed, epoch, len(self.labels))
-        mine = order[within * self.batch_size : (within + 1) * self.batch_size][self.device.rank :: self.device.world]
+        epoch, mine = self._share(step)
         images = self._augmented(torch.from_numpy(self.train.images[mine.numpy()]), self._flipped(epoch, mine))
         return {"images": images.to(self.device.name), "labels": self.labels[mine].to(self.device.name)}
 
@@ -76,7 +78,10 @@ class ClassifyObjective(Objective):
 
     def validate(self, model: nn.Module) -> Figures:
         """Loss and accuracy on the validation split."""
-        logits = predict_logits(model, self.validation.images, self.device)
+        assert isinstance(model, PictureNet)
+        return self._figures(predict_logits(model, self.validation.images, self.device))
+
+    def _figures(self, logits: Float[Tensor, "n classes"]) -> Figures:
         labels = torch.from_numpy(np.array(self.validation.labels, dtype=np.int64))
         accuracy = float((logits.argmax(1) == labels).float().mean())
         return {"loss": float(F.cross_entropy(logits, labels)), "accuracy": accuracy}
@@ -104,6 +109,13 @@ class ClassifyObjective(Objective):
             sgd(head, recipe.head_rate),
         ]
 
+    def _share(self, step: int) -> tuple[int, Int64[Tensor, "batch"]]:
+        """The epoch of a step, and which pictures this process takes."""
+        epoch, within = divmod(step, self.epoch_steps)
+        order = _order(self.recipe.seed, epoch, len(self.labels))
+        whole = order[within * self.batch_size : (within + 1) * self.batch_size]
+        return epoch, whole[self.device.rank :: self.device.world]
+
     def _flipped(self, epoch: int, indices: Int64[Tensor, "batch"]) -> Bool[Tensor, "batch"] | None:
         if self.flip == "alternating":
             return augment.alternating_flips(self.recipe.seed, epoch, indices)
@@ -118,9 +130,49 @@ class ClassifyObjective(Objective):
         return augment.cutout(images, self.recipe.cutout) if self.recipe.cutout else images
 
 
+class HeadObjective(ClassifyObjective):
+    """The last layer alone, on features that are computed once: `PASSES` times over differently augmented pictures."""
+
+    def __init__(self, model: PictureNet, recipe: ClassifyRecipe, pictures: PictureSet, device: Device) -> None:
+        super().__init__(model, recipe, pictures, device)
+        model.to(device.name)
+        passes = [predict_features(model, self._pass(epoch), device) for epoch in range(PASSES)]
+        self.table = torch.stack(passes)
+        self.held_out = predict_features(model, self.validation.images, device).to(device.name)
+        self.model = model.head  # type: ignore[assignment]
+
+    def batch(self, step: int) -> Batch:
+        """The features of one step's pictures."""
+        epoch, mine = self._share(step)
+        features = self.table[epoch % PASSES, mine]
+        return {"features": features.to(self.device.name), "labels": self.labels[mine].to(self.device.name)}
+
+    def loss(self, model: nn.Module, batch: Batch, progress: float) -> Float[Tensor, ""]:
+        """Mean cross-entropy, with dropout of features."""
+        logits = model(F.dropout(batch["features"], self.recipe.dropout)).float()
+        return F.cross_entropy(logits, batch["labels"], label_smoothing=self.recipe.label_smoothing)
+
+    def parameter_groups(self) -> list[ParameterGroup]:
+        """AdamW on the last layer."""
+        return [ParameterGroup("adamw", list(self.model.parameters()), self.recipe.adam_rate, {"weight_decay": 0.01})]
+
+    def validate(self, model: nn.Module) -> Figures:
+        """Loss and accuracy on the validation split."""
+        with torch.inference_mode(), self.device.autocast():
+            return self._figures(model(self.held_out).float().cpu())
+
+    def _pass(self, epoch: int) -> Iterator[Tensor]:
+        """Every training picture as one epoch shows it."""
+        start = 0
+        for images in _chunks(self.train.images, self.device):
+            indices = torch.arange(start, start + len(images))
+            yield self._augmented(images, self._flipped(epoch, indices))
+            start += len(images)
+
+
 @torch.inference_mode()
 def predict_logits(
-    model: nn.Module,
+    model: PictureNet,
     images: UInt8[np.ndarray, "n height width channels"],
     device: Device,
     tta: bool = False,
@@ -128,29 +180,31 @@ def predict_logits(
 ) -> Float[Tensor, "n classes"]:
     """Logits of many pictures; with `tta` the weighted mean over their test-time views."""
     model.eval()
-    found = [torch.zeros(0, 1)]
+    found = []
     for batch in _chunks(images, device):
-        weighted = augment.views(batch, flip) if tta else [(1.0, batch)]
+        weighted = augment.views(batch, flip, model.view_shift) if tta else [(1.0, batch)]
         with device.autocast():
             found.append(torch.stack([weight * model(view).float() for weight, view in weighted]).sum(0).cpu())
-    return torch.cat(found[1:]) if len(found) > 1 else found[0]
+    return torch.cat(found)
 
 
 @torch.inference_mode()
 def predict_features(
-    model: PictureNet, images: UInt8[np.ndarray, "n height width channels"], device: Device
+    model: PictureNet,
+    images: UInt8[np.ndarray, "n height width channels"] | Iterator[Tensor],
+    device: Device,
 ) -> Float[Tensor, "n features"]:
-    """What the last layer sees of many pictures."""
+    """What the last layer sees of many pictures, given whole or a batch at a time."""
     model.eval()
+    batches = _chunks(images, device) if isinstance(images, np.ndarray) else images
     with device.autocast():
-        return torch.cat([model.features(batch).float().cpu() for batch in _chunks(images, device)])
+        return torch.cat([model.features(batch.to(device.name)).float().cpu() for batch in batches])
 
 
-def _chunks(images: UInt8[np.ndarray, "n height width channels"], device: Device) -> list[Tensor]:
+def _chunks(images: UInt8[np.ndarray, "n height width channels"], device: Device) -> Iterator[Tensor]:
     size = max(1, 500 * 32 * 32 // (images.shape[1] * images.shape[2]))
-    return [
-        torch.from_numpy(images[start : start + size].copy()).to(device.name) for start in range(0, len(images), size)
-    ]
+    for start in range(0, len(images), size):
+        yield torch.from_numpy(images[start : start + size].copy()).to(device.name)
 
 
 @lru_cache(maxsize=2)

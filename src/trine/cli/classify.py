@@ -52,7 +52,7 @@ def predict(model: Path, *paths: str, json: Json = False) -> int:
     from trine.data.paths import find_pictures
 
     loaded, failed = Classifier.load(model), False
-    names = [line.rstrip("\n") for line in sys.stdin] if paths == ("-",) else list(paths)
+    names = [line.strip() for line in sys.stdin if line.strip()] if paths == ("-",) else list(paths)
     for said in loaded.predict_stream(find_pictures(names)):
         failed = failed or said.error is not None
         if json:
