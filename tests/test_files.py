@@ -1,5 +1,4 @@
 import json
-import os
 
 import pytest
 import torch
@@ -74,7 +73,7 @@ def test_a_full_disk_is_said_in_one_line_and_harms_nothing(small_disk):
     disk = small_disk("32k")
     files.write_bytes(disk / "kept", b"before")
     with (
-        pytest.raises(BundleError, match="cannot write .*kept: the disk is full: free some space") as problem,
+        pytest.raises(BundleError, match=r"cannot write .*kept: the disk is full: free some space") as problem,
         files.writing(disk / "kept", BundleError) as part,
     ):
         part.write_bytes(bytes(2**20))
@@ -95,7 +94,7 @@ def test_leftovers_are_swept_and_nothing_else(tmp_path):
     for name in (".result.json.7.part", "own.part", ".hidden"):
         (tmp_path / name).touch()
     files.sweep(tmp_path)
-    assert sorted(os.listdir(tmp_path)) == [".hidden", "own.part"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".hidden", "own.part"]
 
 
 def test_tied_and_strided_tensors_become_safetensors():

@@ -70,7 +70,7 @@ def test_a_recipe_cannot_be_changed_but_a_changed_copy_can_be_had():
 def test_a_file_that_is_no_recipe_is_refused_by_name(tmp_path, content):
     path = tmp_path / "recipe.json"
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    with pytest.raises(RecipeError, match="recipe.json"):
+    with pytest.raises(RecipeError, match=r"recipe\.json"):
         Recipe.read(path)
 
 
