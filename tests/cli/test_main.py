@@ -1,0 +1,112 @@
+"""What every command keeps: exit status, one line an error, one document on stdout."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+SMALL = ("--network", "classic", "--set", "widths=[8]", "--set", "epochs=1", "--set", "least_steps=1")
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory):
+    return tmp_path_factory.mktemp("runs")
+
+
+def test_fit_prints_one_json_document_and_everything_else_on_stderr(trine, shared):
+    said = trine("classify", "fit", "digits", *SMALL, "--out", shared / "run", "--json", "--device", "cpu")
+    assert said.status == 0
+    result = json.loads(said.out, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+    assert result.keys() == {"task", "data", "seed", "metrics", "compute", "machine", "versions"}
+    assert result == json.loads((shared / "run/result.json").read_text())
+    assert result["data"]["split"] == "test"
+    assert "step 32/32" in said.err
+    assert f"model: {shared / 'run' / 'bundle'}" in said.err
+    assert (shared / "run/curves.png").read_bytes().startswith(b"\x89PNG")
+    assert len((shared / "run/metrics.jsonl").read_text().splitlines()) == 32 + 8
+
+
+def test_without_a_terminal_a_result_is_plain_lines(trine, shared):
+    said = trine("classify", "fit", "digits", *SMALL, "--out", shared / "plain", "--no-test", "--device", "cpu")
+    rows = dict(line.split("\t") for line in said.out.splitlines())
+    assert 0 <= float(rows["accuracy"]) <= 1
+    assert json.loads((shared / "plain/result.json").read_text())["data"]["split"] == "validation"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("clasify", "fit", "x"), "classify"),
+        (("classify", "ft", "digits"), "fit"),
+        (("classify", "fit", "digits", "--minuts", "3"), "--minutes"),
+        (("classify", "fit", "digits", "--set", "epoch=3"), "'epochs'"),
+    ],
+)
+def test_what_is_not_known_is_answered_with_the_nearest_name(trine, words, said):
+    found = trine(*words)
+    assert found.status == 2
+    assert found.out == ""
+    assert len(found.err.splitlines()) == 1
+    assert "did you mean" in found.err.lower()
+    assert said in found.err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--minutes", "0"), "--minutes 0: give a time above 0"),
+        (("--minutes", "soon"), "--minutes"),
+        (("--network", "deep"), "--network"),
+        (("--effort", "most"), "--effort"),
+        (("--set", "epochs"), "write it as name=value"),
+        (("--set", "epochs=-1"), "setting epochs=-1 is out of its range"),
+        (("--recipe", "nothing.json"), "nothing.json: not a readable recipe"),
+        (("--recipe", "nothing.json", "--effort", "good"), "the recipe has its own, give one"),
+        (("--device", "tpu"), "--device"),
+    ],
+)
+def test_wrong_use_is_one_line_exits_with_2_and_leaves_nothing_behind(trine, tmp_path, words, said):
+    found = trine("classify", "fit", "digits", "--out", tmp_path / "run", *words)
+    assert found.status == 2
+    assert said in found.err
+    assert len(found.err.splitlines()) == 1
+    assert found.out == ""
+    assert not (tmp_path / "run").exists()
+
+
+def test_work_that_fails_is_one_line_and_exits_with_1(trine, tmp_path):
+    (tmp_path / "empty").mkdir()
+    found = trine("classify", "fit", tmp_path / "empty", "--out", tmp_path / "run")
+    assert found.status == 1
+    assert found.err.startswith("trine: ")
+    assert len(found.err.splitlines()) == 1
+    assert not (tmp_path / "run").exists()
+
+
+def test_traceback_shows_where_it_failed(trine, tmp_path):
+    found = trine("show", tmp_path / "nothing", "--traceback")
+    assert found.status == 1
+    assert "Traceback" in found.err
+    assert found.err.splitlines()[-1].startswith("trine: ")
+
+
+def test_a_seed_goes_with_a_recipe(trine, shared, tmp_path):
+    recipe = shared / "run/recipe.json"
+    found = trine("classify", "fit", "digits", "--recipe", recipe, "--seed", 5, "--out", tmp_path / "run", "--json")
+    assert json.loads(found.out)["seed"] == 5
+
+
+def test_help_names_every_command(trine):
+    found = trine("--help")
+    assert found.status == 0
+    assert {"classify", "data", "show"} <= set(found.out.split())
+
+
+def test_a_reader_that_leaves_early_is_no_error_to_talk_about(shared):
+    """`trine … | head -1`."""
+    line = [sys.executable, "-m", "trine", "show", str(shared / "run")]
+    with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 1
