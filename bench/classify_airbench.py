@@ -12,11 +12,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import record
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+import record
 from trine.classify.classifier import Classifier
 from trine.train.device import choose
 from trine.train.loop import Training
@@ -104,7 +104,7 @@ if __name__ == "__main__":
     ours, our_steps = our_step(record.RUNS / "airbench")
     sides = {"peer_float32": peer_step(False), "peer_bfloat16": peer_step(True), "ours": ours}
     times: dict[str, list[float]] = {name: [] for name in sides}
-    for name, step in sides.items():
+    for step in sides.values():
         step()
     for _ in range(STEPS // TURN):
         for name, step in sides.items():

@@ -18,10 +18,20 @@ if __name__ == "__main__":
     metrics, cost = [result["metrics"] for result in results], [result["compute"] for result in results]
     figures = {
         name: record.spread([measured[name] for measured in metrics])
-        for name in ("accuracy_tta", "accuracy", "ece", "ece_uncalibrated", "macro_f1", "selective_accuracy", "coverage")
+        for name in (
+            "accuracy_tta",
+            "accuracy",
+            "ece",
+            "ece_uncalibrated",
+            "macro_f1",
+            "selective_accuracy",
+            "coverage",
+        )
     }
     for name in ("train_pflop", "train_seconds", "gflops", "sgemm_gflops", "peak_memory_gib"):
         figures[name] = record.spread([spent[name] for spent in cost])
     rates = [spent["gflops"] / spent["sgemm_gflops"] for spent in cost]
     figures |= {"share_of_sgemm": record.spread(rates), "seeds": asked.seeds, "split": "test", "n": 10_000}
-    record.keep(f"classify-cifar10-{asked.effort}", f"python bench/classify_cifar10.py --effort {asked.effort}", figures)
+    record.keep(
+        f"classify-cifar10-{asked.effort}", f"python bench/classify_cifar10.py --effort {asked.effort}", figures
+    )

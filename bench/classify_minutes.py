@@ -20,4 +20,6 @@ if __name__ == "__main__":
         "ece": result["metrics"]["ece"],
         **result["compute"],
     }
-    record.keep(f"classify-minutes-{asked.minutes:g}", f"python bench/classify_minutes.py --minutes {asked.minutes:g}", figures)
+    record.keep(
+        f"classify-minutes-{asked.minutes:g}", f"python bench/classify_minutes.py --minutes {asked.minutes:g}", figures
+    )

@@ -1,9 +1,8 @@
-"""ADFA-LD: fit and calibrate on the 833 normal training traces, test once a seed. Cost on two cores: 15 min for 5 seeds."""
+"""ADFA-LD: fit and calibrate on the 833 normal traces, test once a seed. Cost on two cores: 15 min for 5 seeds."""
 
 import argparse
 
 import record
-
 from trine.recipe import Effort
 
 if __name__ == "__main__":

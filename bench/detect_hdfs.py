@@ -1,14 +1,14 @@
 """HDFS at its natural rate of anomalies, threshold from normal sessions only. Cost on two cores: 3 min.
 
-The test is all test normals and the anomalies of the 2 % sample (kind `sample2pct`). Anomalies that only order tells (no
-event that the training lacks, more than 10 events) are reported apart, over all anomalies of the file.
+The test is all test normals and the anomalies of the 2 % sample (kind `sample2pct`). Anomalies that only order tells
+(no event that the training lacks, more than 10 events) are reported apart, over all anomalies of the file.
 """
 
 import argparse
 
 import numpy as np
-import record
 
+import record
 from trine.data.sequences import SequenceTable, open_sequences
 from trine.detect import metrics
 from trine.detect.detector import Detector

@@ -1,18 +1,18 @@
 """Training and scoring rates of an LSTM of 128 units, beside a plain loop over windows of 10 events. Cost: 2 min.
 
-The peer is written from DeepLog's paper (Du et al., CCS 2017) as its public implementations do it: every event is a sample
-of its own, predicted from the window of the 10 before it. Both train the same embedding, LSTM and output layer, with the same
-optimiser, a few steps at a time in turn; an event counts when it was a target once.
+The peer is written from DeepLog's paper (Du et al., CCS 2017) as its public implementations do it: every event is a
+sample of its own, predicted from the window of the 10 before it. Both train the same embedding, LSTM and output layer,
+with the same optimiser, a few steps at a time in turn; an event counts when it was a target once.
 """
 
 import statistics
 import time
 
-import record
 import torch
 import torch.nn.functional as F
 from torch import nn
 
+import record
 from trine.detect.detector import Detector
 from trine.detect.surprisal import Encoded, surprisals
 from trine.train import compute

@@ -16,7 +16,9 @@ SHORT = ("classify_start", "classify_airbench")
 def scripts() -> dict[str, str]:
     """Each script's name and the first line of its docstring."""
     found = {path.stem: path for path in sorted(HERE.glob("*.py")) if path.stem not in SHARED}
-    return {name: (ast.get_docstring(ast.parse(path.read_text())) or "").splitlines()[0] for name, path in found.items()}
+    return {
+        name: (ast.get_docstring(ast.parse(path.read_text())) or "").splitlines()[0] for name, path in found.items()
+    }
 
 
 if __name__ == "__main__":

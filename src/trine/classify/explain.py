@@ -41,7 +41,7 @@ def explain(classifier: Classifier, paths: Sequence[str | Path], out: str | Path
         heats = [grad_cam(classifier.model, pictures, index).cpu().numpy() for index in wanted]
         written.append(_write(Path(out) / f"{name}.png", draw_heat(image, said, heats)))
         maps = feature_maps(classifier.model, pictures)
-        written.append(_write(Path(out) / f"{name}-maps.png", draw_maps(image, maps)))
+        written.append(_write(Path(out) / f"{name}-maps.png", draw_maps(maps)))
     return written
 
 
@@ -118,10 +118,8 @@ def draw_filters(filters: Float[Tensor, "filters channels height width"]) -> byt
     return png(drawn)
 
 
-def draw_maps(
-    image: UInt8[np.ndarray, "height width channels"], maps: dict[str, Float[Tensor, "maps rows columns"]]
-) -> bytes:
-    """The picture, then a row a layer: its strongest feature maps."""
+def draw_maps(maps: dict[str, Float[Tensor, "maps rows columns"]]) -> bytes:
+    """A row a layer: its strongest feature maps."""
     names = list(maps)
     chosen = [names[index] for index in sorted({round(i) for i in np.linspace(0, len(names) - 1, LAYERS)})]
     drawn, axes = figure(len(chosen), MAPS + 1, width=0.95 * MAPS + 3.2, height=1.05 * len(chosen) + 0.5)

@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float, Int64, UInt8
 from torch import Tensor, nn
 
 from trine.classify import augment
+from trine.classify.expectation import expected_accuracy
 from trine.classify.network import PatchWhitening, PictureNet
 from trine.classify.recipe import ClassifyRecipe
 from trine.data.pictures import PictureSet
@@ -32,6 +33,7 @@ class ClassifyObjective(Objective):
 
     def __init__(self, model: PictureNet, recipe: ClassifyRecipe, pictures: PictureSet, device: Device) -> None:
         self.model, self.recipe, self.device = model, recipe, device
+        self.name = pictures.name
         self.train, self.validation = pictures.splits["train"], pictures.splits["validation"]
         self.labels = torch.from_numpy(np.array(self.train.labels, dtype=np.int64))
         most = min(recipe.batch_size, model.largest_batch, len(self.labels))
@@ -61,6 +63,10 @@ class ClassifyObjective(Objective):
         """Mean cross-entropy."""
         logits = model(batch["images"]).float()
         return F.cross_entropy(logits, batch["labels"], label_smoothing=self.recipe.label_smoothing)
+
+    def expectation(self, pflop: float) -> str:
+        """The accuracy that is known of a named set."""
+        return expected_accuracy(self.name, pflop)
 
     def parameter_groups(self) -> list[ParameterGroup]:
         """Muon on the filters, SGD on the rest; AdamW for networks that are not normalised throughout."""
@@ -151,6 +157,10 @@ class HeadObjective(ClassifyObjective):
         """Mean cross-entropy, with dropout of features."""
         logits = model(F.dropout(batch["features"], self.recipe.dropout)).float()
         return F.cross_entropy(logits, batch["labels"], label_smoothing=self.recipe.label_smoothing)
+
+    def expectation(self, pflop: float) -> str:
+        """The accuracy that is known of a named set."""
+        return expected_accuracy(self.name, pflop)
 
     def parameter_groups(self) -> list[ParameterGroup]:
         """AdamW on the last layer."""

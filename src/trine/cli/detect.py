@@ -28,6 +28,9 @@ def fit(
     false_alarms: float | None = None,
     alerts_per_day: float | None = None,
     members: str | None = None,
+    format: str | None = None,  # noqa: A002  (the name of the option)
+    pattern: str | None = None,
+    entity: Literal["host", "user", "process", "address", "session"] | None = None,
     compare_cells: Annotated[bool, Parameter(negative=())] = False,
     options: FitOptions | None = None,
 ) -> None:
@@ -35,13 +38,15 @@ def fit(
 
     trine detect fit adfa-ld --false-alarms 0.01
 
-    --members names the scores to fuse, such as lstm,counts; --compare-cells trains RNN, GRU and LSTM side by side and
-    shows how far back each remembers.
+    A raw log is read by --format (or --pattern, a regular expression with named groups), else the format is guessed and
+    said; --entity says what a session belongs to. --members names the scores to fuse, such as lstm,counts;
+    --compare-cells trains RNN, GRU and LSTM side by side and shows how far back each remembers.
     """
     from trine.detect.detector import Detector
 
     options = options or FitOptions()
-    chosen = {"cell": cell, "false_alarms": false_alarms, "alerts_per_day": alerts_per_day}
+    chosen: dict[str, object] = {"cell": cell, "false_alarms": false_alarms, "alerts_per_day": alerts_per_day}
+    chosen |= {"log_format": format, "log_pattern": pattern, "entity": entity}
     recipe = options.chosen(DetectRecipe, **chosen, members=members.split(",") if members else None)
     if compare_cells:
         _compare(recipe, data, options)
@@ -91,12 +96,12 @@ def explain(
     """
     import numpy as np
 
-    from trine.data.sequences import open_sequences
     from trine.detect.detector import Detector
     from trine.detect.explain import explain as explain_sequences
     from trine.errors import UsageError
 
-    detector, table = Detector.load(model), open_sequences(data, data_dir=data_dir)
+    detector = Detector.load(model)
+    table = detector.read(data, data_dir)
     if name is not None and name not in table.names:
         raise UsageError(f"{data}: has no sequence called {name!r}")
     chosen = (

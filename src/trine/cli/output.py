@@ -3,9 +3,10 @@
 import json
 import sys
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from trine.train.result import Result
+if TYPE_CHECKING:
+    from trine.train.result import Result
 
 
 def print_json(document: Any) -> None:
@@ -41,7 +42,7 @@ def note(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-def print_result(result: Result, as_json: bool) -> None:
+def print_result(result: "Result", as_json: bool) -> None:
     """A result as JSON, or as a table of its plain figures."""
     if as_json:
         print_json(result.model_dump(mode="json"))
@@ -63,7 +64,7 @@ def _figures(metrics: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]
     return rows
 
 
-def _cost(result: Result) -> list[tuple[str, str]]:
+def _cost(result: "Result") -> list[tuple[str, str]]:
     cost = result.compute
     return [
         ("training", f"{cost.train_pflop:.4g} PFLOP in {cost.train_seconds:.0f} s, {cost.gflops:.0f} GFLOP/s"),

@@ -1,0 +1,1 @@
+"""Pictures and event sequences: read, checked, cached; the catalogue of named sets."""

@@ -25,4 +25,4 @@ def _expanded(word: str) -> list[Path]:
         return inside
     if path.exists() or not glob.has_magic(word):
         return [path]
-    return sorted(Path(match) for match in glob.glob(word, recursive=True))
+    return sorted(Path(match) for match in glob.glob(word, recursive=True))  # noqa: PTH207  (words may be absolute)

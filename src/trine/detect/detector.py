@@ -12,15 +12,17 @@ from jaxtyping import Bool, Float64
 from torch import Tensor, nn
 
 from trine.bundle import Manifest
-from trine.data.sequences import SequenceTable, open_sequences
+from trine.data.sequences import SequenceTable
 from trine.detect import report
 from trine.detect.network import EventNet, FoldNets
 from trine.detect.normal import Opened, even_sample, split_normal
 from trine.detect.objective import DetectObjective, Fold
+from trine.detect.reading import read_sequences
 from trine.detect.recipe import DetectRecipe
 from trine.detect.scoring import Ensemble, Judged
 from trine.detect.stepping import step
 from trine.detect.surprisal import Encoded, surprisals
+from trine.detect.templates import TemplateMiner
 from trine.detect.vocabulary import EVENT, Vocabulary
 from trine.errors import DataError, UsageError
 from trine.train.estimator import Estimator, Judgement
@@ -77,6 +79,8 @@ class Detector(Estimator[DetectRecipe, Opened]):
     ensemble: Ensemble
     share: float = 0.01
     """Share of normal sequences that may be flagged: the p-value at which an alert is given."""
+    miner: TemplateMiner | None = None
+    """Templates of a raw log's free texts."""
     normal_names: tuple[str, ...] = ()
     """Names of the normal sequences that the first fold's companions compare others with."""
 
@@ -84,7 +88,13 @@ class Detector(Estimator[DetectRecipe, Opened]):
 
     def open(self, data: str | Path, data_dir: Path | None, recipe: DetectRecipe) -> Opened:
         """The table, and the folds of its normal training sequences."""
-        return split_normal(open_sequences(data, data_dir=data_dir), recipe)
+        table, self.miner, said = read_sequences(data, data_dir, recipe, self.miner)
+        return split_normal(table, recipe, said)
+
+    def remarks(self, opened: Opened) -> list[str]:
+        """How a raw log was understood, what was skipped, and abnormal rows that were left out."""
+        left_out = f"{opened.left_out:,} abnormal sequences among the training rows are left out"
+        return [*opened.remarks, *([left_out] if opened.left_out else [])]
 
     def describe(self, opened: Opened) -> dict[str, Any]:
         """Name, fingerprint and counts."""
@@ -170,9 +180,13 @@ class Detector(Estimator[DetectRecipe, Opened]):
 
     # ---- use
 
+    def read(self, data: str | Path, data_dir: Path | None = None) -> SequenceTable:
+        """Sequences as this detector was taught to read them: a raw log by the same format and templates."""
+        return read_sequences(data, data_dir, self.recipe, self.miner)[0]
+
     def score(self, data: str | Path | SequenceTable, *, data_dir: Path | None = None) -> list[Verdict]:
         """A verdict on every sequence of a table."""
-        table = data if isinstance(data, SequenceTable) else open_sequences(data, data_dir=data_dir)
+        table = data if isinstance(data, SequenceTable) else self.read(data, data_dir)
         scored, names = self.scored(table), self.ensemble.names
         rows = zip(
             table.names, scored.judged.p_value, scored.judged.fused, scored.flagged, scored.judged.member_p, strict=True
@@ -207,6 +221,7 @@ class Detector(Estimator[DetectRecipe, Opened]):
             "folds": len(self.model),
             "normal_names": list(self.normal_names),
             "share": self.share,
+            "templates": self.miner.to_json() if self.miner else None,
         }
 
     def tensors(self) -> dict[str, Tensor]:
@@ -219,6 +234,7 @@ class Detector(Estimator[DetectRecipe, Opened]):
         content = manifest.content
         self.vocabulary = Vocabulary.from_json(content["vocabulary"])
         self.share, self.normal_names = content["share"], tuple(content["normal_names"])
+        self.miner = TemplateMiner.from_json(content["templates"]) if content["templates"] else None
         self.model = self._networks(content["folds"])
         self.model.load_state_dict(_part(tensors, "network"))
         self.ensemble = Ensemble(self.recipe.members, content["folds"])

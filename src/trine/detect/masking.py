@@ -7,32 +7,41 @@
 """
 
 import re
+from functools import lru_cache
 
 VALUE = "\0"
 Tokens = tuple[str, ...]
 
 _CHUNK = r"[\w.\-/\\:@%+~$#*]"
 _NAME = "[A-Za-z]++:[^/]"  # stays, where it stands before a value
-_DATE = (
-    r"\b(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun),?\s++)?"
-    rf"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)\s++\d{_CHUNK}*+"
-)
-_UNIT = r"(?:\s?(?:[KMGTkmgt]?i?[Bb]|[Bb]ytes?|[mun]?s|secs?|seconds?|min|minutes?|hours?|days?)\b)?"
-_HOLDS_DIGIT = r"(?=(?:(?!\d)[\w.\-/\\:@%+~$#*])*+\d)"
-_NUMBER = rf"(?:(?<!\S)[<>])?(?:(?<!{_CHUNK})(?!{_NAME})|(?<=[A-Za-z]:)){_HOLDS_DIGIT}{_CHUNK}++{_UNIT}"
-_PATH = r"(?<![^\s=(\[\"',:{<])/[^\s\"'<>()\[\]{},;]*+"
+_UNIT = r"(?:[KMGTkmgt]?i?[Bb]|[Bb]ytes?|[mun]?s|secs?|seconds?|min|minutes?|hours?|days?)\b"
+_HOLDS_DIGIT = rf"(?=(?:(?!\d){_CHUNK})*+\d)"
+_NUMBER = rf"(?:(?<!\S)[<>])?(?:(?<!{_CHUNK})(?!{_NAME})|(?<=[A-Za-z]:)){_HOLDS_DIGIT}{_CHUNK}++(?:{_UNIT})?"
+_PATH = r"(?<![^=(\[\"',:{<])/[^\"'<>()\[\]{},;]*+"
 _HEX = r"\b[a-f]{8,}+\b"
 
-_VALUES = re.compile("|".join((_PATH, _DATE, _NUMBER, _HEX)))
-_HOLLOW = re.compile(r"\(\s*+\0?\s*+\)|\[\s*+\0?\s*+\]|\{\s*+\0?\s*+\}|<\s*+\0?\s*+>|\"\s*+\0?\s*+\"|(?<==)(?=\s|$)")
-_RUN = re.compile(r"\0(?:[\s,]*+\0)++")
-_TOKEN = re.compile(r"\s*+([^\s=,;()\[\]{}\"'<>|]++|[=,;()\[\]{}\"'<>|])")
+_IN_WORD = re.compile("|".join((_PATH, _NUMBER, _HEX)))
+_UNIT_AFTER = re.compile(rf"\0 {_UNIT}")
+_MONTHS = frozenset("Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split())  # noqa: SIM905  (a line, not twelve)
+_DATE = re.compile(rf"(?:\b(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun),? )?\b(?:{'|'.join(sorted(_MONTHS))}) \0")
+_HOLLOW = re.compile(r"\( ?\0? ?\)|\[ ?\0? ?\]|\{ ?\0? ?\}|< ?\0? ?>|\" ?\0? ?\"|(?<==)(?= |$)")
+_RUN = re.compile(r"\0(?:[ ,]*+\0)++")
+_TOKEN = re.compile(r"[^ =,;()\[\]{}\"'<>|]++|[=,;()\[\]{}\"'<>|]")
 _MARKS = frozenset("=,;()[]{}\"'<>|")
 
 
 def mask(line: str) -> str:
-    """`line` with `VALUE` in the place of every value. It must hold no `VALUE` before."""
-    return _RUN.sub(VALUE, _HOLLOW.sub(VALUE, _VALUES.sub(VALUE, line)))
+    """`line` with `VALUE` in the place of every value, and one blank between words. It must hold no `VALUE` before."""
+    words = line.split()
+    masked = _UNIT_AFTER.sub(VALUE, " ".join(map(_mask_word, words)))
+    if not _MONTHS.isdisjoint(words):
+        masked = _DATE.sub(VALUE, masked)
+    return _RUN.sub(VALUE, _HOLLOW.sub(VALUE, masked))
+
+
+@lru_cache(1 << 14)
+def _mask_word(word: str) -> str:
+    return _IN_WORD.sub(VALUE, word)
 
 
 def tokens_of(masked: str) -> Tokens:

@@ -1,5 +1,6 @@
 """Which sequences a detector learns from, and which it is calibrated on: normal ones only."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,9 +22,11 @@ class Opened:
     """What each network learns from, and the held-out sequences that it is calibrated on."""
     left_out: int
     """Abnormal sequences among the training rows, which are not used."""
+    remarks: tuple[str, ...] = ()
+    """What was noticed while the table was read."""
 
 
-def split_normal(table: SequenceTable, recipe: DetectRecipe) -> Opened:
+def split_normal(table: SequenceTable, recipe: DetectRecipe, remarks: Sequence[str] = ()) -> Opened:
     """The folds of a table's normal training rows, cut at random; a validation split is held out as it is.
 
     Rows labelled abnormal are left out. Raises `DataError` when too little is left to learn from.
@@ -39,7 +42,7 @@ def split_normal(table: SequenceTable, recipe: DetectRecipe) -> Opened:
         raise DataError(f"{table.name}: one distinct event in the normal sequences: there is no order to learn")
     own = (table.splits == "train").any() and len(held_out)
     folds = ((normal, held_out),) if own else _folds(normal, recipe)
-    return Opened(table, normal, folds, int((rows & (table.labels == 1)).sum()))
+    return Opened(table, normal, folds, int((rows & (table.labels == 1)).sum()), tuple(remarks))
 
 
 def even_sample(count: int, most: int) -> Int64[np.ndarray, "chosen"]:

@@ -31,6 +31,15 @@ class DetectRecipe(Recipe):
     attributes: tuple[str, ...] = ()
     """Further columns of the table that the network reads and predicts; `time` is the gap between events."""
 
+    log_format: str | None = None
+    """How a raw log is written, by name; none: guessed from its first thousand lines."""
+    log_pattern: str | None = None
+    """A regular expression with named groups for the lines of a raw log: event, time, host, user, process, ..."""
+    entity: str | None = None
+    """What a session of a raw log belongs to: host, user, process, address or session; none: the format's own."""
+    gap_seconds: float = Field(1800.0, gt=0)
+    """A pause of an entity that ends its session, in seconds."""
+
     folds: int = Field(4, ge=1, le=20)
     """Networks, each trained without one part of the normal sequences, which it is then calibrated on: so that every
     normal sequence both teaches and calibrates. 1: one network and one held-out part."""

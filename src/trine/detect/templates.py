@@ -79,6 +79,7 @@ class TemplateMiner:
         self._known: set[str] = set()
         self._masked: dict[bytes, str] = {}
         self._ids: dict[str, int] = {}
+        self._remembered: defaultdict[int, list[str]] = defaultdict(list)  # what `_ids` holds, by number of tokens
 
     def __len__(self) -> int:
         return len(self._templates.tokens)
@@ -87,20 +88,13 @@ class TemplateMiner:
         """The template of `line` (its first 4,096 characters), learned if it is new; `OTHER` if there is no room."""
         masked = self._mask(line)
         found = self._ids.get(masked)
-        if found is None:
-            found = self._find_or_learn(tokens_of(masked))
-            _remember(self._ids, masked, found)
-        return found
+        return self._remember(masked, learn=True) if found is None else found
 
     def match(self, line: str) -> int:
         """The template of `line` among those learned, else `OTHER`. Learns nothing."""
         masked = self._mask(line)
         found = self._ids.get(masked)
-        if found is None:
-            found = self._templates.find(tokens_of(masked))
-            found = OTHER if found is None else found
-            _remember(self._ids, masked, found)
-        return found
+        return self._remember(masked, learn=False) if found is None else found
 
     def resolve(self, template: int) -> int:
         """The id that `template` has by now."""
@@ -113,21 +107,32 @@ class TemplateMiner:
         return [Template(id_, text_of(tokens)) for id_, tokens in sorted(self._templates.tokens.items())]
 
     def _mask(self, line: str) -> str:
-        """The line masked, remembered for all lines that differ from it in digits only."""
+        """The line masked, remembered for all lines that differ from it in numbers only."""
         key = line[:_MAX_LINE].encode(errors="backslashreplace").translate(_ONE_DIGIT)
         key = key.replace(b"0000", b"0").replace(b"00", b"0").replace(b"00", b"0")
         masked = self._masked.get(key)
         if masked is None:
-            masked = mask(key.decode())
-            _remember(self._masked, key, masked)
+            masked = mask(key.decode(errors="replace"))
+            if len(self._masked) >= _MAX_CACHED:
+                self._masked.clear()
+            if len(key) <= _MAX_CACHED_LINE:
+                self._masked[key] = masked
         return masked
 
-    def _find_or_learn(self, tokens: Tokens) -> int:
+    def _remember(self, masked: str, learn: bool) -> int:
+        tokens = tokens_of(masked)
         found = self._templates.find(tokens)
-        if found is not None:
-            return found
-        if len(self) >= self.max_templates:
-            return OTHER
+        if found is None:
+            found = self._learn(tokens) if learn and len(self) < self.max_templates else OTHER
+        if found != OTHER and len(masked) <= _MAX_CACHED_LINE:
+            if len(self._ids) >= _MAX_CACHED:
+                self._ids.clear()
+                self._remembered.clear()
+            self._ids[masked] = found
+            self._remembered[len(tokens)].append(masked)
+        return found
+
+    def _learn(self, tokens: Tokens) -> int:
         learned, self._next = self._next, self._next + 1
         self._insert(learned, tokens)
         self._settle([learned])
@@ -135,41 +140,30 @@ class TemplateMiner:
 
     def _insert(self, id_: int, tokens: Tokens) -> None:
         self._templates.insert(id_, tokens)
-        self._ids.clear()  # what a line is found under may have changed
+        for masked in self._remembered.pop(len(tokens), ()):  # what such lines fall under may have changed
+            self._ids.pop(masked, None)
 
     def _settle(self, ids: list[int]) -> None:
         """Merge around these templates for as long as there is the evidence."""
         while ids:
             id_ = ids.pop()
-            if id_ not in self._templates.tokens:
-                continue
-            merge = self._narrower(id_) or self._evident(id_)
+            merge = self._evident(id_) if id_ in self._templates.tokens else None
             if merge:
                 ids.extend(self._merge(*merge))
-
-    def _narrower(self, id_: int) -> tuple[Tokens, list[int]] | None:
-        """The templates that have a word where this one has a value, and nothing else different."""
-        tokens = self._templates.tokens[id_]
-        if not has_words(tokens):
-            return None
-        for place in range(len(tokens)):
-            if tokens[place] == VALUE and len(siblings := self._templates.siblings(tokens, place)) > 1:
-                return tokens, siblings
-        return None
 
     def _evident(self, id_: int) -> tuple[Tokens, list[int]] | None:
         """The place of this template where the most words came, if they are enough to make it a value."""
         tokens, best = self._templates.tokens[id_], None
-        if not has_words(tokens, 2):
-            return None
-        for place, token in enumerate(tokens):
-            if token == VALUE or not is_word(token):
+        for place, siblings in self._templates.siblings(id_):
+            token = tokens[place]
+            if not has_words(tokens, 1 if token == VALUE else 2):
                 continue
-            siblings = self._templates.siblings(tokens, place)
             words = {self._templates.tokens[sibling][place] for sibling in siblings}
+            if VALUE in words:
+                return with_value(tokens, place), siblings
             enough = len(words) >= self.evidence.needed(place, words, self._known)
             if enough and (best is None or len(siblings) > len(best[1])):
-                best = _with_value(tokens, place), siblings
+                best = with_value(tokens, place), siblings
         return best
 
     def _merge(self, tokens: Tokens, ids: list[int]) -> Iterator[int]:
@@ -227,7 +221,8 @@ class _Tree:
     def __init__(self) -> None:
         self.tokens: dict[int, Tokens] = {}
         self._root: dict[str, Any] = {}
-        self._near: defaultdict[int, list[int]] = defaultdict(list)
+        self._near: defaultdict[int, set[int]] = defaultdict(set)
+        self._places: dict[int, list[tuple[int, int]]] = {}
 
     def find(self, tokens: Tokens) -> int | None:
         """The template that these tokens fall under; words are preferred to values, from the left."""
@@ -251,12 +246,13 @@ class _Tree:
             node = node.setdefault(token, {})
         node[_END] = id_
         self.tokens[id_] = tokens
-        for near in _neighbourhoods(tokens):
-            self._near[near].append(id_)
+        self._places[id_] = [(i, hash(with_value(tokens, i))) for i, token in enumerate(tokens) if is_word(token)]
+        for _, near in self._places[id_]:
+            self._near[near].add(id_)
 
     def remove(self, id_: int) -> None:
         tokens = self.tokens.pop(id_)
-        for near in _neighbourhoods(tokens):
+        for near in {near for _, near in self._places.pop(id_)}:
             self._near[near].remove(id_)
             if not self._near[near]:
                 del self._near[near]
@@ -268,23 +264,21 @@ class _Tree:
             if not node[token]:
                 del node[token]
 
-    def siblings(self, tokens: Tokens, place: int) -> list[int]:
-        """The templates that equal these tokens but for what stands at `place`."""
-        near = self._near.get(hash(_with_value(tokens, place)), ())
-        before, after = tokens[:place], tokens[place + 1 :]
-        return [id_ for id_ in near if self.tokens[id_][:place] == before and self.tokens[id_][place + 1 :] == after]
+    def siblings(self, id_: int) -> Iterator[tuple[int, list[int]]]:
+        """Every place at which this template alone differs from others, with their ids and its own."""
+        tokens = self.tokens[id_]
+        for place, near in self._places[id_]:
+            if len(self._near[near]) > 1:
+                ids = [other for other in sorted(self._near[near]) if _differ_at(self.tokens[other], tokens, place)]
+                if len(ids) > 1:
+                    yield place, ids
 
 
-def _neighbourhoods(tokens: Tokens) -> set[int]:
-    return {hash(_with_value(tokens, place)) for place, token in enumerate(tokens) if is_word(token)}
+def _differ_at(tokens: Tokens, others: Tokens, place: int) -> bool:
+    """Whether two templates are equal but for what stands at `place`."""
+    return tokens[:place] == others[:place] and tokens[place + 1 :] == others[place + 1 :]
 
 
-def _with_value(tokens: Tokens, place: int) -> Tokens:
+def with_value(tokens: Tokens, place: int) -> Tokens:
+    """The tokens with a value at `place`."""
     return (*tokens[:place], VALUE, *tokens[place + 1 :])
-
-
-def _remember(cache: dict[Any, Any], line: str | bytes, found: str | int) -> None:
-    if len(cache) >= _MAX_CACHED:
-        cache.clear()
-    if len(line) <= _MAX_CACHED_LINE:
-        cache[line] = found

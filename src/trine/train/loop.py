@@ -32,6 +32,8 @@ from trine.train.schedules import rate_factor
 from trine.train.signals import StopRequest
 from trine.train.snapshot import restore, snapshot
 
+FORECAST_AFTER = 3
+"""Steps after which a training of the recipe's own length says what it will cost."""
 RESTARTS = 2
 """How often a non-finite loss is answered with half the learning rate before it is an error."""
 
@@ -113,17 +115,8 @@ class Training:
         self.reporter.note(f"resuming at step {self.clock.step:,} of {self.clock.total:,}")
         return True
 
-    def _plan(self) -> None:
-        """Without a budget the recipe's own length; with one, as many steps as fit."""
-        if self.budget is None:
-            return
-        step_seconds, flops = self._probe(self.budget)
-        self.clock = Clock(self.device.agree(max(1, int(self.budget.left / step_seconds))))
-        minutes = (self.budget.elapsed + self.clock.total * step_seconds + self.budget.reserve) / 60
-        self.reporter.note(f"forecast: {Forecast(self.clock.total, step_seconds, flops, minutes)}")
-
-    def _probe(self, budget: Budget) -> tuple[float, float]:
-        """Seconds of a step with its share of the validations, and its operations; leaves no trace in the weights."""
+    def measure_step(self, seconds: float) -> tuple[float, float]:
+        """Seconds and operations of a step, measured for about so many seconds; leaves no trace in the training."""
         before = snapshot(self)
         flops = 0.0
 
@@ -131,15 +124,28 @@ class Training:
             nonlocal flops
             flops = self.take_step(seed_step=0)[1]
 
-        seconds = probe(step, PROBE_SHARE * budget.left, self.device.agree)
+        measured = probe(step, seconds, self.device.agree)
+        self.optimisers.clear()
+        restore(self, before)
+        return measured, flops
+
+    def _plan(self) -> None:
+        """Without a budget the recipe's own length; with one, as many steps as fit."""
+        if self.budget is None:
+            return
+        seconds, flops = self.measure_step(PROBE_SHARE * self.budget.left)
         start = time.perf_counter()
         self.objective.validate(self.final_model)
         validation = time.perf_counter() - start
-        self.optimisers.clear()
-        restore(self, before)
-        budget.reserve += validation * self.objective.closing_validations
-        steps = max(1.0, (budget.left - validation * self.recipe.validations) / seconds)
-        return seconds + validation * self.recipe.validations / steps, flops
+        self.budget.reserve += validation * self.objective.closing_validations
+        steps = (self.budget.left - validation * self.recipe.validations) / seconds
+        self.clock = Clock(self.device.agree(max(1, int(steps))))
+        self._forecast(seconds, flops, (self.budget.elapsed + self.budget.left + self.budget.reserve) / 60)
+
+    def _forecast(self, seconds: float, flops: float, minutes: float) -> None:
+        """Say what the training will cost, and for a known set how good it will be."""
+        forecast = Forecast(self.clock.total, seconds, flops, minutes)
+        self.reporter.note(f"forecast: {forecast}{self.objective.expectation(forecast.pflop)}")
 
     def _set_pace(self) -> None:
         self.pace = Pace(self.budget, self.clock, self.device.agree) if self.budget else None
@@ -156,6 +162,9 @@ class Training:
                 continue
             self._tell(loss)
             self.clock.step += 1
+            if self.clock.step == FORECAST_AFTER and self.budget is None:
+                seconds = self.cost.step_seconds / FORECAST_AFTER
+                self._forecast(seconds, flops, self.clock.total * seconds / 60)
             self._validate_when_due()
             if self.pace:
                 self.pace.keep()

@@ -67,6 +67,10 @@ class Objective(ABC):
     def validate(self, model: nn.Module) -> Figures:
         """Figures on the validation split; must leave the training's state as it was."""
 
+    def expectation(self, pflop: float) -> str:
+        """What figures so much compute is known to give on this data, to follow the forecast; else nothing."""
+        return ""
+
     def starting(self, progress: float) -> None:
         """Called before each step, for what changes over the training (frozen parts, resolution)."""
 

@@ -1,0 +1,257 @@
+"""Write docs/results.md and README's table from bench/results/*.json; `--check` only says whether they are current."""
+
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parent.parent
+RESULTS = ROOT / "bench" / "results"
+START, END = "<!-- results: written by bench/tables.py -->", "<!-- end of results -->"
+Figures = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Row:
+    """A claim: what it is, the figure behind it, what was asked, and whether it holds."""
+
+    what: str
+    result: str
+    show: Callable[[Figures], str]
+    floor: str
+    aim: str
+    reached: Callable[[Figures], bool]
+    aimed: Callable[[Figures], bool]
+    front: bool = False
+    """Whether README shows it too."""
+
+
+def percent(spread: Figures, digits: int = 2) -> str:
+    return f"{100 * spread['mean']:.{digits}f} ± {100 * spread['sd']:.{digits}f} %"
+
+
+def plain(spread: Figures, digits: int = 3) -> str:
+    return f"{spread['mean']:.{digits}f} ± {spread['sd']:.{digits}f}"
+
+
+def accuracy(f: Figures) -> str:
+    return f"{percent(f['accuracy_tta'])} with {f['train_pflop']['mean']:.3f} PFLOP ({f['seeds']} seeds)"
+
+
+ROWS = [
+    Row(
+        "CIFAR-10, `quick`, test accuracy",
+        "classify-cifar10-quick",
+        accuracy,
+        "90.0 % with ≤ 0.05 PFLOP",
+        "≤ 0.03 PFLOP",
+        lambda f: f["accuracy_tta"]["mean"] >= 0.90 and f["train_pflop"]["mean"] <= 0.05,
+        lambda f: f["accuracy_tta"]["mean"] >= 0.90 and f["train_pflop"]["mean"] <= 0.03,
+        front=True,
+    ),
+    Row(
+        "CIFAR-10, `good`, test accuracy",
+        "classify-cifar10-good",
+        accuracy,
+        "94.0 % with ≤ 0.25 PFLOP",
+        "≤ 0.15 PFLOP",
+        lambda f: f["accuracy_tta"]["mean"] >= 0.94 and f["train_pflop"]["mean"] <= 0.25,
+        lambda f: f["accuracy_tta"]["mean"] >= 0.94 and f["train_pflop"]["mean"] <= 0.15,
+        front=True,
+    ),
+    Row(
+        "share of the machine's sgemm rate, training `quick`",
+        "classify-cifar10-quick",
+        lambda f: percent(f["share_of_sgemm"], 0),
+        "≥ 75 %",
+        "≥ 90 %",
+        lambda f: f["share_of_sgemm"]["mean"] >= 0.75,
+        lambda f: f["share_of_sgemm"]["mean"] >= 0.9,
+    ),
+    Row(
+        "share of the machine's sgemm rate, training `good`",
+        "classify-cifar10-good",
+        lambda f: percent(f["share_of_sgemm"], 0),
+        "≥ 75 %",
+        "≥ 90 %",
+        lambda f: f["share_of_sgemm"]["mean"] >= 0.75,
+        lambda f: f["share_of_sgemm"]["mean"] >= 0.9,
+    ),
+    Row(
+        "time of `good` to that of airbench94's Muon recipe to 94 %, same cores",
+        "classify-airbench",
+        lambda f: f"{f['ratio']:.2f}× ({f['our_seconds_to_94']:.0f} s against {f['peer_seconds_to_94']:.0f} s)",
+        "≤ 0.8×",
+        "≤ 0.5×",
+        lambda f: f["ratio"] <= 0.8,
+        lambda f: f["ratio"] <= 0.5,
+        front=True,
+    ),
+    Row(
+        "`--minutes 15` on CIFAR-10: time taken",
+        "classify-minutes-15",
+        lambda f: (
+            f"{f['wall_minutes']:.2f} min ({100 * f['deviation']:+.1f} %), accuracy {100 * f['accuracy_tta']:.2f} %"
+        ),
+        "15 min ± 5 %",
+        "accuracy within 1 point of the best fixed recipe of that compute",
+        lambda f: abs(f["deviation"]) <= 0.05,
+        lambda f: False,
+    ),
+    Row(
+        "calibration error on the CIFAR-10 test split, `good`",
+        "classify-cifar10-good",
+        lambda f: percent(f["ece"]),
+        "≤ 1.5 %",
+        "≤ 1.0 %",
+        lambda f: f["ece"]["mean"] <= 0.015,
+        lambda f: f["ece"]["mean"] <= 0.01,
+    ),
+    Row(
+        "start to first step, store cached",
+        "classify-start",
+        lambda f: f"{f['seconds']:.1f} s",
+        "≤ 5 s",
+        "≤ 2 s",
+        lambda f: f["seconds"] <= 5,
+        lambda f: f["seconds"] <= 2,
+    ),
+    Row(
+        "peak memory of `fit cifar10`, `quick`",
+        "classify-cifar10-quick",
+        lambda f: f"{max(f['peak_memory_gib']['values']):.2f} GiB",
+        "≤ 3 GiB",
+        "≤ 1.5 GiB",
+        lambda f: max(f["peak_memory_gib"]["values"]) <= 3,
+        lambda f: max(f["peak_memory_gib"]["values"]) <= 1.5,
+    ),
+    Row(
+        "ADFA-LD, fused, AUC",
+        "detect-adfa-quick",
+        lambda f: f"{plain(f['auc'])} ({f['seeds']} seeds)",
+        "≥ 0.850",
+        "≥ 0.90",
+        lambda f: f["auc"]["mean"] >= 0.85,
+        lambda f: f["auc"]["mean"] >= 0.9,
+        front=True,
+    ),
+    Row(
+        "ADFA-LD, fused, found at 1 % / 5 % false alarms",
+        "detect-adfa-quick",
+        lambda f: f"{plain(f['tpr_at_fpr']['0.01'], 2)} / {plain(f['tpr_at_fpr']['0.05'], 2)}",
+        "≥ 0.18 / 0.36",
+        "≥ 0.30 / 0.50",
+        lambda f: f["tpr_at_fpr"]["0.01"]["mean"] >= 0.18 and f["tpr_at_fpr"]["0.05"]["mean"] >= 0.36,
+        lambda f: f["tpr_at_fpr"]["0.01"]["mean"] >= 0.3 and f["tpr_at_fpr"]["0.05"]["mean"] >= 0.5,
+    ),
+    Row(
+        "ADFA-LD, the LSTM alone, AUC",
+        "detect-adfa-quick",
+        lambda f: plain(f["per_member"]["lstm"]["auc"]),
+        "≥ 0.837",
+        "≥ 0.86",
+        lambda f: f["per_member"]["lstm"]["auc"]["mean"] >= 0.837,
+        lambda f: f["per_member"]["lstm"]["auc"]["mean"] >= 0.86,
+    ),
+    Row(
+        "HDFS at its natural rate, threshold from normal data, F1",
+        "detect-hdfs",
+        lambda f: f"{plain(f['f1'])}; order-only anomalies found: {percent(f['recall_order_only'], 1)}",
+        "≥ 0.95",
+        "≥ 0.988",
+        lambda f: f["f1"]["mean"] >= 0.95,
+        lambda f: f["f1"]["mean"] >= 0.988,
+        front=True,
+    ),
+    Row(
+        "realised false alarms, target 1 %, on 20 random cuts",
+        "detect-false-alarms",
+        lambda f: f"mean {100 * f['mean']:.2f} %, inside its interval {f['inside']} of {f['cuts']} times",
+        "18 of 20",
+        "mean within ± 10 % of the target",
+        lambda f: f["inside"] >= 18,
+        lambda f: abs(f["mean"] / f["target"] - 1) <= 0.1,
+    ),
+    Row(
+        "training, LSTM of 128: events/s against a loop over windows of 10",
+        "detect-speed",
+        lambda f: (
+            f"{f['ratio']:.1f}× ({f['train_events_per_second']:,.0f} against {f['window_loop_events_per_second']:,.0f})"
+        ),
+        "≥ 10×",
+        "≥ 20×",
+        lambda f: f["ratio"] >= 10,
+        lambda f: f["ratio"] >= 20,
+        front=True,
+    ),
+    Row(
+        "training, LSTM of 128: share of the machine's sgemm rate",
+        "detect-speed",
+        lambda f: f"{100 * f['share_of_sgemm']:.0f} %",
+        "≥ 50 %",
+        "≥ 70 %",
+        lambda f: f["share_of_sgemm"] >= 0.5,
+        lambda f: f["share_of_sgemm"] >= 0.7,
+    ),
+    Row(
+        "scoring whole sequences, LSTM of 128",
+        "detect-speed",
+        lambda f: f"{f['scoring_events_per_second']:,.0f} events/s",
+        "≥ 60,000",
+        "≥ 120,000",
+        lambda f: f["scoring_events_per_second"] >= 60_000,
+        lambda f: f["scoring_events_per_second"] >= 120_000,
+    ),
+]
+
+
+def document(row: Row) -> dict[str, Any] | None:
+    path = RESULTS / f"{row.result}.json"
+    return json.loads(path.read_text()) if path.exists() else None
+
+
+def verdict(row: Row, figures: Figures) -> str:
+    return "aim reached" if row.aimed(figures) else "reached" if row.reached(figures) else "**not reached**"
+
+
+def table(rows: list[Row]) -> list[str]:
+    lines = ["| what | measured | must reach | aim | verdict | from |", "| --- | --- | --- | --- | --- | --- |"]
+    for row in rows:
+        kept = document(row)
+        found = (
+            (row.show(kept["figures"]), verdict(row, kept["figures"])) if kept else ("not measured", "**not reached**")
+        )
+        source = f"[{row.result}](../bench/results/{row.result}.json)"
+        lines.append(f"| {row.what} | {found[0]} | {row.floor} | {row.aim} | {found[1]} | {source} |")
+    return lines
+
+
+def front() -> list[str]:
+    lines = ["| what | measured | machine |", "| --- | --- | --- |"]
+    for row in (row for row in ROWS if row.front):
+        kept = document(row)
+        if kept:
+            machine = f"{kept['machine']['processor']}, {kept['machine']['cores']} cores"
+            lines.append(f"| {row.what} | {row.show(kept['figures'])} | {machine} |")
+    return lines
+
+
+def written() -> dict[Path, str]:
+    """What the two files must hold."""
+    results, readme = ROOT / "docs" / "results.md", ROOT / "README.md"
+    return {path: replaced(path.read_text(), lines) for path, lines in ((results, table(ROWS)), (readme, front()))}
+
+
+def replaced(text: str, lines: list[str]) -> str:
+    before, _, rest = text.partition(START)
+    return f"{before}{START}\n" + "\n".join(lines) + f"\n{END}{rest.partition(END)[2]}"
+
+
+if __name__ == "__main__":
+    stale = [path for path, text in written().items() if path.read_text() != text]
+    if "--check" in sys.argv:
+        sys.exit(f"not current: {', '.join(map(str, stale))}: run python bench/tables.py" if stale else 0)
+    for path, text in written().items():
+        path.write_text(text)

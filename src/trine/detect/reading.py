@@ -1,0 +1,35 @@
+"""What a detector reads: sequence tables and folders as they are, raw logs by the recipe's settings."""
+
+from pathlib import Path
+
+from trine.data.sequence_files import reader_of
+from trine.data.sequences import SequenceTable, open_sequences
+from trine.detect.events import read_log
+from trine.detect.recipe import DetectRecipe
+from trine.detect.templates import TemplateMiner
+
+
+def read_sequences(
+    data: str | Path, data_dir: Path | None, recipe: DetectRecipe, miner: TemplateMiner | None
+) -> tuple[SequenceTable, TemplateMiner | None, list[str]]:
+    """The sequences of a named set, a table, a folder or a raw log; the log's templates; and what to tell the user.
+
+    A `miner` of a fitted detector knows its templates again and learns no new ones. Raises `DataError`, `UsageError`.
+    """
+    path = Path(data)
+    if not path.is_file() or reader_of(path) is not None:
+        table = open_sequences(data, data_dir=data_dir)
+        return table, None, list(table.skipped)
+    reading = read_log(
+        path,
+        format=recipe.log_format,
+        pattern=recipe.log_pattern,
+        entity=recipe.entity,
+        gap_seconds=recipe.gap_seconds,
+        miner=miner,
+        learn=miner is None,
+    )
+    how = "read as" if not reading.guessed else "looks like"
+    split = f"a session is one {reading.entity}" if reading.entity else "one session"
+    said = f"{path.name}: {how} {reading.format}; {split}; {len(reading.table):,} sessions"
+    return reading.table, reading.miner, [said, *reading.table.skipped]
