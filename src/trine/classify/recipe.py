@@ -50,6 +50,10 @@ class ClassifyRecipe(Recipe):
     """Mirroring; auto: alternating for colour pictures, none for grey ones (digits and letters are not symmetric)."""
     shift: int = Field(2, ge=0, le=32)
     """The furthest a picture is moved, in pixels."""
+    crop: float = Field(0.0, ge=0, le=0.5)
+    """Share of height and width cut off at random, to save compute; the network takes any size."""
+    crop_until: float = Field(0.8, ge=0, le=1)
+    """The share of the training in which pictures are cropped."""
     cutout: int = Field(0, ge=0, le=256)
     """Side of the square that is blanked, in pixels; 0: none."""
     colour_jitter: float = Field(0.0, ge=0, lt=1)

@@ -109,7 +109,7 @@ class TemplateMiner:
     def _mask(self, line: str) -> str:
         """The line masked, remembered for all lines that differ from it in numbers only."""
         key = line[:_MAX_LINE].encode(errors="backslashreplace").translate(_ONE_DIGIT)
-        key = key.replace(b"0000", b"0").replace(b"00", b"0").replace(b"00", b"0")
+        key = key.replace(b"00", b"0").replace(b"00", b"0")
         masked = self._masked.get(key)
         if masked is None:
             masked = mask(key.decode(errors="replace"))

@@ -86,15 +86,29 @@ def probe(step: Callable[[], None], seconds: float, agree: Callable[[bool], bool
 class Pace:
     """Keeps the end of a training at its time: fits the steps left to the pace measured so far."""
 
-    def __init__(self, budget: Budget, clock: Clock, agree: Callable[[int], int] = own) -> None:
-        self.budget, self.clock, self.agree = budget, clock, agree
-        self.first_step, self.first_time = clock.step, budget.elapsed
+    def __init__(
+        self,
+        budget: Budget,
+        clock: Clock,
+        agree: Callable[[int], int] = own,
+        relative_cost: Callable[[float], float] = lambda progress: 1.0,
+    ) -> None:
+        self.budget, self.clock, self.agree, self.relative_cost = budget, clock, agree, relative_cost
+        self.work, self.first_time = 0.0, budget.elapsed
         self.refits_done = int(clock.progress * REFITS)
 
     def keep(self) -> None:
         """Called after each step; changes the clock's total a few times over the training."""
+        self.work += self.relative_cost(self.clock.progress_at(self.clock.step - 1))
         if int(self.clock.progress * REFITS) <= self.refits_done or self.clock.done:
             return
         self.refits_done = int(self.clock.progress * REFITS)
-        pace = (self.budget.elapsed - self.first_time) / max(1, self.clock.step - self.first_step)
-        self.clock.refit(self.agree(self.clock.step + int(self.budget.left / pace)))
+        pace = (self.budget.elapsed - self.first_time) / self.work
+        ahead = mean_cost(self.relative_cost, self.clock.progress)
+        self.clock.refit(self.agree(self.clock.step + int(self.budget.left / (pace * ahead))))
+
+
+def mean_cost(relative_cost: Callable[[float], float], start: float = 0.0) -> float:
+    """The mean relative cost of the steps from a point of the training to its end."""
+    points = [start + (1 - start) * (place + 0.5) / 100 for place in range(100)]
+    return sum(map(relative_cost, points)) / len(points)

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from trine.errors import CheckpointError, DivergedError, InterruptedTraining
 from trine.train import checkpoint
 from trine.train.average import WeightAverage
-from trine.train.budget import PROBE_SHARE, Budget, Forecast, Pace, probe
+from trine.train.budget import PROBE_SHARE, Budget, Forecast, Pace, mean_cost, probe
 from trine.train.clock import Clock
 from trine.train.compute import count_flops
 from trine.train.cost import Cost
@@ -116,7 +116,7 @@ class Training:
         return True
 
     def measure_step(self, seconds: float) -> tuple[float, float]:
-        """Seconds and operations of a step, measured for about so many seconds; leaves no trace in the training."""
+        """Seconds and operations of a mean step, measured for about so many seconds; leaves no trace."""
         before = snapshot(self)
         flops = 0.0
 
@@ -124,10 +124,11 @@ class Training:
             nonlocal flops
             flops = self.take_step(seed_step=0)[1]
 
+        later = mean_cost(self.objective.relative_cost) / self.objective.relative_cost(self.clock.progress)
         measured = probe(step, seconds, self.device.agree)
         self.optimisers.clear()
         restore(self, before)
-        return measured, flops
+        return measured * later, flops * later
 
     def _plan(self) -> None:
         """Without a budget the recipe's own length; with one, as many steps as fit."""
@@ -142,13 +143,20 @@ class Training:
         self.clock = Clock(self.device.agree(max(1, int(steps))))
         self._forecast(seconds, flops, (self.budget.elapsed + self.budget.left + self.budget.reserve) / 60)
 
+    def _forecast_own_length(self, flops: float) -> None:
+        """The forecast of a training of the recipe's own length, from its first steps."""
+        later = mean_cost(self.objective.relative_cost) / self.objective.relative_cost(0.0)
+        seconds = later * self.cost.step_seconds / FORECAST_AFTER
+        self._forecast(seconds, later * flops, self.clock.total * seconds / 60)
+
     def _forecast(self, seconds: float, flops: float, minutes: float) -> None:
         """Say what the training will cost, and for a known set how good it will be."""
         forecast = Forecast(self.clock.total, seconds, flops, minutes)
         self.reporter.note(f"forecast: {forecast}{self.objective.expectation(forecast.pflop)}")
 
     def _set_pace(self) -> None:
-        self.pace = Pace(self.budget, self.clock, self.device.agree) if self.budget else None
+        if self.budget:
+            self.pace = Pace(self.budget, self.clock, self.device.agree, self.objective.relative_cost)
 
     # ---- steps
 
@@ -163,8 +171,7 @@ class Training:
             self._tell(loss)
             self.clock.step += 1
             if self.clock.step == FORECAST_AFTER and self.budget is None:
-                seconds = self.cost.step_seconds / FORECAST_AFTER
-                self._forecast(seconds, flops, self.clock.total * seconds / 60)
+                self._forecast_own_length(flops)
             self._validate_when_due()
             if self.pace:
                 self.pace.keep()

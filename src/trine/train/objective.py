@@ -67,6 +67,10 @@ class Objective(ABC):
     def validate(self, model: nn.Module) -> Figures:
         """Figures on the validation split; must leave the training's state as it was."""
 
+    def relative_cost(self, progress: float) -> float:
+        """What a step costs at this point of the training, beside others of it."""
+        return 1.0
+
     def expectation(self, pflop: float) -> str:
         """What figures so much compute is known to give on this data, to follow the forecast; else nothing."""
         return ""
