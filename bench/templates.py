@@ -6,19 +6,20 @@ Usage: python bench/templates.py [--data DIR]    (about two minutes)
   true one, on the 2,000 `Content` texts of each set (the header is what the log's format takes off). One setting for
   all sets; it was chosen by looking at these sets, which have no split. drain3 runs beside it as it comes.
 - Speed on raw lines, each set by a new miner, both miners on one core, in turn, in processes of their own: `cold`, the
-  32,000 lines as they are, most of the time learning; `stream`, five copies of each set with digits and hexadecimal
-  words drawn anew. drain3 is installed into an environment of this script.
+  32,000 lines as they are, most of the time learning; `stream`, ten copies of each set in which every number and
+  hexadecimal word of a text is drawn from those of the set. drain3 is installed into an environment of this script.
 - Memory: peak of a process that mines such copies, at 100,000 and at 1,000,000 lines.
 """
 
 import argparse
 import csv
 import gzip
+import itertools
 import json
+import math
 import os
 import random
 import re
-import resource
 import subprocess
 import sys
 import time
@@ -31,7 +32,7 @@ from typing import Any
 HERE = Path(__file__).resolve()
 DRAIN3 = Path.home() / ".cache" / "trine" / "bench-drain3"
 _NUMBER = re.compile(r"\b((?=[a-f]*\d)(?=\d*[a-f])[0-9a-f]{6,})\b|\d+")
-COPIES, TURNS = 5, 3
+COPIES, TURNS = 10, 3
 
 
 def systems(data: Path) -> list[str]:
@@ -49,16 +50,17 @@ def raw_lines(data: Path, system: str) -> list[str]:
         return [line.rstrip("\r\n") for line in file]
 
 
-def redrawn(lines: list[str], seed: int) -> Iterator[str]:
-    """The lines with their numbers and hexadecimal words drawn anew, the lengths of numbers too."""
+def redrawn(lines: list[str], texts: list[str], seed: int) -> Iterator[str]:
+    """The lines with each number and hexadecimal word of their text drawn from those of all texts; heads stay."""
     draw = random.Random(seed)
-
-    def number(found: re.Match[str]) -> str:
-        if found[1]:
-            return "".join(draw.choice("0123456789abcdef") for _ in found[1])
-        return str(draw.randrange(10 ** len(found[0])))
-
-    return (_NUMBER.sub(number, line) for line in lines)
+    pool: dict[bool, list[str]] = {False: [], True: []}
+    for text in texts:
+        for found in _NUMBER.finditer(text):
+            pool[found[1] is None].append(found[0])
+    for whole, text in zip(lines, texts, strict=True):
+        line = whole.rstrip()
+        head = line.removesuffix(text.rstrip())
+        yield head + _NUMBER.sub(lambda found: draw.choice(pool[found[1] is None]), line[len(head) :])
 
 
 def grouping_accuracy(predicted: list[int], true: list[str]) -> float:
@@ -103,7 +105,8 @@ def speed(miner: str, data: Path, stream: int) -> float:
     for system in systems(data):
         lines = raw_lines(data, system)
         if stream:
-            lines = [line for seed in range(COPIES) for line in redrawn(lines, seed)]
+            texts = contents(data, system)[0]
+            lines = [line for seed in range(COPIES) for line in redrawn(lines, texts, seed)]
         add, _ = MINERS[miner]()
         start = time.process_time()
         for line in lines:
@@ -114,16 +117,14 @@ def speed(miner: str, data: Path, stream: int) -> float:
 
 
 def memory(miner: str, data: Path, count: int) -> float:
-    """Peak MiB of the process after `count` lines of all sets through one miner."""
+    """Peak MiB of the process after `count` lines of all sets, set by set and again, through one miner."""
     add, _ = MINERS[miner]()
-    texts = [line for system in systems(data) for line in raw_lines(data, system)]
-    done, seed = 0, 0
-    while done < count:
-        for line in redrawn(texts[: count - done], seed):
-            add(line)
-            done += 1
-        seed += 1
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    sets = [(raw_lines(data, system), contents(data, system)[0]) for system in systems(data)]
+    stream = (line for seed in itertools.count() for lines, texts in sets for line in redrawn(lines, texts, seed))
+    for line in itertools.islice(stream, count):
+        add(line)
+    peak = re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())
+    return int(peak[1]) / 1024 if peak else math.nan
 
 
 def in_process(python: str, *arguments: str) -> Any:
