@@ -7,7 +7,6 @@
 """
 
 from array import array
-from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
@@ -196,13 +195,3 @@ def _numbered(names: Shaped[np.ndarray, " sequences"]) -> Shaped[np.ndarray, " s
         seen[name] = seen.get(name, 0) + 1
         numbered.append(name or f"{seen[name]}" if seen[name] == 1 or not name else f"{name}#{seen[name]}")
     return np.array(numbered, object)
-
-
-def read_events(path: Path, reader: Format, skips: Skips) -> Iterator[LogEvent]:
-    """The events of a log one by one, for whoever does not need sessions."""
-    for number, line in text_lines(path, skips):
-        event = reader.parse(line)
-        if event is not None:
-            yield event
-        elif line.strip():
-            skips.add(f"not of the format {reader.name}, left out", f"line {number}")
