@@ -10,6 +10,7 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor, nn
 
+from trine import files
 from trine.bundle import Manifest
 from trine.classify import report
 from trine.classify.calibration import Novelty, abstain_threshold, fit_temperature
@@ -95,9 +96,7 @@ class Classifier(Estimator[ClassifyRecipe, PictureSet]):
         """Files that were skipped, and what is odd about the set. Raises `DataError` if it cannot be learned from."""
         odd = refuse_unlearnable(opened)
         if not _is_labelled(opened, "validation"):
-            raise DataError(
-                f"{opened.name}: too few pictures to hold one out for validation: give two of a class or more"
-            )
+            raise DataError(f"{opened.name}: the validation pictures have no classes: put each into its class's folder")
         more = len(opened.skipped) - NAMED
         skipped = [f"skipped, {line}" for line in opened.skipped[:NAMED]]
         return [*skipped, *([f"and {more:,} more files skipped"] if more > 0 else []), *odd]
@@ -141,10 +140,10 @@ class Classifier(Estimator[ClassifyRecipe, PictureSet]):
             self.model.head.load_state_dict(model.state_dict())
         held_out, some = opened.splits["validation"], _some(opened.splits["train"])
         logits, labels = self._logits(held_out.images, tta=True), _labels(held_out)
-        self.temperature = fit_temperature(logits, labels)
+        self.temperature = files.rounded(fit_temperature(logits, labels))
         confidence = torch.softmax(logits.double() / self.temperature, 1).amax(1).numpy()
         correct = (logits.argmax(1) == labels).numpy()
-        self.threshold = abstain_threshold(confidence, correct, self.recipe.selective_accuracy)
+        self.threshold = files.rounded(abstain_threshold(confidence, correct, self.recipe.selective_accuracy))
         self.novelty = Novelty.fit(self._logits(some.images), _labels(some), logits)
 
     # ---- judge

@@ -1,0 +1,177 @@
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from trine.classify.classifier import Classifier, as_channels
+from trine.errors import BundleError, DataError
+
+from .conftest import SHAPES, SHORT, shape_picture, write_shapes
+
+
+class Heard:
+    """A reporter that keeps the notes."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def note(self, line: str) -> None:
+        self.notes.append(line)
+
+    def advance(self, step: int, total: int, figures: dict[str, float]) -> None: ...
+
+    def close(self) -> None: ...
+
+
+def test_a_few_steps_suffice_to_tell_shapes_apart(fitted: Classifier) -> None:
+    assert fitted.classes == SHAPES
+    assert fitted.result
+    assert fitted.result.data.split == "validation"
+    assert fitted.result.metrics["accuracy_tta"] >= 0.8
+
+
+def test_a_run_holds_what_a_person_wants_to_see(model: Path) -> None:
+    names = {path.name for path in model.iterdir()}
+    pictures = {"confusion.png", "reliability.png", "selective.png", "errors.png", "curves.png"}
+    assert pictures | {"result.json", "recipe.json", "metrics.jsonl", "bundle"} <= names
+
+
+def test_a_saved_model_says_the_same(fitted: Classifier, shapes: Path, tmp_path: Path) -> None:
+    fitted.save(tmp_path / "kept")
+    paths = sorted(shapes.rglob("*.png"))
+    assert Classifier.load(tmp_path / "kept").predict(paths) == fitted.predict(paths)
+
+
+def test_a_prediction_is_a_distribution_over_the_likeliest_classes(fitted: Classifier, shapes: Path) -> None:
+    said = fitted.predict([shapes / "disc" / "disc0.png"])[0]
+    assert said.label == said.top[0][0] == "disc"
+    assert said.probability == said.top[0][1]
+    assert sum(probability for _, probability in said.top) == pytest.approx(1)
+    assert [value for _, value in said.top] == sorted((value for _, value in said.top), reverse=True)
+    assert 0 < said.typicality <= 1
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "P", "CMYK", "1", "LA", "I;16"])
+@pytest.mark.parametrize("size", [(1, 1), (16, 16), (300, 40)])
+def test_pictures_of_any_mode_and_size_are_answered(
+    fitted: Classifier, tmp_path: Path, mode: str, size: tuple[int, int]
+) -> None:
+    path = tmp_path / ("picture.tif" if mode in ("CMYK", "I;16") else "picture.png")
+    Image.fromarray(shape_picture("disc", np.random.default_rng(0))).resize(size).convert(
+        "L" if mode == "I;16" else mode
+    ).convert(mode).save(path)
+    said = fitted.predict([path])[0]
+    assert said.error is None
+    assert said.label in SHAPES
+
+
+def test_a_picture_that_cannot_be_read_has_its_error_and_the_others_their_answers(
+    fitted: Classifier, shapes: Path, tmp_path: Path
+) -> None:
+    fake = tmp_path / "text.jpg"
+    fake.write_text("not a picture")
+    said = fitted.predict([shapes / "bar" / "bar0.png", fake, tmp_path / "absent.png", shapes / "disc" / "disc0.png"])
+    assert [bool(one.error) for one in said] == [False, True, True, False]
+    assert said[1].as_json() == {"path": str(fake), "error": said[1].error}
+    assert "text.jpg" in str(said[1].error)
+    assert said[1].abstain
+    assert said[3].label == "disc"
+
+
+def test_answers_do_not_depend_on_the_batch(fitted: Classifier, shapes: Path) -> None:
+    paths = sorted(shapes.rglob("*.png"))[:9]
+    labels = [one.label for one in fitted.predict_stream(paths, batch=2)]
+    assert labels == [one.label for one in fitted.predict(paths)]
+
+
+def test_classes_are_matched_by_name_when_a_set_has_fewer(fitted: Classifier, shapes: Path, tmp_path: Path) -> None:
+    for name in ("cross", "disc"):
+        shutil.copytree(shapes / name, tmp_path / "some" / "test" / name)
+    result = fitted.evaluate(tmp_path / "some")
+    assert result.data.split == "test"
+    assert result.data.n == 40
+    assert result.metrics["accuracy"] >= 0.8
+    assert result.metrics["per_class"]["bar"]["n"] == 0
+
+
+def test_a_class_that_the_model_does_not_know_is_refused(fitted: Classifier, shapes: Path, tmp_path: Path) -> None:
+    shutil.copytree(shapes, tmp_path / "more")
+    shutil.copytree(shapes / "disc", tmp_path / "more" / "ring")
+    with pytest.raises(DataError, match="does not know the classes ring"):
+        fitted.evaluate(tmp_path / "more")
+
+
+def test_a_grey_model_takes_colour_and_a_colour_model_grey(fitted: Classifier, tmp_path: Path) -> None:
+    grey = write_shapes(tmp_path / "grey", each=12, grey=True)
+    assert fitted.evaluate(grey, split="train").metrics["accuracy"] > 0.5
+    model = Classifier(**SHORT).fit(grey, out=tmp_path / "run")
+    assert model.channels == 1
+    colour = write_shapes(tmp_path / "colour", each=3, seed=5)
+    assert {one.label for one in model.predict(sorted(colour.rglob("*.png")))} == set(SHAPES)
+
+
+def test_an_unlabelled_split_cannot_be_measured(fitted: Classifier, shapes: Path) -> None:
+    with pytest.raises(DataError, match="no labelled split 'test'"):
+        fitted.evaluate(shapes, split="test")
+
+
+def test_a_model_of_another_task_is_refused(model: Path, tmp_path: Path) -> None:
+    shutil.copytree(model / "bundle", tmp_path / "other")
+    manifest = tmp_path / "other" / "trine.json"
+    manifest.write_text(manifest.read_text().replace('"task": "classify"', '"task": "detect"'))
+    with pytest.raises(BundleError):
+        Classifier.load(tmp_path / "other")
+
+
+def test_skipped_files_and_rare_classes_are_named_before_the_training(shapes: Path, tmp_path: Path) -> None:
+    shutil.copytree(shapes, tmp_path / "worn")
+    (tmp_path / "worn" / "bar" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\nno more")
+    shutil.copytree(shapes / "disc", tmp_path / "worn" / "lone", ignore=lambda _, names: sorted(names)[1:])
+    heard = Heard()
+    Classifier(**{**SHORT, "least_steps": 1}).fit(tmp_path / "worn", out=tmp_path / "run", report=heard)
+    assert any("skipped" in line and "broken.png" in line for line in heard.notes)
+    assert any("one picture only" in line and "lone" in line for line in heard.notes)
+
+
+@pytest.mark.parametrize(
+    ("layout", "message"),
+    [
+        ({"bar": 5}, "one class"),
+        ({"train/bar": 5, "train/disc": 5, "test/cross": 3}, "only the test split has cross"),
+        ({"bar": 1, "disc": 1}, "no picture can be spared for validation"),
+    ],
+)
+def test_sets_that_cannot_be_learned_from_leave_no_run_behind(
+    shapes: Path, tmp_path: Path, layout: dict[str, int], message: str
+) -> None:
+    for folder, count in layout.items():
+        (tmp_path / "bad" / folder).mkdir(parents=True)
+        for path in sorted((shapes / folder.split("/")[-1]).iterdir())[:count]:
+            shutil.copy(path, tmp_path / "bad" / folder)
+    with pytest.raises(DataError, match=message):
+        Classifier(**SHORT).fit(tmp_path / "bad", out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_pictures_that_are_not_square_are_cut_to_squares(shapes: Path, tmp_path: Path) -> None:
+    for path in shapes.rglob("*.png"):
+        wide = tmp_path / "wide" / path.parent.name / path.name
+        wide.parent.mkdir(parents=True, exist_ok=True)
+        Image.open(path).resize((24, 12)).save(wide)
+    model = Classifier(**{**SHORT, "least_steps": 2}).fit(tmp_path / "wide", out=tmp_path / "run")
+    assert model.size == 12
+    assert model.predict([next((tmp_path / "wide").rglob("*.png"))])[0].error is None
+
+
+def test_the_classic_network_learns_the_shapes_too(shapes: Path, tmp_path: Path) -> None:
+    model = Classifier(**{**SHORT, "least_steps": 80}, network="classic", dropout=0.1).fit(shapes, out=tmp_path / "run")
+    assert model.result
+    assert model.result.metrics["accuracy"] > 0.6
+
+
+def test_grey_becomes_rgb_and_rgb_grey() -> None:
+    grey = np.full((2, 4, 4, 1), 77, dtype=np.uint8)
+    assert np.array_equal(as_channels(as_channels(grey, 3), 1), grey)
+    assert as_channels(grey, 1) is grey

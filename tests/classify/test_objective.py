@@ -1,0 +1,96 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from trine.classify.network import ClassicNet, FastNet
+from trine.classify.objective import ClassifyObjective, HeadObjective
+from trine.classify.recipe import ClassifyRecipe
+from trine.data.pictures import PictureSet, open_pictures
+from trine.train.device import Device
+
+CPU = Device("cpu", bfloat16=False)
+
+
+@pytest.fixture
+def opened(shapes: Path) -> PictureSet:
+    return open_pictures(shapes)
+
+
+def objective(opened: PictureSet, device: Device = CPU, network: str = "fast", **settings: object) -> ClassifyObjective:
+    recipe = ClassifyRecipe.preset("quick", network=network, widths=(8, 8), **settings)
+    model = {"fast": FastNet, "classic": ClassicNet}[network](3, 16, 3, widths=(8, 8))
+    return ClassifyObjective(model, recipe, opened, device)
+
+
+def test_a_batch_depends_on_nothing_but_step_and_seed(opened: PictureSet) -> None:
+    first, second = objective(opened), objective(opened)
+    second.batch(0)
+    for step in (5, 2):
+        torch.manual_seed(step)
+        one = first.batch(step)
+        torch.manual_seed(step)
+        two = second.batch(step)
+        assert torch.equal(one["images"], two["images"])
+        assert torch.equal(one["labels"], two["labels"])
+
+
+def test_an_epoch_shows_every_picture_once(opened: PictureSet) -> None:
+    plain = objective(opened, shift=0, flip="none", batch_size=9)
+    assert len(plain.labels) % 9 == 0
+    for epoch in (0, 1):
+        steps = range(epoch * plain.epoch_steps, (epoch + 1) * plain.epoch_steps)
+        seen = np.concatenate([plain.batch(step)["images"].numpy() for step in steps])
+        assert sorted(image.tobytes() for image in seen) == sorted(image.tobytes() for image in plain.train.images)
+
+
+def test_epochs_have_orders_of_their_own(opened: PictureSet) -> None:
+    plain = objective(opened, shift=0, flip="none")
+    assert not torch.equal(plain.batch(0)["images"], plain.batch(plain.epoch_steps)["images"])
+
+
+def test_processes_share_a_batch_among_them(opened: PictureSet) -> None:
+    settings = {"shift": 0, "flip": "none", "batch_size": 10}
+    whole = objective(opened, **settings).batch(0)["labels"]
+    shares = [objective(opened, Device("cpu", False, rank, 2), **settings).batch(0)["labels"] for rank in (0, 1)]
+    assert sorted(torch.cat(shares).tolist()) == sorted(whole.tolist())
+
+
+@pytest.mark.parametrize("network", ["fast", "classic"])
+def test_every_trained_parameter_is_in_exactly_one_group(opened: PictureSet, network: str) -> None:
+    made = objective(opened, network=network)
+    grouped = [id(parameter) for group in made.parameter_groups() for parameter in group.parameters]
+    trained = [id(parameter) for parameter in made.model.parameters() if parameter.requires_grad]
+    assert sorted(grouped) == sorted(trained)
+
+
+def test_a_small_set_is_trained_for_the_least_steps(opened: PictureSet) -> None:
+    assert objective(opened, least_steps=77, epochs=0.1).steps() == 77
+
+
+def test_grey_pictures_are_not_mirrored_unless_asked(opened: PictureSet) -> None:
+    assert objective(opened).flip == "alternating"
+    assert objective(opened, flip="none").flip == "none"
+
+
+def test_validation_leaves_the_weights_as_they_were(opened: PictureSet) -> None:
+    made = objective(opened)
+    before = {name: value.clone() for name, value in made.model.state_dict().items()}
+    figures = made.validate(made.model)
+    assert 0 <= figures["accuracy"] <= 1
+    assert all(torch.equal(value, before[name]) for name, value in made.model.state_dict().items())
+
+
+def test_the_last_layer_alone_learns_from_features_computed_once(opened: PictureSet) -> None:
+    model = FastNet(3, 16, 3, widths=(8, 8)).eval()
+    model.prepare(torch.from_numpy(opened.splits["train"].images))
+    recipe = ClassifyRecipe.preset("quick", shift=0, flip="none", dropout=0.0)
+    made = HeadObjective(model, recipe, opened, CPU)
+    batch = made.batch(0)
+    assert torch.equal(made.table[0], made.table[1])
+    made.loss(made.model, batch, 0.0).backward()
+    assert model.head.weight.grad is not None
+    assert all(value.grad is None for value in model.blocks.parameters())
+    assert [list(group.parameters) for group in made.parameter_groups()] == [list(model.head.parameters())]
+    assert set(made.validate(made.model)) == {"loss", "accuracy"}
