@@ -18,11 +18,11 @@ class DetectRecipe(Recipe):
     """Width of the recurrent layers."""
     layers: int = Field(1, ge=1, le=3)
     """Recurrent layers."""
-    dropout: float = Field(0.2, ge=0, lt=1)
+    dropout: float = Field(0.1, ge=0, lt=1)
     """Share of embedding and output units that is silenced in a step."""
     steps: int = Field(64, ge=2, le=4_096)
     """Events through which gradients flow back; the state is carried on beyond them."""
-    learning_rate: float = Field(0.01, gt=0)
+    learning_rate: float = Field(5e-3, gt=0)
     """AdamW's peak learning rate."""
     weight_decay: float = Field(0.01, ge=0)
     """AdamW's weight decay."""
@@ -53,7 +53,7 @@ class DetectRecipe(Recipe):
     """Alerts on normal activity a day, instead; needs times."""
 
     epochs: float = Field(20.0, gt=0, le=10_000)
-    batch_size: int = Field(32, ge=1, le=65_536)
+    batch_size: int = Field(16, ge=1, le=65_536)
     """Streams of events read side by side."""
     schedule: Literal["triangular", "cosine", "constant"] = "cosine"
     warmup: float = Field(0.05, ge=0, lt=1)
@@ -61,6 +61,6 @@ class DetectRecipe(Recipe):
 
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "quick": {},
-        "good": {"hidden": 256, "epochs": 30.0},
-        "best": {"hidden": 256, "layers": 2, "epochs": 40.0},
+        "good": {"hidden": 256, "dropout": 0.3},
+        "best": {"hidden": 256, "dropout": 0.3, "epochs": 40.0},
     }

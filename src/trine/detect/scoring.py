@@ -140,7 +140,7 @@ class Panel:
             member.fit(train)
         raw = self.raw(held_out, surprisal)
         self.reference = np.sort(raw, 0)
-        self.fused_reference = np.sort(self.fused(raw))
+        self.fused_reference = np.sort(fuse(own_tail_p_values(raw)))
 
     def raw(self, table: Encoded, surprisal: Surprisal) -> MemberScores:
         """The members' scores."""
@@ -222,6 +222,24 @@ def tail_p_values(scores: MemberScores, reference: MemberScores) -> MemberScores
     """
     columns = [_tail_p(scores[:, m], reference[:, m]) for m in range(scores.shape[1])]
     return np.stack(columns, 1)
+
+
+def own_tail_p_values(reference: MemberScores) -> MemberScores:
+    """`tail_p_values` of each sequence of the reference among the others: as if it were new."""
+    columns = [_own_tail_p(reference[:, m]) for m in range(reference.shape[1])]
+    return np.stack(columns, 1)
+
+
+def _own_tail_p(scores: Scores) -> Scores:
+    ordered, n = np.sort(scores), len(scores)
+    ranks = np.maximum(n - np.searchsorted(ordered, scores, side="left"), 1) / n
+    edge = np.quantile(scores, 1 - TAIL)
+    beyond = scores > edge
+    count, excess = int(beyond.sum()), np.where(beyond, scores - edge, 0.0)
+    others = (excess.sum() - excess) / max(1, count - 1)
+    share = count / n
+    tail = share * np.exp(-np.clip(excess / np.maximum(others, 1e-12), 0, 600))
+    return np.where(beyond, tail, np.maximum(ranks, share)) if count > 1 else np.asarray(ranks)
 
 
 def _tail_p(scores: Scores, reference: Scores) -> Scores:
