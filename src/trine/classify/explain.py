@@ -67,9 +67,11 @@ def feature_maps(
 def grad_cam(
     model: PictureNet, images: UInt8[Tensor, "1 height width channels"], label: int
 ) -> Float[Tensor, "height width"]:
-    """Where one picture speaks for a class, 0 to 1 (Selvaraju et al., 2017).
+    """Where one picture speaks for a class, 0 to 1.
 
-    The layer's maps, weighted by the mean gradient of the class's logit, summed, cut at zero, enlarged to the picture.
+    The last layer's maps, weighted by the mean gradient of the class's logit, summed, cut at zero, enlarged to the
+    picture (Selvaraju et al., 2017). Where that layer is too coarse, an earlier one's, weighted place by place by what
+    speaks for the class (LayerCAM; Jiang et al., 2021): one mean over its places would mix what is far apart.
     """
     maps: list[Tensor] = []
 
@@ -77,12 +79,13 @@ def grad_cam(
         maps.append(output.detach().requires_grad_())
         return maps[0]
 
-    handle = _fine_layer(model, images).register_forward_hook(leaf)
+    layer, is_last = _fine_layer(model, images)
+    handle = layer.register_forward_hook(leaf)
     try:
         (gradient,) = torch.autograd.grad(model.eval()(images)[0, label], maps)
     finally:
         handle.remove()
-    weights = gradient.mean((2, 3), keepdim=True)
+    weights = gradient.mean((2, 3), keepdim=True) if is_last else F.relu(gradient)
     heat = F.relu((weights * maps[0].detach()).sum(1, keepdim=True))
     heat = F.interpolate(heat, size=images.shape[1:3], mode="bilinear", align_corners=False)[0, 0]
     return heat / heat.amax().clamp_min(1e-12)
@@ -139,11 +142,12 @@ def _strongest(maps: Float[Tensor, "maps rows columns"]) -> Float[Tensor, "few r
     return maps[strength.topk(min(MAPS, len(maps))).indices]
 
 
-def _fine_layer(model: PictureNet, images: UInt8[Tensor, "1 height width channels"]) -> nn.Module:
-    """The last layer whose maps are fine enough to show a place; the finest one of a network that has none."""
+def _fine_layer(model: PictureNet, images: UInt8[Tensor, "1 height width channels"]) -> tuple[nn.Module, bool]:
+    """The last layer whose maps are fine enough to show a place, or the finest there is; and whether it is the last."""
     sides = {name: min(maps.shape[1:]) for name, maps in feature_maps(model, images).items()}
     needed = min(FINE, max(sides.values()))
-    return model.layers()[[name for name, side in sides.items() if side >= needed][-1]]
+    name = [name for name, side in sides.items() if side >= needed][-1]
+    return model.layers()[name], name == list(sides)[-1]
 
 
 def _show(place: Any, image: np.ndarray, title: str) -> None:

@@ -9,9 +9,11 @@ from cyclopts import App, Parameter
 from trine.classify.recipe import ClassifyRecipe
 from trine.cli import output
 from trine.cli.options import FitOptions
+from trine.errors import UsageError
 
 app = App(name="classify", help="Say what a picture shows, with a convolutional network.")
 
+Pictures = Annotated[str, Parameter(allow_leading_hyphen=True)]
 Json = Annotated[bool, Parameter(negative=(), help="Print JSON.")]
 DataDir = Annotated[Path | None, Parameter(help="Folder of the named data sets.")]
 
@@ -46,13 +48,13 @@ def evaluate(model: Path, data: str, *, split: str | None = None, data_dir: Data
 
 
 @app.command
-def predict(model: Path, *paths: str, json: Json = False) -> int:
+def predict(model: Path, *paths: Pictures, json: Json = False) -> int:
     """Say what pictures show: files, folders, globs; `-` reads names from standard input. --json prints JSON lines."""
     from trine.classify.classifier import Classifier
     from trine.data.paths import find_pictures
 
+    names = [name for word in paths for name in _names(word)]
     loaded, failed = Classifier.load(model), False
-    names = [line.strip() for line in sys.stdin if line.strip()] if paths == ("-",) else list(paths)
     for said in loaded.predict_stream(find_pictures(names)):
         failed = failed or said.error is not None
         if json:
@@ -74,3 +76,12 @@ def explain(model: Path, *paths: str, out: Path = Path("explained")) -> None:
 
     for written in explain_pictures(Classifier.load(model), find_pictures(list(paths)), out):
         print(written)
+
+
+def _names(word: str) -> list[str]:
+    """What a word stands for: itself, or with `-` the lines of standard input."""
+    if word == "-":
+        return [line.strip() for line in sys.stdin if line.strip()]
+    if word.startswith("-"):
+        raise UsageError(f"option {word!r} is not known (see --help): write ./{word} for a file of that name")
+    return [word]
