@@ -58,5 +58,9 @@ if __name__ == "__main__":
     found = [measure(seed, table) for seed in range(asked.seeds)]
     names = ("f1", "precision", "recall", "auc", "fpr_realised", "recall_order_only", "train_pflop", "train_seconds")
     figures = {name: record.spread([one[name] for one in found]) for name in names}
-    figures |= {"fpr_target": TARGET} | {name: found[0][name] for name in ("normal", "abnormal", "order_only")} | {"seeds": asked.seeds}
+    figures |= (
+        {"fpr_target": TARGET}
+        | {name: found[0][name] for name in ("normal", "abnormal", "order_only")}
+        | {"seeds": asked.seeds}
+    )
     record.keep("detect-hdfs", "python bench/detect_hdfs.py", figures)

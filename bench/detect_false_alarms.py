@@ -1,0 +1,47 @@
+"""Realised false alarms on normal sequences drawn like those of the calibration, on 20 random cuts. Cost: 1 minute.
+
+A detector learns from half of HDFS's normal training sessions. The other half is cut at random 20 times: one part
+calibrates, the other is judged at a target of 1 %. The network is the same in all cuts: what is checked is the
+calibration.
+"""
+
+import numpy as np
+
+import record
+from trine.detect import metrics
+from trine.detect.detector import Detector
+from trine.detect.surprisal import Encoded, surprisals
+
+CUTS, TARGET = 20, 0.01
+
+if __name__ == "__main__":
+    folder = record.RUNS / "false-alarms"
+    words = (
+        "detect",
+        "fit",
+        "hdfs",
+        "--set",
+        "folds=1",
+        "--set",
+        "calibration_share=0.5",
+        "--no-test",
+        "--out",
+        folder,
+    )
+    record.trine(*words, *(["--resume"] if (folder / "recipe.json").exists() else []))
+    model = Detector.load(folder)
+    held_out = Encoded.of(model.open("hdfs", None, model.recipe).folds[0][1], model.vocabulary)
+    panel = model.ensemble.panels[0]
+    raw = panel.raw(held_out, surprisals(next(iter(model.model)), held_out)["event"].astype(np.float64))
+    realised, inside = [], 0
+    for cut in range(CUTS):
+        order = np.random.default_rng(cut).permutation(len(raw))
+        calibration, judged = raw[order[: len(raw) // 2]], raw[order[len(raw) // 2 :]]
+        panel.calibrate(calibration)
+        p = (1 + panel.stranger(panel.fused(judged))) / (1 + len(calibration))
+        alarms = int((p <= TARGET).sum())
+        low, high = metrics.share_interval(alarms, len(judged))
+        inside += low <= TARGET <= high
+        realised.append(alarms / len(judged))
+    figures = {"target": TARGET, "cuts": CUTS, "inside": inside, **record.spread(realised), "judged": len(judged)}
+    record.keep("detect-false-alarms", "python bench/detect_false_alarms.py", figures)
