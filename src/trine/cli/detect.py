@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from cyclopts import App, Parameter
+from cyclopts import App, Parameter, validators
 
 from trine.cli import output
 from trine.cli.options import FitOptions
@@ -84,7 +84,7 @@ def explain(
     data: str,
     *,
     name: str | None = None,
-    most: int = 3,
+    most: Annotated[int, Parameter(validator=validators.Number(gte=1))] = 3,
     out: Path | None = None,
     gates: Annotated[bool, Parameter(negative=())] = False,
     data_dir: DataDir = None,
@@ -137,7 +137,7 @@ def _draw(
     from trine import files
     from trine.detect.explain import draw_gates, draw_surprise
 
-    stem = "".join(letter if letter.isalnum() else "-" for letter in explanation.name)
+    stem = "".join(letter if letter.isalnum() else "-" for letter in explanation.name)[:100]
     pictures = {f"{stem}-surprise.png": draw_surprise(explanation)}
     if with_gates:
         pictures[f"{stem}-gates.png"] = draw_gates(detector, table)

@@ -9,6 +9,7 @@ from trine.detect.detector import Detector
 from trine.detect.memory import REACH, draw_reach, reach
 from trine.detect.recipe import DetectRecipe
 from trine.detect.surprisal import Encoded
+from trine.errors import DataError
 
 CELLS = ("rnn", "gru", "lstm")
 
@@ -35,8 +36,10 @@ def compare_cells(recipe: DetectRecipe, data: str | Path, out: Path, training: d
         model = Detector(recipe=recipe.changed(cell=cell, folds=1)).fit(data, **{**training, "out": out / cell})
         assert model.result is not None
         table = model.open(data, training.get("data_dir"), model.recipe).folds[0][1]
-        net = next(iter(model.model))
-        norms = reach(net, Encoded.of(table, model.vocabulary), min(REACH, int(table.lengths.max()) - 1))
+        longest = int(table.lengths.max())
+        if longest < 2:
+            raise DataError(f"{table.name}: the held-out sequences have one event each: there is no reach to compare")
+        norms = reach(next(iter(model.model)), Encoded.of(table, model.vocabulary), min(REACH, longest - 1))
         metrics = model.result.metrics
         found.append(Comparison(cell, metrics["mean_surprisal"], metrics.get("auc"), tuple(norms.tolist())))
     files.write_bytes(out / "cells.png", draw_reach({one.cell: one.gradient for one in found}))

@@ -23,12 +23,12 @@ from trine.detect.scoring import Ensemble, Judged
 from trine.detect.stepping import step
 from trine.detect.surprisal import Encoded, surprisals
 from trine.detect.templates import TemplateMiner
-from trine.detect.vocabulary import EVENT, Vocabulary
+from trine.detect.vocabulary import EVENT, TIME, Vocabulary
 from trine.errors import DataError, UsageError
 from trine.train.estimator import Estimator, Judgement
 from trine.train.objective import Objective
 from trine.train.progress import Reporter
-from trine.train.result import Data
+from trine.train.result import Data, Result
 
 DAY = 86_400.0
 COMPARED = 20_000
@@ -81,6 +81,8 @@ class Detector(Estimator[DetectRecipe, Opened]):
     """Share of normal sequences that may be flagged: the p-value at which an alert is given."""
     miner: TemplateMiner | None = None
     """Templates of a raw log's free texts."""
+    log_format: str | None = None
+    """The format of the raw log that was learned from."""
     normal_names: tuple[str, ...] = ()
     """Names of the normal sequences that the first fold's companions compare others with."""
 
@@ -88,8 +90,9 @@ class Detector(Estimator[DetectRecipe, Opened]):
 
     def open(self, data: str | Path, data_dir: Path | None, recipe: DetectRecipe) -> Opened:
         """The table, and the folds of its normal training sequences."""
-        table, self.miner, said = read_sequences(data, data_dir, recipe, self.miner)
-        return split_normal(table, recipe, said)
+        found = read_sequences(data, data_dir, recipe)
+        self.miner, self.log_format = found.miner, found.format
+        return split_normal(found.table, recipe, found.said)
 
     def remarks(self, opened: Opened) -> list[str]:
         """How a raw log was understood, what was skipped, and abnormal rows that were left out."""
@@ -108,11 +111,12 @@ class Detector(Estimator[DetectRecipe, Opened]):
         return {"name": opened.table.name, "fingerprint": opened.table.fingerprint, "splits": counts}
 
     def objective(self, opened: Opened, recipe: DetectRecipe) -> Objective:
-        """New networks for this vocabulary, one a fold. Raises `UsageError` for attributes that the table lacks."""
-        lacking = set(recipe.attributes) - {*opened.table.attributes, "time"}
+        """New networks for this vocabulary, one a fold. Raises `UsageError` for what needs columns the table lacks."""
+        has = ({*opened.table.attributes} | ({TIME} if _has_times(opened.normal) else set())) - {EVENT}
+        lacking = ", ".join(sorted(set(recipe.attributes) - has))
         if lacking:
-            has = ", ".join(("time", *opened.table.attributes))
-            raise UsageError(f"attributes {', '.join(sorted(lacking))}: the table has {has}")
+            raise UsageError(f"attributes {lacking}: the data has {', '.join(sorted(has)) or 'none'}")
+        self._share(opened)
         self.vocabulary = Vocabulary.of(opened.normal, recipe.attributes)
         torch.manual_seed(recipe.seed)
         self.model = self._networks(len(opened.folds))
@@ -146,7 +150,7 @@ class Detector(Estimator[DetectRecipe, Opened]):
         if self.recipe.alerts_per_day is None:
             return self.recipe.false_alarms
         times = opened.normal.times
-        if times is None or not np.isfinite(times).any():
+        if times is None or not _has_times(opened.normal):
             raise UsageError("--alerts-per-day needs event times: the data has none; use --false-alarms")
         days = max(float(np.nanmax(times) - np.nanmin(times)) / DAY, 1e-9)
         return min(0.5, self.recipe.alerts_per_day * days / len(opened.normal))
@@ -154,8 +158,12 @@ class Detector(Estimator[DetectRecipe, Opened]):
     # ---- judge
 
     def judge(self, opened: Opened, split: str | None = None) -> Judgement:
-        """Separation, alerts at the calibrated threshold, per kind, per member, per distinct sequence."""
-        name = split or ("test" if len(opened.table.split("test")) else "validation")
+        """Separation, alerts at the calibrated threshold, per kind, per member, per distinct sequence.
+
+        By default the test split; without one, of the data that was learned from what was held out, else all of it.
+        """
+        otherwise = "validation" if opened.folds else "all"
+        name = split or ("test" if len(opened.table.split("test")) else otherwise)
         table = self._chosen(opened, name)
         scored = self.scored(table)
         found = report.metrics_of(table, scored, self.ensemble.names, self.share)
@@ -163,7 +171,7 @@ class Detector(Estimator[DetectRecipe, Opened]):
         return Judgement(data, found, report.pictures(table, scored, self.ensemble.names))
 
     def _chosen(self, opened: Opened, split: str) -> SequenceTable:
-        if split == "validation":
+        if split == "validation" and opened.folds:
             return opened.folds[0][1]
         table = opened.table if split == "all" else opened.table.split(split)
         if not len(table):
@@ -178,11 +186,19 @@ class Detector(Estimator[DetectRecipe, Opened]):
         judged = self.ensemble.judge(encoded, found)
         return Scored(judged, judged.p_value <= self.share, np.mean(found, 0), time.perf_counter() - begin)
 
+    def evaluate(self, data: str | Path, *, split: str | None = None, data_dir: Path | None = None) -> Result:
+        """Figures on another set, or on a named split of it; it may hold anything. Raises `DataError`."""
+        table = self.read(data, data_dir)
+        if table.fingerprint == self.data.get("fingerprint"):
+            return self.measured(self.judge(split_normal(table, self.recipe), split))
+        return self.measured(self.judge(Opened(table, table, (), 0), split))
+
     # ---- use
 
     def read(self, data: str | Path, data_dir: Path | None = None) -> SequenceTable:
         """Sequences as this detector was taught to read them: a raw log by the same format and templates."""
-        return read_sequences(data, data_dir, self.recipe, self.miner)[0]
+        known = {} if self.recipe.log_pattern else {"log_format": self.log_format or self.recipe.log_format}
+        return read_sequences(data, data_dir, self.recipe.changed(**known), self.miner).table
 
     def score(self, data: str | Path | SequenceTable, *, data_dir: Path | None = None) -> list[Verdict]:
         """A verdict on every sequence of a table."""
@@ -208,7 +224,8 @@ class Detector(Estimator[DetectRecipe, Opened]):
     ) -> tuple[list[bytes], list[float]]:
         """One more event of each of several entities: their states after it, and its surprisal in nats.
 
-        A state of None is an entity of which nothing was seen yet. Raises `UsageError` for a state of another model.
+        A state of None is an entity of which nothing was seen yet. `time` among the attributes is the seconds since the
+        entity's event before, as text. Raises `UsageError` for a state of another model.
         """
         return step(self.model, self.vocabulary, states, {EVENT: events, **attributes})
 
@@ -221,6 +238,7 @@ class Detector(Estimator[DetectRecipe, Opened]):
             "folds": len(self.model),
             "normal_names": list(self.normal_names),
             "share": self.share,
+            "log_format": self.log_format,
             "templates": self.miner.to_json() if self.miner else None,
         }
 
@@ -234,6 +252,7 @@ class Detector(Estimator[DetectRecipe, Opened]):
         content = manifest.content
         self.vocabulary = Vocabulary.from_json(content["vocabulary"])
         self.share, self.normal_names = content["share"], tuple(content["normal_names"])
+        self.log_format = content["log_format"]
         self.miner = TemplateMiner.from_json(content["templates"]) if content["templates"] else None
         self.model = self._networks(content["folds"])
         self.model.load_state_dict(_part(tensors, "network"))
@@ -251,6 +270,10 @@ class Detector(Estimator[DetectRecipe, Opened]):
         recipe = self.recipe
         shape = (recipe.cell, recipe.embedding, recipe.hidden, recipe.layers, recipe.dropout)
         return FoldNets([EventNet(self.vocabulary.sizes, *shape) for _ in range(count)])
+
+
+def _has_times(table: SequenceTable) -> bool:
+    return table.times is not None and bool(np.isfinite(table.times).any())
 
 
 def _of_events(net: EventNet, table: Encoded) -> Float64[np.ndarray, "events"]:

@@ -81,10 +81,13 @@ def draw_surprise(explanation: Explanation, names_for: int = 6) -> bytes:
     axes.fill_between(np.arange(len(values)), values, step="mid", alpha=0.4)
     axes.plot(values, linewidth=0.7)
     for place in np.argsort(-values)[:names_for]:
-        axes.annotate(explanation.events[place].event, (place, values[place]), fontsize=7, rotation=20)
+        axes.annotate(
+            explanation.events[place].event, (place, values[place]), fontsize=7, rotation=20, parse_math=False
+        )
     verdict = "flagged" if explanation.flagged else "not flagged"
     title = f"{explanation.name}: p = {explanation.p_value:.4f}, {verdict}; loudest: {explanation.loudest}"
-    axes.set(xlabel="event", ylabel="surprisal, nats", title=title, ylim=(0, None))
+    axes.set(xlabel="event", ylabel="surprisal, nats", ylim=(0, None))
+    axes.set_title(title, parse_math=False)
     return png(drawn)
 
 
@@ -125,7 +128,7 @@ def _first(net: EventNet, encoded: Encoded) -> Columns:
 def _events(detector: "Detector", table: SequenceTable) -> list[EventExplanation]:
     """Each event with its surprisal and what was expected, the mean over the networks."""
     encoded = Encoded.of(table, detector.vocabulary)
-    logits = [net.heads[EVENT](_hidden(net, encoded)[:-1]).double() for net in detector.model]
+    logits = [net.head(EVENT)(_hidden(net, encoded)[:-1]).double() for net in detector.model]
     expected = torch.stack([torch.softmax(values, -1) for values in logits]).mean(0)
     best = expected.topk(min(EXPECTED, expected.shape[1]))
     surprise = np.mean([surprisals(net, encoded)[EVENT] for net in detector.model], 0)

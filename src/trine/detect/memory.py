@@ -33,7 +33,7 @@ def reach(model: EventNet, table: Encoded, reach: int = REACH) -> Float64[np.nda
     chosen = np.stack([codes[: reach + 1] for codes in sorted(long, key=len, reverse=True)[:SEQUENCES]])
     events = torch.from_numpy(np.pad(chosen, ((0, 0), (1, 0)), constant_values=BEGIN))
     model.eval()
-    columns = {name: events[:, :-1] if name == EVENT else torch.ones_like(events[:, :-1]) for name in model.heads}
+    columns = {name: events[:, :-1] if name == EVENT else torch.ones_like(events[:, :-1]) for name in model.columns}
     embedded = model.embed(columns).detach().requires_grad_(True)
     logits = model.predict(model.recur(embedded)[0])[EVENT]
     last = torch.nn.functional.cross_entropy(logits[:, -1], events[:, -1], reduction="sum")

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
 BEGIN, UNKNOWN, FIRST = 0, 1, 2
@@ -35,14 +35,15 @@ class EventNet(nn.Module):
         dropout: float = 0.2,
     ) -> None:
         super().__init__()
-        self.embeddings = nn.ModuleDict({name: nn.Embedding(size, embedding) for name, size in sizes.items()})
+        self.columns = tuple(sizes)
+        self.embeddings = nn.ModuleList(nn.Embedding(size, embedding) for size in sizes.values())
         self.recurrence = CELLS[cell](
             embedding, hidden, layers, batch_first=True, dropout=dropout if layers > 1 else 0.0
         )
         self.dropout = nn.Dropout(dropout)
-        self.heads = nn.ModuleDict({name: nn.Linear(hidden, size) for name, size in sizes.items()})
-        for name, size in sizes.items():
-            self.register_buffer(f"known_{name}", torch.ones(size, dtype=torch.bool))
+        self.heads = nn.ModuleList(nn.Linear(hidden, size) for size in sizes.values())
+        for place, size in enumerate(sizes.values()):
+            self.register_buffer(f"known_{place}", torch.ones(size, dtype=torch.bool))
         if cell == "lstm":
             self._open_forget_gates()
 
@@ -54,20 +55,18 @@ class EventNet(nn.Module):
     def meet(self, columns: Mapping[str, Int64[np.ndarray, "events"]]) -> None:
         """Note which codes occur in training: others read as unknown from now on."""
         for name, codes in columns.items():
-            known = self.get_buffer(f"known_{name}")
+            known = self._known(name)
             known[FIRST:] = False
             known[torch.from_numpy(codes)] = True
 
     def recognise(self, columns: Columns) -> Columns:
         """The columns with every code that never occurred in training as `UNKNOWN`."""
-        return {
-            name: codes.masked_fill(~self.get_buffer(f"known_{name}")[codes], UNKNOWN)
-            for name, codes in columns.items()
-        }
+        return {name: codes.masked_fill(~self._known(name)[codes], UNKNOWN) for name, codes in columns.items()}
 
     def embed(self, columns: Columns) -> Float[Tensor, "batch time embedding"]:
         """The sum of the columns' embeddings."""
-        return torch.stack([embedding(columns[name]) for name, embedding in self.embeddings.items()]).sum(0)
+        embedded = [embedding(columns[name]) for name, embedding in zip(self.columns, self.embeddings, strict=True)]
+        return torch.stack(embedded).sum(0)
 
     def recur(
         self, embedded: Float[Tensor, "batch time embedding"], state: State | None = None
@@ -80,13 +79,14 @@ class EventNet(nn.Module):
     def predict(self, hidden: Float[Tensor, "batch time hidden"]) -> Logits:
         """Logits of every column."""
         dropped = self.dropout(hidden)
-        return {name: head(dropped) for name, head in self.heads.items()}
+        return {name: head(dropped) for name, head in zip(self.columns, self.heads, strict=True)}
 
-    def initial_state(self, batch: int) -> State:
-        """The state before anything was seen."""
-        parts = 2 if isinstance(self.recurrence, nn.LSTM) else 1
-        zeros = torch.zeros(self.recurrence.num_layers, batch, self.recurrence.hidden_size)
-        return tuple(zeros.clone() for _ in range(parts))
+    def head(self, name: str) -> nn.Module:
+        """The layer that gives a column's logits."""
+        return self.heads[self.columns.index(name)]
+
+    def _known(self, name: str) -> Bool[Tensor, "codes"]:
+        return self.get_buffer(f"known_{self.columns.index(name)}")
 
     @torch.no_grad()
     def _open_forget_gates(self) -> None:

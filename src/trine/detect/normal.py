@@ -55,7 +55,8 @@ def _folds(normal: SequenceTable, recipe: DetectRecipe) -> tuple[tuple[SequenceT
     count = min(recipe.folds, len(normal))
     order = np.random.default_rng(recipe.seed).permutation(len(normal))
     share = recipe.calibration_share if count == 1 else 1 / count
-    fold = np.minimum(np.arange(len(normal)) / max(1.0, share * len(normal)), len(normal)).astype(np.int64)
+    size = min(max(1.0, share * len(normal)), len(normal) - 1)
+    fold = (np.arange(len(normal)) / size).astype(np.int64)
     place = np.empty(len(normal), dtype=np.int64)
     place[order] = fold
     return tuple((normal.rows(place != part), normal.rows(place == part)) for part in range(count))

@@ -126,7 +126,7 @@ class DetectObjective(Objective):
         return {**columns, EVENT: events.masked_fill(unseen, UNKNOWN)}
 
 
-def _part(columns: Columns, start: int, end: int | None) -> Columns:
+def _part(columns: Columns, start: int, end: int | None) -> dict[str, Int64[Tensor, "batch part"]]:
     return {name: values[:, start:end] for name, values in columns.items()}
 
 

@@ -1,5 +1,6 @@
 """What a detector reads: sequence tables and folders as they are, raw logs by the recipe's settings."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from trine.data.sequence_files import reader_of
@@ -9,17 +10,27 @@ from trine.detect.recipe import DetectRecipe
 from trine.detect.templates import TemplateMiner
 
 
+@dataclass(frozen=True, eq=False)
+class Read:
+    """What was read, and what to tell the user; of a raw log also its format and the templates of its free texts."""
+
+    table: SequenceTable
+    said: tuple[str, ...]
+    format: str | None = None
+    miner: TemplateMiner | None = None
+
+
 def read_sequences(
-    data: str | Path, data_dir: Path | None, recipe: DetectRecipe, miner: TemplateMiner | None
-) -> tuple[SequenceTable, TemplateMiner | None, list[str]]:
-    """The sequences of a named set, a table, a folder or a raw log; the log's templates; and what to tell the user.
+    data: str | Path, data_dir: Path | None, recipe: DetectRecipe, miner: TemplateMiner | None = None
+) -> Read:
+    """The sequences of a named set, a table, a folder or a raw log.
 
     A `miner` of a fitted detector knows its templates again and learns no new ones. Raises `DataError`, `UsageError`.
     """
     path = Path(data)
     if not path.is_file() or reader_of(path) is not None:
         table = open_sequences(data, data_dir=data_dir)
-        return table, None, list(table.skipped)
+        return Read(table, table.skipped)
     reading = read_log(
         path,
         format=recipe.log_format,
@@ -32,4 +43,4 @@ def read_sequences(
     how = "read as" if not reading.guessed else "looks like"
     split = f"a session is one {reading.entity}" if reading.entity else "one session"
     said = f"{path.name}: {how} {reading.format}; {split}; {len(reading.table):,} sessions"
-    return reading.table, reading.miner, [said, *reading.table.skipped]
+    return Read(reading.table, (said, *reading.table.skipped), reading.format, reading.miner)

@@ -45,7 +45,7 @@ class DetectRecipe(Recipe):
     normal sequence both teaches and calibrates. 1: one network and one held-out part."""
     calibration_share: float = Field(0.3, gt=0, lt=0.9)
     """Share of the normal sequences held out when there is one fold."""
-    members: tuple[str, ...] = ("lstm", "counts", "ngrams")
+    members: tuple[Literal["lstm", "counts", "ngrams"], ...] = Field(("lstm", "counts", "ngrams"), min_length=1)
     """The scores that are fused; `lstm` is the network's, whatever its cell."""
     false_alarms: float = Field(0.01, gt=0, lt=1)
     """Share of normal sequences that may be flagged."""

@@ -59,9 +59,9 @@ def draw_scores(scored: "Scored", abnormal: Bool[np.ndarray, "n"]) -> bytes:
     fused = scored.judged.fused
     drawn, axes = figure(width=6, height=3.4)
     bins = np.linspace(fused.min(), fused.max() + 1e-9, 50)
-    axes.hist(fused[~abnormal], bins, density=True, alpha=0.6, label="normal")
-    if abnormal.any():
-        axes.hist(fused[abnormal], bins, density=True, alpha=0.6, label="abnormal")
+    for chosen, name in ((~abnormal, "normal"), (abnormal, "abnormal")):
+        if chosen.any():
+            axes.hist(fused[chosen], bins, density=True, alpha=0.6, label=name)
     if scored.flagged.any():
         axes.axvline(fused[scored.flagged].min(), color="black", linewidth=0.8, label="alerts from here")
     axes.set(xlabel="fused score", ylabel="density", title="scores of sequences")

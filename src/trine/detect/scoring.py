@@ -20,6 +20,8 @@ from trine.detect.vocabulary import EVENT
 Surprisal = Float64[np.ndarray, "events"]
 Scores = Float64[np.ndarray, "sequences"]
 MemberScores = Float64[np.ndarray, "sequences members"]
+References = Float64[np.ndarray, "references"]
+MemberReferences = Float64[np.ndarray, "references members"]
 TAIL = 0.1
 """Share of the reference whose excess gives the tail its scale."""
 
@@ -68,7 +70,7 @@ class NearestCounts(Member):
 
     def fit(self, train: Encoded) -> None:
         """Keep the training sequences' profiles."""
-        self.profiles = _profiles(train, int(train.columns[EVENT].max()) + 1)
+        self.profiles = _profiles(train, int(train.columns[EVENT].max()) + 2)
 
     def score(self, table: Encoded, surprisal: Surprisal) -> Scores:
         """Distance to the nearest profile, 0 to 1."""
@@ -138,7 +140,10 @@ class Panel:
         """Let every member learn from normal sequences, and keep the scores of held-out ones."""
         for member in self.members:
             member.fit(train)
-        raw = self.raw(held_out, surprisal)
+        self.calibrate(self.raw(held_out, surprisal))
+
+    def calibrate(self, raw: MemberScores) -> None:
+        """Take these scores of held-out normal sequences for what is normal."""
         self.reference = np.sort(raw, 0)
         self.fused_reference = np.sort(fuse(own_tail_p_values(raw)))
 
@@ -149,6 +154,10 @@ class Panel:
     def fused(self, raw: MemberScores) -> Scores:
         """The fused score of each sequence, the higher the stranger."""
         return fuse(tail_p_values(raw, self.reference))
+
+    def stranger(self, fused: Scores) -> Int64[np.ndarray, "sequences"]:
+        """How many held-out sequences are at least as strange."""
+        return len(self.fused_reference) - np.searchsorted(self.fused_reference, fused, side="left")
 
     def tensors(self) -> dict[str, Tensor]:
         """All that was learned, under the members' names."""
@@ -193,10 +202,7 @@ class Ensemble:
         """Scores and p-values of a table; `surprisals` are the folds' networks'."""
         raw = [panel.raw(table, surprisal) for panel, surprisal in zip(self.panels, surprisals, strict=True)]
         fused = [panel.fused(scores) for panel, scores in zip(self.panels, raw, strict=True)]
-        stranger = [
-            len(panel.fused_reference) - np.searchsorted(panel.fused_reference, scores, side="left")
-            for panel, scores in zip(self.panels, fused, strict=True)
-        ]
+        stranger = [panel.stranger(scores) for panel, scores in zip(self.panels, fused, strict=True)]
         return Judged(
             raw=np.mean(raw, 0),
             member_p=np.mean([tail_p_values(r, panel.reference) for panel, r in zip(self.panels, raw, strict=True)], 0),
@@ -215,7 +221,7 @@ class Ensemble:
             panel.load_tensors({k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)})
 
 
-def tail_p_values(scores: MemberScores, reference: MemberScores) -> MemberScores:
+def tail_p_values(scores: MemberScores, reference: MemberReferences) -> MemberScores:
     """p-values, a member a column: ranks among the reference, and beyond its upper tenth an exponential tail.
 
     Ranks alone cannot tell how far beyond all normal sequences a score lies. Never exactly 0.
@@ -242,7 +248,7 @@ def _own_tail_p(scores: Scores) -> Scores:
     return np.where(beyond, tail, np.maximum(ranks, share)) if count > 1 else np.asarray(ranks)
 
 
-def _tail_p(scores: Scores, reference: Scores) -> Scores:
+def _tail_p(scores: Scores, reference: References) -> Scores:
     ranks = (1 + len(reference) - np.searchsorted(reference, scores, side="left")) / (1 + len(reference))
     edge = np.quantile(reference, 1 - TAIL)
     excess = float(np.mean(reference[reference > edge] - edge)) if (reference > edge).any() else 0.0
@@ -259,10 +265,10 @@ def fuse(p: MemberScores) -> Scores:
 
 
 def _profiles(table: Encoded, width: int) -> Tensor:
-    """Square roots of the shares of each event in each sequence; codes beyond `width` count as the last."""
+    """Square roots of the shares of each event in each sequence; codes beyond `width` count as the last one."""
     rows = np.repeat(np.arange(len(table)), np.diff(table.offsets))
-    cells = rows * (width + 1) + np.minimum(table.columns[EVENT], width)
-    counts = np.bincount(cells, minlength=len(table) * (width + 1)).reshape(len(table), width + 1)[:, :width]
+    cells = rows * width + np.minimum(table.columns[EVENT], width - 1)
+    counts = np.bincount(cells, minlength=len(table) * width).reshape(len(table), width)
     shares = counts / np.diff(table.offsets)[:, None]
     return torch.from_numpy(np.sqrt(shares).astype(np.float32))
 

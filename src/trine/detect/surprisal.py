@@ -21,7 +21,7 @@ class Encoded:
     """A table's columns as codes, flat, with where each sequence begins."""
 
     columns: dict[str, Int64[np.ndarray, "events"]]
-    offsets: Int64[np.ndarray, "sequences+1"]
+    offsets: Int64[np.ndarray, "bounds"]
 
     @classmethod
     def of(cls, table: SequenceTable, vocabulary: Vocabulary) -> "Encoded":
@@ -58,7 +58,7 @@ def surprisals(model: EventNet, table: Encoded) -> dict[str, Float32[np.ndarray,
 
 
 def sequence_means(
-    values: Float[np.ndarray, "events"], offsets: Int64[np.ndarray, "sequences+1"]
+    values: Float[np.ndarray, "events"], offsets: Int64[np.ndarray, "bounds"]
 ) -> Float64[np.ndarray, "sequences"]:
     """The mean of a value over the events of each sequence."""
     return np.add.reduceat(values.astype(np.float64), offsets[:-1]) / np.diff(offsets)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
@@ -39,8 +40,8 @@ class Vocabulary:
         return {name: len(values) + FIRST for name, values in self.values.items()}
 
     def name(self, code: int, column: str = EVENT) -> str:
-        """The word of a code."""
-        return {BEGIN: "(begin)", UNKNOWN: "(unknown)"}.get(code) or self.values[column][code - FIRST]
+        """The word of a code; what begins a sequence is expected where one ends."""
+        return {BEGIN: "(end)", UNKNOWN: "(unknown)"}.get(code) or self.values[column][code - FIRST]
 
     def encode(self, table: SequenceTable) -> dict[str, Int64[np.ndarray, "events"]]:
         """The codes of all events of a table, column by column; what is not known is `UNKNOWN`."""
@@ -53,8 +54,10 @@ class Vocabulary:
         return codes
 
     def code(self, word: str, column: str = EVENT) -> int:
-        """The code of a word."""
-        return self._places(column).get(word, UNKNOWN)
+        """The code of a word; of a time, the seconds since the event before. Raises `ValueError` if they are none."""
+        if column == TIME:
+            return int(_gap_classes(np.array([float(word or "nan")]))[0])
+        return self._places[column].get(word, UNKNOWN)
 
     def as_json(self) -> dict[str, Any]:
         """The vocabulary as JSON."""
@@ -72,11 +75,14 @@ class Vocabulary:
         return np.asarray(self._codes(name, column.values)[column.codes])
 
     def _codes(self, column: str, words: Sequence[str]) -> Int64[np.ndarray, "words"]:
-        places = self._places(column)
+        places = self._places[column]
         return np.array([places.get(word, UNKNOWN) for word in words], dtype=np.int64)
 
-    def _places(self, column: str) -> dict[str, int]:
-        return {word: place for place, word in enumerate(self.values[column], FIRST)}
+    @cached_property
+    def _places(self) -> dict[str, dict[str, int]]:
+        return {
+            column: {word: place for place, word in enumerate(words, FIRST)} for column, words in self.values.items()
+        }
 
 
 def _occurring(words: Sequence[str], codes: np.ndarray) -> tuple[str, ...]:
@@ -89,5 +95,9 @@ def _gap_codes(table: SequenceTable) -> Int64[np.ndarray, "events"]:
         return np.full(len(table.events), UNKNOWN, dtype=np.int64)
     gaps: Float64[np.ndarray, "events"] = np.diff(table.times, prepend=np.nan)
     gaps[table.offsets[:-1]] = np.nan
+    return _gap_classes(gaps)
+
+
+def _gap_classes(gaps: Float64[np.ndarray, "events"]) -> Int64[np.ndarray, "events"]:
     classes = np.searchsorted(GAPS, gaps, side="right") + FIRST
     return np.where(np.isnan(gaps), UNKNOWN, classes).astype(np.int64)

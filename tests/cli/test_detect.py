@@ -1,0 +1,269 @@
+import gzip
+import json
+import signal
+import time
+
+import numpy as np
+import pytest
+from safetensors.torch import load_file
+
+SMALL = [
+    word
+    for pair in ("embedding=8", "hidden=8", "steps=8", "epochs=3", "folds=1", "batch_size=4")
+    for word in ("--set", pair)
+]
+LOOP = ("open", "read", "read", "close")
+
+
+def table_text(count=40, **columns):
+    draw = np.random.default_rng(0)
+    rows = [{"events": list(LOOP) * int(draw.integers(3, 7)), "name": f"n{i}", **columns} for i in range(count)]
+    return "".join(json.dumps(row) + "\n" for row in rows)
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory):
+    path = tmp_path_factory.mktemp("table") / "loops.jsonl"
+    odd = json.dumps({"events": ["open", "ptrace", "ptrace", "close"] * 3, "label": 1, "split": "test", "name": "odd"})
+    path.write_text(table_text(split="train") + table_text(10, split="test") + odd + "\n")
+    return path
+
+
+@pytest.fixture(scope="module")
+def run(table, tmp_path_factory):
+    """The run folder of a small detector."""
+    from trine.cli import main
+
+    folder = tmp_path_factory.mktemp("run") / "run"
+    with pytest.raises(SystemExit) as ended:
+        main(["detect", "fit", str(table), *SMALL, "--false-alarms", "0.1", "--out", str(folder), "--device", "cpu"])
+    assert not ended.value.code
+    return folder
+
+
+def write_log(path, sessions=24, foreign=None):
+    lines = []
+    for i in range(sessions):
+        for step, text in enumerate(("Connection opened", "Accepted password for ann", "Connection closed")):
+            lines.append(f"Jan  1 {i // 60:02}:{i % 60:02}:{step:02} host sshd[{100 + i}]: {text}\n")
+    if foreign:
+        lines.insert(1, f"Jan  1 00:00:01 host sshd[100]: {foreign}\n")
+    path.write_text("".join(lines))
+    return path
+
+
+# ---- what is printed
+
+
+def test_fit_prints_exactly_one_json_document(trine, table, tmp_path):
+    said = trine("detect", "fit", table, *SMALL, "--json", "--out", tmp_path / "run", "--device", "cpu")
+    assert said.status == 0
+    result = json.loads(said.out)
+    assert result["task"] == "detect"
+    assert {"auc", "fpr_realised", "fpr_interval", "tpr_at_fpr", "per_kind"} <= set(result["metrics"])
+
+
+def test_evaluate_prints_exactly_one_json_document(trine, run, table):
+    said = trine("detect", "evaluate", run, table, "--json")
+    assert (said.status, json.loads(said.out)["data"]["split"]) == (0, "test")
+
+
+def test_score_prints_json_lines_or_plain_lines(trine, run, table):
+    verdicts = [json.loads(line) for line in trine("detect", "score", run, table, "--json").out.splitlines()]
+    assert len(verdicts) == 51
+    assert verdicts[-1]["name"] == "odd"
+    assert verdicts[-1]["flagged"]
+    plain = trine("detect", "score", run, table).out.splitlines()
+    assert plain[-1].startswith("odd\tp=0.")
+    assert "\tALERT (" in plain[-1]
+
+
+def test_explain_prints_json_lines_and_draws(trine, run, table, tmp_path):
+    said = trine("detect", "explain", run, table, "--most", "1", "--json", "--gates", "--out", tmp_path / "seen")
+    assert said.status == 0
+    (line,) = said.out.splitlines()
+    explanation = json.loads(line)
+    assert explanation["name"] == "odd"
+    assert explanation["nearest_normal"].startswith("n")
+    assert {path.name for path in (tmp_path / "seen").iterdir()} == {"odd-surprise.png", "odd-gates.png"}
+
+
+def test_explain_speaks_to_people_of_one_sequence_by_name(trine, run, table):
+    said = trine("detect", "explain", run, table, "--name", "odd")
+    assert said.status == 0
+    assert "ALERT" in said.out
+    assert "ptrace" in said.out
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "part"),
+    [
+        (("--name", "nobody"), 2, "no sequence called 'nobody'"),
+        (("--most", "0"), 2, "--most"),
+    ],
+)
+def test_explaining_what_is_not_there_is_wrong_use(trine, run, table, words, status, part):
+    said = trine("detect", "explain", run, table, *words)
+    assert (said.status, said.out) == (status, "")
+    assert part in said.err
+
+
+# ---- raw logs
+
+
+def test_a_raw_log_end_to_end_the_guess_said_and_a_foreign_line_found(trine, tmp_path):
+    log, run = write_log(tmp_path / "auth.log"), tmp_path / "run"
+    said = trine("detect", "fit", log, *SMALL, "--false-alarms", "0.2", "--out", run, "--device", "cpu")
+    assert said.status == 0
+    assert "auth.log: looks like syslog; a session is one process; 24 sessions" in said.err
+    second = write_log(tmp_path / "second.log", 3, foreign="kernel module evil loaded by nobody at all")
+    verdicts = [json.loads(line) for line in trine("detect", "score", run, second, "--json").out.splitlines()]
+    assert [verdict["flagged"] for verdict in verdicts] == [True, False, False]
+
+
+def test_format_pattern_and_entity_are_kept_in_the_bundle(trine, tmp_path):
+    log, run = tmp_path / "own.log", tmp_path / "run"
+    log.write_text("".join(f"{i} u{i % 6} did {LOOP[i // 6 % 4]}\n" for i in range(120)))
+    pattern = r"(?P<time>\d+) (?P<user>\w+) did (?P<event>\w+)"
+    words = ("--pattern", pattern, "--entity", "user", "--out", run, "--device", "cpu")
+    said = trine("detect", "fit", log, *SMALL, *words)
+    assert said.status == 0
+    assert "a session is one user; 6 sessions" in said.err
+    assert len(trine("detect", "score", run, log, "--json").out.splitlines()) == 6
+
+
+def test_another_log_is_read_by_the_format_that_was_learned(trine, tmp_path):
+    """Two lines of a log that is mostly of another kind would be guessed as something else."""
+    log, run = write_log(tmp_path / "auth.log"), tmp_path / "run"
+    assert trine("detect", "fit", log, *SMALL, "--out", run, "--device", "cpu").status == 0
+    mixed = tmp_path / "mixed.log"
+    mixed.write_text("garbage without any form\n" * 3 + log.read_text().splitlines()[0] + "\n")
+    said = trine("detect", "score", run, mixed)
+    assert said.status == 1
+    assert "of the format syslog" in said.err
+
+
+def test_an_unknown_format_is_wrong_use(trine, tmp_path):
+    said = trine("detect", "fit", write_log(tmp_path / "a.log"), "--format", "cobol", "--out", tmp_path / "run")
+    assert said.status == 2
+    assert "cobol" in said.err
+
+
+# ---- bad input
+
+
+def truncated(text):
+    whole = gzip.compress(text.encode() * 50)
+    return whole[: len(whole) // 2]
+
+
+BAD = {
+    "an empty table": ("a.jsonl", b"", "empty"),
+    "an empty log": ("a.log", b"", "empty"),
+    "one sequence": ("a.jsonl", b'{"events": "a b c"}\n', "1 normal sequence"),
+    "one distinct event": ("a.jsonl", b'{"events": "a a a"}\n' * 5, "one distinct event"),
+    "attacks alone": ("a.jsonl", b'{"events": "a b", "label": 1}\n' * 5, "0 normal sequence"),
+    "a truncated .gz": ("a.jsonl.gz", truncated(table_text()), "a.jsonl.gz"),
+    "a table without events": ("a.tsv", b"name\tkind\nx\ty\n", "events"),
+    "a label that is none": ("a.jsonl", b'{"events": "a b", "label": "perhaps"}\n', "label"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+@pytest.mark.parametrize("command", ["fit", "score"])
+def test_bad_input_is_one_clear_line(trine, run, tmp_path, case, command):
+    name, content, part = BAD[case]
+    path = tmp_path / name
+    path.write_bytes(content)
+    if command == "score" and case in ("one sequence", "one distinct event", "attacks alone"):
+        assert trine("detect", "score", run, path).status == 0, "there is no need to learn from it"
+        return
+    words = ("fit", path, *SMALL, "--out", tmp_path / "run") if command == "fit" else ("score", run, path)
+    said = trine("detect", *words)
+    assert (said.status, said.out) == (1, "")
+    assert said.err.splitlines()[-1].startswith("trine: ")
+    assert part in said.err.splitlines()[-1]
+    assert "Traceback" not in said.err
+
+
+def test_negative_and_huge_ids_are_events_like_any_other(trine, tmp_path):
+    path = tmp_path / "ids.jsonl"
+    path.write_text("".join(json.dumps({"events": [-1, 10**40, 3] * (2 + i % 3)}) + "\n" for i in range(12)))
+    assert trine("detect", "fit", path, *SMALL, "--out", tmp_path / "run", "--device", "cpu").status == 0
+    assert trine("detect", "score", tmp_path / "run", path).status == 0
+
+
+def test_invalid_utf_8_is_counted_and_read_on(trine, run, tmp_path):
+    path = tmp_path / "odd.jsonl"
+    path.write_bytes(table_text().encode() + b'{"events": "open \xff\xfe close", "name": "bad"}\n')
+    said = trine("detect", "score", run, path, "--json")
+    assert said.status == 0
+    assert len(said.out.splitlines()) >= 40
+
+
+def test_attacks_among_training_rows_are_left_out_and_said(trine, tmp_path):
+    path = tmp_path / "mixed.jsonl"
+    path.write_text(table_text(10) + table_text(3, label=1))
+    said = trine("detect", "fit", path, *SMALL, "--out", tmp_path / "run", "--device", "cpu")
+    assert said.status == 0
+    assert "3 abnormal sequences among the training rows are left out" in said.err
+
+
+@pytest.mark.parametrize(
+    ("words", "part"),
+    [
+        (("--alerts-per-day", "5"), "needs event times"),
+        (("--members", "lstm,psychic"), "members"),
+        (("--false-alarms", "2"), "false_alarms"),
+        (("--set", 'attributes=["process"]'), "attributes process"),
+    ],
+)
+def test_what_cannot_be_asked_is_wrong_use_before_any_training(trine, table, tmp_path, words, part):
+    said = trine("detect", "fit", table, *words, "--out", tmp_path / "run", "--device", "cpu")
+    assert (said.status, said.out) == (2, "")
+    assert part in said.err
+    assert not (tmp_path / "run" / "metrics.jsonl").exists()
+
+
+def test_a_model_that_is_none_is_refused(trine, table, tmp_path):
+    said = trine("detect", "score", tmp_path / "nothing", table)
+    assert said.status == 1
+    assert "no such model" in said.err
+
+
+# ---- cells, and a real process
+
+
+def test_compare_cells_draws_and_prints_one_json_document(trine, table, tmp_path):
+    words = ("--compare-cells", "--json", "--out", tmp_path / "cells", "--device", "cpu")
+    said = trine("detect", "fit", table, *SMALL, "--set", "epochs=1", *words)
+    assert said.status == 0
+    assert [one["cell"] for one in json.loads(said.out)] == ["rnn", "gru", "lstm"]
+    assert {"cells.png", "cells.json"} <= {path.name for path in (tmp_path / "cells").iterdir()}
+
+
+def steps_in(run):
+    metrics = run / "metrics.jsonl"
+    return metrics.read_text().count('"step"') if metrics.exists() else 0
+
+
+def test_resume_after_kill_9_gives_the_same_weights(start_trine, trine, tmp_path):
+    path = tmp_path / "table.jsonl"
+    path.write_text(table_text(60))
+    often = ("--set", "checkpoint_seconds=0", "--set", "epochs=8", "--set", "folds=2", "--device", "cpu")
+    words = ("detect", "fit", path, *SMALL, *often)
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    assert trine(*words, "--out", whole).status == 0
+    process = start_trine(*words, "--out", killed)
+    while not any((killed / "checkpoints").glob("*")) and process.poll() is None:
+        time.sleep(0.01)
+    time.sleep(0.2)
+    process.kill()
+    assert process.wait() == -signal.SIGKILL, "it ended before it was killed"
+    said = trine(*words, "--out", killed, "--resume")
+    assert said.status == 0
+    assert "resuming at step" in said.err
+    before, after = (load_file(folder / "bundle" / "model.safetensors") for folder in (whole, killed))
+    assert before.keys() == after.keys()
+    for name, value in before.items():
+        assert value.equal(after[name]), name

@@ -1,0 +1,67 @@
+import json
+
+import numpy as np
+import pytest
+
+from trine.detect.explain import draw_gates, draw_surprise, explain
+from trine.detect.scoring import MEMBERS
+
+PNG = b"\x89PNG"
+
+
+@pytest.fixture(scope="module")
+def odd(detector, programs):
+    table = detector.read(programs).split("test")
+    return table.rows(np.flatnonzero(table.labels == 1)[:3])
+
+
+def test_an_explanation_names_the_odd_events_among_its_top_surprises(detector, odd):
+    for explanation in explain(detector, odd):
+        assert explanation.flagged
+        top = sorted(explanation.events, key=lambda event: -event.surprisal)[:6]
+        assert "ptrace" in {event.event for event in top}
+
+
+def test_an_explanation_says_what_was_expected_instead(detector, odd):
+    first = explain(detector, odd)[0]
+    event = first.events[6]
+    assert event.event == "ptrace"
+    chances = [chance for _, chance in event.expected]
+    assert chances == sorted(chances, reverse=True)
+    assert sum(chances) <= 1 + 1e-6
+    assert "ptrace" not in {word for word, _ in event.expected}
+    likely = first.events[2]
+    assert likely.expected[0][1] == pytest.approx(np.exp(-likely.surprisal), abs=0.2)
+
+
+def test_the_nearest_normal_sequence_is_one_that_was_learned_from(detector, odd, programs):
+    names = set(detector.read(programs).split("train").names)
+    assert all(explanation.nearest_normal in names for explanation in explain(detector, odd))
+
+
+def test_the_loudest_member_says_what_it_means(detector, odd):
+    for explanation in explain(detector, odd):
+        assert explanation.members[explanation.loudest] == min(explanation.members.values())
+        assert explanation.says == MEMBERS[explanation.loudest].says
+
+
+def test_an_explanation_agrees_with_the_verdict_and_is_json(detector, odd):
+    for explanation, verdict in zip(explain(detector, odd), detector.score(odd), strict=True):
+        assert (explanation.name, explanation.p_value) == (verdict.name, pytest.approx(verdict.p_value))
+        assert json.loads(json.dumps(explanation.as_json()))["name"] == verdict.name
+
+
+def test_where_a_sequence_may_end_its_end_is_expected(detector, make_table):
+    (explanation,) = explain(detector, make_table([*["fork", "exec", "wait"] * 6, "ptrace"]))
+    assert "(end)" in {word for word, _ in explanation.events[-1].expected}
+    assert not any("(begin)" in word for event in explanation.events for word, _ in event.expected)
+
+
+@pytest.mark.parametrize("word", ["$x_{", "cost $1 of $2^", "a\\b", "%", ""])
+def test_any_word_can_be_drawn(detector, make_table, word):
+    table = make_table(["open", word or "<*>", "close"], name=[f"run {word}"])
+    assert draw_surprise(explain(detector, table)[0])[:4] == PNG
+
+
+def test_gates_are_drawn(detector, odd):
+    assert draw_gates(detector, odd)[:4] == PNG

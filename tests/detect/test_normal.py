@@ -1,0 +1,87 @@
+from collections import Counter
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from trine.data.lines import Skips
+from trine.data.sequences import SequenceBuilder
+from trine.detect.normal import even_sample, split_normal
+from trine.detect.recipe import DetectRecipe
+from trine.errors import DataError
+
+
+def table_of(count, **columns):
+    builder = SequenceBuilder("table", Skips("table"))
+    for i in range(count):
+        fields = {name: values[i] for name, values in columns.items()}
+        builder.add(f"line {i}", {"events": ["a", "b", f"c{i}"], "name": f"n{i}", **fields})
+    return builder.build()
+
+
+def names(table):
+    return table.names.tolist()
+
+
+@given(st.integers(2, 60), st.integers(2, 20), st.integers(0, 5))
+def test_every_normal_sequence_is_held_out_exactly_once(count, folds, seed):
+    table = table_of(count)
+    opened = split_normal(table, DetectRecipe(folds=folds, seed=seed))
+    assert len(opened.folds) == min(folds, count)
+    assert Counter(name for _, held_out in opened.folds for name in names(held_out)) == Counter(names(table))
+    for train, held_out in opened.folds:
+        assert len(held_out) > 0
+        assert sorted(names(train) + names(held_out)) == sorted(names(table))
+
+
+@settings(suppress_health_check=[HealthCheck.too_slow])
+@given(st.integers(2, 60), st.floats(0.01, 0.89))
+def test_with_one_fold_a_share_is_held_out_and_something_is_left_to_learn_from(count, share):
+    opened = split_normal(table_of(count), DetectRecipe(folds=1, calibration_share=share))
+    ((train, held_out),) = opened.folds
+    assert len(train) > 0
+    assert abs(len(held_out) - share * count) <= 1
+    assert sorted(names(train) + names(held_out)) == sorted(names(opened.normal))
+
+
+def test_a_validation_split_is_the_calibration_as_it_is_without_its_abnormal_rows():
+    splits = ["train"] * 4 + ["valid"] * 3 + ["test"] * 2
+    table = table_of(9, split=splits, label=[0, 0, 1, 0, 0, 1, 0, 0, 1])
+    opened = split_normal(table, DetectRecipe(folds=4))
+    ((train, held_out),) = opened.folds
+    assert names(train) == ["n0", "n1", "n3"]
+    assert names(held_out) == ["n4", "n6"]
+
+
+@pytest.mark.parametrize("folds", [1, 3])
+def test_no_abnormal_row_and_no_test_row_teaches_or_calibrates(folds):
+    table = table_of(8, split=["train"] * 6 + ["test"] * 2, label=[0, 1, 0, -1, 1, 0, 0, 1])
+    opened = split_normal(table, DetectRecipe(folds=folds))
+    for part in opened.folds:
+        assert {*names(part[0]), *names(part[1])} == {"n0", "n2", "n3", "n5"}
+    assert opened.left_out == 2
+
+
+def test_two_sequences_are_two_folds():
+    opened = split_normal(table_of(2), DetectRecipe(folds=4))
+    assert [(len(train), len(held_out)) for train, held_out in opened.folds] == [(1, 1), (1, 1)]
+
+
+def test_one_sequence_is_too_few():
+    with pytest.raises(DataError, match="1 normal sequence to learn from"):
+        split_normal(table_of(1), DetectRecipe())
+    with pytest.raises(DataError, match="1 normal sequence to learn from"):
+        split_normal(table_of(3, label=[0, 1, 1]), DetectRecipe())
+
+
+def test_one_distinct_event_has_no_order_to_learn(make_table):
+    with pytest.raises(DataError, match="one distinct event"):
+        split_normal(make_table("aaa", "aa"), DetectRecipe())
+
+
+@given(st.integers(1, 200), st.integers(1, 200))
+def test_an_even_sample_has_no_more_than_asked_and_both_ends(count, most):
+    chosen = even_sample(count, most)
+    assert len(chosen) == min(count, most)
+    assert chosen[0] == 0
+    assert most == 1 or chosen[-1] == count - 1

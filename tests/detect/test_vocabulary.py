@@ -1,0 +1,47 @@
+import pytest
+
+from trine.detect.network import BEGIN, FIRST, UNKNOWN
+from trine.detect.vocabulary import EVENT, TIME, Vocabulary
+
+
+def test_codes_go_by_the_words_that_occur_and_back(make_table):
+    table = make_table(["b", "a", "b"], ["c"])
+    vocabulary = Vocabulary.of(table.rows(table.names == "line 1"), ())
+    assert vocabulary.values == {EVENT: ("b", "a")}
+    assert vocabulary.encode(table)[EVENT].tolist() == [2, 3, 2, UNKNOWN]
+    assert [vocabulary.name(code) for code in (BEGIN, UNKNOWN, 2, 3)] == ["(end)", "(unknown)", "b", "a"]
+    assert [vocabulary.code(word) for word in ("a", "c")] == [3, UNKNOWN]
+
+
+def test_negative_and_huge_ids_are_words_like_any_other(make_table):
+    table = make_table([-1, 10**30, "0", -1])
+    vocabulary = Vocabulary.of(table, ())
+    assert vocabulary.encode(table)[EVENT].tolist() == [2, 3, 4, 2]
+    assert vocabulary.code(str(10**30)) == 3
+
+
+def test_the_time_since_the_event_before_is_a_class_and_unknown_at_the_first(make_table):
+    table = make_table("aaaa", "aa", times=[[0, 0, 1e-3, 100.001], [5, 1e9]])
+    vocabulary = Vocabulary.of(table, (TIME,))
+    codes = vocabulary.encode(table)[TIME].tolist()
+    assert codes[0] == codes[4] == UNKNOWN
+    assert codes[1] == FIRST
+    assert FIRST < codes[2] < codes[3] < codes[5] == vocabulary.sizes[TIME] - 1
+
+
+@pytest.mark.parametrize("seconds", ["0", "0.5", "1e-9", "3600", "1e12"])
+def test_a_time_alone_has_the_code_it_has_in_a_table(make_table, seconds):
+    vocabulary = Vocabulary.of(table := make_table("ab", times=[[0, float(seconds)]]), (TIME,))
+    assert vocabulary.code(seconds, TIME) == vocabulary.encode(table)[TIME][1]
+    assert vocabulary.code("", TIME) == UNKNOWN
+
+
+def test_attributes_that_a_table_lacks_are_unknown(make_table):
+    vocabulary = Vocabulary.of(make_table("ab", result=[["ok", "no"]]), ("result",))
+    bare = make_table("ab")
+    assert vocabulary.encode(bare)["result"].tolist() == [UNKNOWN, UNKNOWN]
+
+
+def test_json_gives_the_same_vocabulary(make_table):
+    vocabulary = Vocabulary.of(make_table("ab", result=[["ok", "no"]]), ("result",))
+    assert Vocabulary.from_json(vocabulary.as_json()) == vocabulary
