@@ -22,6 +22,12 @@ if "PYTEST_XDIST_WORKER" not in os.environ:  # workers share the folder of the p
     os.environ["TRINE_CACHE"] = tempfile.mkdtemp(prefix="trine-cache-")
     atexit.register(shutil.rmtree, os.environ["TRINE_CACHE"], ignore_errors=True)
 
+ROOT = Path(__file__).parent.parent
+UNPACK = ROOT.parent / "shared" / "tools" / "unpack_datasets.py"
+if "TRINE_DATA" not in os.environ and UNPACK.is_file():  # the big sets are at hand: lay them out once
+    os.environ["TRINE_DATA"] = str(ROOT / ".data")
+    subprocess.run([sys.executable, UNPACK, ROOT / ".data"], check=True, stdout=subprocess.DEVNULL)
+
 # beartype knows what Self is in classes, but not in methods on their own; an int is as good as a float.
 check = beartype(conf=BeartypeConf(is_pep484_tower=True, hint_overrides=FrozenDict({Self: Any})))
 

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from jaxtyping import UInt8
+from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from trine import files
@@ -139,12 +139,12 @@ class Classifier(Estimator[ClassifyRecipe, PictureSet]):
         else:  # the last layer alone was trained
             self.model.head.load_state_dict(model.state_dict())
         held_out, some = opened.splits["validation"], _some(opened.splits["train"])
-        logits, labels = self._logits(held_out.images, tta=True), _labels(held_out)
+        logits, labels = self.logits(held_out.images, tta=True), _labels(held_out)
         self.temperature = files.rounded(fit_temperature(logits, labels))
         confidence = torch.softmax(logits.double() / self.temperature, 1).amax(1).numpy()
         correct = (logits.argmax(1) == labels).numpy()
         self.threshold = files.rounded(abstain_threshold(confidence, correct, self.recipe.selective_accuracy))
-        self.novelty = Novelty.fit(self._logits(some.images), _labels(some), logits)
+        self.novelty = Novelty.fit(self.logits(some.images), _labels(some), logits)
 
     # ---- judge
 
@@ -160,9 +160,9 @@ class Classifier(Estimator[ClassifyRecipe, PictureSet]):
         name = split or labelled[0]
         chosen = opened.splits[name]
         images = as_channels(chosen.images, self.channels)
-        averaged = self._logits(images, tta=True)
+        averaged = self.logits(images, tta=True)
         said = report.Answers(
-            plain=self._logits(images),
+            plain=self.logits(images),
             averaged=averaged,
             labels=self._own_labels(opened, chosen),
             temperature=self.temperature,
@@ -191,8 +191,15 @@ class Classifier(Estimator[ClassifyRecipe, PictureSet]):
                     else Prediction(str(path), **next(found))
                 )
 
+    def logits(
+        self, images: UInt8[np.ndarray, "n height width channels"], tta: bool = False
+    ) -> Float[Tensor, "n classes"]:
+        """Logits of pictures at the model's size; with `tta` the weighted mean over their test-time views."""
+        flip = self.recipe.flip in ("alternating", "random") or (self.recipe.flip == "auto" and self.channels == 3)
+        return predict_logits(self.model, images, self.device, tta, flip)
+
     def _predict(self, images: UInt8[np.ndarray, "n height width channels"]) -> Iterator[dict[str, Any]]:
-        logits = self._logits(images, tta=True)
+        logits = self.logits(images, tta=True)
         probabilities = torch.softmax(logits.double() / self.temperature, 1)
         typicality = self.novelty.p_value(logits)
         best = probabilities.topk(min(5, len(self.classes)))
@@ -244,10 +251,6 @@ class Classifier(Estimator[ClassifyRecipe, PictureSet]):
         if recipe.network == "classic":
             return ClassicNet(*shape, widths=recipe.widths, dropout=recipe.dropout)
         return PretrainedNet(*shape, dropout=recipe.dropout, trained=recipe.finetune_rate > 0)
-
-    def _logits(self, images: UInt8[np.ndarray, "n height width channels"], tta: bool = False) -> Tensor:
-        flip = self.recipe.flip in ("alternating", "random") or (self.recipe.flip == "auto" and self.channels == 3)
-        return predict_logits(self.model, images, self.device, tta, flip)
 
     def _own_labels(self, opened: PictureSet, split: PictureSplit) -> Tensor:
         """The split's labels as this model numbers its classes: matched by name."""
