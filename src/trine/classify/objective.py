@@ -15,6 +15,7 @@ from trine.classify.expectation import expected_accuracy
 from trine.classify.network import PatchWhitening, PictureNet
 from trine.classify.recipe import ClassifyRecipe
 from trine.data.pictures import PictureSet
+from trine.train.compute import count_flops
 from trine.train.device import Device
 from trine.train.objective import Figures, Objective, ParameterGroup
 
@@ -79,7 +80,7 @@ class ClassifyObjective(Objective):
 
     def expectation(self, pflop: float) -> str:
         """The accuracy that is known of a named set."""
-        return expected_accuracy(self.name, pflop)
+        return expected_accuracy(self.name, pflop) if self.recipe.network == "fast" else ""
 
     def parameter_groups(self) -> list[ParameterGroup]:
         """Muon on the filters, SGD on the rest; AdamW for networks that are not normalised throughout."""
@@ -155,8 +156,10 @@ class HeadObjective(ClassifyObjective):
     def __init__(self, model: PictureNet, recipe: ClassifyRecipe, pictures: PictureSet, device: Device) -> None:
         super().__init__(model, recipe, pictures, device)
         model.to(device.name)
-        passes = [predict_features(model, self._pass(epoch), device) for epoch in range(PASSES)]
-        self.table = torch.stack(passes)
+        passes, flops = count_flops(
+            lambda: [predict_features(model, self._pass(epoch), device) for epoch in range(PASSES)]
+        )
+        self.table, self.prepared_flops = torch.stack(passes), float(flops)
         self.held_out = predict_features(model, self.validation.images, device).to(device.name)
         self.model = model.head  # type: ignore[assignment]
 
@@ -170,22 +173,6 @@ class HeadObjective(ClassifyObjective):
         """Mean cross-entropy, with dropout of features."""
         logits = model(F.dropout(batch["features"], self.recipe.dropout)).float()
         return F.cross_entropy(logits, batch["labels"], label_smoothing=self.recipe.label_smoothing)
-
-    def starting(self, progress: float) -> None:
-        """Early pictures are cropped: the network learns from fewer pixels, then from all."""
-        self.cropped = self._crop() if progress < self.recipe.crop_until else 0
-
-    def relative_cost(self, progress: float) -> float:
-        """Convolutions cost as much as there are pixels."""
-        size = self.train.images.shape[1]
-        return (1 - self._crop() / size) ** 2 if progress < self.recipe.crop_until else 1.0
-
-    def _crop(self) -> int:
-        return round(self.recipe.crop * self.train.images.shape[1]) if self.recipe.network == "fast" else 0
-
-    def expectation(self, pflop: float) -> str:
-        """The accuracy that is known of a named set."""
-        return expected_accuracy(self.name, pflop)
 
     def parameter_groups(self) -> list[ParameterGroup]:
         """AdamW on the last layer."""

@@ -8,11 +8,19 @@ class Cost:
     """What the training has cost so far, over all its processes and resumes."""
 
     flops: float = 0.0
+    """Operations of the steps."""
+    prepared_flops: float = 0.0
+    """Operations before the first step."""
     seconds: float = 0.0
     """Time in training steps and validations."""
     step_seconds: float = 0.0
     """Time in training steps alone, batches included."""
     samples: int = 0
+
+    @property
+    def pflop(self) -> float:
+        """All operations, in 10¹⁵."""
+        return (self.flops + self.prepared_flops) / 1e15
 
     def add_step(self, flops: float, seconds: float, samples: int) -> None:
         """One more step, whether or not its update is kept."""

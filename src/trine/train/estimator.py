@@ -238,7 +238,7 @@ class Estimator(ABC, Generic[R, D]):
 
 def _stated(cost: Cost, steps: int) -> Compute:
     return Compute(
-        train_pflop=files.rounded(cost.flops / 1e15),
+        train_pflop=files.rounded(cost.pflop),
         train_seconds=round(cost.seconds, 2),
         gflops=round(cost.gflops, 1),
         steps=steps,

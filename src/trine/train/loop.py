@@ -54,7 +54,7 @@ class Training:
         self.average = WeightAverage(self.model, self.recipe.ema_decay) if self.recipe.ema_decay else None
         self.optimisers = Optimisers(self.objective.parameter_groups())
         self.clock = Clock(self.objective.steps())
-        self.cost = Cost()
+        self.cost = Cost(prepared_flops=self.objective.prepared_flops)
         self.restarts = 0
         self.figures: Figures = {}
         self.phase_flops: dict[str, float] = {}

@@ -40,6 +40,8 @@ class Objective(ABC):
 
     model: nn.Module
     recipe: Recipe
+    prepared_flops: float = 0.0
+    """Operations spent before the first step, such as features that are computed once."""
     closing_validations: float = 2.0
     """What follows the last step (evaluation, calibration, pictures) takes as long as so many validations."""
 
