@@ -15,7 +15,7 @@ from trine.bundle import Manifest
 from trine.classify import report
 from trine.classify.calibration import Novelty, abstain_threshold, fit_temperature
 from trine.classify.network import SMALLEST, ClassicNet, FastNet, PictureNet
-from trine.classify.objective import ClassifyObjective, HeadObjective, predict_logits
+from trine.classify.objective import PREPARED, ClassifyObjective, HeadObjective, predict_logits
 from trine.classify.pretrained import NATIVE, PretrainedNet
 from trine.classify.recipe import ClassifyRecipe
 from trine.data.catalogue import CATALOGUE
@@ -31,8 +31,6 @@ from trine.train.progress import Reporter
 from trine.train.result import Data
 from trine.train.run import Run
 
-PREPARED = 5_000
-"""Training pictures that normalisation, whitening and novelty are fitted to."""
 NAMED = 20
 """Skipped files that are named before a training; the rest is counted."""
 NOVEL = 0.01

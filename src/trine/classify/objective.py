@@ -20,6 +20,8 @@ from trine.train.device import Device
 from trine.train.objective import Figures, Objective, ParameterGroup
 
 Batch = dict[str, Tensor]
+PREPARED = 5_000
+"""Training pictures that what is not trained is fitted to: normalisation, whitening, novelty."""
 PASSES = 2
 """How many augmented versions of each picture's features are kept when only the last layer is trained."""
 
@@ -40,6 +42,9 @@ class ClassifyObjective(Objective):
         most = min(recipe.batch_size, model.largest_batch, len(self.labels))
         self.batch_size = min(most, max(16, len(self.labels) // 32))
         self.cropped = 0
+        held_out, test = len(self.validation), len(pictures.splits.get("test", ()))
+        views = len(augment.views(torch.zeros(1, 2, 2, 1, dtype=torch.uint8)))
+        self.closing_validations = views + ((views + 1) * test + PREPARED) / held_out
         self.flip = recipe.flip if recipe.flip != "auto" else "alternating" if pictures.channels == 3 else "none"
 
     @property

@@ -125,7 +125,11 @@ class Detector(Estimator[DetectRecipe, Opened]):
             encoded = Encoded.of(train, self.vocabulary)
             net.meet(encoded.columns)
             folds.append(Fold(encoded, Encoded.of(held_out, self.vocabulary)))
-        return DetectObjective(self.model, recipe, folds, self.device)
+        objective = DetectObjective(self.model, recipe, folds, self.device)
+        calibrated = [len(part.events) for _, part in opened.folds]
+        scored = len(folds) * len(opened.table.split("test").events)
+        objective.closing_validations = (sum(calibrated) + scored) / calibrated[0]
+        return objective
 
     def settle(self, opened: Opened, model: nn.Module, report: Reporter) -> None:
         """Fit the companions, calibrate all members on held-out normal sequences, and set the threshold."""

@@ -10,6 +10,8 @@ from trine.train.clock import Clock
 
 T = TypeVar("T")
 
+CLOSING_SECONDS = 5.0
+"""What drawing, measuring the machine and saving take after the last evaluation."""
 PROBE_STEPS = 6
 PROBE_SHARE = 0.03
 """The probe takes at most this share of the time, once it has its first steps."""
@@ -32,6 +34,7 @@ class Budget:
         if not 0 < self.minutes <= 60 * 24 * 30:
             raise UsageError(f"--minutes {self.minutes:g}: give a time above 0 and up to 30 days, such as --minutes 10")
         self.started = self.started or time.monotonic()
+        self.reserve = self.reserve or min(CLOSING_SECONDS, 3.0 * self.minutes)
 
     @property
     def elapsed(self) -> float:
