@@ -24,6 +24,7 @@ from trine.train.clock import Clock
 from trine.train.compute import count_flops
 from trine.train.cost import Cost
 from trine.train.device import Device
+from trine.train.memory import keep_freed_blocks
 from trine.train.objective import Figures, Objective
 from trine.train.optimisers import Optimisers
 from trine.train.progress import Reporter, Silent
@@ -49,6 +50,7 @@ class Training:
     budget: Budget | None = None
 
     def __post_init__(self) -> None:
+        keep_freed_blocks()
         self.model = self.objective.model.to(self.device.name)
         self.stepping = self.device.wrap(self.model)
         self.average = WeightAverage(self.model, self.recipe.ema_decay) if self.recipe.ema_decay else None
