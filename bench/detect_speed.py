@@ -64,7 +64,7 @@ if __name__ == "__main__":
     objective = model.objective(opened, model.recipe)
     training = Training(objective, Run(record.RUNS / "speed"), model.device)
     training.stepping = training.model
-    encoded = Encoded.of(opened.train, model.vocabulary)
+    encoded = Encoded.of(opened.folds[0][0], model.vocabulary)
 
     def ours() -> int:
         training.take_step(training.clock.step)
@@ -78,7 +78,7 @@ if __name__ == "__main__":
     flops = next(iter(training.phase_flops.values())) / training.batch_samples
     mine, theirs = (statistics.median(column) for column in zip(*rates, strict=True))
     start = time.perf_counter()
-    surprisals(model.model.eval(), Encoded.of(opened.table, model.vocabulary))
+    surprisals(next(iter(model.model)), Encoded.of(opened.table, model.vocabulary))
     scoring = len(opened.table.events) / (time.perf_counter() - start)
     sgemm = compute.sgemm_gflops()
     figures = {

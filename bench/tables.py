@@ -104,8 +104,8 @@ ROWS = [
         lambda f: False,
     ),
     Row(
-        "calibration error on the CIFAR-10 test split, `good`",
-        "classify-cifar10-good",
+        "calibration error on the CIFAR-10 test split, `quick`",
+        "classify-cifar10-quick",
         lambda f: percent(f["ece"]),
         "≤ 1.5 %",
         "≤ 1.0 %",
