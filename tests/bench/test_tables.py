@@ -20,7 +20,8 @@ def test_every_result_says_command_machine_versions_and_date():
         assert {"name", "command", "date", "machine", "versions", "figures"} <= document.keys(), path.name
         assert document["name"] == path.stem
         script = re.search(r"bench/\w+\.py", document["command"])
-        assert script and (ROOT / script.group()).is_file()
+        assert script is not None, path.name
+        assert (ROOT / script.group()).is_file()
 
 
 def test_the_list_of_scripts_gives_each_a_line():
