@@ -77,7 +77,7 @@ def draw_roc(scored: "Scored", abnormal: Bool[np.ndarray, "n"], members: Names) 
         label = f"{name}: AUC {metrics.auc(scores, abnormal):.3f}"
         axes.plot(np.maximum(curve.fpr, 1e-4), curve.tpr, label=label, linewidth=2 if name == "fused" else 1)
     axes.set(xscale="log", xlim=(1e-3, 1), ylim=(0, 1), xlabel="false alarms, share of normal", ylabel="found")
-    axes.legend(frameon=False, loc="upper left")
+    axes.legend(frameon=False, loc="lower right")
     return png(drawn)
 
 
