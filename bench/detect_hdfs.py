@@ -38,7 +38,7 @@ def measure(seed: int, table: SequenceTable) -> dict:
     test, hard = natural(table), order_only(table)
     scored, of_hard = model.scored(test), model.scored(hard)
     return {
-        **metrics.separation(scored.fused, test.labels == 1),
+        **metrics.separation(scored.judged.fused, test.labels == 1),
         **metrics.at_threshold(scored.flagged, test.labels == 1),
         "fpr_realised": float(scored.flagged[test.labels == 0].mean()),
         "recall_order_only": float(of_hard.flagged.mean()),
