@@ -90,7 +90,6 @@ ROWS = [
         "≤ 0.5×",
         lambda f: f["ratio"] <= 0.8,
         lambda f: f["ratio"] <= 0.5,
-        front=True,
     ),
     Row(
         "`--minutes 15` on CIFAR-10: time taken",
