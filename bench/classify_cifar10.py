@@ -9,13 +9,7 @@ if __name__ == "__main__":
     parser.add_argument("--effort", default="quick", choices=("quick", "good", "best"))
     parser.add_argument("--seeds", type=int, default=3)
     asked = parser.parse_args()
-    results = []
-    for seed in range(asked.seeds):
-        folder = record.RUNS / f"cifar10-{asked.effort}-{seed}"
-        resume = ["--resume"] if (folder / "recipe.json").exists() else []
-        words = ("classify", "fit", "cifar10", "--effort", asked.effort, "--seed", seed, "--out", folder, *resume)
-        results.append(record.trine(*words)[0])
-    metrics, cost = [result["metrics"] for result in results], [result["compute"] for result in results]
+    metrics, cost = record.over_seeds("classify", "cifar10", "cifar10", asked.effort, asked.seeds)
     figures = {
         name: record.spread([measured[name] for measured in metrics])
         for name in (

@@ -10,13 +10,7 @@ if __name__ == "__main__":
     parser.add_argument("--effort", default="quick", choices=Effort.__args__)
     parser.add_argument("--seeds", type=int, default=5)
     asked = parser.parse_args()
-    results = []
-    for seed in range(asked.seeds):
-        folder = record.RUNS / f"adfa-{asked.effort}-{seed}"
-        resume = ["--resume"] if (folder / "recipe.json").exists() else []
-        words = ("detect", "fit", "adfa-ld", "--effort", asked.effort, "--seed", seed, "--out", folder, *resume)
-        results.append(record.trine(*words)[0])
-    metrics, cost = [result["metrics"] for result in results], [result["compute"] for result in results]
+    metrics, cost = record.over_seeds("detect", "adfa-ld", "adfa", asked.effort, asked.seeds)
     figures = {
         "auc": record.spread([found["auc"] for found in metrics]),
         "auc_intervals": [found["auc_interval"] for found in metrics],

@@ -28,6 +28,17 @@ def trine(*words: object) -> tuple[dict[str, Any], float]:
     return json.loads(done.stdout), time.perf_counter() - start
 
 
+def over_seeds(task: str, data: str, stem: str, effort: str, seeds: int) -> tuple[list[Any], list[Any]]:
+    """Metrics and costs of a preset's trainings, a seed each; those begun earlier are gone on with."""
+    results = []
+    for seed in range(seeds):
+        folder = RUNS / f"{stem}-{effort}-{seed}"
+        resume = ["--resume"] if (folder / "recipe.json").exists() else []
+        words = (task, "fit", data, "--effort", effort, "--seed", seed, "--out", folder, *resume)
+        results.append(trine(*words)[0])
+    return [result["metrics"] for result in results], [result["compute"] for result in results]
+
+
 def keep(name: str, command: str, figures: dict[str, Any]) -> None:
     """Write bench/results/<name>.json: figures, the command that gave them, machine, versions, date."""
     document = {

@@ -117,3 +117,8 @@ def read(model: str | Path, task: str | None = None) -> tuple[Manifest, dict[str
         return manifest, load_file(folder / WEIGHTS)
     except (OSError, SafetensorError) as problem:
         raise BundleError(f"{folder / WEIGHTS}: not readable ({problem}): copy the model again") from None
+
+
+def part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """The tensors whose name begins with `prefix.`, without it."""
+    return {name.removeprefix(f"{prefix}."): value for name, value in tensors.items() if name.startswith(f"{prefix}.")}

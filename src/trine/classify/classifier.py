@@ -11,7 +11,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from trine import files
-from trine.bundle import Manifest
+from trine.bundle import Manifest, part
 from trine.classify import report
 from trine.classify.calibration import Novelty, abstain_threshold, fit_temperature
 from trine.classify.network import SMALLEST, ClassicNet, FastNet, PictureNet
@@ -231,9 +231,9 @@ class Classifier(Estimator[ClassifyRecipe, PictureSet]):
         self.classes, self.size, self.channels = tuple(content["classes"]), content["size"], content["channels"]
         self.temperature, self.threshold = content["temperature"], content["threshold"]
         self.model = self._network()
-        self.model.load_state_dict(_part(tensors, "network"))
+        self.model.load_state_dict(part(tensors, "network"))
         self.model.to(self.device.name)
-        self.novelty = Novelty(**_part(tensors, "novelty"))
+        self.novelty = Novelty(**part(tensors, "novelty"))
 
     def card(self) -> str:
         """The model card."""
@@ -299,7 +299,3 @@ def _read(path: Path, size: int, channels: int) -> UInt8[np.ndarray, "height wid
         return read_picture(path, (size, size), channels)
     except DataError as problem:
         return str(problem)
-
-
-def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {name.removeprefix(f"{prefix}."): value for name, value in tensors.items() if name.startswith(f"{prefix}.")}

@@ -33,10 +33,7 @@ def fit(
 
     options = options or FitOptions()
     recipe = options.chosen(ClassifyRecipe, network=network)
-    model = Classifier(recipe=recipe).fit(data, **options.training())
-    if model.result and model.run and model.device.leads:
-        output.print_result(model.result, options.json)
-        output.note(f"model: {model.run.bundle}")
+    output.print_fitted(Classifier(recipe=recipe).fit(data, **options.training()), options.json)
 
 
 @app.command

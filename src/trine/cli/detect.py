@@ -51,10 +51,7 @@ def fit(
     if compare_cells:
         _compare(recipe, data, options)
         return
-    model = Detector(recipe=recipe).fit(data, **options.training())
-    if model.result and model.run and model.device.leads:
-        output.print_result(model.result, options.json)
-        output.note(f"model: {model.run.bundle}")
+    output.print_fitted(Detector(recipe=recipe).fit(data, **options.training()), options.json)
 
 
 @app.command

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from trine.train.estimator import Estimator
     from trine.train.result import Result
 
 
@@ -49,6 +50,13 @@ def print_result(result: "Result", as_json: bool) -> None:
         return
     title = f"{result.task}: {result.data.name}, {result.data.split} split, n = {result.data.n:,}"
     print_table(title, ("figure", "value"), [*_figures(result.metrics), *_cost(result)])
+
+
+def print_fitted(model: "Estimator[Any, Any]", as_json: bool) -> None:
+    """The result of a training that this process led, and where its model lies."""
+    if model.result and model.run and model.device.leads:
+        print_result(model.result, as_json)
+        note(f"model: {model.run.bundle}")
 
 
 def _figures(metrics: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Bool, Float64
 from torch import Tensor, nn
 
-from trine.bundle import Manifest
+from trine.bundle import Manifest, part
 from trine.data.sequences import SequenceTable
 from trine.detect import report
 from trine.detect.network import EventNet, FoldNets
@@ -259,9 +259,9 @@ class Detector(Estimator[DetectRecipe, Opened]):
         self.log_format = content["log_format"]
         self.miner = TemplateMiner.from_json(content["templates"]) if content["templates"] else None
         self.model = self._networks(content["folds"])
-        self.model.load_state_dict(_part(tensors, "network"))
+        self.model.load_state_dict(part(tensors, "network"))
         self.ensemble = Ensemble(self.recipe.members, content["folds"])
-        self.ensemble.load_tensors(_part(tensors, "ensemble"))
+        self.ensemble.load_tensors(part(tensors, "ensemble"))
 
     def card(self) -> str:
         """The model card."""
@@ -282,7 +282,3 @@ def _has_times(table: SequenceTable) -> bool:
 
 def _of_events(net: EventNet, table: Encoded) -> Float64[np.ndarray, "events"]:
     return surprisals(net, table)[EVENT].astype(np.float64)
-
-
-def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {name.removeprefix(f"{prefix}."): value for name, value in tensors.items() if name.startswith(f"{prefix}.")}

@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from trine import files
+from trine.bundle import part
 from trine.errors import CheckpointError
 
 KEPT = 2
@@ -29,7 +30,7 @@ class Checkpoint:
 
     def part(self, prefix: str) -> dict[str, Tensor]:
         """The tensors whose name begins with `prefix.`, without it."""
-        return {name[len(prefix) + 1 :]: value for name, value in self.tensors.items() if name.startswith(f"{prefix}.")}
+        return part(self.tensors, prefix)
 
 
 def save(folder: Path, checkpoint: Checkpoint) -> None:
