@@ -72,11 +72,18 @@ def test_cutout_blanks_one_square_of_at_most_its_side() -> None:
 
 
 def test_colour_jitter_stays_within_its_strength() -> None:
-    images = torch.full((300, 4, 4, 3), 100, dtype=torch.uint8)
+    images = torch.full((300, 4, 4, 3), 128, dtype=torch.uint8)
     levels = augment.colour_jitter(images, 0.2).float()
-    assert float(levels.min()) >= 80
-    assert float(levels.max()) <= 120
+    assert float((levels - 128).abs().max()) <= 0.2 * augment.DEVIATION * 1.2 + 1
     assert float(levels.std()) > 5
+
+
+def test_colour_jitter_changes_contrast_within_its_strength() -> None:
+    black_and_white = torch.tensor([64, 192], dtype=torch.uint8).view(1, 1, 2, 1).repeat(300, 1, 1, 3)
+    levels = augment.colour_jitter(black_and_white, 0.2).float()
+    contrasts = levels[:, 0, 1, 0] - levels[:, 0, 0, 0]
+    assert 128 * 0.8 - 1 <= float(contrasts.min()) < 110
+    assert 146 < float(contrasts.max()) <= 128 * 1.2 + 1
 
 
 def test_grey_pictures_are_jittered_too() -> None:

@@ -63,6 +63,18 @@ def test_a_group_stops_at_its_share_of_the_training():
     assert [still for _, still in rates] == [False, False, True, True]
 
 
+def test_what_is_no_longer_trained_is_not_differentiated():
+    model = network()
+    moved = optimisers(model, "sgd", until=0.4)
+    found = []
+    for progress in (0.0, 0.5, 0.3):
+        trained = moved.freeze(progress)
+        model(torch.ones(2, 2, 3, 3)).square().mean().backward()
+        found.append((trained, model[2].weight.grad is not None))
+        model.zero_grad(set_to_none=True)
+    assert found == [(1, True), (0, False), (1, True)]
+
+
 def test_discarded_gradients_do_not_come_back():
     model = network()
     moved = optimisers(model, "adamw")

@@ -4,7 +4,8 @@ import torch
 from jaxtyping import Bool, Int64, UInt8
 from torch import Tensor
 
-LUMA = torch.tensor([0.299, 0.587, 0.114])
+MIDDLE, DEVIATION = 127.5, 64.0
+"""Mean and deviation of the grey levels of usual pictures."""
 
 
 def shift_and_flip(
@@ -44,13 +45,11 @@ def cutout(
 def colour_jitter(
     images: UInt8[Tensor, "batch height width channels"], strength: float
 ) -> UInt8[Tensor, "batch height width channels"]:
-    """Scale brightness, contrast and saturation of each picture by random factors in 1 ± `strength`."""
-    brightness, contrast, saturation = (1 + strength * (2 * torch.rand(3, len(images), 1, 1, 1) - 1)).unbind()
-    pixels = images.float() * brightness
-    pixels = _blend(pixels, pixels.mean((1, 2, 3), keepdim=True), contrast)
-    if images.shape[-1] == 3:
-        pixels = _blend(pixels, (pixels @ LUMA)[..., None], saturation)
-    return pixels.round_().clamp_(0, 255).to(torch.uint8)
+    """Change brightness and contrast of each picture at random, by up to `strength` of the usual deviation and of 1."""
+    brightness, contrast = (strength * (2 * torch.rand(2, len(images), 1, 1, 1) - 1)).unbind()
+    scale = 1 + contrast
+    levels = images * scale + (MIDDLE + (brightness * DEVIATION - MIDDLE) * scale)
+    return levels.round_().clamp_(0, 255).to(torch.uint8)
 
 
 def views(
@@ -96,7 +95,3 @@ def _band(count: int, size: int, side: int) -> Bool[Tensor, "batch size"]:
     start = torch.randint(-(side // 2), size - side // 2, (count, 1))
     positions = torch.arange(size)
     return (positions >= start) & (positions < start + side)
-
-
-def _blend(pixels: Tensor, base: Tensor, factor: Tensor) -> Tensor:
-    return base + factor * (pixels - base)

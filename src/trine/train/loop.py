@@ -185,7 +185,8 @@ class Training:
         progress = self.clock.progress
         self.objective.starting(progress)
         batch = self.objective.batch(seed_step)
-        phase = repr(self.objective.phase(batch))
+        trained = self.optimisers.freeze(progress) if self.device.world == 1 else 0
+        phase = repr((trained, self.objective.phase(batch)))
         if phase in self.phase_flops:
             loss = self._update(batch, progress)
         else:

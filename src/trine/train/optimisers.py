@@ -24,10 +24,17 @@ class Optimisers:
         self.rate = 1.0
         """Factor on every learning rate; halved after a non-finite loss."""
 
+    def freeze(self, progress: float) -> int:
+        """Differentiate only what is still trained at `progress`; returns how many groups that is."""
+        for group in self.groups:
+            for parameter in group.parameters:
+                parameter.requires_grad_(progress < group.until)
+        return sum(progress < group.until for group in self.groups)
+
     def step(self, factor: float, progress: float) -> None:
         """Update all parameters at `factor` times their learning rates, then clear their gradients."""
         for group, optimiser in zip(self.groups, self.optimisers, strict=True):
-            left = max(0.0, 1 - progress / group.until) if group.until < 1 else factor
+            left = max(0.0, 1 - progress / group.until) if 0 < group.until < 1 else factor
             optimiser.param_groups[0]["lr"] = group.learning_rate * left * self.rate
             if progress < group.until:
                 optimiser.step()
