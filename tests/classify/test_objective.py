@@ -37,7 +37,7 @@ def test_a_batch_depends_on_nothing_but_step_and_seed(opened: PictureSet) -> Non
 
 
 def test_an_epoch_shows_every_picture_once(opened: PictureSet) -> None:
-    plain = objective(opened, shift=0, flip="none", batch_size=9)
+    plain = objective(opened, shift=0, flip="none", colour_jitter=0, batch_size=9)
     assert len(plain.labels) % 9 == 0
     for epoch in (0, 1):
         steps = range(epoch * plain.epoch_steps, (epoch + 1) * plain.epoch_steps)
@@ -85,7 +85,7 @@ def test_validation_leaves_the_weights_as_they_were(opened: PictureSet) -> None:
 def test_the_last_layer_alone_learns_from_features_computed_once(opened: PictureSet) -> None:
     model = FastNet(3, 16, 3, widths=(8, 8)).eval()
     model.prepare(torch.from_numpy(opened.splits["train"].images))
-    recipe = ClassifyRecipe.preset("quick", shift=0, flip="none", dropout=0.0)
+    recipe = ClassifyRecipe.preset("quick", shift=0, flip="none", colour_jitter=0, dropout=0.0)
     made = HeadObjective(model, recipe, opened, CPU)
     batch = made.batch(0)
     assert torch.equal(made.table[0], made.table[1])
