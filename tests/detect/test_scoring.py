@@ -9,9 +9,11 @@ from trine.detect.scoring import (
     TAIL,
     Ensemble,
     MeanSurprisal,
+    MixtureSurprisal,
     NearestCounts,
-    UnseenGrams,
     fuse,
+    likeliest_share,
+    mixed,
     own_tail_p_values,
     tail_p_values,
 )
@@ -135,14 +137,37 @@ def test_counts_find_the_nearest_normal_sequence_whatever_its_order():
     assert distances == pytest.approx([0, 0, 1, 1, 1], abs=1e-3)
 
 
-def test_ngrams_are_the_share_of_runs_of_three_that_were_never_seen():
-    member = UnseenGrams()
-    member.fit(encoded([2, 3, 4, 5], [2, 3]))
-    found = member.score(encoded([2, 3, 4], [2, 3, 4, 9], [9, 9], [5, 4, 3]), np.zeros(0))
-    assert found.tolist() == [0.0, 0.5, 0.0, 1.0]
+def test_two_surprised_members_outweigh_one_and_one_overwhelmed_comes_through():
+    both, one, overwhelmed, typical = fuse(np.array([[0.01, 0.01], [1e-3, 0.9], [1e-12, 0.9], [0.5, 0.5]]))
+    assert overwhelmed > both > one > typical
 
 
-@pytest.mark.parametrize("members", [("lstm",), ("counts", "lstm"), ("lstm", "counts", "ngrams")])
+def test_the_mixture_is_likelier_than_either_model():
+    draw = np.random.default_rng(0)
+    network, grams = draw.exponential(size=(2, 2_000))
+    share = likeliest_share(network, grams)
+    best = mixed(network, grams, share).mean()
+    assert best < min(network.mean(), grams.mean())
+    for other in (share - 0.1, share + 0.1):
+        assert best <= mixed(network, grams, other).mean()
+
+
+def test_a_model_that_is_always_better_has_the_mixture_to_itself():
+    worse = np.full(100, 5.0)
+    assert likeliest_share(worse - 4, worse) == pytest.approx(1, abs=1e-3)
+    assert likeliest_share(worse, worse - 4) == pytest.approx(0, abs=1e-3)
+
+
+def test_the_mixtures_score_is_the_mean_of_the_mixed_surprisals():
+    member, table = MixtureSurprisal(), encoded([2, 3, 2], [3, 9])
+    member.fit(encoded([2, 3, 2, 3], [2, 3]))
+    surprisal = np.arange(5.0)
+    member.share = 0.25
+    by_hand = -np.log(0.25 * np.exp(-surprisal) + 0.75 * np.exp(-member.grams.surprisal(table)))
+    assert member.score(table, surprisal) == pytest.approx([by_hand[:3].mean(), by_hand[3:].mean()])
+
+
+@pytest.mark.parametrize("members", [("lstm",), ("counts", "lstm"), ("lstm", "counts", "ngrams", "mixture")])
 def test_tensors_give_the_same_judgement(members):
     draw = np.random.default_rng(0)
     tables = [encoded(*draw.integers(2, 9, (30, 8))) for _ in range(3)]

@@ -7,6 +7,7 @@ from jaxtyping import Bool, Float64
 
 from trine.data.sequences import SequenceTable
 from trine.detect import metrics
+from trine.detect.surprisal import sequence_means
 from trine.train.drawing import figure, png
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def metrics_of(table: SequenceTable, scored: "Scored", members: Names, target: f
         "distinct": int(first.sum()),
         "per_member": {
             name: {"auc": metrics.auc(scores, abnormal), "tpr_at_fpr": _tpr_at(scores, abnormal)}
-            for name, scores in zip(members, scored.judged.raw.T, strict=True)
+            for name, scores in _alone(table, scored, members).items()
         },
         "per_kind": {kind: _kind(kind, table, scored) for kind in sorted(set(table.kinds[abnormal].tolist()))},
     }
@@ -111,6 +112,12 @@ Use: `trine detect score FOLDER DATA`, `trine detect explain FOLDER DATA`.
 It flags what deviates from the activity it was shown, malicious or not; what looks like normal activity goes unnoticed.
 The false-alarm rate holds for activity drawn like the training's; when a system changes, fit again.
 """
+
+
+def _alone(table: SequenceTable, scored: "Scored", members: Names) -> dict[str, Float64[np.ndarray, "n"]]:
+    """Each member's scores, and the network's own whether it is fused or not."""
+    network = sequence_means(scored.surprisal, table.offsets)
+    return {"lstm": network} | dict(zip(members, scored.judged.raw.T, strict=True))
 
 
 def _kind(kind: str, table: SequenceTable, scored: "Scored") -> dict[str, float]:

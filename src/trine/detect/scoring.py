@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Float64, Int64
 from torch import Tensor
 
+from trine.detect.ngrams import NGrams
 from trine.detect.surprisal import Encoded, sequence_means
 from trine.detect.vocabulary import EVENT
 
@@ -24,6 +25,9 @@ References = Float64[np.ndarray, "references"]
 MemberReferences = Float64[np.ndarray, "references members"]
 TAIL = 0.1
 """Share of the reference whose excess gives the tail its scale."""
+CONTENT = 0.995
+"""The largest p-value that is fused."""
+EM_STEPS = 50
 
 
 class Member(ABC):
@@ -35,6 +39,9 @@ class Member(ABC):
 
     def fit(self, train: Encoded) -> None:
         """Learn from normal sequences."""
+
+    def tune(self, held_out: Encoded, surprisal: Surprisal) -> None:
+        """Settle what normal sequences that were not learned from have to say."""
 
     @abstractmethod
     def score(self, table: Encoded, surprisal: Surprisal) -> Scores:
@@ -94,37 +101,67 @@ class NearestCounts(Member):
         self.profiles = tensors["profiles"]
 
 
-class UnseenGrams(Member):
-    """The share of a sequence's n-grams that no normal sequence has (after stide; Forrest et al., 1996)."""
+class NGramSurprisal(Member):
+    """The mean surprisal an event of a model of short runs of events."""
 
     name: ClassVar[str] = "ngrams"
-    says: ClassVar[str] = "it has short runs of events that no normal sequence has"
-    length: ClassVar[int] = 3
+    says: ClassVar[str] = "it has short runs of events that normal sequences hardly have"
 
     def __init__(self) -> None:
-        self.seen = np.zeros(0, np.int64)
+        self.grams = NGrams()
 
     def fit(self, train: Encoded) -> None:
-        """Keep the n-grams of the training sequences."""
-        self.seen = np.unique(np.concatenate([_grams(codes, self.length) for codes in train.codes]))
+        """Count the training sequences' n-grams."""
+        self.grams.fit(train)
 
     def score(self, table: Encoded, surprisal: Surprisal) -> Scores:
-        """Share of unseen n-grams, 0 to 1."""
-        return np.array([self._share(_grams(codes, self.length)) for codes in table.codes])
+        """Mean over the sequence's events."""
+        return sequence_means(self.grams.surprisal(table), table.offsets)
 
     def tensors(self) -> dict[str, Tensor]:
         """The n-grams."""
-        return {"seen": torch.from_numpy(self.seen)}
+        return self.grams.tensors()
 
     def load_tensors(self, tensors: dict[str, Tensor]) -> None:
         """Take back the n-grams."""
-        self.seen = tensors["seen"].numpy()
-
-    def _share(self, grams: Int64[np.ndarray, "grams"]) -> float:
-        return float((~np.isin(grams, self.seen)).mean()) if len(grams) else 0.0
+        self.grams.load_tensors(tensors)
 
 
-MEMBERS: dict[str, type[Member]] = {member.name: member for member in (MeanSurprisal, NearestCounts, UnseenGrams)}
+class MixtureSurprisal(NGramSurprisal):
+    """The mean surprisal an event of the network and the n-grams mixed: a better likelihood than either's.
+
+    The network generalises, the counts remember; the network's share is the likeliest one for held-out normal events.
+    """
+
+    name: ClassVar[str] = "mixture"
+    says: ClassVar[str] = "its events come in an order that neither the network nor runs seen before expect"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.share = 0.5
+        """Of the network in the mixture."""
+
+    def tune(self, held_out: Encoded, surprisal: Surprisal) -> None:
+        """Find the network's share."""
+        self.share = likeliest_share(surprisal, self.grams.surprisal(held_out))
+
+    def score(self, table: Encoded, surprisal: Surprisal) -> Scores:
+        """Mean over the sequence's events."""
+        return sequence_means(mixed(surprisal, self.grams.surprisal(table), self.share), table.offsets)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """The n-grams and the network's share."""
+        return super().tensors() | {"share": torch.tensor([self.share], dtype=torch.float64)}
+
+    def load_tensors(self, tensors: dict[str, Tensor]) -> None:
+        """Take back the n-grams and the share."""
+        super().load_tensors(tensors)
+        self.share = float(tensors["share"])
+
+
+MEMBERS: dict[str, type[Member]] = {
+    member.name: member for member in (MeanSurprisal, NearestCounts, NGramSurprisal, MixtureSurprisal)
+}
 
 
 class Panel:
@@ -140,6 +177,7 @@ class Panel:
         """Let every member learn from normal sequences, and keep the scores of held-out ones."""
         for member in self.members:
             member.fit(train)
+            member.tune(held_out, surprisal)
         self.calibrate(self.raw(held_out, surprisal))
 
     def calibrate(self, raw: MemberScores) -> None:
@@ -260,8 +298,27 @@ def _tail_p(scores: Scores, reference: References) -> Scores:
 
 
 def fuse(p: MemberScores) -> Scores:
-    """Fisher's combination: the sum of −ln p over the members."""
-    return np.asarray(-np.log(p).sum(1))
+    """Stouffer's combination: the sum over the members of the normal quantile of 1 − p.
+
+    Two members that are both surprised outweigh one that is alone (Fisher's sum follows the smallest p), yet one that
+    is overwhelmed still comes through, which a mean of ranks would lose. No member is more content than p = 0.995.
+    """
+    return np.asarray(-torch.special.ndtri(torch.from_numpy(np.minimum(p, CONTENT))).sum(1).numpy())
+
+
+def mixed(network: Surprisal, grams: Surprisal, share: float) -> Surprisal:
+    """Surprisal under a mixture of two models, the network's share given."""
+    with np.errstate(divide="ignore"):
+        return np.asarray(-np.logaddexp(np.log(share) - network, np.log1p(-share) - grams))
+
+
+def likeliest_share(network: Surprisal, grams: Surprisal) -> float:
+    """The network's share in the mixture under which these events are likeliest (expectation maximisation)."""
+    share = 0.5
+    for _ in range(EM_STEPS):
+        share = float(np.exp(np.log(max(share, 1e-9)) - network + mixed(network, grams, share)).mean())
+        share = min(share, 1.0)
+    return share
 
 
 def _profiles(table: Encoded, width: int) -> Tensor:
@@ -271,12 +328,3 @@ def _profiles(table: Encoded, width: int) -> Tensor:
     counts = np.bincount(cells, minlength=len(table) * width).reshape(len(table), width)
     shares = counts / np.diff(table.offsets)[:, None]
     return torch.from_numpy(np.sqrt(shares).astype(np.float32))
-
-
-def _grams(codes: Int64[np.ndarray, "length"], length: int) -> Int64[np.ndarray, "grams"]:
-    """Each run of `length` codes as one number (20 bits a code)."""
-    count = len(codes) - length + 1
-    grams = np.zeros(max(count, 0), dtype=np.int64)
-    for place in range(length if count > 0 else 0):
-        grams = (grams << 20) | codes[place : place + count]
-    return grams

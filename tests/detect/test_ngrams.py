@@ -1,0 +1,90 @@
+from collections import Counter
+
+import numpy as np
+import pytest
+
+import trine.detect.ngrams as module
+from trine.detect.network import BEGIN, UNKNOWN
+from trine.detect.ngrams import NGrams
+from trine.detect.surprisal import Encoded
+
+
+def encoded(*sequences):
+    lengths = [len(sequence) for sequence in sequences]
+    return Encoded({"event": np.concatenate(sequences).astype(np.int64)}, np.concatenate([[0], np.cumsum(lengths)]))
+
+
+def fitted(*sequences):
+    model = NGrams()
+    model.fit(encoded(*sequences))
+    return model
+
+
+def by_hand(train, history, event):
+    """Witten-Bell's chance of an event after the whole of a history, longest context first."""
+    counts = Counter(
+        tuple(run[end - n : end])
+        for run in ([BEGIN, *sequence] for sequence in train)
+        for n in range(1, 7)
+        for end in range(max(n, 2), len(run) + 1)
+    )
+    known = {event for sequence in train for event in sequence}
+
+    def chance(context):
+        after = {gram[-1]: count for gram, count in counts.items() if gram[:-1] == context}
+        lower = chance(context[1:]) if context else 1 / (len(known) + 1)
+        total = sum(after.values())
+        return (after.get(event, 0) + len(after) * lower) / (total + len(after)) if total else lower
+
+    return chance(tuple(history[-5:]))
+
+
+def test_the_chances_are_those_of_the_smoothing_by_hand():
+    draw = np.random.default_rng(0)
+    train = [draw.integers(2, 6, length).tolist() for length in (9, 1, 14, 5, 30)]
+    new = [*draw.integers(2, 6, 20).tolist(), 7, 2, 3]
+    found = np.exp(-fitted(*train).surprisal(encoded(new)))
+    read = [BEGIN, *(event if event < 6 else UNKNOWN for event in new)]
+    expected = [by_hand(train, read[: i + 1], read[i + 1]) for i in range(len(new))]
+    assert found == pytest.approx(expected)
+
+
+def test_the_chances_of_all_events_sum_to_one():
+    train = [[2, 3, 4, 2, 3], [4, 4, 2, 3, 5]]
+    model = fitted(*train)
+    for history in ([], [2], [2, 3], [9, 3], [4, 4, 2, 3, 5, 2, 3]):
+        chances = [np.exp(-model.surprisal(encoded([*history, event]))[-1]) for event in (2, 3, 4, 5, 99)]
+        assert sum(chances) == pytest.approx(1)
+
+
+def test_runs_never_seen_are_more_surprising_and_unknown_events_the_most():
+    model = fitted(*[[2, 3, 4, 5] * 6] * 5)
+    usual, turned, unknown = (model.surprisal(encoded([2, 3, event]))[-1] for event in (4, 2, 99))
+    assert usual < turned < unknown < np.inf
+
+
+def test_no_run_reaches_over_the_end_of_a_sequence():
+    model = fitted([2, 3], [4, 5], [2, 3])
+    apart = [model.surprisal(encoded(part)) for part in ([2, 3], [4, 5])]
+    assert model.surprisal(encoded([2, 3], [4, 5])) == pytest.approx(np.concatenate(apart))
+
+
+def test_scoring_piece_by_piece_gives_the_same(monkeypatch):
+    draw = np.random.default_rng(0)
+    table = encoded(*(draw.integers(2, 9, draw.integers(1, 40)) for _ in range(30)))
+    model = fitted(*draw.integers(2, 9, (10, 30)))
+    whole = model.surprisal(table)
+    monkeypatch.setattr(module, "PIECE", 25)
+    assert np.array_equal(model.surprisal(table), whole)
+
+
+def test_longer_runs_are_left_out_when_they_are_too_many(monkeypatch):
+    train = np.random.default_rng(0).integers(2, 9, (10, 30))
+    monkeypatch.setattr(module, "MOST", 60)
+    model = fitted(*train)
+    assert [len(level.keys) <= 60 for level in model.levels] == [True]
+    assert np.isfinite(model.surprisal(encoded(*train))).all()
+
+
+def test_single_events_are_learned_from_too():
+    assert np.isfinite(fitted([2], [3]).surprisal(encoded([2], [3], [2, 3], [9]))).all()
