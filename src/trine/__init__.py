@@ -2,6 +2,7 @@
 
 Classifier   pictures -> classes            from trine import Classifier
 Detector     event sequences -> findings    Classifier(effort="quick").fit("photos/", minutes=10)
+Generator    pictures -> new pictures
 load         a saved model, whatever its task
 """
 
@@ -25,6 +26,7 @@ from trine.errors import (
 if TYPE_CHECKING:
     from trine.classify.classifier import Classifier
     from trine.detect.detector import Detector
+    from trine.generate.generator import Generator
 
 __all__ = [
     "BundleError",
@@ -33,6 +35,7 @@ __all__ = [
     "DataError",
     "Detector",
     "DivergedError",
+    "Generator",
     "InterruptedTraining",
     "RecipeError",
     "RunError",
@@ -42,7 +45,11 @@ __all__ = [
     "load",
 ]
 
-ESTIMATORS = {"classify": ("trine.classify.classifier", "Classifier"), "detect": ("trine.detect.detector", "Detector")}
+ESTIMATORS = {
+    "classify": ("trine.classify.classifier", "Classifier"),
+    "detect": ("trine.detect.detector", "Detector"),
+    "generate": ("trine.generate.generator", "Generator"),
+}
 
 
 def load(path: str | Path) -> Any:

@@ -13,11 +13,12 @@ HELP = """Three deep networks that train on the machine you have.
 
 classify  say what a picture shows:      trine classify fit photos/ --minutes 10
 detect    flag what deviates in events:  trine detect fit adfa-ld
+generate  make new pictures:             trine generate fit fashion-mnist --minutes 10
 data      named sets and checks:         trine data check photos/
 """
 
 app = App(name="trine", help=HELP, help_format="plaintext", version_flags=["--version"], result_action="return_value")
-for name in ("classify", "detect", "data"):
+for name in ("classify", "detect", "generate", "data"):
     app.command(f"trine.cli.{name}:app", name=name)
 app.command("trine.cli.show:show", name="show")
 app.command("trine.cli.demo:demo", name="demo")

@@ -1,0 +1,215 @@
+"""trine generate: pictures -> latent space -> new pictures."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import numpy as np
+from cyclopts import App, Parameter
+from jaxtyping import UInt8
+
+from trine import files
+from trine.cli import output
+from trine.cli.options import FitOptions
+from trine.data.decode import read_picture
+from trine.errors import DataError, UsageError
+from trine.generate.recipe import GenerateRecipe
+
+if TYPE_CHECKING:
+    from trine.generate.generator import Generator
+
+app = App(name="generate", help="Make new pictures like those it was shown, with a variational autoencoder.")
+
+Count = Annotated[int, Parameter(name=("-n", "--count"))]
+Prior = Literal["normal", "mixture", "flow"]
+Json = Annotated[bool, Parameter(negative=(), help="Print JSON.")]
+Pictures = UInt8[np.ndarray, "n height width channels"]
+DataDir = Annotated[Path | None, Parameter(help="Folder of the named data sets.")]
+
+
+@app.command
+def fit(
+    data: str,
+    *,
+    network: Literal["plain", "deep"] | None = None,
+    likelihood: Literal["gaussian", "logistic", "bernoulli"] | None = None,
+    label: Annotated[bool, Parameter(negative=())] = False,
+    options: FitOptions | None = None,
+) -> None:
+    """Train on DATA: a named set, a folder of pictures with or without class folders, a manifest, an archive of them.
+
+    trine generate fit fashion-mnist --minutes 10
+
+    --label learns each class on its own too, so that `sample --label` can ask for it.
+    """
+    from trine.generate.generator import Generator
+
+    options = options or FitOptions()
+    recipe = options.chosen(GenerateRecipe, network=network, likelihood=likelihood, label=label or None)
+    output.print_fitted(Generator(recipe=recipe).fit(data, **options.training()), options.json)
+
+
+@app.command
+def evaluate(
+    model: Path,
+    data: str,
+    *,
+    split: str | None = None,
+    importance: int | None = None,
+    pictures: int = 1000,
+    data_dir: DataDir = None,
+    json: Json = False,
+) -> None:
+    """Measure MODEL on DATA's test split, else its validation split, else all of it: nats, bits a dimension, KL.
+
+    --importance K adds the importance-weighted estimate with K samples a picture, on the first --pictures of them.
+    """
+    from trine.generate.generator import Generator
+
+    loaded = Generator.load(model)
+    opened = loaded.open(data, data_dir, loaded.recipe)
+    judged = loaded.judge(opened, split)
+    if importance is not None:
+        judged.metrics |= loaded.importance(opened, judged.data.split, importance, pictures)
+    output.print_result(loaded.measured(judged), json)
+
+
+@app.command
+def sample(
+    model: Path,
+    *,
+    n: Count = 64,
+    label: str | None = None,
+    temperature: float = 1.0,
+    seed: int = 0,
+    prior: Prior | None = None,
+    out: Path = Path("sample.png"),
+) -> None:
+    """Make -n new pictures: a grid in --out FILE.png, one array in FILE.npy, or single files in a folder.
+
+    --temperature 0 gives the most typical picture, 1 the variety that was learned. Same seed, same pictures.
+    """
+    from trine.generate.generator import Generator
+    from trine.generate.sheet import write_pictures
+
+    loaded = Generator.load(model)
+    stream = loaded.sample_stream(n, label=label, temperature=temperature, seed=seed, prior=prior)
+    print(write_pictures(stream, n, out))
+
+
+@app.command
+def reconstruct(model: Path, *paths: str, out: Path = Path("reconstructed.png")) -> int:
+    """Send pictures through the latent space and back: the originals above, what comes back below."""
+    from trine.generate.generator import Generator
+    from trine.generate.sheet import pairs_png
+
+    loaded = Generator.load(model)
+    _, images, failed = _read(loaded, paths)
+    _write(out, pairs_png(images, loaded.reconstruct(images)))
+    return int(failed)
+
+
+@app.command
+def score(model: Path, *paths: str, json: Json = False) -> int:
+    """Say how unlike its training pictures a picture is: the error of its reconstruction. --json prints JSON lines."""
+    from trine.generate.generator import Generator
+
+    loaded = Generator.load(model)
+    named, images, failed = _read(loaded, paths)
+    for path, value in zip(named, loaded.anomaly(images).tolist(), strict=True):
+        if json:
+            output.print_json_line({"path": path, "anomaly": value})
+        else:
+            print(f"{path}\t{value:.6f}")
+    return int(failed)
+
+
+@app.command
+def interpolate(
+    model: Path,
+    *ends: str,
+    steps: int = 10,
+    rows: int = 1,
+    seed: int = 0,
+    label: str | None = None,
+    prior: Prior | None = None,
+    out: Path = Path("interpolated.png"),
+) -> None:
+    """Go from one picture to another through the latent space: two of yours, or new ones; a .png strip or a .gif.
+
+    Without pictures, --rows strips between new pictures, of the seeds that follow --seed.
+    """
+    from trine.generate.explore import between, between_samples
+    from trine.generate.generator import Generator
+    from trine.generate.sheet import gif, grid_png
+
+    if len(ends) not in (0, 2):
+        raise UsageError(f"{len(ends)} pictures to go between: give two, or none for new ones")
+    if rows < 1:
+        raise UsageError(f"{rows} rows: give 1 or more")
+    loaded = Generator.load(model)
+    if ends:
+        _, images, failed = _read(loaded, ends)
+        if failed:
+            raise UsageError("a picture to go from and one to go to are needed")
+        strips = between(loaded, images, steps)[None]
+    else:
+        strips = np.stack([between_samples(loaded, steps, seed + row, label, prior) for row in range(rows)])
+    _write(out, gif(strips) if out.suffix.lower() == ".gif" else grid_png(strips.reshape(-1, *strips.shape[2:]), steps))
+
+
+@app.command
+def traverse(
+    model: Path,
+    path: str | None = None,
+    *,
+    directions: int = 8,
+    steps: int = 9,
+    seed: int = 0,
+    out: Path = Path("traversed.png"),
+) -> None:
+    """Change one latent number at a time, those with the largest KL divergence, of a picture of yours or a new one."""
+    from trine.generate.explore import traverse as along
+    from trine.generate.generator import Generator
+    from trine.generate.sheet import grid_png
+
+    loaded = Generator.load(model)
+    start = _read(loaded, (path,))[1] if path else None
+    units, images = along(loaded, start, directions, steps, seed)
+    _write(out, grid_png(images, columns=steps))
+    for unit in units:
+        output.note(f"row: latent number {unit}, {loaded.information[unit]:.2f} nats")
+
+
+@app.command(name="map")
+def draw(
+    model: Path, data: str, *, split: str | None = None, data_dir: DataDir = None, out: Path = Path("map.png")
+) -> None:
+    """Draw where the pictures of DATA lie in the latent space, in two dimensions, coloured by label."""
+    from trine.generate.explore import draw_map
+    from trine.generate.generator import Generator
+
+    loaded = Generator.load(model)
+    _write(out, draw_map(loaded, loaded.open(data, data_dir, loaded.recipe), split))
+
+
+def _read(model: "Generator", words: Sequence[str]) -> tuple[list[str], Pictures, bool]:
+    """The pictures that words name, at the model's size, and whether some could not be read, which is said."""
+    from trine.data.paths import find_pictures
+
+    read, failed = [], False
+    for path in find_pictures(words):
+        try:
+            read.append((str(path), read_picture(path, (model.size, model.size), model.channels)))
+        except DataError as problem:
+            output.note(f"trine: {problem}")
+            failed = True
+    if not read:
+        raise DataError("none of the pictures could be read")
+    names, images = zip(*read, strict=True)
+    return list(names), np.stack(images), failed
+
+
+def _write(out: Path, content: bytes) -> None:
+    files.write_bytes(out, content)
+    print(out)

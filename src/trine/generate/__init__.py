@@ -1,0 +1,1 @@
+"""generate: pictures -> latent space -> new pictures."""

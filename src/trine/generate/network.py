@@ -1,0 +1,327 @@
+"""The variational autoencoder: one family, from the textbook's to a hierarchy.
+
+- The encoder gives an activation at every resolution; the coarsest one is flattened for the top group.
+- The top group is a vector with the constant prior N(0, I): alone, it is the textbook's VAE (`plain`).
+- Further groups are maps at the decoder's resolutions, coarse to fine; their prior is what the decoder has so far
+  (Sønderby et al., "Ladder variational autoencoders", 2016; Child, "Very deep VAEs", 2021): `deep`.
+- Half of the picture's resolution is the finest that is computed at: pixels go in and out as 2×2 blocks.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from jaxtyping import Float, Int64, UInt8
+from torch import Tensor, nn
+
+from trine.generate.likelihood import Likelihood
+
+LABEL_FEATURES = 32
+LOG_VARIANCE = (-12.0, 6.0)
+"""The range of a latent's log variance."""
+
+
+@dataclass(frozen=True)
+class Normal:
+    """Independent normal distributions."""
+
+    mean: Float[Tensor, "batch *latent"]
+    log_variance: Float[Tensor, "batch *latent"]
+
+    def at(self, noise: Float[Tensor, "batch *latent"]) -> Float[Tensor, "batch *latent"]:
+        """The reparameterisation trick: a sample that mean and variance have gradients of, from noise of N(0, I)."""
+        return self.mean + torch.exp(0.5 * self.log_variance) * noise
+
+    def log_prob(self, value: Float[Tensor, "batch *latent"]) -> Float[Tensor, "batch"]:
+        """Log density, in nats."""
+        scaled = (value - self.mean).square() * torch.exp(-self.log_variance)
+        return -0.5 * (scaled + self.log_variance + math.log(2 * math.pi)).flatten(1).sum(1)
+
+    def kl(self, other: "Normal") -> Float[Tensor, "batch"]:
+        """KL divergence KL(self ‖ other), in nats."""
+        return self.kl_per_unit(other).flatten(1).sum(1)
+
+    def kl_per_unit(self, other: "Normal") -> Float[Tensor, "batch *latent"]:
+        """KL divergence of each latent number on its own, in nats."""
+        ratio = torch.exp(self.log_variance - other.log_variance)
+        shift = (self.mean - other.mean).square() * torch.exp(-other.log_variance)
+        return 0.5 * (ratio + shift - 1 + other.log_variance - self.log_variance)
+
+
+@dataclass(frozen=True)
+class Latent:
+    """What one group drew, and from what."""
+
+    sample: Float[Tensor, "batch *latent"]
+    prior: Normal
+    posterior: Normal | None
+
+    @property
+    def kl(self) -> Float[Tensor, "batch"]:
+        """KL divergence of posterior and prior, in nats; nothing where no posterior was asked."""
+        return self.posterior.kl(self.prior) if self.posterior else torch.zeros(len(self.sample))
+
+    @property
+    def log_ratio(self) -> Float[Tensor, "batch"]:
+        """ln p(z) − ln q(z) of the sample: its weight's part in importance sampling."""
+        assert self.posterior
+        return self.prior.log_prob(self.sample) - self.posterior.log_prob(self.sample)
+
+
+@dataclass(frozen=True)
+class Pass:
+    """One way through the decoder."""
+
+    outputs: Float[Tensor, "batch maps height width"]
+    latents: list[Latent]
+
+    @property
+    def kl(self) -> Float[Tensor, "batch groups"]:
+        """KL divergence a group, in nats."""
+        return torch.stack([latent.kl for latent in self.latents], 1)
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """What the encoder has to say, for every group of the decoder."""
+
+    top: Float[Tensor, "batch features"]
+    maps: list[Float[Tensor, "batch _ _ _"]]
+    """Coarse to fine."""
+
+    def repeated(self, times: int) -> "Encoding":
+        """Each picture's so many times in a row."""
+        return Encoding(
+            self.top.repeat_interleave(times, 0), [values.repeat_interleave(times, 0) for values in self.maps]
+        )
+
+
+class ResidualBlock(nn.Module):
+    """Two 3×3 convolutions added to what comes in; at first they add nothing."""
+
+    def __init__(self, width: int, inner: int) -> None:
+        super().__init__()
+        self.first, self.second = nn.Conv2d(width, inner, 3, padding=1), nn.Conv2d(inner, width, 3, padding=1)
+        nn.init.zeros_(self.second.weight)
+        nn.init.zeros_(self.second.bias)  # type: ignore[arg-type]
+
+    def forward(self, x: Float[Tensor, "batch width rows columns"]) -> Float[Tensor, "batch width rows columns"]:
+        """The block's output."""
+        added: Tensor = self.second(F.gelu(self.first(F.gelu(x))))
+        return x + added
+
+
+class TopGroup(nn.Module):
+    """A latent vector with prior N(0, I), and the coarsest map that the decoder makes of it."""
+
+    def __init__(self, features: int, latent: int, conditions: int, width: int, size: int) -> None:
+        super().__init__()
+        self.latent, self.shape = latent, (width, size, size)
+        self.posterior = nn.Linear(features + conditions, 2 * latent)
+        self.project = nn.Linear(latent + conditions, width * size * size)
+        nn.init.normal_(self.posterior.weight, std=0.1 / math.sqrt(features + conditions))
+
+    def forward(
+        self,
+        encoding: Encoding | None,
+        condition: Float[Tensor, "batch conditions"],
+        noise: Tensor,
+        given: Tensor | None,
+    ) -> tuple[Float[Tensor, "batch width rows columns"], Latent]:
+        """The coarsest map; without an encoding from the prior, with `given` from that latent."""
+        zeros = torch.zeros(len(condition), self.latent, device=condition.device)
+        prior, posterior = Normal(zeros, zeros), self.seen(encoding, condition) if encoding else None
+        z = given if given is not None else (posterior or prior).at(noise)
+        hidden = self.project(torch.cat([z, condition], 1)).view(-1, *self.shape)
+        return hidden.contiguous(memory_format=torch.channels_last), Latent(z, prior, posterior)
+
+    def seen(self, encoding: Encoding, condition: Float[Tensor, "batch conditions"]) -> Normal:
+        """The posterior of the latent vector."""
+        return _normal(self.posterior(torch.cat([encoding.top, condition.to(encoding.top.dtype)], 1)))
+
+
+class MapGroup(nn.Module):
+    """A latent map; its prior depends on the decoder's map, its posterior also on the encoder's."""
+
+    def __init__(self, width: int, latent: int, size: int) -> None:
+        super().__init__()
+        self.shape = (latent, size, size)
+        self.prior = _head(width, width, 2 * latent)
+        self.posterior = _head(2 * width, width, 2 * latent)
+        self.project = nn.Conv2d(latent, width, 1)
+
+    def forward(
+        self, hidden: Tensor, seen: Tensor | None, noise: Tensor, given: Tensor | None
+    ) -> tuple[Float[Tensor, "batch width rows columns"], Latent]:
+        """The decoder's map with the latent added; without `seen` from the prior."""
+        prior, posterior = _normal(self.prior(hidden)), None
+        if seen is not None:
+            offset = self.posterior(torch.cat([hidden, seen.to(hidden.dtype)], 1)).float().chunk(2, 1)
+            log_variance = (prior.log_variance + offset[1]).clamp(*LOG_VARIANCE)
+            posterior = Normal(prior.mean + offset[0], log_variance)
+        z = given if given is not None else (posterior or prior).at(noise)
+        return hidden + self.project(z), Latent(z, prior, posterior)
+
+
+class Level(nn.Module):
+    """The decoder at one resolution: its groups, its blocks, and the way to the next finer one."""
+
+    def __init__(self, width: int, finer: int | None, groups: int, latent: int, depth: int, size: int) -> None:
+        super().__init__()
+        self.groups = nn.ModuleList(MapGroup(width, latent, size) for _ in range(groups))
+        self.blocks = nn.ModuleList(_blocks(width, depth) for _ in range(max(1, groups)))
+        self.finer = nn.Conv2d(width, finer, 1) if finer else None
+
+    def up(self, hidden: Tensor) -> Tensor:
+        """To the next finer resolution."""
+        return F.interpolate(self.finer(hidden), scale_factor=2.0) if self.finer else hidden
+
+
+class VAE(nn.Module):
+    """Encoder, latent groups, decoder; pictures as their likelihood observes them go in, its outputs come out.
+
+    widths   channels at each resolution, finest (half the picture's) to coarsest
+    groups   latent maps at each resolution, coarsest to finest; none: the textbook's VAE
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        size: int,
+        outputs: int,
+        *,
+        widths: tuple[int, ...] = (32, 64),
+        depth: int = 1,
+        latent: int = 32,
+        groups: tuple[int, ...] = (),
+        map_latent: int = 8,
+        classes: int = 0,
+    ) -> None:
+        super().__init__()
+        self.size, self.classes = size, classes
+        count = max(1, int(math.log2(size / 4)))
+        self.padded = math.ceil(size / 2**count) * 2**count
+        widths = tuple(widths[min(place, len(widths) - 1)] for place in range(count))
+        sizes = [self.padded >> place + 1 for place in range(count)]
+        conditions = LABEL_FEATURES if classes else 0
+        self.labels = nn.Embedding(classes + 1, LABEL_FEATURES) if classes else None
+        self.stem = nn.Conv2d(4 * channels, widths[0], 3, padding=1)
+        self.down = nn.ModuleList(_blocks(width, depth) for width in widths)
+        self.coarser = nn.ModuleList(nn.Conv2d(inner, outer, 2, stride=2) for inner, outer in pairwise(widths))
+        self.top = TopGroup(widths[-1] * sizes[-1] ** 2, latent, conditions, widths[-1], sizes[-1])
+        counts = (*groups[:count], *[0] * count)
+        self.levels = nn.ModuleList(
+            Level(widths[at], widths[at - 1] if at else None, counts[count - 1 - at], map_latent, depth, sizes[at])
+            for at in reversed(range(count))
+        )
+        self.out = nn.Conv2d(widths[0], 4 * outputs, 1)
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    @property
+    def shapes(self) -> list[tuple[int, ...]]:
+        """The shape of each group's latent: the top's, then coarse to fine."""
+        groups = [module for module in self.levels.modules() if isinstance(module, MapGroup)]
+        return [(self.top.latent,), *(group.shape for group in groups)]
+
+    def forward(
+        self,
+        observed: Float[Tensor, "batch channels height width"],
+        labels: Int64[Tensor, "batch"] | None = None,
+    ) -> Pass:
+        """Encode, sample, decode."""
+        return self.decode(len(observed), labels, encoding=self.encode(observed))
+
+    def encode(self, observed: Float[Tensor, "batch channels height width"]) -> Encoding:
+        """The encoder alone."""
+        spare = self.padded - self.size
+        padded = F.pad(observed, (0, spare, 0, spare), mode="replicate") if spare else observed
+        hidden = self.stem(F.pixel_unshuffle(padded, 2).contiguous(memory_format=torch.channels_last))
+        maps = []
+        for place, blocks in enumerate(self.down):
+            hidden = blocks(self.coarser[place - 1](hidden) if place else hidden)
+            maps.append(hidden)
+        return Encoding(F.gelu(hidden).flatten(1), maps[::-1])
+
+    def top_posterior(self, observed: Float[Tensor, "batch channels height width"]) -> Normal:
+        """The posterior of the latent vector, without a way through the decoder."""
+        return self.top.seen(self.encode(observed), self._condition(len(observed), None))
+
+    def decode(
+        self,
+        count: int,
+        labels: Int64[Tensor, "batch"] | None = None,
+        *,
+        encoding: Encoding | None = None,
+        given: Sequence[Tensor] = (),
+        noise: Sequence[Tensor] | None = None,
+    ) -> Pass:
+        """Top-down through all groups: from their posteriors with an encoding, from their priors without.
+
+        count    pictures
+        given    latents of the first groups, taken as they are
+        noise    what the groups' distributions are sampled by; without, it is drawn
+        """
+        noise = noise if noise is not None else self.noise(count)
+        fixed = [*given, *[None] * (len(noise) - len(given))]
+        hidden, latent = self.top(encoding, self._condition(count, labels), noise[0], fixed[0])
+        latents = [latent]
+        for place, level in enumerate(self.levels):
+            assert isinstance(level, Level)
+            seen = encoding.maps[place] if encoding is not None else None
+            for number, blocks in enumerate(level.blocks):
+                if number < len(level.groups):
+                    hidden, latent = level.groups[number](hidden, seen, noise[len(latents)], fixed[len(latents)])
+                    latents.append(latent)
+                hidden = blocks(hidden)
+            hidden = level.up(hidden)
+        outputs = F.pixel_shuffle(self.out(F.gelu(hidden)), 2)[..., : self.size, : self.size]
+        return Pass(outputs.float(), latents)
+
+    def noise(self, count: int) -> list[Tensor]:
+        """N(0, I) for every group."""
+        device = self.out.weight.device
+        return [torch.randn(count, *shape, device=device) for shape in self.shapes]
+
+    def _condition(self, count: int, labels: Tensor | None) -> Float[Tensor, "batch conditions"]:
+        """The labels' features; a label that is not known has features of its own."""
+        if self.labels is None:
+            return torch.zeros(count, 0, device=self.out.weight.device)
+        unknown = torch.full((count,), self.classes, device=self.out.weight.device)
+        features: Tensor = self.labels(unknown if labels is None else labels)
+        return features
+
+
+class Bounded(nn.Module):
+    """A VAE with its likelihood: what is trained together."""
+
+    def __init__(self, vae: VAE, likelihood: Likelihood) -> None:
+        super().__init__()
+        self.vae, self.likelihood = vae, likelihood
+
+    def forward(
+        self, images: UInt8[Tensor, "batch height width channels"], labels: Tensor | None = None
+    ) -> tuple[Float[Tensor, "batch"], Float[Tensor, "batch groups"]]:
+        """Log probability of each picture given its latents, and KL divergence a group, in nats."""
+        observed = self.likelihood.observe(images)
+        done = self.vae(observed, labels)
+        return self.likelihood.log_prob(done.outputs, observed), done.kl
+
+
+def _normal(parameters: Tensor) -> Normal:
+    mean, log_variance = parameters.float().chunk(2, 1)
+    return Normal(mean, log_variance.clamp(*LOG_VARIANCE))
+
+
+def _blocks(width: int, depth: int) -> nn.Sequential:
+    return nn.Sequential(*(ResidualBlock(width, width) for _ in range(depth)))
+
+
+def _head(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
+    """Distribution parameters from maps; at first they are all zero."""
+    last = nn.Conv2d(hidden, outputs, 1)
+    nn.init.zeros_(last.weight)
+    nn.init.zeros_(last.bias)  # type: ignore[arg-type]
+    return nn.Sequential(nn.GELU(), nn.Conv2d(inputs, hidden, 3, padding=1), nn.GELU(), last)

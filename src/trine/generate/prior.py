@@ -1,0 +1,163 @@
+"""What the latent vector is sampled from: N(0, I), or a distribution fitted to the latents after the training.
+
+The bound is always stated with the model's own N(0, I). What a fitted prior changes are the pictures: the latents of
+real pictures do not fill the normal distribution, and the decoder knows only the places they fill
+(Dai and Wipf, "Diagnosing and enhancing VAE models", 2019; Ghosh et al., "From variational to deterministic
+autoencoders", 2020).
+"""
+
+from abc import abstractmethod
+
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812
+from jaxtyping import Float, Int64
+from torch import Tensor, nn
+
+from trine.generate.recipe import GenerateRecipe
+
+BATCH = 512
+TIMES = 8
+"""Frequencies that a moment of the flow is told by."""
+PATH = 24
+"""Steps from noise to latent."""
+MOST_FITTED = 20_000
+"""Latents that a mixture is fitted to."""
+
+
+class Prior(nn.Module):
+    """A distribution of latent vectors, sampled by noise from outside: the same noise, the same latent."""
+
+    @abstractmethod
+    def forward(
+        self,
+        noise: Float[Tensor, "batch latent"],
+        chance: Float[Tensor, "batch"],
+        labels: Int64[Tensor, "batch"] | None,
+    ) -> Float[Tensor, "batch latent"]:
+        """Latents from N(0, I) noise and a uniform number each."""
+
+
+class NormalPrior(Prior):
+    """The model's own."""
+
+    def forward(
+        self,
+        noise: Float[Tensor, "batch latent"],
+        chance: Float[Tensor, "batch"],
+        labels: Int64[Tensor, "batch"] | None,
+    ) -> Float[Tensor, "batch latent"]:
+        """The noise as it is."""
+        return noise
+
+
+class MixturePrior(Prior):
+    """A mixture of normal distributions."""
+
+    def __init__(self, components: int, latent: int) -> None:
+        super().__init__()
+        self.register_buffer("weights", torch.full((components,), 1 / components))
+        self.register_buffer("means", torch.zeros(components, latent))
+        self.register_buffer("factors", torch.eye(latent).repeat(components, 1, 1))
+
+    weights: Tensor
+    means: Tensor
+    factors: Tensor
+    """Cholesky factors of the covariances."""
+
+    def fit(self, latents: Float[Tensor, "n latent"], seed: int) -> None:
+        """Expectation maximisation, by scikit-learn."""
+        from sklearn.mixture import GaussianMixture
+
+        values = latents[torch.randperm(len(latents), generator=torch.Generator().manual_seed(seed))[:MOST_FITTED]]
+        found = GaussianMixture(len(self.weights), random_state=seed, reg_covar=1e-4, init_params="k-means++")
+        found.fit(values.double().numpy())
+        self.weights.copy_(torch.from_numpy(found.weights_))
+        self.means.copy_(torch.from_numpy(found.means_))
+        self.factors.copy_(torch.from_numpy(np.linalg.cholesky(found.covariances_)))
+
+    def forward(
+        self,
+        noise: Float[Tensor, "batch latent"],
+        chance: Float[Tensor, "batch"],
+        labels: Int64[Tensor, "batch"] | None,
+    ) -> Float[Tensor, "batch latent"]:
+        """A component by chance, then its normal distribution; labels are not asked."""
+        chosen = torch.searchsorted(self.weights.cumsum(0), chance).clamp_max(len(self.weights) - 1)
+        return self.means[chosen] + torch.einsum("bij,bj->bi", self.factors[chosen], noise)
+
+
+class FlowPrior(Prior):
+    """A flow from noise to latents along straight paths, conditional on the label.
+
+    Lipman et al., "Flow matching for generative modeling", 2023. Latents are whitened to unit deviation first.
+    """
+
+    def __init__(self, latent: int, classes: int, width: int = 256) -> None:
+        super().__init__()
+        self.classes = classes
+        self.register_buffer("mean", torch.zeros(latent))
+        self.register_buffer("deviation", torch.ones(latent))
+        self.labels = nn.Embedding(classes + 1, 32)
+        self.first = nn.Linear(latent + 2 * TIMES + 32, width)
+        self.hidden = nn.ModuleList(nn.Linear(width, width) for _ in range(2))
+        self.last = nn.Linear(width, latent)
+
+    mean: Tensor
+    deviation: Tensor
+
+    def fit(
+        self,
+        means: Float[Tensor, "n latent"],
+        deviations: Float[Tensor, "n latent"],
+        labels: Tensor | None,
+        recipe: GenerateRecipe,
+    ) -> None:
+        """Learn the velocity from noise to fresh samples of the posteriors."""
+        self.mean.copy_(means.mean(0))
+        self.deviation.copy_((means.var(0) + deviations.square().mean(0)).sqrt().clamp_min(1e-4))
+        moved = torch.optim.AdamW(self.parameters(), lr=2e-3, weight_decay=0.0)
+        decay = torch.optim.lr_scheduler.CosineAnnealingLR(moved, recipe.flow_steps)
+        generator = torch.Generator().manual_seed(recipe.seed)
+        for _ in range(recipe.flow_steps):
+            chosen = torch.randint(len(means), (min(BATCH, len(means)),), generator=generator)
+            noise, other = torch.randn(2, *means[chosen].shape, generator=generator).unbind()
+            target = (means[chosen] + deviations[chosen] * noise - self.mean) / self.deviation
+            time = torch.rand(len(chosen), generator=generator)
+            at = torch.lerp(other, target, time[:, None])
+            known = None if labels is None else self._some_hidden(labels[chosen], generator)
+            loss = F.mse_loss(self.velocity(at, time, known), target - other)
+            loss.backward()  # type: ignore[no-untyped-call]
+            moved.step()
+            moved.zero_grad()
+            decay.step()
+
+    def velocity(
+        self, at: Float[Tensor, "batch latent"], time: Float[Tensor, "batch"], labels: Int64[Tensor, "batch"] | None
+    ) -> Float[Tensor, "batch latent"]:
+        """Where the flow goes at a point and a time in 0..1."""
+        waves = time[:, None] * torch.pi * 2.0 ** torch.arange(TIMES, device=at.device) / 4
+        known = self.labels(torch.full((len(at),), self.classes, device=at.device) if labels is None else labels)
+        hidden = F.silu(self.first(torch.cat([at, waves.sin(), waves.cos(), known], 1)))
+        for layer in self.hidden:
+            hidden = hidden + F.silu(layer(hidden))
+        found: Tensor = self.last(hidden)
+        return found
+
+    def forward(
+        self,
+        noise: Float[Tensor, "batch latent"],
+        chance: Float[Tensor, "batch"],
+        labels: Int64[Tensor, "batch"] | None,
+    ) -> Float[Tensor, "batch latent"]:
+        """Along the flow, by the midpoint rule."""
+        at, step = noise, 1 / PATH
+        for place in range(PATH):
+            time = torch.full((len(at),), place * step, device=at.device)
+            middle = at + self.velocity(at, time, labels) * step / 2
+            at = at + self.velocity(middle, time + step / 2, labels) * step
+        return at * self.deviation + self.mean
+
+    def _some_hidden(self, labels: Tensor, generator: torch.Generator) -> Tensor:
+        hidden = torch.rand(len(labels), generator=generator) < 0.1
+        return torch.where(hidden, self.classes, labels)

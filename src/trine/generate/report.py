@@ -1,0 +1,56 @@
+"""A generator's figures, and their pictures for people."""
+
+import json
+from typing import Any
+
+from trine.generate.bound import Bound
+from trine.generate.likelihood import Likelihood, bits_per_dim
+from trine.train.drawing import figure, png
+
+
+def metrics(bound: Bound, likelihood: Likelihood, name: str, dimensions: int) -> dict[str, Any]:
+    """The figures of a split, under the names that every result uses; nats are negative log likelihoods a picture."""
+    found: dict[str, Any] = {
+        "elbo_nats": bound.nats,
+        "reconstruction_nats": bound.reconstruction,
+        "kl_nats": bound.kl,
+        "kl_per_group": list(bound.kl_per_group),
+        "active_units": bound.active_units,
+        "units": bound.units,
+        "collapsed": bound.collapsed,
+        "likelihood": name,
+    }
+    if likelihood.discrete:
+        return {**found, "bits_per_dim": bits_per_dim(bound.nats, dimensions)}
+    return {**found, "binarisation": "dynamic"}
+
+
+def draw_kl(kl_per_group: tuple[float, ...]) -> bytes:
+    """KL divergence a group, top group first."""
+    drawn, axes = figure(height=2.6)
+    axes.bar(range(1, len(kl_per_group) + 1), kl_per_group)
+    axes.set(xlabel="group, top first", ylabel="KL, nats a picture", title="What each group of latents says")
+    return png(drawn)
+
+
+def card(figures: dict[str, Any], data: dict[str, Any], recipe: dict[str, Any]) -> str:
+    """The model card, in Markdown."""
+    measured = json.dumps(figures.get("metrics", {}), indent=2)
+    return f"""---
+library_name: trine
+pipeline_tag: unconditional-image-generation
+tags: [variational-autoencoder]
+---
+# Generator of pictures like {data.get("name", "those it was shown")}
+
+A variational autoencoder ({recipe["network"]}, {recipe["likelihood"]} likelihood), trained by Trine.
+
+- Sample: `trine generate sample MODEL -n 64 --out grid.png`
+- Data: {data.get("name")}, fingerprint `{str(data.get("fingerprint"))[:16]}`
+- Nats are negative log likelihoods a picture, lower is better; the bound is with the model's own prior N(0, I).
+- It makes pictures like its training pictures, and can come close to single ones of them: check before publishing.
+
+```json
+{measured}
+```
+"""

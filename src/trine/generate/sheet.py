@@ -1,0 +1,103 @@
+"""Pictures put together for people: grids, pairs, moving pictures; and many of them into files."""
+
+import io
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import UInt8
+from PIL import Image
+
+from trine import files
+from trine.errors import RunError, UsageError
+from trine.train.drawing import picture_png
+
+Pictures = UInt8[np.ndarray, "n height width channels"]
+MOST_IN_A_GRID = 10_000
+SEEN = 64
+"""Pictures smaller than this are enlarged in sheets, so that people see them."""
+
+
+def grid(images: Pictures, columns: int | None = None, gap: int = 1) -> UInt8[np.ndarray, "rows columns channels"]:
+    """Pictures side by side on white, as square as can be or in so many columns."""
+    columns = columns or max(1, round(len(images) ** 0.5))
+    rows = -(-len(images) // columns)
+    _, height, width, channels = images.shape
+    sheet = np.full((rows * (height + gap) + gap, columns * (width + gap) + gap, channels), 255, np.uint8)
+    for place, image in enumerate(images):
+        top, left = (place // columns) * (height + gap) + gap, (place % columns) * (width + gap) + gap
+        sheet[top : top + height, left : left + width] = image
+    return sheet
+
+
+def grid_png(images: Pictures, columns: int | None = None) -> bytes:
+    """`grid` as a PNG; small pictures are enlarged."""
+    factor = _factor(images)
+    return picture_png(grid(_enlarged(images, factor), columns, gap=factor))
+
+
+def pairs_png(originals: Pictures, made: Pictures, columns: int = 10) -> bytes:
+    """Originals, and below each what was made of it."""
+    columns = min(columns, len(originals))
+    spare = np.full((-len(originals) % columns, *originals.shape[1:]), 255, np.uint8)
+    rows = [np.concatenate([part, spare]).reshape(-1, columns, *part.shape[1:]) for part in (originals, made)]
+    return grid_png(np.concatenate(rows, axis=1).reshape(-1, *originals.shape[1:]), columns)
+
+
+def gif(strips: UInt8[np.ndarray, "rows steps height width channels"], milliseconds: int = 80) -> bytes:
+    """Strips as one moving picture, side by side, forth and back."""
+    moments = [*range(strips.shape[1]), *range(strips.shape[1] - 2, 0, -1)]
+    shown = [_enlarged(strips[:, moment], _factor(strips[0])) for moment in moments]
+    first, *others = [_image(grid(images, columns=len(images))) for images in shown]
+    buffer = io.BytesIO()
+    first.save(buffer, format="GIF", save_all=True, append_images=others, duration=milliseconds, loop=0)
+    return buffer.getvalue()
+
+
+def write_pictures(stream: Iterable[Pictures], count: int, out: Path) -> Path:
+    """Pictures as they come: a grid in a .png file, one array in a .npy file, single files in a folder.
+
+    All but the grid need no more memory for more pictures. Raises `UsageError`, `RunError`.
+    """
+    if out.suffix.lower() == ".png":
+        if count > MOST_IN_A_GRID:
+            raise UsageError(f"{out}: a grid of {count:,} pictures: give a folder, or a .npy file, for so many")
+        files.write_bytes(out, grid_png(np.concatenate(list(stream))))
+    elif out.suffix.lower() == ".npy":
+        _write_array(stream, count, out)
+    elif out.suffix:
+        raise UsageError(f"{out}: give a .png file for a grid, a .npy file for an array, or a folder for single files")
+    else:
+        _write_each(stream, count, out)
+    return out
+
+
+def _write_array(stream: Iterable[Pictures], count: int, out: Path) -> None:
+    with files.writing(out) as part, part.open("wb") as file:
+        for number, images in enumerate(stream):
+            if number == 0:
+                header = {"descr": "|u1", "fortran_order": False, "shape": (count, *images.shape[1:])}
+                np.lib.format.write_array_header_1_0(file, header)
+            file.write(images.tobytes())
+
+
+def _write_each(stream: Iterable[Pictures], count: int, out: Path) -> None:
+    digits = len(str(count - 1))
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        for number, image in enumerate(image for images in stream for image in images):
+            _image(image).save(out / f"{number:0{digits}}.png", compress_level=1)
+    except OSError as problem:
+        raise RunError(files.explain(problem, out)) from problem
+
+
+def _image(picture: UInt8[np.ndarray, "height width channels"]) -> Image.Image:
+    return Image.fromarray(picture[..., 0] if picture.shape[-1] == 1 else picture)
+
+
+def _factor(images: Pictures) -> int:
+    return max(1, SEEN // int(max(images.shape[1:3])))
+
+
+def _enlarged(images: Pictures, factor: int) -> UInt8[np.ndarray, "n rows columns channels"]:
+    return images.repeat(factor, 1).repeat(factor, 2)

@@ -1,0 +1,161 @@
+"""`trine generate` on folders of pictures: what is written, what is printed, with which status."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+SMALL = ("widths=[8,8]", "latent=4", "least_steps=30", "epochs=1", "validations=1", "flow_steps=10", "batch_size=16")
+SETTINGS = [word for setting in SMALL for word in ("--set", setting)]
+
+
+def run(*words: object) -> "subprocess.CompletedProcess[str]":
+    line = [sys.executable, "-m", "trine", *map(str, words)]
+    return subprocess.run(line, capture_output=True, text=True, check=False, timeout=120)
+
+
+def paint(path: Path, seed: int, size: tuple[int, int] = (12, 12), mode: str = "RGB") -> Path:
+    rng = np.random.default_rng(seed)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = (
+        rng.integers(0, 60, (size[1], size[0], 3))
+        + 150 * (np.arange(size[0]) > size[0] * rng.uniform(0.2, 0.8))[:, None]
+    )
+    Image.fromarray(pixels.astype(np.uint8)).convert(mode).save(path)
+    return path
+
+
+def dimensions(path: Path) -> tuple[int, int, int]:
+    """Width, height and frames of a picture file."""
+    with Image.open(path) as image:
+        return image.width, image.height, getattr(image, "n_frames", 1)
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("data") / "photos"
+    for number in range(32):
+        paint(root / ("day" if number % 2 else "night") / f"{number}.png", number)
+    return root
+
+
+@pytest.fixture(scope="module")
+def model(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run trained in a process of its own."""
+    out = tmp_path_factory.mktemp("model") / "run"
+    said = run("generate", "fit", photos, *SETTINGS, "--label", "--out", out, "--json")
+    assert said.returncode == 0, said.stderr
+    result = json.loads(said.stdout)
+    assert result["task"] == "generate"
+    assert result["metrics"]["bits_per_dim"] > 0
+    return out
+
+
+# ---- what works
+
+
+def test_sample_makes_a_grid(trine: Callable, model: Path, tmp_path: Path) -> None:
+    said = trine("generate", "sample", model, "-n", 9, "--out", tmp_path / "grid.png")
+    assert said.status == 0
+    assert said.out.strip() == str(tmp_path / "grid.png")
+    side = 3 * (12 + 1) + 1
+    assert dimensions(tmp_path / "grid.png")[:2] == (5 * side, 5 * side)
+
+
+def test_single_files_an_array_and_a_second_process_hold_the_same_pictures(
+    trine: Callable, model: Path, tmp_path: Path
+) -> None:
+    words = ("generate", "sample", model, "-n", 70, "--seed", 7, "--label", "day", "--temperature", 0.8)
+    assert trine(*words, "--out", tmp_path / "many").status == 0
+    assert run(*words, "--out", tmp_path / "all.npy").returncode == 0
+    together = np.load(tmp_path / "all.npy")
+    files = sorted((tmp_path / "many").iterdir())
+    assert [path.name for path in files] == [f"{number:02}.png" for number in range(70)]
+    assert np.array_equal(together, np.stack([np.asarray(Image.open(path)) for path in files]))
+
+
+def test_reconstruct_takes_pictures_of_any_size_and_mode(
+    trine: Callable, model: Path, photos: Path, tmp_path: Path
+) -> None:
+    others = [paint(tmp_path / "grey.png", 1, (40, 30), "L"), paint(tmp_path / "clear.png", 2, (7, 9), "RGBA")]
+    said = trine("generate", "reconstruct", model, photos / "day" / "1.png", *others, "--out", tmp_path / "pairs.png")
+    assert said.status == 0
+    assert dimensions(tmp_path / "pairs.png")[:2] == (5 * (3 * 13 + 1), 5 * (2 * 13 + 1))
+
+
+def test_a_file_that_is_no_picture_is_named_and_the_others_are_answered(
+    trine: Callable, model: Path, photos: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "text.png").write_text("no picture")
+    said = trine("generate", "score", model, tmp_path / "text.png", photos / "day", "--json")
+    assert said.status == 1
+    assert "text.png" in said.err
+    lines = [json.loads(line) for line in said.out.splitlines()]
+    assert len(lines) == 16
+    assert all(0 <= line["anomaly"] <= 1 for line in lines)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".gif"])
+def test_interpolate_goes_between_two_pictures_or_new_ones(
+    trine: Callable, model: Path, photos: Path, tmp_path: Path, suffix: str
+) -> None:
+    ends = photos / "day" / "1.png", photos / "night" / "2.png"
+    assert trine("generate", "interpolate", model, *ends, "--out", tmp_path / f"two{suffix}").status == 0
+    assert trine("generate", "interpolate", model, "--rows", 2, "--out", tmp_path / f"new{suffix}").status == 0
+    assert dimensions(tmp_path / f"new{suffix}")[2] == (18 if suffix == ".gif" else 1)
+
+
+def test_traverse_says_which_latent_numbers_it_changes(trine: Callable, model: Path, tmp_path: Path) -> None:
+    said = trine("generate", "traverse", model, "--directions", 3, "--out", tmp_path / "rows.png")
+    assert said.status == 0
+    assert said.err.count("latent number") == 3
+
+
+def test_map_draws_a_set(trine: Callable, model: Path, photos: Path, tmp_path: Path) -> None:
+    assert trine("generate", "map", model, photos, "--out", tmp_path / "map.png").status == 0
+    assert (tmp_path / "map.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_evaluate_adds_the_importance_weighted_estimate_when_asked(trine: Callable, model: Path, photos: Path) -> None:
+    said = trine("generate", "evaluate", model, photos, "--importance", 8, "--pictures", 3, "--json")
+    found = json.loads(said.out)["metrics"]
+    assert (found["iw_samples"], found["iw_n"]) == (8, 3)
+    assert found["iw_nats"] > 0
+
+
+# ---- what is refused
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "message"),
+    [
+        (("sample", "-n", 0), 2, "0 pictures: ask for one or more"),
+        (("sample", "--temperature", -1), 2, "temperature -1"),
+        (("sample", "--label", "dusk"), 2, "label 'dusk' is not known to the model: it knows day, night"),
+        (("sample", "--out", "x.tiff"), 2, "give a .png file"),
+        (("sample", "-n", 1_000_000, "--out", "x.png"), 2, "a grid of 1,000,000 pictures"),
+        (("interpolate", "--steps", 1), 2, "1 steps: give 2 to 1000"),
+        (("interpolate", "one.png"), 2, "1 pictures to go between: give two"),
+        (("interpolate", "--rows", 0), 2, "0 rows"),
+        (("traverse", "--directions", 0), 2, "0 directions"),
+        (("reconstruct", "absent.png"), 1, "none of the pictures could be read"),
+    ],
+)
+def test_what_cannot_be_asked_is_one_line(
+    trine: Callable, model: Path, words: tuple, status: int, message: str
+) -> None:
+    said = trine("generate", words[0], model, *words[1:])
+    assert said.status == status
+    assert message in said.err
+    assert "Traceback" not in said.err
+
+
+def test_a_model_of_another_task_is_refused(trine: Callable, model: Path) -> None:
+    said = trine("classify", "predict", model, "x.png")
+    assert said.status == 1
+    assert "a model for generate, not for classify" in said.err

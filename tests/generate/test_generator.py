@@ -1,0 +1,121 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import trine
+from trine.errors import DataError, UsageError
+from trine.generate.generator import BLOCK, Generator
+
+from .conftest import SHORT, dots, write_dots
+
+
+def test_training_lowers_the_bound_and_the_latents_say_something(fitted: Generator) -> None:
+    assert fitted.result
+    assert fitted.run
+    assert fitted.result.data.split == "validation"
+    found = fitted.result.metrics
+    assert found["elbo_nats"] == pytest.approx(found["reconstruction_nats"] + sum(found["kl_per_group"]), rel=1e-4)
+    history = [line["loss"] for line in fitted.run.history() if "loss" in line]
+    assert sum(history[-20:]) / 20 < 0.85 * history[0]
+
+
+@pytest.mark.parametrize("name", ["fitted", "deep"])
+def test_a_saved_model_makes_the_same_pictures(name: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    model: Generator = request.getfixturevalue(name)
+    model.save(tmp_path / "kept")
+    again = trine.load(tmp_path / "kept")
+    assert isinstance(again, Generator)
+    for prior in ("normal", "mixture", "flow"):
+        assert np.array_equal(again.sample(5, seed=3, prior=prior), model.sample(5, seed=3, prior=prior))
+
+
+def test_a_run_holds_what_a_person_wants_to_see(fitted: Generator) -> None:
+    assert fitted.run
+    names = {path.name for path in fitted.run.folder.iterdir()}
+    pictures = {"samples.png", "reconstructions.png", "kl.png", "latents.png", "curves.png"}
+    assert pictures | {"result.json", "recipe.json", "metrics.jsonl", "bundle"} <= names
+
+
+def test_the_same_seed_gives_the_same_pictures_however_many_are_asked_for(fitted: Generator) -> None:
+    many = fitted.sample(BLOCK + 5, seed=1)
+    assert many.shape == (BLOCK + 5, 12, 12, 1)
+    assert np.array_equal(many[:3], fitted.sample(3, seed=1))
+    assert not np.array_equal(many[:3], fitted.sample(3, seed=2))
+    assert not np.array_equal(many[:5], many[BLOCK:])
+
+
+def test_at_temperature_zero_all_pictures_are_the_typical_one(fitted: Generator) -> None:
+    made = fitted.sample(4, temperature=0.0, prior="normal")
+    assert all(np.array_equal(made[0], other) for other in made)
+
+
+def test_a_label_is_asked_for_by_name(fitted: Generator) -> None:
+    left, right = (fitted.sample(4, seed=1, label=label) for label in ("left", "right"))
+    assert not np.array_equal(left, right)
+    with pytest.raises(UsageError, match=r"label 'up' is not known to the model: it knows left, right"):
+        fitted.sample(1, label="up")
+
+
+def test_a_model_without_labels_says_so(deep: Generator) -> None:
+    with pytest.raises(UsageError, match="trained without --label"):
+        deep.sample(1, label="left")
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"n": 0}, "0 pictures: ask for one or more"),
+        ({"n": -3}, "-3 pictures"),
+        ({"n": 1, "temperature": -0.5}, "temperature -0.5"),
+        ({"n": 1, "temperature": float("nan")}, "temperature nan"),
+        ({"n": 1, "prior": "guess"}, "prior 'guess' is not known: choose normal, mixture, flow"),
+    ],
+)
+def test_what_cannot_be_sampled_is_refused(fitted: Generator, asked: dict, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        fitted.sample(**asked)
+
+
+@pytest.mark.parametrize("name", ["fitted", "deep"])
+def test_pictures_come_back_from_their_latents(name: str, request: pytest.FixtureRequest) -> None:
+    model: Generator = request.getfixturevalue(name)
+    images = dots(6, seed=9)
+    found = model.encode(images)
+    assert [values.shape[1:] for values in found.mean] == [torch.Size(shape) for shape in model.model.vae.shapes]
+    assert all(bool((values > 0).all()) for values in found.variance)
+    assert np.array_equal(model.decode(found.mean), model.reconstruct(images))
+    assert not torch.equal(found.sample[0], model.encode(images, seed=1).sample[0])
+
+
+def test_latent_vectors_are_the_same_with_and_without_a_way_through_the_decoder(deep: Generator) -> None:
+    images = dots(6, seed=9)
+    means, deviations = deep.top_latents(images)
+    found = deep.encode(images)
+    torch.testing.assert_close(means, found.mean[0], rtol=1e-2, atol=1e-2)
+    torch.testing.assert_close(deviations.square(), found.variance[0], rtol=1e-2, atol=1e-2)
+
+
+def test_a_picture_of_another_size_is_refused_in_python(fitted: Generator) -> None:
+    with pytest.raises(DataError, match=r"pictures of 10×10: the model takes 12×12"):
+        fitted.encode(dots(1, size=10))
+
+
+def test_what_was_never_seen_is_reconstructed_worse(fitted: Generator) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (20, 12, 12, 1), dtype=np.uint8)
+    assert fitted.anomaly(noise).min() > 2 * fitted.anomaly(dots(20, seed=9)).max()
+
+
+def test_a_flat_folder_of_twenty_colour_pictures_is_learned(tmp_path: Path) -> None:
+    folder = write_dots(tmp_path / "few", dots(20, channels=3))
+    model = Generator(**SHORT).fit(folder, out=tmp_path / "run")
+    assert model.sample(2).shape == (2, 12, 12, 3)
+    assert model.classes == ()
+
+
+def test_labels_cannot_be_learned_from_a_flat_folder(tmp_path: Path) -> None:
+    folder = write_dots(tmp_path / "flat", dots(20))
+    with pytest.raises(DataError, match="has no labels: leave out --label"):
+        Generator(**SHORT, label=True).fit(folder, out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()

@@ -1,0 +1,78 @@
+import pytest
+import torch
+from torch.distributions import Independent, kl_divergence
+from torch.distributions import Normal as TorchNormal
+
+from trine.generate.likelihood import Bernoulli
+from trine.generate.network import VAE, Bounded, Normal
+
+
+def normals(seed: int) -> Normal:
+    mean, log_variance = torch.randn(2, 5, 3, 4, generator=torch.Generator().manual_seed(seed)).unbind()
+    return Normal(mean, log_variance)
+
+
+def as_torch(normal: Normal) -> Independent:
+    return Independent(TorchNormal(normal.mean, torch.exp(0.5 * normal.log_variance)), 2)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_divergence_and_density_are_those_of_torch_distributions(seed: int) -> None:
+    one, other = normals(seed), normals(seed + 100)
+    torch.testing.assert_close(one.kl(other), kl_divergence(as_torch(one), as_torch(other)))
+    value = other.mean
+    torch.testing.assert_close(one.log_prob(value), as_torch(one).log_prob(value))
+
+
+@pytest.mark.parametrize("size", [8, 12, 28, 33, 64])
+@pytest.mark.parametrize(("channels", "groups"), [(1, ()), (3, (1, 1))])
+def test_pictures_of_any_size_come_back_at_their_size(size: int, channels: int, groups: tuple[int, ...]) -> None:
+    vae = VAE(channels, size, channels, widths=(8, 8), latent=4, groups=groups, map_latent=2)
+    done = vae(torch.zeros(2, channels, size, size))
+    assert done.outputs.shape == (2, channels, size, size)
+    assert [tuple(latent.sample.shape[1:]) for latent in done.latents] == vae.shapes
+    assert done.kl.shape == (2, len(vae.shapes))
+
+
+def test_the_same_noise_gives_the_same_outputs_with_and_without_an_encoding() -> None:
+    vae = VAE(1, 8, 1, widths=(8,), latent=4, groups=(1,), map_latent=2).eval()
+    noise = vae.noise(3)
+    assert torch.equal(vae.decode(3, noise=noise).outputs, vae.decode(3, noise=noise).outputs)
+    seen = vae.encode(torch.zeros(3, 1, 8, 8))
+    assert torch.equal(
+        vae.decode(3, encoding=seen, noise=noise).outputs, vae.decode(3, encoding=seen, noise=noise).outputs
+    )
+
+
+def test_given_latents_stand_where_samples_would() -> None:
+    vae = VAE(1, 8, 1, widths=(8,), latent=4).eval()
+    z = torch.randn(2, 4)
+    assert torch.equal(vae.decode(2, given=[z]).latents[0].sample, z)
+
+
+def test_the_latent_vector_has_the_constant_prior_and_maps_learn_theirs() -> None:
+    vae = VAE(1, 16, 1, widths=(8, 8), latent=4, groups=(1, 1), map_latent=2)
+    top, *maps = vae(torch.rand(2, 1, 16, 16)).latents
+    assert not top.prior.mean.any()
+    assert not top.prior.log_variance.any()
+    assert not top.prior.mean.requires_grad
+    assert all(latent.prior.mean.requires_grad for latent in maps)
+
+
+def test_every_weight_of_a_deep_network_is_trained() -> None:
+    torch.manual_seed(0)
+    model = Bounded(VAE(1, 16, 1, widths=(8, 8), latent=4, groups=(1, 1), map_latent=2, classes=2), Bernoulli(1))
+    for values in model.parameters():
+        torch.nn.init.normal_(values, std=0.1)
+    images = torch.randint(0, 256, (4, 16, 16, 1), dtype=torch.uint8)
+    log_prob, kl = model(images, torch.tensor([0, 1, 2, 0]))
+    (kl.sum() - log_prob.sum()).backward()
+    assert [name for name, values in model.named_parameters() if values.grad is None or not values.grad.any()] == []
+
+
+def test_a_label_changes_what_is_made_and_an_unknown_one_has_features_of_its_own() -> None:
+    vae = VAE(1, 8, 1, widths=(8,), latent=4, classes=2).eval()
+    noise = vae.noise(1)
+    made = [vae.decode(1, labels, noise=noise).outputs for labels in (torch.tensor([0]), torch.tensor([1]), None)]
+    assert not torch.equal(made[0], made[1])
+    assert torch.equal(made[2], vae.decode(1, torch.tensor([2]), noise=noise).outputs)
