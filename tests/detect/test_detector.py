@@ -150,9 +150,29 @@ def test_the_set_that_was_learned_from_is_evaluated_as_after_the_training(detect
     again = detector.evaluate(programs)
     speed = "events_per_second"
     assert {**again.metrics, speed: 0} == {**detector.result.metrics, speed: 0}
-    assert detector.evaluate(programs, split="validation").data.n == 60
     with pytest.raises(DataError, match="no split 'moon'"):
         detector.evaluate(programs, split="moon")
+
+
+def test_the_sequences_that_set_the_threshold_measure_no_false_alarms(detector, programs):
+    found = detector.evaluate(programs, split="validation")
+    assert found.data.n == 120, "all that some network was calibrated on"
+    assert 0 < found.metrics["mean_surprisal"] < 3
+    assert not {"fpr_realised", "auc"} & {*found.metrics}
+
+
+def test_without_a_test_split_the_false_alarms_are_measured_on_sequences_kept_apart(make_detector, tmp_path):
+    from tests.detect.conftest import normal_runs, spliced, write_table
+
+    rows = [{"events": run, "label": 0} for run in normal_runs(220, 0)]
+    odd = [{"events": spliced(run), "label": 1} for run in normal_runs(12, 2)]
+    path = write_table(tmp_path / "mixed.jsonl", [*rows, *odd])
+    model = make_detector(path, epochs=6)
+    found = model.result
+    assert (found.data.split, found.metrics["normal"], found.metrics["abnormal"]) == ("test", 22, 12)
+    assert found.metrics["fpr_interval"][0] <= 0.01
+    assert found.metrics["auc"] > 0.95
+    assert Detector.load(model.run.folder).evaluate(path).metrics["auc"] == found.metrics["auc"]
 
 
 def test_fitting_again_forgets_the_templates_of_the_log_before(tmp_path):

@@ -57,6 +57,23 @@ def test_where_a_sequence_may_end_its_end_is_expected(detector, make_table):
     assert not any("(begin)" in word for event in explanation.events for word, _ in event.expected)
 
 
+def test_system_calls_that_the_data_gives_by_number_are_named(make_detector, make_table, tmp_path):
+    make_table(["5", "3", "6"] * 4, ["5", "4", "6"] * 4, ["5", "3", "3", "6"] * 3)
+    (tmp_path / "table.jsonl").rename(tmp_path / "calls.jsonl")
+    model = make_detector(tmp_path / "calls.jsonl", epochs=1)
+    model.data["name"] = "adfa-ld"
+    (explanation,) = explain(model, make_table(["5", "3", "999999"]))
+    assert [event.event for event in explanation.events] == ["open", "read", "999999"]
+    assert {word for word, _ in explanation.events[0].expected} <= {
+        "open",
+        "read",
+        "write",
+        "close",
+        "(end)",
+        "(unknown)",
+    }
+
+
 @pytest.mark.parametrize("word", ["$x_{", "cost $1 of $2^", "a\\b", "%", ""])
 def test_any_word_can_be_drawn(detector, make_table, word):
     table = make_table(["open", word or "<*>", "close"], name=[f"run {word}"])

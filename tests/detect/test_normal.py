@@ -62,6 +62,28 @@ def test_no_abnormal_row_and_no_test_row_teaches_or_calibrates(folds):
     assert opened.left_out == 2
 
 
+@pytest.mark.parametrize("folds", [1, 3])
+def test_without_a_test_split_a_tenth_is_kept_apart_with_the_abnormal_rows(folds):
+    table = table_of(260, label=[0] * 250 + [1] * 10)
+    opened = split_normal(table, DetectRecipe(folds=folds))
+    test = opened.table.split("test")
+    assert (opened.kept_apart, opened.left_out, len(test)) == (25, 10, 35)
+    assert set(names(table.rows(table.labels == 1))) < set(names(test))
+    for part in opened.folds:
+        assert not {*names(test)} & {*names(part[0]), *names(part[1])}
+        assert len(part[0]) + len(part[1]) == len(opened.normal) == 225
+
+
+def test_the_same_seed_keeps_the_same_sequences_apart():
+    one, again, other = (split_normal(table_of(300), DetectRecipe(seed=seed)).table.split("test") for seed in (0, 0, 1))
+    assert names(one) == names(again) != names(other)
+
+
+def test_few_sequences_are_all_learned_from():
+    opened = split_normal(table_of(190), DetectRecipe())
+    assert (opened.kept_apart, len(opened.normal), len(opened.table.split("test"))) == (0, 190, 0)
+
+
 def test_two_sequences_are_two_folds():
     opened = split_normal(table_of(2), DetectRecipe(folds=4))
     assert [(len(train), len(held_out)) for train, held_out in opened.folds] == [(1, 1), (1, 1)]

@@ -161,6 +161,18 @@ CATALOGUE: Mapping[str, NamedSet] = {
 }
 
 
+def event_names(name: str) -> Mapping[str, str]:
+    """What the events of a named set of sequences are called, where it has numbers for them.
+
+    adfa-ld: the system calls of 32-bit x86 Linux, by their numbers in its binary interface.
+    """
+    path = Path(__file__).parent / "event_names" / f"{name}.tsv"
+    if name not in CATALOGUE or not path.is_file():
+        return {}
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return dict(line.split("\t") for line in lines)
+
+
 def data_folder(data_dir: Path | None = None) -> Path:
     """Where the named sets lie: the argument, else TRINE_DATA, else the user's cache folder."""
     return data_dir or Path(os.environ.get("TRINE_DATA") or cache_dir())

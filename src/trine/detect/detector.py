@@ -95,9 +95,11 @@ class Detector(Estimator[DetectRecipe, Opened]):
         return split_normal(found.table, recipe, found.said)
 
     def remarks(self, opened: Opened) -> list[str]:
-        """How a raw log was understood, what was skipped, and abnormal rows that were left out."""
+        """How a raw log was understood, what was skipped, what was left out, and a test split that was cut."""
         left_out = f"{opened.left_out:,} abnormal sequences among the training rows are left out"
-        return [*opened.remarks, *([left_out] if opened.left_out else [])]
+        cut = f"no test split: {opened.kept_apart:,} normal sequences are kept apart as one"
+        said = ((opened.left_out, left_out), (opened.kept_apart, cut))
+        return [*opened.remarks, *(line for count, line in said if count)]
 
     def describe(self, opened: Opened) -> dict[str, Any]:
         """Name, fingerprint and counts."""
@@ -157,7 +159,7 @@ class Detector(Estimator[DetectRecipe, Opened]):
         if times is None or not _has_times(opened.normal):
             raise UsageError("--alerts-per-day needs event times: the data has none; use --false-alarms")
         days = max(float(np.nanmax(times) - np.nanmin(times)) / DAY, 1e-9)
-        return min(0.5, self.recipe.alerts_per_day * days / len(opened.normal))
+        return min(0.5, self.recipe.alerts_per_day * days / (len(opened.normal) + opened.kept_apart))
 
     # ---- judge
 
@@ -168,19 +170,32 @@ class Detector(Estimator[DetectRecipe, Opened]):
         """
         otherwise = "validation" if opened.folds else "all"
         name = split or ("test" if len(opened.table.split("test")) else otherwise)
-        table = self._chosen(opened, name)
+        if name == "validation" and opened.folds:
+            return self._of_held_out(opened)
+        table = opened.table if name == "all" else opened.table.split(name)
+        if not len(table):
+            raise DataError(f"{opened.table.name}: has no split {name!r}")
         scored = self.scored(table)
         found = report.metrics_of(table, scored, self.ensemble.names, self.share)
         data = Data(name=table.name, fingerprint=table.fingerprint, split=name, n=len(table))
         return Judgement(data, found, report.pictures(table, scored, self.ensemble.names))
 
-    def _chosen(self, opened: Opened, split: str) -> SequenceTable:
-        if split == "validation" and opened.folds:
-            return opened.folds[0][1]
-        table = opened.table if split == "all" else opened.table.split(split)
-        if not len(table):
-            raise DataError(f"{opened.table.name}: has no split {split!r}")
-        return table
+    def _of_held_out(self, opened: Opened) -> Judgement:
+        """The surprisal of each fold's held-out sequences under its own network.
+
+        No false-alarm rate: the threshold was set on these very sequences.
+        """
+        parts = [held_out for _, held_out in opened.folds]
+        found = [
+            _of_events(net, Encoded.of(part, self.vocabulary)) for net, part in zip(self.model, parts, strict=True)
+        ]
+        count, table = sum(map(len, parts)), opened.table
+        figures = {
+            "fpr_target": self.share,
+            "normal": count,
+            "mean_surprisal": float(np.concatenate(found).mean()),
+        }
+        return Judgement(Data(name=table.name, fingerprint=table.fingerprint, split="validation", n=count), figures)
 
     def scored(self, table: SequenceTable) -> Scored:
         """Scores, p-values and alerts of every sequence of a table."""

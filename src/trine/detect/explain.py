@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from trine.data.catalogue import event_names
 from trine.data.sequences import SequenceTable
 from trine.detect.gates import trace
 from trine.detect.network import BEGIN, Columns, EventNet
@@ -132,14 +133,15 @@ def _events(detector: "Detector", table: SequenceTable) -> list[EventExplanation
     expected = torch.stack([torch.softmax(values, -1) for values in logits]).mean(0)
     best = expected.topk(min(EXPECTED, expected.shape[1]))
     surprise = np.mean([surprisals(net, encoded)[EVENT] for net in detector.model], 0)
+    names = event_names(detector.data.get("name", ""))
     words = [table.vocabulary[code] for code in table.events]
     rows = zip(words, surprise.tolist(), best.indices.tolist(), best.values.tolist(), strict=True)
-    return [
-        EventExplanation(
-            word, value, tuple((detector.vocabulary.name(c), p) for c, p in zip(likely, chance, strict=True))
-        )
-        for word, value, likely, chance in rows
-    ]
+    found = []
+    for word, value, likely, chances in rows:
+        said = [detector.vocabulary.name(code) for code in likely]
+        named = tuple((names.get(other, other), chance) for other, chance in zip(said, chances, strict=True))
+        found.append(EventExplanation(names.get(word, word), value, named))
+    return found
 
 
 def _nearest_names(detector: "Detector", encoded: Encoded) -> list[str]:

@@ -91,6 +91,7 @@ def card(figures: dict[str, Any], data: dict[str, Any], recipe: dict[str, Any], 
     ]
     rows += [(name, measured[name]) for name in ("auc", "recall", "precision", "f1") if name in measured]
     table = "\n".join(f"| {name} | {value:.4f} |" for name, value in rows if value is not None)
+    picture = "\n![scores](scores.png)\n" if "fpr_realised" in measured else ""
     return f"""---
 library_name: trine
 tags: [anomaly-detection, {recipe.get("cell", "lstm")}]
@@ -104,9 +105,7 @@ tags: [anomaly-detection, {recipe.get("cell", "lstm")}]
 Members fused: {", ".join(members)}.
 Training: {cost.get("train_pflop", 0):.3g} PFLOP in {cost.get("train_seconds", 0):.0f} s.
 Use: `trine detect score FOLDER DATA`, `trine detect explain FOLDER DATA`.
-
-![scores](scores.png)
-
+{picture}
 ## Limits
 
 It flags what deviates from the activity it was shown, malicious or not; what looks like normal activity goes unnoticed.

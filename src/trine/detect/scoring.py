@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Float64, Int64
 from torch import Tensor
 
+from trine.bundle import part
 from trine.detect.ngrams import NGrams
 from trine.detect.surprisal import Encoded, sequence_means
 from trine.detect.vocabulary import EVENT
@@ -86,8 +87,8 @@ class NearestCounts(Member):
     def nearest(self, table: Encoded) -> tuple[Int64[np.ndarray, "sequences"], Scores]:
         """The nearest training sequence of each, and its distance."""
         places, distances = [np.zeros(0, np.int64)], [np.zeros(0)]
-        for part in torch.split(_profiles(table, self.profiles.shape[1]), 2_048):
-            found = torch.cdist(part, self.profiles).min(1)
+        for profiles in torch.split(_profiles(table, self.profiles.shape[1]), 2_048):
+            found = torch.cdist(profiles, self.profiles).min(1)
             places.append(found.indices.numpy())
             distances.append(found.values.double().numpy() / 2**0.5)
         return np.concatenate(places), np.concatenate(distances)
@@ -206,8 +207,7 @@ class Panel:
         """Take back what `tensors` gave."""
         self.reference, self.fused_reference = tensors["reference"].numpy(), tensors["fused"].numpy()
         for member in self.members:
-            prefix = f"{member.name}."
-            member.load_tensors({k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)})
+            member.load_tensors(part(tensors, member.name))
 
 
 @dataclass(frozen=True)
@@ -255,8 +255,7 @@ class Ensemble:
     def load_tensors(self, tensors: dict[str, Tensor]) -> None:
         """Take back what `tensors` gave."""
         for fold, panel in enumerate(self.panels):
-            prefix = f"{fold}."
-            panel.load_tensors({k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)})
+            panel.load_tensors(part(tensors, str(fold)))
 
 
 def tail_p_values(scores: MemberScores, reference: MemberReferences) -> MemberScores:
