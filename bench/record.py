@@ -5,6 +5,7 @@ import os
 import statistics
 import subprocess
 import sys
+import sysconfig
 import time
 from datetime import date
 from pathlib import Path
@@ -37,6 +38,24 @@ def over_seeds(task: str, data: str, stem: str, effort: str, seeds: int) -> tupl
         words = (task, "fit", data, "--effort", effort, "--seed", seed, "--out", folder, *resume)
         results.append(trine(*words)[0])
     return [result["metrics"] for result in results], [result["compute"] for result in results]
+
+
+def environment(name: str, *packages: str) -> str:
+    """The Python of an environment of the bench's own: these packages, and beside them all that this process has."""
+    folder = RUNS / "environments" / name
+    python = folder / "bin" / "python"
+    if not (folder / "ready").exists():
+        subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+        subprocess.run([python, "-m", "pip", "install", "--quiet", "--no-deps", *packages], check=True)
+        site = next(folder.glob("lib/*/site-packages"))
+        (site / "project.pth").write_text(f"import site; site.addsitedir({sysconfig.get_path('purelib')!r})\n")
+        (folder / "ready").touch()
+    return str(python)
+
+
+def own_source() -> dict[str, str]:
+    """The environment variables under which such a Python imports this checkout's package."""
+    return {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent / "src")}
 
 
 def keep(name: str, command: str, figures: dict[str, Any]) -> None:
