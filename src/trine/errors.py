@@ -11,8 +11,18 @@ TrineError                    anything below; the command line prints it as one 
 ├── DivergedError             the loss became non-finite and stayed so after two restarts at a lower learning rate
 └── InterruptedTraining       SIGINT or SIGTERM: the state is saved, `--resume` goes on from there
 
-Every message is one line: what is wrong, where, what to do.
+Every message is one line: what is wrong, where, what to do. Where a name is not known, `nearest` names the one that was
+probably meant.
 """
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """A clause for a message: `: did you mean 'cifar10'?`; empty when no known name is near."""
+    found = get_close_matches(name, list(known), n=1)
+    return f": did you mean {found[0]!r}?" if found else ""
 
 
 class TrineError(Exception):

@@ -10,12 +10,12 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
-
-from safetensors.torch import save as save_tensors
-from torch import Tensor
+from typing import TYPE_CHECKING, Any
 
 from trine.errors import RunError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @contextmanager
@@ -48,12 +48,14 @@ def write_json(path: Path, content: Any) -> None:
     write_bytes(path, (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode())
 
 
-def tensor_bytes(tensors: dict[str, Tensor]) -> bytes:
+def tensor_bytes(tensors: "dict[str, Tensor]") -> bytes:
     """Tensors as the content of a safetensors file, tied weights each on their own.
 
     Not safetensors' own way to a file: it reports a full disk as something else than an `OSError`.
     """
-    return save_tensors({name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()})
+    from safetensors.torch import save
+
+    return save({name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()})
 
 
 def sweep(folder: Path) -> None:

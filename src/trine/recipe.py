@@ -1,6 +1,5 @@
 """The base of every recipe: all settings of one training, checked, frozen, saved with the run."""
 
-import difflib
 import json
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
@@ -8,7 +7,7 @@ from typing import Any, ClassVar, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from trine import files
-from trine.errors import RecipeError
+from trine.errors import RecipeError, nearest
 
 Effort = Literal["quick", "good", "best"]
 
@@ -87,9 +86,8 @@ class Recipe(BaseModel):
         first = problem.errors()[0]
         name = ".".join(str(part) for part in first["loc"]) or "recipe"
         if first["type"] == "extra_forbidden":
-            near = difflib.get_close_matches(name, cls.model_fields, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"settings are {', '.join(sorted(cls.model_fields))}"
-            return f"setting {name!r} is not known: {hint}"
+            hint = nearest(name, cls.model_fields) or f": settings are {', '.join(sorted(cls.model_fields))}"
+            return f"setting {name!r} is not known{hint}"
         message = first["msg"].removeprefix("Value error, ").removeprefix("Input ")
         return f"setting {name}={first['input']!r} is out of its range: {message}"
 

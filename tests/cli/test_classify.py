@@ -230,6 +230,12 @@ def test_an_unknown_option_is_not_taken_for_a_picture(trine: Callable, model: Pa
     assert "--jsn" in said.err
 
 
+def test_a_split_that_is_not_there_is_answered_with_those_that_are(trine: Callable, model: Path, photos: Path) -> None:
+    said = trine("classify", "evaluate", model, photos, "--split", "trian")
+    assert said.status == 1
+    assert said.err.endswith("has no labelled split 'trian': it has validation, train: did you mean 'train'?\n")
+
+
 def test_what_is_no_model_is_refused(trine: Callable, photos: Path) -> None:
     said = trine("classify", "predict", photos, photos / "day" / "0.png")
     assert said.status == 1

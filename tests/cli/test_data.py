@@ -24,6 +24,16 @@ def test_list_names_every_set_on_a_line_of_its_own(trine, tmp_path):
     rows = {line.split("\t")[0]: line.split("\t") for line in said.out.splitlines()}
     assert rows["cifar10"][1:3] == ["pictures", "no"]
     assert rows["digits"][1:3] == ["pictures", "yes"]
+    assert rows["cifar10"][4:6] == ["", "www.cs.toronto.edu"]
+    assert rows["hostlab"][4].endswith(" KiB")
+    assert rows["hostlab"][5:] == ["inside trine", "Apache-2.0"]
+    assert rows["hdfs"][5].startswith("not downloaded; Xu et al. 2009")
+
+
+def test_a_set_that_is_here_says_how_large_it_is(trine, tmp_path):
+    (tmp_path / "hdfs.tsv.gz").write_bytes(3 * 2**20 * b" ")
+    sets = json.loads(trine("data", "list", "--data-dir", tmp_path, "--json").out)
+    assert {one["name"]: one["bytes"] for one in sets}["hdfs"] == 3 * 2**20
 
 
 def test_list_as_json_is_one_document(trine, tmp_path):

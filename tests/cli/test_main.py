@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+from trine.cli import JOBS
+
 SMALL = ("--network", "classic", "--set", "widths=[8]", "--set", "epochs=1", "--set", "least_steps=1")
 
 
@@ -41,6 +43,8 @@ def test_without_a_terminal_a_result_is_plain_lines(trine, shared):
         (("classify", "ft", "digits"), "fit"),
         (("classify", "fit", "digits", "--minuts", "3"), "--minutes"),
         (("classify", "fit", "digits", "--set", "epoch=3"), "'epochs'"),
+        (("detect", "fit", "hostlob"), "'hostlab'"),
+        (("data", "fetch", "cifar-10"), "'cifar10'"),
     ],
 )
 def test_what_is_not_known_is_answered_with_the_nearest_name(trine, words, said):
@@ -97,10 +101,25 @@ def test_a_seed_goes_with_a_recipe(trine, shared, tmp_path):
     assert json.loads(found.out)["seed"] == 5
 
 
-def test_help_names_every_command(trine):
+def test_help_groups_by_job_with_an_example_each(trine):
     found = trine("--help")
     assert found.status == 0
-    assert {"classify", "data", "show"} <= set(found.out.split())
+    for name, (job, example, _) in JOBS.items():
+        group = found.out[found.out.index(job) :].partition("╰")[0]
+        assert example in group
+        assert f"│ {name} " in group
+
+
+def test_help_names_every_command(trine):
+    assert {*JOBS, "data", "show", "demo", "completion"} <= set(trine("--help").out.split())
+
+
+def test_help_does_not_wait_for_torch():
+    line = (
+        "import sys; from trine.cli import app; app.help_print(['classify', 'fit']); assert 'torch' not in sys.modules"
+    )
+    done = subprocess.run([sys.executable, "-c", line], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_reader_that_leaves_early_is_no_error_to_talk_about(shared):

@@ -1,5 +1,9 @@
+import contextlib
 import json
+import os
 import shutil
+import subprocess
+import sys
 
 import pytest
 
@@ -37,6 +41,25 @@ def test_a_model_is_shown_for_people(trine, run):
     assert "task\tclassify" in lines
     assert "widths\t[8]" in lines
     assert any(line.startswith("accuracy\t") for line in lines)
+    assert any(line.startswith("training loss\t") for line in lines)
+    assert any(line.startswith("validation accuracy\t") for line in lines)
+
+
+def test_a_terminal_gets_its_curves_drawn(run):
+    import pty
+
+    leader, follower = pty.openpty()
+    line = [sys.executable, "-m", "trine", "show", str(run)]
+    with subprocess.Popen(line, stdout=follower, stderr=subprocess.DEVNULL) as process:
+        os.close(follower)
+        drawn = b""
+        with contextlib.suppress(OSError):  # the terminal is gone when the process is
+            while part := os.read(leader, 4096):
+                drawn += part
+        os.close(leader)
+    assert process.returncode == 0
+    assert "training loss: " in drawn.decode()
+    assert " │" in drawn.decode()
 
 
 def test_a_run_that_is_not_finished_says_how_far_it_came(trine, unfinished):

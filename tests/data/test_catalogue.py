@@ -37,7 +37,7 @@ def test_every_set_says_its_size_terms_and_source():
 
 
 def test_an_unknown_name_is_wrong_use_with_the_names_there_are():
-    with pytest.raises(UsageError, match=r"cifar11: no such named set: use one of cifar10, mnist"):
+    with pytest.raises(UsageError, match=r"cifar11: no such named set: did you mean 'cifar10'\?"):
         named_set("cifar11")
 
 

@@ -22,7 +22,7 @@ from trine.data.catalogue import CATALOGUE
 from trine.data.check import refuse_unlearnable
 from trine.data.decode import read_picture
 from trine.data.pictures import PictureSet, PictureSplit, open_pictures
-from trine.errors import DataError
+from trine.errors import DataError, nearest
 from trine.pretrained import NATIVE
 from trine.train.budget import Budget
 from trine.train.estimator import Estimator, Judgement
@@ -155,7 +155,8 @@ class Classifier(Estimator[ClassifyRecipe, PictureSet]):
         labelled = [name for name in ("test", "validation", "train") if _is_labelled(opened, name)]
         if not labelled or (split and split not in labelled):
             kind = f"labelled split {split!r}" if split else "labelled split"
-            raise DataError(f"{opened.name}: has no {kind}: it has {', '.join(labelled) or 'no labels'}")
+            meant = nearest(split or "", labelled)
+            raise DataError(f"{opened.name}: has no {kind}: it has {', '.join(labelled) or 'no labels'}{meant}")
         name = split or labelled[0]
         chosen = opened.splits[name]
         images = as_channels(chosen.images, self.channels)

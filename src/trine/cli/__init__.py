@@ -5,23 +5,39 @@ import sys
 from collections.abc import Sequence
 from traceback import print_exc
 
-from cyclopts import App, CycloptsError
+from cyclopts import App, CycloptsError, Group
 
 from trine.errors import TrineError
 
-HELP = """Three deep networks that train on the machine you have.
+HELP = """Three deep networks that train on the machine you have. Nothing is sent anywhere.
 
-classify  say what a picture shows:      trine classify fit photos/ --minutes 10
-detect    flag what deviates in events:  trine detect fit adfa-ld
-generate  make new pictures:             trine generate fit fashion-mnist --minutes 10
-data      named sets and checks:         trine data check photos/
-"""
+DATA is a named set or a path, MODEL a folder that `fit` wrote. Each command has its own --help."""
 
 app = App(name="trine", help=HELP, help_format="plaintext", version_flags=["--version"], result_action="return_value")
-for name in ("classify", "detect", "generate", "data"):
-    app.command(f"trine.cli.{name}:app", name=name)
-app.command("trine.cli.show:show", name="show")
-app.command("trine.cli.demo:demo", name="demo")
+
+JOBS = {
+    "classify": (
+        "Say what a picture shows",
+        "trine classify fit photos/ --minutes 10",
+        "fit, evaluate, predict, explain",
+    ),
+    "detect": ("Flag what deviates in events", "trine detect fit access.log", "fit, evaluate, score, explain"),
+    "generate": (
+        "Make new pictures",
+        "trine generate fit drawings/ --minutes 10",
+        "fit, evaluate, sample, reconstruct, score, interpolate, traverse, map",
+    ),
+}
+for place, (name, (job, example, verbs)) in enumerate(JOBS.items()):
+    app.command(f"trine.cli.{name}:app", name=name, group=Group(job, help=example, sort_key=place), help=verbs)
+around = Group("Around them", help="trine demo", sort_key=len(JOBS))
+for name, target, line in (
+    ("demo", "demo:demo", "All jobs on real data that comes with them, and a report"),
+    ("data", "data:app", "Named data sets: list, fetch; check a set of pictures"),
+    ("show", "show:show", "What a model or a run holds, drawn in the terminal"),
+    ("completion", "completion:completion", "Let bash, zsh or fish finish names"),
+):
+    app.command(f"trine.cli.{target}", name=name, group=around, help=line)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -8,19 +8,17 @@ from cyclopts import App, Parameter
 
 from trine.classify.recipe import ClassifyRecipe
 from trine.cli import output
-from trine.cli.options import FitOptions
+from trine.cli.options import Data, DataDir, FitOptions, Json
 from trine.errors import UsageError
 
 app = App(name="classify", help="Say what a picture shows, with a convolutional network.")
 
 Pictures = Annotated[str, Parameter(allow_leading_hyphen=True)]
-Json = Annotated[bool, Parameter(negative=(), help="Print JSON.")]
-DataDir = Annotated[Path | None, Parameter(help="Folder of the named data sets.")]
 
 
 @app.command
 def fit(
-    data: str,
+    data: Data,
     *,
     network: Literal["fast", "classic", "pretrained"] | None = None,
     options: FitOptions | None = None,
@@ -37,7 +35,9 @@ def fit(
 
 
 @app.command
-def evaluate(model: Path, data: str, *, split: str | None = None, data_dir: DataDir = None, json: Json = False) -> None:
+def evaluate(
+    model: Path, data: Data, *, split: str | None = None, data_dir: DataDir = None, json: Json = False
+) -> None:
     """Measure MODEL on DATA's test split, else its validation split, else all of it."""
     from trine.classify.classifier import Classifier
 

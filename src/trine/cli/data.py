@@ -2,38 +2,39 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-from cyclopts import App, Parameter
+from cyclopts import App
 
+from trine.cli.options import Data, DataDir, Json
 from trine.cli.output import print_json, print_table
-from trine.data.catalogue import CATALOGUE, NamedSet, is_present, location, named_set
+from trine.data.catalogue import CATALOGUE, NamedSet, bytes_here, is_present, location, named_set
 
 if TYPE_CHECKING:
     from trine.data.check import Duplicates, PictureReport
 
 app = App(name="data", help="Named data sets, and what is wrong with a set of pictures.")
 
-DataDir = Annotated[Path | None, Parameter(name="--data-dir", help="Folder of the named sets; else TRINE_DATA.")]
-AsJson = Annotated[bool, Parameter(name="--json", negative="", help="One JSON document on stdout.")]
-
 
 @app.command(name="list")
-def list_sets(*, data_dir: DataDir = None, as_json: AsJson = False) -> None:
-    """List the named sets, and which of them are here."""
+def list_sets(*, data_dir: DataDir = None, json: Json = False) -> None:
+    """List the named sets: which are here, from where they come, how large they are, on what terms."""
     sets = [_described(named, data_dir) for named in CATALOGUE.values()]
-    if as_json:
+    if json:
         print_json(sets)
         return
     print_table(
         "named data sets",
-        ("name", "kind", "here", "what", "terms"),
-        [(s["name"], s["kind"], "yes" if s["here"] else "no", s["size"], s["terms"]) for s in sets],
+        ("name", "kind", "here", "what", "on disk", "from", "terms"),
+        [
+            (s["name"], s["kind"], "yes" if s["here"] else "no", s["size"], _shown(s["bytes"]), s["origin"], s["terms"])
+            for s in sets
+        ],
     )
 
 
 @app.command
-def check(data: str, /, *, data_dir: DataDir = None, size: int | None = None, as_json: AsJson = False) -> None:
+def check(data: Data, /, *, data_dir: DataDir = None, size: int | None = None, json: Json = False) -> None:
     """Report what is wrong with a set of pictures: files, classes, balance, duplicates.
 
     Parameters
@@ -47,14 +48,14 @@ def check(data: str, /, *, data_dir: DataDir = None, size: int | None = None, as
     from trine.data.pictures import open_pictures
 
     report = check_pictures(open_pictures(data, data_dir=data_dir, size=size, cut=False, verify=True))
-    if as_json:
+    if json:
         print_json(report.model_dump(mode="json"))
     else:
         _print_report(report)
 
 
 @app.command
-def fetch(name: str, /, *, data_dir: DataDir = None, as_json: AsJson = False) -> None:
+def fetch(name: str, /, *, data_dir: DataDir = None, json: Json = False) -> None:
     """Download a named set to its place, unless it is there.
 
     Parameters
@@ -66,7 +67,7 @@ def fetch(name: str, /, *, data_dir: DataDir = None, as_json: AsJson = False) ->
 
     named = named_set(name)
     place = bring(named, data_dir)
-    if as_json:
+    if json:
         print_json(_described(named, data_dir))
     else:
         print(f"{name}: {place or 'comes with ' + named.package}")
@@ -78,9 +79,17 @@ def _described(named: NamedSet, data_dir: Path | None) -> dict[str, Any]:
     return {
         **fields,
         "here": is_present(named, data_dir),
+        "bytes": bytes_here(named, data_dir),
+        "origin": named.origin,
         "path": None if place is None else str(place),
         "addresses": list(named.downloads),
     }
+
+
+def _shown(size: int | None) -> str:
+    if size is None:
+        return ""
+    return f"{size / 2**20:,.0f} MiB" if size >= 2**20 else f"{size / 2**10:,.0f} KiB"
 
 
 def _print_report(report: "PictureReport") -> None:

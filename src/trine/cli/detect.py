@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import App, Parameter, validators
 
 from trine.cli import output
-from trine.cli.options import FitOptions
+from trine.cli.options import Data, DataDir, FitOptions, Json
 from trine.detect.recipe import DetectRecipe
 
 if TYPE_CHECKING:
@@ -16,13 +16,10 @@ if TYPE_CHECKING:
 
 app = App(name="detect", help="Learn the normal order of events, and flag what deviates.")
 
-Json = Annotated[bool, Parameter(negative=(), help="Print JSON.")]
-DataDir = Annotated[Path | None, Parameter(help="Folder of the named data sets.")]
-
 
 @app.command
 def fit(
-    data: str,
+    data: Data,
     *,
     cell: Literal["lstm", "gru", "rnn"] | None = None,
     false_alarms: float | None = None,
@@ -55,7 +52,9 @@ def fit(
 
 
 @app.command
-def evaluate(model: Path, data: str, *, split: str | None = None, data_dir: DataDir = None, json: Json = False) -> None:
+def evaluate(
+    model: Path, data: Data, *, split: str | None = None, data_dir: DataDir = None, json: Json = False
+) -> None:
     """Measure MODEL on DATA's test split, or another split of it."""
     from trine.detect.detector import Detector
 
@@ -63,7 +62,7 @@ def evaluate(model: Path, data: str, *, split: str | None = None, data_dir: Data
 
 
 @app.command
-def score(model: Path, data: str, *, data_dir: DataDir = None, json: Json = False) -> None:
+def score(model: Path, data: Data, *, data_dir: DataDir = None, json: Json = False) -> None:
     """Judge every sequence of DATA: its p-value against normal, and whether it is flagged. --json prints JSON lines."""
     from trine.detect.detector import Detector
 
@@ -78,7 +77,7 @@ def score(model: Path, data: str, *, data_dir: DataDir = None, json: Json = Fals
 @app.command
 def explain(
     model: Path,
-    data: str,
+    data: Data,
     *,
     name: str | None = None,
     most: Annotated[int, Parameter(validator=validators.Number(gte=1))] = 3,
@@ -95,12 +94,12 @@ def explain(
 
     from trine.detect.detector import Detector
     from trine.detect.explain import explain as explain_sequences
-    from trine.errors import UsageError
+    from trine.errors import UsageError, nearest
 
     detector = Detector.load(model)
     table = detector.read(data, data_dir)
     if name is not None and name not in table.names:
-        raise UsageError(f"{data}: has no sequence called {name!r}")
+        raise UsageError(f"{data}: has no sequence called {name!r}{nearest(name, map(str, table.names))}")
     chosen = (
         np.flatnonzero(table.names == name)
         if name

@@ -10,7 +10,7 @@ from jaxtyping import UInt8
 
 from trine import files
 from trine.cli import output
-from trine.cli.options import FitOptions
+from trine.cli.options import Data, DataDir, FitOptions, Json
 from trine.data.decode import read_picture
 from trine.errors import DataError, UsageError
 from trine.generate.recipe import GenerateRecipe
@@ -22,14 +22,12 @@ app = App(name="generate", help="Make new pictures like those it was shown, with
 
 Count = Annotated[int, Parameter(name=("-n", "--count"))]
 Prior = Literal["normal", "mixture", "flow"]
-Json = Annotated[bool, Parameter(negative=(), help="Print JSON.")]
 Pictures = UInt8[np.ndarray, "n height width channels"]
-DataDir = Annotated[Path | None, Parameter(help="Folder of the named data sets.")]
 
 
 @app.command
 def fit(
-    data: str,
+    data: Data,
     *,
     network: Literal["plain", "deep"] | None = None,
     likelihood: Literal["gaussian", "logistic", "bernoulli"] | None = None,
@@ -52,7 +50,7 @@ def fit(
 @app.command
 def evaluate(
     model: Path,
-    data: str,
+    data: Data,
     *,
     split: str | None = None,
     importance: int | None = None,
@@ -183,7 +181,7 @@ def traverse(
 
 @app.command(name="map")
 def draw(
-    model: Path, data: str, *, split: str | None = None, data_dir: DataDir = None, out: Path = Path("map.png")
+    model: Path, data: Data, *, split: str | None = None, data_dir: DataDir = None, out: Path = Path("map.png")
 ) -> None:
     """Draw where the pictures of DATA lie in the latent space, in two dimensions, coloured by label."""
     from trine.generate.explore import draw_map

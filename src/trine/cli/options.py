@@ -6,9 +6,13 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
+from trine.cli.completion import complete_data
 from trine.errors import UsageError
 from trine.recipe import Recipe, parse_settings
-from trine.train.progress import reporter
+
+Data = Annotated[str, Parameter(completer=complete_data)]
+DataDir = Annotated[Path | None, Parameter(help="Folder of the named data sets. [default: TRINE_DATA, else the cache]")]
+Json = Annotated[bool, Parameter(negative=(), help="Print JSON.")]
 
 
 @Parameter(name="*")
@@ -51,5 +55,7 @@ class FitOptions:
 
     def training(self) -> dict[str, Any]:
         """Keyword arguments of an estimator's `fit`."""
+        from trine.train.progress import reporter
+
         names = ("minutes", "out", "resume", "device", "data_dir", "test")
         return {**{name: getattr(self, name) for name in names}, "report": reporter()}

@@ -1,29 +1,33 @@
 """trine show: what a model or a run is."""
 
 import json as json_module
+import sys
 from pathlib import Path
-from typing import Annotated, Any
-
-from cyclopts import Parameter
+from typing import Any
 
 from trine import bundle
 from trine.cli import output
+from trine.cli.chart import framed, sparkline
+from trine.cli.options import Json
 from trine.errors import BundleError
 from trine.train.result import Result
 from trine.train.run import Run
 
 
-def show(path: Path, *, json: Annotated[bool, Parameter(negative=())] = False) -> None:
-    """Say what a bundle or a run folder holds: task, data, figures, recipe, or how far a training has come."""
+def show(path: Path, *, json: Json = False) -> None:
+    """Say what a bundle or a run folder holds: task, data, figures, recipe, curves, or how far a training has come.
+
+    trine show runs/classify-photos
+    """
     document = _described(path)
     if json:
         output.print_json(document)
         return
     rows = [(name, _shown(value)) for name, value in document.items() if name not in ("recipe", "figures")]
     output.print_table(f"{path}", ("what", "value"), rows)
-    output.print_table(
-        "recipe", ("setting", "value"), [(name, _shown(value)) for name, value in document["recipe"].items()]
-    )
+    recipe = [(name, _shown(value)) for name, value in document["recipe"].items()]
+    output.print_table("recipe", ("setting", "value"), recipe)
+    _print_curves(Run(path).history())
     if document.get("figures"):
         output.print_result(Result.model_validate(document["figures"]), as_json=False)
 
@@ -39,6 +43,7 @@ def _described(path: Path) -> dict[str, Any]:
     manifest, tensors = bundle.read(folder)
     return {
         "task": manifest.task,
+        "state": "trained",
         "data": manifest.data,
         "format": manifest.format,
         "parameters": sum(value.numel() for value in tensors.values()),
@@ -61,6 +66,23 @@ def _unfinished(run: Run) -> dict[str, Any]:
         "validation": checks[-1] if checks else None,
         "recipe": run.settings(),
     }
+
+
+def _print_curves(history: list[dict[str, Any]]) -> None:
+    """The training's course, a chart a figure: the loss of the batches, and what validation said."""
+    for name, values in _curves(history).items():
+        if sys.stdout.isatty():
+            print("\n".join(["", *framed(name, values)]))
+        else:
+            print(f"{name}\t{sparkline(values)}\t{values[0]:.4g} → {values[-1]:.4g}")
+
+
+def _curves(history: list[dict[str, Any]]) -> dict[str, list[float]]:
+    curves = {"training loss": [entry["loss"] for entry in history if "loss" in entry]}
+    for entry in history:
+        for name, value in entry.get("validation", {}).items():
+            curves.setdefault(f"validation {name}", []).append(value)
+    return {name: values for name, values in curves.items() if len(values) > 1}
 
 
 def _shown(value: Any) -> str:

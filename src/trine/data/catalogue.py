@@ -13,7 +13,7 @@ from trine.data.binaries import CifarFolder, IdxFolder
 from trine.data.entries import TEST, TRAIN, Arrays, Block, Source
 from trine.data.splits import stratified_cut
 from trine.data.store import cache_dir
-from trine.errors import DataError, UsageError
+from trine.errors import DataError, UsageError, nearest
 
 PACKAGED_TEST_SHARE = 0.2  # of the sets that come without a test split; cut once, stratified, with seed 0
 
@@ -66,6 +66,13 @@ class NamedSet:
     downloads: Mapping[str, str] = field(default_factory=dict)  # address -> md5 of the file there
     md5: Mapping[str, str] = field(default_factory=dict)  # file -> md5 of its (unpacked) content
     extra: str = ""  # the extra of trine that brings the package
+
+    @property
+    def origin(self) -> str:
+        """Where it comes from: the package it is in, the host it is downloaded from, or whom to ask for it."""
+        if self.package:
+            return f"inside {self.package}"
+        return next((url.split("/")[2] for url in self.downloads), f"not downloaded; {self.cite}")
 
 
 MNIST_AT = "https://ossci-datasets.s3.amazonaws.com/mnist/"
@@ -179,10 +186,23 @@ def data_folder(data_dir: Path | None = None) -> Path:
 
 
 def named_set(name: str) -> NamedSet:
-    """Look a set up; raises UsageError that lists the names."""
+    """Look a set up; raises UsageError that names the nearest, or all."""
     if name not in CATALOGUE:
-        raise UsageError(f"{name}: no such named set: use one of {', '.join(CATALOGUE)}")
+        meant = nearest(name, CATALOGUE) or f": use one of {', '.join(CATALOGUE)}"
+        raise UsageError(f"{name}: no such named set{meant}")
     return CATALOGUE[name]
+
+
+def names_of(kind: Literal["pictures", "sequences"]) -> list[str]:
+    """The names of all sets of a kind."""
+    return [name for name, named in CATALOGUE.items() if named.kind == kind]
+
+
+def nothing_there(source: str | Path, kind: Literal["pictures", "sequences"]) -> str:
+    """The message for data that is neither a file nor a named set."""
+    names = names_of(kind)
+    meant = nearest(str(source), names)
+    return f"{source}: no such file or folder, nor a named set of {kind} ({', '.join(names)}){meant}"
 
 
 def location(named: NamedSet, data_dir: Path | None = None) -> Path | None:
@@ -200,6 +220,14 @@ def is_present(named: NamedSet, data_dir: Path | None = None) -> bool:
     if not named.md5:
         return place.is_file()
     return all((place / name).is_file() or (place / f"{name}.gz").is_file() for name in named.md5)
+
+
+def bytes_here(named: NamedSet, data_dir: Path | None = None) -> int | None:
+    """What the set takes on disk; None when it is not here, or in a package of others."""
+    place = location(named, data_dir)
+    if place is None or not is_present(named, data_dir):
+        return None
+    return sum(path.stat().st_size for path in (place, *place.rglob("*")) if path.is_file())
 
 
 def picture_source(named: NamedSet, data_dir: Path | None = None) -> Source:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Int64, UInt8
 
-from trine.data.catalogue import CATALOGUE, is_present, named_set, picture_source
+from trine.data.catalogue import CATALOGUE, is_present, named_set, nothing_there, picture_source
 from trine.data.entries import SPLITS, TRAIN, VALIDATION, Source
 from trine.data.ingest import ingest
 from trine.data.sources import source_at
@@ -108,8 +108,7 @@ def _find(source: str | Path, data_dir: Path | None, progress: bool) -> tuple[st
         return source, f"named {source}", picture_source(named, data_dir)
     path = Path(source).expanduser()
     if not path.exists():
-        names = ", ".join(name for name, named in CATALOGUE.items() if named.kind == "pictures")
-        raise DataError(f"{source}: no such file or folder, nor a named set of pictures ({names})")
+        raise DataError(nothing_there(source, "pictures"))
     path = path.resolve()
     return path.name.split(".")[0] or path.name, str(path), source_at(path)
 

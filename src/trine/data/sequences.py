@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float64, Int8, Int32, Int64, Shaped
 
-from trine.data.catalogue import location, named_set
+from trine.data.catalogue import CATALOGUE, location, nothing_there
 from trine.data.fetch import fetch
 from trine.data.lines import Skips
 from trine.data.sequence_files import READERS, encodable, reader_of, words
@@ -269,7 +269,9 @@ def open_sequences(source: str | Path, *, data_dir: Path | None = None) -> Seque
 
 
 def _named(name: str, data_dir: Path | None) -> Path:
-    named = named_set(name)
+    if name not in CATALOGUE:
+        raise UsageError(nothing_there(name, "sequences"))
+    named = CATALOGUE[name]
     place = location(named, data_dir)
     if named.kind != "sequences" or place is None:
         raise UsageError(f"{name}: a set of {named.kind}, no sequences; `trine data list` shows which are")

@@ -24,7 +24,7 @@ from trine.detect.stepping import step
 from trine.detect.surprisal import Encoded, surprisals
 from trine.detect.templates import TemplateMiner
 from trine.detect.vocabulary import EVENT, TIME, Vocabulary
-from trine.errors import DataError, UsageError
+from trine.errors import DataError, UsageError, nearest
 from trine.train.estimator import Estimator, Judgement
 from trine.train.objective import Objective
 from trine.train.progress import Reporter
@@ -174,7 +174,9 @@ class Detector(Estimator[DetectRecipe, Opened]):
             return self._of_held_out(opened)
         table = opened.table if name == "all" else opened.table.split(name)
         if not len(table):
-            raise DataError(f"{opened.table.name}: has no split {name!r}")
+            there = [*sorted(set(map(str, opened.table.splits)) - {""}), "all"]
+            meant = nearest(name, there)
+            raise DataError(f"{opened.table.name}: has no split {name!r}: it has {', '.join(there)}{meant}")
         scored = self.scored(table)
         found = report.metrics_of(table, scored, self.ensemble.names, self.share)
         data = Data(name=table.name, fingerprint=table.fingerprint, split=name, n=len(table))

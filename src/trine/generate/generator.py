@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from trine.bundle import Manifest, part
 from trine.data.pictures import PictureSet, PictureSplit, open_pictures
-from trine.errors import DataError, UsageError
+from trine.errors import DataError, UsageError, nearest
 from trine.generate import report
 from trine.generate.bound import Bound, batches, importance_nll, measure_bound
 from trine.generate.likelihood import LIKELIHOODS, LogisticMixture
@@ -331,7 +331,9 @@ class Generator(Estimator[GenerateRecipe, PictureSet]):
         if not 0 <= temperature < float("inf"):
             raise UsageError(f"temperature {temperature:g}: give 0 (the most typical picture) or more, such as 0.8")
         if prior not in self.priors:
-            raise UsageError(f"prior {prior!r} is not known: choose {', '.join(self.priors)}")
+            raise UsageError(
+                f"prior {prior!r} is not known: choose {', '.join(self.priors)}{nearest(prior, self.priors)}"
+            )
         self._label(label, 1)
         return prior
 
@@ -340,7 +342,8 @@ class Generator(Estimator[GenerateRecipe, PictureSet]):
             return None
         if label not in self.classes:
             known = ", ".join(self.classes) if self.classes else "none: it was trained without --label"
-            raise UsageError(f"label {label!r} is not known to the model: it knows {known}")
+            meant = nearest(label, self.classes)
+            raise UsageError(f"label {label!r} is not known to the model: it knows {known}{meant}")
         return torch.full((count,), self.classes.index(label), device=self.device.name)
 
     def _known_labels(self, opened: PictureSet, split: PictureSplit) -> Tensor | None:
@@ -353,7 +356,8 @@ def chosen_split(opened: PictureSet, name: str | None) -> tuple[str, PictureSpli
     """The split of that name; by default test, else validation, else train. Raises `DataError`."""
     name = name or next(name for name in ("test", "validation", "train") if name in opened.splits)
     if name not in opened.splits:
-        raise DataError(f"{opened.name}: has no split {name!r}: it has {', '.join(opened.splits)}")
+        there = opened.splits
+        raise DataError(f"{opened.name}: has no split {name!r}: it has {', '.join(there)}{nearest(name, there)}")
     return name, opened.splits[name]
 
 
