@@ -2,7 +2,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trine.generate.realism import Judge, blurred, evenly, measure
+from trine.generate.realism import Judge, blurred, measure
 
 
 def pictures(n: int, seed: int) -> np.ndarray:
@@ -37,12 +37,3 @@ def test_blurring_keeps_shape_and_brightness_and_takes_contrast() -> None:
         assert soft.shape == sharp.shape
         assert abs(soft.mean() - sharp.mean()) < 12
         assert soft.std() < sharp.std()
-
-
-def test_an_even_sample_has_first_and_last() -> None:
-    images = pictures(50, 1)
-    some = evenly(images, 5)
-    assert len(some) == 5
-    assert (some[0] == images[0]).all()
-    assert (some[-1] == images[-1]).all()
-    assert len(evenly(images, 500)) == 50

@@ -10,6 +10,7 @@ from jaxtyping import UInt8
 
 from trine import files
 from trine.cli import output
+from trine.cli.heavy import HeavyParts
 from trine.cli.options import Data, DataDir, FitOptions, Json
 from trine.data.decode import read_picture
 from trine.errors import DataError, UsageError
@@ -53,22 +54,27 @@ def evaluate(
     data: Data,
     *,
     split: str | None = None,
-    importance: int | None = None,
-    pictures: int = 1000,
+    heavy: HeavyParts | None = None,
+    out: Path | None = None,
     data_dir: DataDir = None,
     json: Json = False,
 ) -> None:
     """Measure MODEL on DATA's test split, else its validation split, else all of it: nats, bits a dimension, KL.
 
-    --importance K adds the importance-weighted estimate with K samples a picture, on the first --pictures of them.
+    trine generate evaluate runs/generate-mnist mnist --frechet --memorisation --out judged
+
+    What takes minutes is measured where it is asked for. --out is a folder for the pictures that go with the figures.
     """
     from trine.generate.generator import Generator
 
     loaded = Generator.load(model)
     opened = loaded.open(data, data_dir, loaded.recipe)
     judged = loaded.judge(opened, split)
-    if importance is not None:
-        judged.metrics |= loaded.importance(opened, judged.data.split, importance, pictures)
+    if heavy:
+        heavy.add_to(judged, loaded, opened)
+    if out:
+        for name, content in judged.pictures.items():
+            files.write_bytes(out / name, content)
     output.print_result(loaded.measured(judged), json)
 
 

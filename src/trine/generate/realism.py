@@ -28,7 +28,7 @@ class Judge:
     """Compares sets of pictures with real ones in one feature space."""
 
     def __init__(self, features: Features, real: Pictures) -> None:
-        self.features = features
+        self.features, self.real = features, real
         found = features(real)
         self.gaussian, self.manifold = Gaussian.of(found), Manifold(found)
 
@@ -38,14 +38,15 @@ class Judge:
         density, coverage = self.manifold.density_and_coverage(found)
         return Realism(self.gaussian.distance(Gaussian.of(found)), density, coverage)
 
-    def beside(self, train: Pictures, most: int = 2000) -> dict[str, Realism]:
-        """The floor, real pictures that were trained on, and the ceilings, some of them blurred and plain noise."""
-        some = train[:most]
+    def beside(self, train: Pictures | None, most: int = 2000) -> dict[str, Realism]:
+        """The floor, real pictures that were trained on, and the ceilings, real ones blurred and plain noise."""
+        some = self.real[:most]
         noise = np.random.default_rng(0).integers(0, 256, some.shape, dtype=np.uint8)
-        return {"train": self(train), "blurred": self(blurred(some)), "noise": self(noise)}
+        kinds = {"blurred": blurred(some), "noise": noise} | ({} if train is None else {"train": train})
+        return {kind: self(images) for kind, images in kinds.items()}
 
 
-def measure(space: str, judge: Judge, made: Pictures, train: Pictures) -> dict[str, Any]:
+def measure(space: str, judge: Judge, made: Pictures, train: Pictures | None) -> dict[str, Any]:
     """The figures of a result; density and coverage are those in this space."""
     found = judge(made)
     return {
@@ -65,9 +66,3 @@ def blurred(images: Pictures) -> Pictures:
     flat = images[..., 0] if images.shape[-1] == 1 else images
     found = np.stack([np.asarray(Image.fromarray(image).filter(filtered)) for image in flat])
     return found.reshape(images.shape)
-
-
-def evenly(images: Pictures, most: int) -> Pictures:
-    """At most so many of the pictures, from all over the set."""
-    some: Pictures = images[np.linspace(0, len(images) - 1, min(most, len(images))).astype(int)]
-    return some

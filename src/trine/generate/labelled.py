@@ -1,0 +1,54 @@
+"""Generated pictures as a set to learn from: the classification accuracy score (Ravuri and Vinyals, 2019).
+
+A classifier that is trained on generated pictures with the labels they were made for, and tested on real ones, shows
+whether the pictures are of their classes and as varied as these are.
+"""
+
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Int64, UInt8
+
+from trine import files
+from trine.data.pictures import PictureSet
+from trine.errors import DataError, UsageError
+from trine.generate.generator import Generator, as_channels
+
+Pictures = UInt8[np.ndarray, "_ height width channels"]
+
+
+def write_labelled(
+    model: Generator, real: PictureSet, count: int, folder: Path, shuffled: bool = False, seed: int = 1
+) -> Path:
+    """A set in IDX files: so many generated pictures to train on, all classes alike; the real test pictures to test on.
+
+    shuffled   give the labels to the wrong pictures: the control, which must teach nothing
+    Raises `UsageError` for a model without labels, `DataError` for a set without the model's classes or a test split.
+    """
+    if not model.classes:
+        raise UsageError("the model knows no labels: train one with --label")
+    test = real.splits.get("test")
+    if test is None or test.labels is None or set(real.classes) - set(model.classes):
+        raise DataError(f"{real.name}: needs labelled test pictures of the classes {', '.join(model.classes)}")
+    place = np.array([model.classes.index(name) for name in real.classes])
+    each = [count // len(model.classes) + (number < count % len(model.classes)) for number in range(len(model.classes))]
+    made = [
+        model.sample(n, label=name, seed=seed + number)
+        for number, (name, n) in enumerate(zip(model.classes, each, strict=True))
+        if n
+    ]
+    labels = np.repeat(np.arange(len(each)), each)
+    if shuffled:
+        labels = np.random.default_rng(seed).permutation(labels)
+    write_idx(folder / "train", np.concatenate(made), labels)
+    write_idx(folder / "t10k", as_channels(np.array(test.images), model.channels), place[test.labels])
+    return folder
+
+
+def write_idx(stem: Path, images: Pictures, labels: Int64[np.ndarray, "_"]) -> None:
+    """Pictures and labels in the layout that `IdxFolder` reads; `stem` is the split's name."""
+    values = images[..., 0] if images.shape[-1] == 1 else images
+    for kind, array in (("images", values), ("labels", labels.astype(np.uint8))):
+        header = bytes([0, 0, 8, array.ndim]) + np.array(array.shape, ">u4").tobytes()
+        path = stem.with_name(f"{stem.name}-{kind}-idx{4 if array.ndim == 4 else 2 * (array.ndim // 2) + 1}-ubyte")
+        files.write_bytes(path, header + array.tobytes())
