@@ -46,12 +46,12 @@ def measure_ours(run: Path, images: np.ndarray, samples: int) -> dict[str, float
 
 def measure_peer(run: Path, images: np.ndarray, samples: int, batch: int) -> dict[str, float]:
     """The same of pythae's VAE with our network's weights."""
-    import pythae_peer
+    import peer
     from trine import Generator
 
     trained = Generator.load(run)
     recipe = trained.recipe.model_dump()
-    model = pythae_peer.build("vae", "ours", (trained.channels, trained.size, trained.size), recipe).eval()
+    model = peer.build("vae", "ours", (trained.channels, trained.size, trained.size), recipe).eval()
     weights = trained.model.vae.state_dict()
     for half in (model.encoder.vae, model.decoder.vae):
         half.load_state_dict({name: weights[name] for name in half.state_dict()})

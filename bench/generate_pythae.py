@@ -3,7 +3,7 @@
 usage: generate_pythae.py [--minutes 2] [--only DATA ...] [--networks mlp resnet ours]
 
 - Each data set is learned by `trine generate fit`, and by pythae's VAE and RAE-L2 with three networks each (see
-  pythae_peer.py). Peers get the minutes for the model alone; ours has them for all it does, data and samplers included.
+  peer.py). Peers get the minutes for the model alone; ours has them for all it does, data and samplers included.
 - 10,000 pictures of each sampler are judged against the test pictures: frechet_lite0, density, coverage. The best peer
   is the one with the lowest distance on the test pictures: more than a choice on validation would give it.
 - What was trained or judged is kept in the bench's folder and not done again. With --only or --networks the rest waits
@@ -51,7 +51,7 @@ def train_peer(data: str, model: str, network: str, minutes: float, recipe: Path
     if not arrays.exists():
         np.savez(arrays, images=open_pictures(data, validation_limit=1000).splits["train"].images)
     python = record.environment("pythae", *PACKAGES)
-    script = Path(__file__).with_name("pythae_peer.py")
+    script = Path(__file__).with_name("peer.py")
     words = [arrays, out, "--model", model, "--network", network, "--minutes", minutes, "--recipe", recipe]
     with (folder(data) / f"{model}-{network}.log").open("w") as log:
         subprocess.run([python, script, *map(str, words)], check=True, stdout=log, stderr=log, env=record.own_source())

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-SHARED = {"run", "record", "tables", "pythae_peer"}
+SHARED = {"run", "record", "tables", "peer"}
 SHORT = ("classify_start", "classify_airbench")
 
 

@@ -1,6 +1,6 @@
 """pythae's side of the comparisons; generate_pythae.py and generate_importance.py run it in an environment of its own.
 
-usage: pythae_peer.py DATA.npz OUT --model vae|rae --network mlp|resnet|ours --minutes M --recipe FILE
+usage: peer.py DATA.npz OUT --model vae|rae --network mlp|resnet|ours --minutes M --recipe FILE
 
 - `mlp` is the network that pythae takes when none is given, `resnet` the one of its benchmarks, `ours` the network of a
   plain recipe of trine, cut in two for pythae's encoder and decoder. All have the recipe's number of latents.
