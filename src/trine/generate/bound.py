@@ -17,6 +17,9 @@ from trine.train.device import Device
 ACTIVE = 0.01
 """A latent unit is active when its posterior mean varies by more than this over pictures (Burda et al., 2016)."""
 
+AT_ONCE = 2_000_000
+"""Pixels that importance sampling decodes together."""
+
 
 @dataclass(frozen=True)
 class Bound:
@@ -90,7 +93,7 @@ def importance_nll(
     """
     model.eval()
     width = images.shape[1] * images.shape[2]
-    at_once = max(1, 2_000_000 // width)
+    at_once = max(1, AT_ONCE // width)
     total = 0.0
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import torch
+import torch.nn.functional as F  # noqa: N812
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
@@ -24,9 +25,8 @@ def slerp(
     Latents of N(0, I) lie near a sphere; a straight line would pass through its empty middle (White, 2016).
     """
     way = torch.linspace(0, 1, steps).view(-1, *[1] * (start.dim() - 1))
-    cosine = (start * end).sum() / (start.norm() * end.norm()).clamp_min(1e-9)
-    angle = torch.arccos(cosine.clamp(-1, 1))
-    if angle < 1e-3 or torch.pi - angle < 1e-3:
+    angle = torch.arccos(F.cosine_similarity(start.flatten(), end.flatten(), 0).clamp(-1, 1))
+    if not 1e-3 < angle < torch.pi - 1e-3 or not start.any() or not end.any():  # no arc, or more than one
         return torch.lerp(start, end, way)
     directions = torch.sin((1 - way) * angle) * start / start.norm() + torch.sin(way * angle) * end / end.norm()
     found: Tensor = directions / torch.sin(angle) * torch.lerp(start.norm(), end.norm(), way)

@@ -13,13 +13,13 @@ from torch import Tensor, nn
 from trine.bundle import Manifest, part
 from trine.data.pictures import PictureSet, PictureSplit, open_pictures
 from trine.errors import DataError, UsageError, nearest
-from trine.generate import report
 from trine.generate.bound import Bound, batches, importance_nll, measure_bound
 from trine.generate.likelihood import LIKELIHOODS, LogisticMixture
 from trine.generate.network import VAE, Bounded, Latent, Normal
 from trine.generate.objective import GenerateObjective
 from trine.generate.prior import FlowPrior, MixturePrior, NormalPrior, Prior
 from trine.generate.recipe import GenerateRecipe
+from trine.generate.report import draw_kl, metrics, model_card, remarks
 from trine.generate.sheet import grid_png, pairs_png
 from trine.train.estimator import Estimator, Judgement
 from trine.train.objective import Objective
@@ -117,6 +117,8 @@ class Generator(Estimator[GenerateRecipe, PictureSet]):
         """Fit the priors to the latents of the training pictures."""
         assert isinstance(model, Bounded)
         self.model, self.growth = model.eval(), self.trained.growth
+        for line in remarks(self._bound(opened, opened.splits.get("validation", opened.splits["train"]))):
+            report.note(line)
         train = opened.splits["train"]
         found = self.top_latents(train.images)
         self.information = _kl_per_unit(*found)
@@ -136,18 +138,21 @@ class Generator(Estimator[GenerateRecipe, PictureSet]):
     def judge(self, opened: PictureSet, split: str | None = None) -> Judgement:
         """The bound and its parts; by default on test, else validation, else train. Raises `DataError`."""
         name, chosen = chosen_split(opened, split)
-        images = as_channels(chosen.images, self.channels)
-        bound = measure_bound(self.model, images, self._known_labels(opened, chosen), self.device)
+        images, bound = as_channels(chosen.images, self.channels), self._bound(opened, chosen)
         data = Data(name=opened.name, fingerprint=opened.fingerprint, split=name, n=len(images))
-        figures = report.metrics(bound, self.model.likelihood, self.recipe.likelihood, images[0].size)
+        figures = metrics(bound, self.model.likelihood, self.recipe.likelihood, images[0].size)
         return Judgement(data, figures, self._pictures(images, bound))
+
+    def _bound(self, opened: PictureSet, split: PictureSplit) -> Bound:
+        images = as_channels(split.images, self.channels)
+        return measure_bound(self.model, images, self._known_labels(opened, split), self.device)
 
     def _pictures(self, images: UInt8[np.ndarray, "n height width channels"], bound: Bound) -> dict[str, bytes]:
         some = images[np.linspace(0, len(images) - 1, min(10, len(images))).astype(int)]
         found = {
             "samples.png": grid_png(self.sample(SHOWN, seed=self.recipe.seed)),
             "reconstructions.png": pairs_png(some, self.reconstruct(some)),
-            "kl.png": report.draw_kl(bound.kl_per_group),
+            "kl.png": draw_kl(bound.kl_per_group),
         }
         if len(self.growth):
             found["latents.png"] = grid_png(self.growth.flatten(0, 1).numpy(), columns=self.growth.shape[1])
@@ -276,7 +281,7 @@ class Generator(Estimator[GenerateRecipe, PictureSet]):
     def card(self) -> str:
         """The model card."""
         figures = self.result.model_dump(mode="json") if self.result else {}
-        return report.card(figures, self.data, self.recipe.model_dump(mode="json"))
+        return model_card(figures, self.data, self.recipe.model_dump(mode="json"))
 
     # ---- parts
 

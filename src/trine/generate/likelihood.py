@@ -16,6 +16,8 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 BIN = 2 / 255
+USUAL_SCALE = -2.0
+"""Logarithm of the scale of logistic distributions before the training."""
 FAR = 40.0
 """Where a normal distribution's tail is taken to end, in deviations."""
 
@@ -182,9 +184,10 @@ class LogisticMixture(Likelihood):
         centred = torch.stack([x[:, c] - self._mean(means, links, x, c) for c in range(self.channels)], 1)
         rate = torch.exp(-log_scales)
         above, below = rate * (centred + BIN / 2), rate * (centred - BIN / 2)
-        lower = torch.where(x < -1 + BIN / 2, 0.0, F.logsigmoid(-below) + torch.log(-torch.expm1(-rate * BIN)))
-        upper = F.logsigmoid(above)
-        mass = torch.where(x > 1 - BIN / 2, F.logsigmoid(-below), upper + lower)
+        lowest, highest = x < -1 + BIN / 2, x > 1 - BIN / 2
+        within = torch.where(lowest | highest, 0.0, torch.log(-torch.expm1(-rate * BIN)))
+        up_to, from_there = F.logsigmoid(above), F.logsigmoid(-below)
+        mass = within + torch.where(highest, 0.0, up_to) + torch.where(lowest, 0.0, from_there)
         return torch.logsumexp(F.log_softmax(logits, 1) + mass.sum(1), 1).sum((1, 2))
 
     def mean(self, outputs: Float[Tensor, "batch maps height width"]) -> UInt8[Tensor, "batch height width channels"]:
@@ -231,7 +234,9 @@ class LogisticMixture(Likelihood):
         k, each = self.components, self.components * self.channels
         logits, means, scales, links = torch.split(outputs.float(), [k, each, each, k * self.pairs], 1)
         shape = (len(outputs), -1, k, *outputs.shape[2:])
-        return logits, means.reshape(shape), scales.reshape(shape).clamp(-7, 4), torch.tanh(links.reshape(shape))
+        spread = torch.linspace(-0.5, 0.5, k, device=outputs.device).view(k, 1, 1)
+        scales = (scales.reshape(shape) + USUAL_SCALE).clamp(-7, 4)
+        return logits, means.reshape(shape) + spread, scales, torch.tanh(links.reshape(shape))
 
 
 LIKELIHOODS: dict[str, type[Likelihood]] = {

@@ -100,13 +100,12 @@ class Encoding:
 
 
 class ResidualBlock(nn.Module):
-    """Two 3×3 convolutions added to what comes in; at first they add nothing."""
+    """A 3×3 convolution to half the width and one of single pixels back, added to what comes in; at first nothing."""
 
-    def __init__(self, width: int, inner: int) -> None:
+    def __init__(self, width: int) -> None:
         super().__init__()
-        self.first, self.second = nn.Conv2d(width, inner, 3, padding=1), nn.Conv2d(inner, width, 3, padding=1)
-        nn.init.zeros_(self.second.weight)
-        nn.init.zeros_(self.second.bias)  # type: ignore[arg-type]
+        inner = narrow(width)
+        self.first, self.second = nn.Conv2d(width, inner, 3, padding=1), _silent(nn.Conv2d(inner, width, 1))
 
     def forward(self, x: Float[Tensor, "batch width rows columns"]) -> Float[Tensor, "batch width rows columns"]:
         """The block's output."""
@@ -149,8 +148,8 @@ class MapGroup(nn.Module):
     def __init__(self, width: int, latent: int, size: int) -> None:
         super().__init__()
         self.shape = (latent, size, size)
-        self.prior = _head(width, width, 2 * latent)
-        self.posterior = _head(2 * width, width, 2 * latent)
+        self.prior = _head(width, narrow(width), 2 * latent)
+        self.posterior = _head(2 * width, narrow(width), 2 * latent)
         self.project = nn.Conv2d(latent, width, 1)
 
     def forward(
@@ -277,8 +276,9 @@ class VAE(nn.Module):
                     latents.append(latent)
                 hidden = blocks(hidden)
             hidden = level.up(hidden)
-        outputs = F.pixel_shuffle(self.out(F.gelu(hidden)), 2)[..., : self.size, : self.size]
-        return Pass(outputs.float(), latents)
+        with torch.autocast(hidden.device.type, enabled=False):  # means finer than a level of 8 bits need all digits
+            outputs = F.pixel_shuffle(self.out(F.gelu(hidden.float())), 2)
+        return Pass(outputs[..., : self.size, : self.size], latents)
 
     def noise(self, count: int) -> list[Tensor]:
         """N(0, I) for every group."""
@@ -315,13 +315,23 @@ def _normal(parameters: Tensor) -> Normal:
     return Normal(mean, log_variance.clamp(*LOG_VARIANCE))
 
 
+def narrow(width: int) -> int:
+    """Channels inside a block of this width: 3×3 convolutions are what costs."""
+    return max(8, width // 2)
+
+
 def _blocks(width: int, depth: int) -> nn.Sequential:
-    return nn.Sequential(*(ResidualBlock(width, width) for _ in range(depth)))
+    return nn.Sequential(*(ResidualBlock(width) for _ in range(depth)))
 
 
 def _head(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
     """Distribution parameters from maps; at first they are all zero."""
-    last = nn.Conv2d(hidden, outputs, 1)
-    nn.init.zeros_(last.weight)
-    nn.init.zeros_(last.bias)  # type: ignore[arg-type]
-    return nn.Sequential(nn.GELU(), nn.Conv2d(inputs, hidden, 3, padding=1), nn.GELU(), last)
+    last = _silent(nn.Conv2d(hidden, outputs, 3, padding=1))
+    return nn.Sequential(nn.GELU(), nn.Conv2d(inputs, hidden, 1), nn.GELU(), last)
+
+
+def _silent(layer: nn.Conv2d) -> nn.Conv2d:
+    """The layer, giving nothing at first."""
+    nn.init.zeros_(layer.weight)
+    nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+    return layer

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from trine.data.pictures import PictureSet
 from trine.generate.bound import measure_bound
 from trine.generate.network import Bounded
+from trine.generate.prior import flow_cost
 from trine.generate.recipe import GenerateRecipe
 from trine.train.device import Device
 from trine.train.objective import Figures, Objective, ParameterGroup
@@ -38,7 +39,9 @@ class GenerateObjective(Objective):
         flip = recipe.flip == "random" or (recipe.flip == "auto" and pictures.channels == 3)
         self.flip = 0.5 if flip else 0.0
         self.growth = torch.zeros(0, GROWN, *self.train.images.shape[1:], dtype=torch.uint8)
-        self.closing_validations = 2.0 + len(pictures.splits.get("test", ())) / len(self.held_out)
+        encoded = len(self.train) / 2 + len(pictures.splits.get("test", ()))
+        self.closing_validations = 3.0 + encoded / len(self.held_out)
+        self.closing_seconds, self.prepared_flops = flow_cost(recipe.latent, model.vae.classes, recipe)
 
     @property
     def epoch_steps(self) -> int:

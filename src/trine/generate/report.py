@@ -7,6 +7,9 @@ from trine.generate.bound import Bound
 from trine.generate.likelihood import Likelihood, bits_per_dim
 from trine.train.drawing import figure, png
 
+SILENT = 0.05
+"""A group whose KL divergence is below so many nats says nothing."""
+
 
 def metrics(bound: Bound, likelihood: Likelihood, name: str, dimensions: int) -> dict[str, Any]:
     """The figures of a split, under the names that every result uses; nats are negative log likelihoods a picture."""
@@ -25,6 +28,17 @@ def metrics(bound: Bound, likelihood: Likelihood, name: str, dimensions: int) ->
     return {**found, "binarisation": "dynamic"}
 
 
+def remarks(bound: Bound) -> list[str]:
+    """What is wrong with the latents, if anything."""
+    if bound.collapsed:
+        return [
+            f"posterior collapse: the latents say {bound.kl:.2g} nats of a picture, {bound.active_units:,} of "
+            f"{bound.units:,} are active: train longer, or with --set kl_warmup=0.5"
+        ]
+    silent = [str(place + 1) for place, kl in enumerate(bound.kl_per_group) if kl < SILENT]
+    return [f"groups {', '.join(silent)} of the latents say nothing of a picture"] if silent else []
+
+
 def draw_kl(kl_per_group: tuple[float, ...]) -> bytes:
     """KL divergence a group, top group first."""
     drawn, axes = figure(height=2.6)
@@ -33,7 +47,7 @@ def draw_kl(kl_per_group: tuple[float, ...]) -> bytes:
     return png(drawn)
 
 
-def card(figures: dict[str, Any], data: dict[str, Any], recipe: dict[str, Any]) -> str:
+def model_card(figures: dict[str, Any], data: dict[str, Any], recipe: dict[str, Any]) -> str:
     """The model card, in Markdown."""
     measured = json.dumps(figures.get("metrics", {}), indent=2)
     return f"""---

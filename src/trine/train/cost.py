@@ -10,7 +10,7 @@ class Cost:
     flops: float = 0.0
     """Operations of the steps."""
     prepared_flops: float = 0.0
-    """Operations before the first step."""
+    """Operations beside the steps."""
     seconds: float = 0.0
     """Time in training steps and validations."""
     step_seconds: float = 0.0

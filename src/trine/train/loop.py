@@ -140,7 +140,7 @@ class Training:
         start = time.perf_counter()
         self.objective.validate(self.final_model)
         validation = time.perf_counter() - start
-        self.budget.reserve += validation * self.objective.closing_validations
+        self.budget.reserve += validation * self.objective.closing_validations + self.objective.closing_seconds
         steps = (self.budget.left - validation * self.recipe.validations) / seconds
         self.clock = Clock(self.device.agree(max(1, int(steps))))
         self._forecast(seconds, flops, (self.budget.elapsed + self.budget.left + self.budget.reserve) / 60)

@@ -41,9 +41,11 @@ class Objective(ABC):
     model: nn.Module
     recipe: Recipe
     prepared_flops: float = 0.0
-    """Operations spent before the first step, such as features that are computed once."""
+    """Operations spent beside the steps: features that are computed once, a prior that is fitted afterwards."""
     closing_validations: float = 2.0
     """What follows the last step (evaluation, calibration, pictures) takes as long as so many validations."""
+    closing_seconds: float = 0.0
+    """And so many seconds more."""
 
     @abstractmethod
     def steps(self) -> int:
