@@ -3,9 +3,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 import trine
-from trine.errors import DataError, UsageError
+from trine.classify.classifier import Classifier
+from trine.errors import BundleError, DataError, UsageError
 from trine.generate.generator import BLOCK, Generator
 
 from .conftest import SHORT, dots, write_dots
@@ -119,3 +121,77 @@ def test_labels_cannot_be_learned_from_a_flat_folder(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="has no labels: leave out --label"):
         Generator(**SHORT, label=True).fit(folder, out=tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+class Heard:
+    """A reporter that keeps the notes."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def note(self, line: str) -> None:
+        self.notes.append(line)
+
+    def advance(self, step: int, total: int, figures: dict[str, float]) -> None: ...
+
+    def close(self) -> None: ...
+
+
+BRIEF = {**SHORT, "least_steps": 8, "flow_steps": 5}
+
+
+def test_one_picture_repeated_is_learned_and_said_to_be_one(tmp_path: Path) -> None:
+    folder, heard = write_dots(tmp_path / "same", dots(1).repeat(24, 0)), Heard()
+    model = Generator(**{**BRIEF, "least_steps": 150}).fit(folder, out=tmp_path / "run", report=heard)
+    assert any("all alike" in line for line in heard.notes)
+    assert any("posterior collapse" in line for line in heard.notes)
+    assert model.result
+    assert model.result.metrics["collapsed"]
+    assert np.isfinite(model.result.metrics["elbo_nats"])
+    error = model.sample(3).astype(float) - dots(1)
+    assert np.abs(error).mean() < 40
+
+
+def test_pictures_of_many_sizes_and_modes_are_brought_to_one(tmp_path: Path) -> None:
+    for number, (size, mode) in enumerate([((12, 12), "RGB"), ((30, 20), "L"), ((9, 40), "RGBA"), ((1, 1), "P")] * 6):
+        picture = Image.fromarray(dots(1, channels=3, seed=number)[0]).resize(size).convert(mode)
+        (tmp_path / "mixed").mkdir(exist_ok=True)
+        picture.save(tmp_path / "mixed" / f"{number}.png")
+    model = Generator(**BRIEF).fit(tmp_path / "mixed", out=tmp_path / "run")
+    assert model.sample(1).shape == (1, model.size, model.size, 3)
+    assert 8 <= model.size <= 256
+
+
+def test_few_pictures_are_said_to_be_few_and_one_is_refused(tmp_path: Path) -> None:
+    heard = Heard()
+    Generator(**BRIEF).fit(write_dots(tmp_path / "few", dots(20)), out=tmp_path / "run", report=heard)
+    assert any("only 18 pictures: expect copies of them" in line for line in heard.notes)
+    with pytest.raises(DataError, match="fewer than two pictures"):
+        Generator(**BRIEF).fit(write_dots(tmp_path / "one", dots(1)), out=tmp_path / "other")
+
+
+def test_a_model_of_another_task_is_refused(fitted: Generator, tmp_path: Path) -> None:
+    fitted.save(tmp_path / "kept")
+    with pytest.raises(BundleError, match="a model for generate, not for classify"):
+        Classifier.load(tmp_path / "kept")
+
+
+def test_a_million_pictures_begin_to_come_at_once(fitted: Generator) -> None:
+    stream = fitted.sample_stream(1_000_000)
+    assert next(stream).shape == next(stream).shape == (BLOCK, 12, 12, 1)
+
+
+def test_a_grey_model_takes_colour_pictures(fitted: Generator, tmp_path: Path) -> None:
+    colour = dots(30, channels=3, seed=2)
+    assert fitted.reconstruct(colour).shape == (30, 12, 12, 1)
+    result = fitted.evaluate(write_dots(tmp_path / "colour", colour), split="train")
+    assert result.metrics["bits_per_dim"] > 0
+    with pytest.raises(DataError, match="has no split 'test': it has train, validation"):
+        fitted.evaluate(tmp_path / "colour", split="test")
+
+
+def test_black_and_white_pictures_are_stated_as_dynamically_binarised(folder: Path, tmp_path: Path) -> None:
+    model = Generator(**BRIEF, likelihood="bernoulli").fit(folder, out=tmp_path / "run")
+    assert model.result
+    assert model.result.metrics["binarisation"] == "dynamic"
+    assert "bits_per_dim" not in model.result.metrics

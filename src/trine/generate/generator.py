@@ -194,9 +194,7 @@ class Generator(Estimator[GenerateRecipe, PictureSet]):
             drawn = self.noise(seed, block).scaled(temperature)
             yield self.from_noise(drawn, label, chosen)[: n - block * BLOCK]
 
-    def reconstruct(
-        self, images: UInt8[np.ndarray, "n height width channels"]
-    ) -> UInt8[np.ndarray, "n height width channels"]:
+    def reconstruct(self, images: UInt8[np.ndarray, "n height width from"]) -> UInt8[np.ndarray, "n height width to"]:
         """Each picture through its latents' means and back."""
         return self.decode(self.encode(images).mean)
 
