@@ -5,8 +5,16 @@ import argparse
 import record
 
 SHAPES = {
-    "mnist": ("likelihood=bernoulli", "widths=[32,64]", "groups=[2,1]", "batch_size=100", "epochs=20"),
-    "cifar10": ("likelihood=logistic", "widths=[64,96,128]", "groups=[1,1,2]", "batch_size=32", "epochs=10"),
+    "mnist": ("likelihood=bernoulli", "widths=[32,64]", "groups=[2,1]", "batch_size=64", "epochs=9"),
+    "cifar10": (
+        "likelihood=logistic",
+        "components=3",
+        "widths=[64,96,128]",
+        "groups=[1,1,2]",
+        "map_latent=16",
+        "batch_size=32",
+        "epochs=4",
+    ),
 }
 IMPORTANCE = ("--importance", 1000, "--pictures", 1000)
 

@@ -15,7 +15,7 @@ from trine.generate.network import Bounded
 from trine.train.device import Device
 
 ACTIVE = 0.01
-"""A latent unit is active when its posterior mean varies by more than this over pictures (Burda et al., 2016)."""
+"""A latent unit is active when what a picture does to its mean varies by more than this (Burda et al., 2016)."""
 
 AT_ONCE = 2_000_000
 """Pixels that importance sampling decodes together."""
@@ -70,7 +70,7 @@ def measure_bound(
                 done = model.vae(observed, _on(classes, device))
             explained += float(model.likelihood.log_prob(done.outputs, observed).double().sum())
             divergence = divergence + done.kl.double().sum(0).cpu()
-            moments = _moments(moments, [latent.posterior.mean for latent in done.latents if latent.posterior])
+            moments = _moments(moments, [latent.learned for latent in done.latents])
     count = len(images)
     kl = tuple(float(value) / count for value in divergence)
     variance = moments[1] / count - (moments[0] / count).square()
@@ -123,7 +123,7 @@ def _log_likelihood(
 
 
 def _moments(before: Tensor, means: list[Tensor]) -> Float[Tensor, "2 units"]:
-    """Sums of the posterior means and of their squares over pictures."""
+    """Sums of the means and of their squares over pictures."""
     units = torch.cat([mean.flatten(1) for mean in means], 1).double().cpu()
     found = torch.stack([units.sum(0), units.square().sum(0)])
     return found + before if before.numel() else found

@@ -65,6 +65,12 @@ class Latent:
         return self.posterior.kl(self.prior) if self.posterior else torch.zeros(len(self.sample))
 
     @property
+    def learned(self) -> Float[Tensor, "batch *latent"]:
+        """How far the picture moves the mean from where the prior has it."""
+        assert self.posterior
+        return self.posterior.mean - self.prior.mean
+
+    @property
     def log_ratio(self) -> Float[Tensor, "batch"]:
         """ln p(z) − ln q(z) of the sample: its weight's part in importance sampling."""
         assert self.posterior
@@ -109,7 +115,7 @@ class ResidualBlock(nn.Module):
 
     def forward(self, x: Float[Tensor, "batch width rows columns"]) -> Float[Tensor, "batch width rows columns"]:
         """The block's output."""
-        added: Tensor = self.second(F.gelu(self.first(F.gelu(x))))
+        added: Tensor = self.second(F.silu(self.first(F.silu(x))))
         return x + added
 
 
@@ -242,7 +248,7 @@ class VAE(nn.Module):
         for place, blocks in enumerate(self.down):
             hidden = blocks(self.coarser[place - 1](hidden) if place else hidden)
             maps.append(hidden)
-        return Encoding(F.gelu(hidden).flatten(1), maps[::-1])
+        return Encoding(F.silu(hidden).flatten(1), maps[::-1])
 
     def top_posterior(self, observed: Float[Tensor, "batch channels height width"]) -> Normal:
         """The posterior of the latent vector, without a way through the decoder."""
@@ -277,7 +283,7 @@ class VAE(nn.Module):
                 hidden = blocks(hidden)
             hidden = level.up(hidden)
         with torch.autocast(hidden.device.type, enabled=False):  # means finer than a level of 8 bits need all digits
-            outputs = F.pixel_shuffle(self.out(F.gelu(hidden.float())), 2)
+            outputs = F.pixel_shuffle(self.out(F.silu(hidden.float())), 2)
         return Pass(outputs[..., : self.size, : self.size], latents)
 
     def noise(self, count: int) -> list[Tensor]:
@@ -327,7 +333,7 @@ def _blocks(width: int, depth: int) -> nn.Sequential:
 def _head(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
     """Distribution parameters from maps; at first they are all zero."""
     last = _silent(nn.Conv2d(hidden, outputs, 3, padding=1))
-    return nn.Sequential(nn.GELU(), nn.Conv2d(inputs, hidden, 1), nn.GELU(), last)
+    return nn.Sequential(nn.SiLU(), nn.Conv2d(inputs, hidden, 1), nn.SiLU(), last)
 
 
 def _silent(layer: nn.Conv2d) -> nn.Conv2d:
