@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -56,6 +57,15 @@ def environment(name: str, *packages: str) -> str:
 def own_source() -> dict[str, str]:
     """The environment variables under which such a Python imports this checkout's package."""
     return {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent / "src")}
+
+
+def in_minutes(task: str, data: str, minutes: float) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The result of a preset's training within a budget of time, and how well the budget was kept."""
+    folder = RUNS / f"{data}-minutes-{minutes:g}"
+    shutil.rmtree(folder, ignore_errors=True)
+    result, seconds = trine(task, "fit", data, "--minutes", minutes, "--out", folder)
+    kept = {"asked_minutes": minutes, "wall_minutes": seconds / 60, "deviation": seconds / 60 / minutes - 1}
+    return result, kept
 
 
 def keep(name: str, command: str, figures: dict[str, Any]) -> None:

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from trine.detect.network import BEGIN, UNKNOWN, FoldNets
+from trine.detect.network import BEGIN, UNKNOWN, FoldNets, SequenceDropout
 
 CELLS = ("lstm", "gru", "rnn")
 
@@ -22,6 +22,14 @@ def test_what_never_occurred_in_training_reads_as_unknown(make_net):
     net.meet({"event": np.array([2, 5, 5])})
     read = net.recognise({"event": torch.arange(12)[None]})["event"][0].tolist()
     assert read == [BEGIN, UNKNOWN, 2, UNKNOWN, UNKNOWN, 5, *[UNKNOWN] * 6]
+
+
+def test_dropout_silences_a_unit_for_all_of_a_piece():
+    dropped = SequenceDropout(0.5)(torch.ones(4, 9, 64))
+    assert set(dropped.unique().tolist()) == {0.0, 2.0}
+    assert (dropped == dropped[:, :1]).all()
+    assert not (dropped[0] == dropped[1]).all()
+    assert (SequenceDropout(0.5).eval()(torch.ones(1, 2, 3)) == 1).all()
 
 
 def test_forget_gates_begin_open(make_net):

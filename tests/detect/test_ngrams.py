@@ -5,7 +5,7 @@ import pytest
 
 import trine.detect.ngrams as module
 from trine.detect.network import BEGIN, UNKNOWN
-from trine.detect.ngrams import NGrams
+from trine.detect.ngrams import NOVELTY, ORDER, NGrams
 from trine.detect.surprisal import Encoded
 
 
@@ -25,7 +25,7 @@ def by_hand(train, history, event):
     counts = Counter(
         tuple(run[end - n : end])
         for run in ([BEGIN, *sequence] for sequence in train)
-        for n in range(1, 7)
+        for n in range(1, ORDER + 1)
         for end in range(max(n, 2), len(run) + 1)
     )
     known = {event for sequence in train for event in sequence}
@@ -33,10 +33,10 @@ def by_hand(train, history, event):
     def chance(context):
         after = {gram[-1]: count for gram, count in counts.items() if gram[:-1] == context}
         lower = chance(context[1:]) if context else 1 / (len(known) + 1)
-        total = sum(after.values())
-        return (after.get(event, 0) + len(after) * lower) / (total + len(after)) if total else lower
+        total, new = sum(after.values()), len(after) * (NOVELTY if context else 1)
+        return (after.get(event, 0) + new * lower) / (total + new) if total else lower
 
-    return chance(tuple(history[-5:]))
+    return chance(tuple(history[1 - ORDER :]))
 
 
 def test_the_chances_are_those_of_the_smoothing_by_hand():

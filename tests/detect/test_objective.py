@@ -58,6 +58,14 @@ def test_pieces_with_the_kept_state_are_as_surprising_as_the_whole_stream(make_o
     assert total / count == pytest.approx(np.mean(whole), abs=1e-5)
 
 
+def test_every_weight_is_in_one_group_and_muon_has_the_recurrent_matrices(make_objective):
+    objective = make_objective()
+    muon, adamw = objective.parameter_groups()
+    assert (muon.optimiser, len(muon.parameters)) == ("muon", 2 * 2 * 2), "folds, layers, input and hidden"
+    assert {*map(id, muon.parameters), *map(id, adamw.parameters)} == set(map(id, objective.model.parameters()))
+    assert all(value.dim() == 2 for value in muon.parameters)
+
+
 def test_a_new_epoch_begins_with_no_state(make_objective):
     objective = make_objective()
     objective.loss(objective.model, objective.batch(0), 0.0)

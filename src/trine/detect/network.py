@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 import torch
+import torch.nn.functional as F  # noqa: N812
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
@@ -20,6 +21,21 @@ Columns = dict[str, Int64[Tensor, "batch time"]]
 Logits = dict[str, Float[Tensor, "batch time values"]]
 State = tuple[Tensor, ...]
 """Hidden state, and for an LSTM its cell state: (layers, batch, hidden) each."""
+
+
+class SequenceDropout(nn.Module):
+    """Silences units for all of a piece of a sequence, not anew at each event (Gal and Ghahramani, 2016).
+
+    One random number a unit and piece instead of one a unit and event: those took a quarter of the training time.
+    """
+
+    def __init__(self, share: float) -> None:
+        super().__init__()
+        self.share = share
+
+    def forward(self, values: Float[Tensor, "batch time width"]) -> Float[Tensor, "batch time width"]:
+        """The values, some units at zero and the others scaled up in training."""
+        return F.dropout1d(values.transpose(1, 2), self.share, self.training).transpose(1, 2)
 
 
 class EventNet(nn.Module):
@@ -40,7 +56,7 @@ class EventNet(nn.Module):
         self.recurrence = CELLS[cell](
             embedding, hidden, layers, batch_first=True, dropout=dropout if layers > 1 else 0.0
         )
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = SequenceDropout(dropout)
         self.heads = nn.ModuleList(nn.Linear(hidden, size) for size in sizes.values())
         for place, size in enumerate(sizes.values()):
             self.register_buffer(f"known_{place}", torch.ones(size, dtype=torch.bool))

@@ -92,9 +92,15 @@ class DetectObjective(Objective):
         return torch.stack(losses).mean()
 
     def parameter_groups(self) -> list[ParameterGroup]:
-        """AdamW on everything."""
-        options = {"weight_decay": self.recipe.weight_decay}
-        return [ParameterGroup("adamw", list(self.model.parameters()), self.recipe.learning_rate, options)]
+        """Muon on the recurrent layers' matrices, AdamW on the rest."""
+        matrices = [value for net in self.model for value in net.recurrence.parameters() if value.dim() == 2]
+        muons = set(map(id, matrices))
+        rest = [value for value in self.model.parameters() if id(value) not in muons]
+        decay = {"weight_decay": self.recipe.weight_decay}
+        return [
+            ParameterGroup("muon", matrices, self.recipe.recurrent_rate, {"momentum": 0.9, "normalise": False}),
+            ParameterGroup("adamw", rest, self.recipe.learning_rate, {**decay, "fused": True}),
+        ]
 
     def validate(self, model: nn.Module) -> Figures:
         """Mean surprisal of the first fold's held-out sequences: an event, and a sequence."""

@@ -19,11 +19,13 @@ class DetectRecipe(Recipe):
     layers: int = Field(1, ge=1, le=3)
     """Recurrent layers."""
     dropout: float = Field(0.1, ge=0, lt=1)
-    """Share of embedding and output units that is silenced in a step."""
-    steps: int = Field(64, ge=2, le=4_096)
+    """Share of embedding and output units that is silenced, for a stream and step."""
+    steps: int = Field(16, ge=2, le=4_096)
     """Events through which gradients flow back; the state is carried on beyond them."""
+    recurrent_rate: float = Field(0.03, gt=0)
+    """Muon's peak learning rate, for the matrices of the recurrent layers."""
     learning_rate: float = Field(5e-3, gt=0)
-    """AdamW's peak learning rate."""
+    """AdamW's peak learning rate, for all other weights."""
     weight_decay: float = Field(0.01, ge=0)
     """AdamW's weight decay."""
     rare_masked: float = Field(0.01, ge=0, lt=1)
@@ -54,7 +56,7 @@ class DetectRecipe(Recipe):
     """Alerts on normal activity a day, instead; needs times."""
 
     epochs: float = Field(20.0, gt=0, le=10_000)
-    batch_size: int = Field(16, ge=1, le=65_536)
+    batch_size: int = Field(128, ge=1, le=65_536)
     """Streams of events read side by side."""
     schedule: Literal["triangular", "cosine", "constant"] = "cosine"
     warmup: float = Field(0.05, ge=0, lt=1)
