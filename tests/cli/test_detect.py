@@ -68,6 +68,15 @@ def test_evaluate_prints_exactly_one_json_document(trine, run, table):
     assert (said.status, json.loads(said.out)["data"]["split"]) == (0, "test")
 
 
+def test_evaluate_says_the_interval_and_each_members_and_each_kinds_figures(trine, run, table):
+    figures = dict(line.split("\t") for line in trine("detect", "evaluate", run, table).out.splitlines())
+    low, high = map(float, figures["fpr_interval"].split(" to "))
+    assert low <= float(figures["fpr_realised"]) <= high
+    members = ("lstm", "counts", "mixture")
+    assert all(0 <= float(figures[f"per_member {member} auc"]) <= 1 for member in members)
+    assert figures["per_kind attack n"] == "1"
+
+
 def test_score_prints_json_lines_or_plain_lines(trine, run, table):
     verdicts = [json.loads(line) for line in trine("detect", "score", run, table, "--json").out.splitlines()]
     assert len(verdicts) == 51

@@ -5,6 +5,9 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+MOST_ROWS = 20
+"""Classes, kinds or members whose figures are shown; those of more are in the JSON alone."""
+
 if TYPE_CHECKING:
     from trine.train.estimator import Estimator
     from trine.train.result import Result
@@ -44,12 +47,15 @@ def note(line: str) -> None:
 
 
 def print_result(result: "Result", as_json: bool) -> None:
-    """A result as JSON, or as a table of its plain figures."""
+    """A result as JSON, or as a table of its plain figures and one each of those by class, kind or member."""
     if as_json:
         print_json(result.model_dump(mode="json"))
         return
     title = f"{result.task}: {result.data.name}, {result.data.split} split, n = {result.data.n:,}"
     print_table(title, ("figure", "value"), [*_figures(result.metrics), *_cost(result)])
+    for name, rows in result.metrics.items():
+        if name.startswith("per_") and isinstance(rows, dict) and 0 < len(rows) <= MOST_ROWS:
+            _print_each(name, {row: dict(_figures(values)) for row, values in rows.items()})
 
 
 def print_fitted(model: "Estimator[Any, Any]", as_json: bool) -> None:
@@ -59,14 +65,28 @@ def print_fitted(model: "Estimator[Any, Any]", as_json: bool) -> None:
         note(f"model: {model.run.bundle}")
 
 
+def _print_each(name: str, rows: dict[str, dict[str, str]]) -> None:
+    """Figures by class, kind or member: a row each on a terminal, a line a figure elsewhere."""
+    if sys.stdout.isatty():
+        columns = list(next(iter(rows.values())))
+        cells = [(row, *(values.get(column, "") for column in columns)) for row, values in rows.items()]
+        print_table(name.replace("_", " "), (name.removeprefix("per_"), *columns), cells)
+        return
+    for row, values in rows.items():
+        for figure, value in values.items():
+            print(f"{name} {row} {figure}\t{value}")
+
+
 def _figures(metrics: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
-    """The figures that are numbers; tables among them (a class, a kind each) are in the JSON."""
+    """The figures that are numbers, those within others named by both."""
     rows: list[tuple[str, str]] = []
     for name, value in metrics.items():
         if isinstance(value, bool | str):
             rows.append((prefix + name, str(value)))
         elif isinstance(value, int | float):
             rows.append((prefix + name, f"{value:,}" if isinstance(value, int) else f"{value:.4f}"))
+        elif name.endswith("interval"):
+            rows.append((prefix + name, " to ".join(f"{bound:.4f}" for bound in value)))
         elif isinstance(value, dict) and not name.startswith("per_"):
             rows += _figures(value, f"{prefix}{name} ")
     return rows
