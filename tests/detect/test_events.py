@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from trine.data.sequences import SequenceTable
 from trine.detect.events import read_log
-from trine.detect.formats import FORMATS, Pattern, guess_format, seconds
+from trine.detect.formats import FORMATS, Pattern, guess_format
+from trine.detect.log_event import seconds
 from trine.errors import DataError, TrineError, UsageError
 
 EXAMPLES = {

@@ -16,7 +16,8 @@ from jaxtyping import Bool, Float64, Int64, Shaped
 
 from trine.data.lines import Skips, text_lines
 from trine.data.sequences import Attribute, Codes, SequenceTable, fingerprint
-from trine.detect.formats import ENTITIES, FORMATS, Format, LogEvent, Pattern, guess_format
+from trine.detect.formats import FORMATS, Pattern, guess_format
+from trine.detect.log_event import ENTITIES, Format, LogEvent
 from trine.detect.templates import TemplateMiner
 from trine.errors import DataError, UsageError
 
