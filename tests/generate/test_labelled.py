@@ -44,10 +44,10 @@ def test_the_control_has_the_same_pictures_under_other_labels(
 
 
 def test_a_model_without_labels_or_a_set_without_a_test_split_is_refused(
-    fitted: Generator, deep: Generator, real: PictureSet, folder: Path, tmp_path: Path
+    fitted: Generator, real: PictureSet, folder: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(UsageError, match="--label"):
-        write_labelled(deep, real, 10, tmp_path)
+        write_labelled(Generator(), real, 10, tmp_path)
     with pytest.raises(DataError, match="labelled test pictures"):
         write_labelled(fitted, open_pictures(folder), 10, tmp_path)
 
