@@ -5,15 +5,15 @@ import argparse
 import record
 
 SHAPES = {
-    "mnist": ("likelihood=bernoulli", "widths=[32,64]", "groups=[2,1]", "batch_size=64", "epochs=9"),
+    "mnist": ("likelihood=bernoulli", "widths=[32,64]", "groups=[2,1]", "batch_size=64", "epochs=8"),
     "cifar10": (
         "likelihood=logistic",
         "components=3",
         "widths=[64,96,128]",
         "groups=[1,1,2]",
         "map_latent=16",
-        "batch_size=32",
-        "epochs=4",
+        "batch_size=16",
+        "epochs=2.5",
     ),
 }
 IMPORTANCE = ("--importance", 1000, "--pictures", 1000)

@@ -78,13 +78,19 @@ class GenerateObjective(Objective):
         return loss
 
     def parameter_groups(self) -> list[ParameterGroup]:
-        """AdamW; biases and embeddings do not decay."""
-        recipe, betas = self.recipe, (0.9, 0.99)
-        decays = {"betas": betas, "weight_decay": recipe.weight_decay}
-        stays = {"betas": betas, "weight_decay": 0.0}
-        weights = [value for value in self.model.parameters() if value.dim() > 1]
-        rest = [value for value in self.model.parameters() if value.dim() <= 1]
+        """Muon on the inner filters, AdamW on the rest; biases and embeddings do not decay."""
+        recipe, vae = self.recipe, self.model.vae
+        edges = {id(value) for layer in (vae.stem, vae.out) for value in layer.parameters()}
+        parameters = list(self.model.parameters())
+        filters = [value for value in parameters if value.dim() == 4 and id(value) not in edges and recipe.filter_rate]
+        taken = {id(value) for value in filters}
+        weights = [value for value in parameters if value.dim() > 1 and id(value) not in taken]
+        rest = [value for value in parameters if value.dim() <= 1]
+        betas = (0.9, 0.99)
+        muon = {"momentum": 0.9, "normalise": False, "weight_decay": recipe.weight_decay}
+        decays, stays = ({"betas": betas, "weight_decay": decay} for decay in (recipe.weight_decay, 0.0))
         return [
+            ParameterGroup("muon", filters, recipe.filter_rate, muon),
             ParameterGroup("adamw", weights, recipe.learning_rate, decays),
             ParameterGroup("adamw", rest, recipe.learning_rate, stays),
         ]

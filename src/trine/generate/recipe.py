@@ -40,6 +40,8 @@ class GenerateRecipe(Recipe):
 
     learning_rate: float = Field(2e-3, gt=0)
     """AdamW's peak learning rate."""
+    filter_rate: float = Field(0.03, ge=0)
+    """Muon's peak learning rate, for the filters inside the network; 0 leaves them to AdamW."""
     weight_decay: float = Field(0.01, ge=0)
     """AdamW's weight decay."""
     kl_warmup: float = Field(0.1, ge=0, le=1)
