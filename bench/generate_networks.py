@@ -1,4 +1,4 @@
-"""Plain or deep: validation pictures judged at equal minutes. Cost on two cores: 2 networks × the minutes, and judging."""
+"""Plain or deep: validation pictures judged at equal minutes. Cost on two cores: twice the minutes, and judging."""
 
 import argparse
 from typing import Any

@@ -83,9 +83,15 @@ def test_every_parameter_is_in_one_group_and_only_weights_decay(opened: PictureS
     made = objective(opened, groups=(1,))
     grouped = [value for group in made.parameter_groups() for value in group.parameters]
     assert len(grouped) == len({id(value) for value in grouped}) == len(list(made.model.parameters()))
-    decaying, resting = made.parameter_groups()
-    assert decaying.options["weight_decay"] > resting.options["weight_decay"] == 0
-    assert all(value.dim() <= 1 for value in resting.parameters)
+    for group in made.parameter_groups():
+        assert {value.dim() > 1 for value in group.parameters} == {group.options["weight_decay"] > 0}
+
+
+def test_muon_has_the_filters_inside_the_network_unless_its_rate_is_zero(opened: PictureSet) -> None:
+    muon, *_ = objective(opened).parameter_groups()
+    assert muon.optimiser == "muon"
+    assert {value.dim() for value in muon.parameters} == {4}
+    assert not objective(opened, filter_rate=0.0).parameter_groups()[0].parameters
 
 
 def test_validation_keeps_pictures_of_the_same_latents(opened: PictureSet) -> None:
