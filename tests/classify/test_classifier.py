@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from trine.classify.classifier import Classifier, as_channels
+from trine.classify.classifier import Classifier
 from trine.errors import BundleError, DataError
 
 from .conftest import SHAPES, SHORT, shape_picture, write_shapes
@@ -169,9 +169,3 @@ def test_the_classic_network_learns_the_shapes_too(shapes: Path, tmp_path: Path)
     model = Classifier(**{**SHORT, "least_steps": 80}, network="classic", dropout=0.1).fit(shapes, out=tmp_path / "run")
     assert model.result
     assert model.result.metrics["accuracy"] > 0.6
-
-
-def test_grey_becomes_rgb_and_rgb_grey() -> None:
-    grey = np.full((2, 4, 4, 1), 77, dtype=np.uint8)
-    assert np.array_equal(as_channels(as_channels(grey, 3), 1), grey)
-    assert as_channels(grey, 1) is grey

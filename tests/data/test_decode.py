@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from trine.data.decode import decode, read_header, read_picture, resize
+from trine.data.decode import as_channels, decode, read_header, read_picture, resize
 from trine.errors import DataError, UnsafeDataError
 
 
@@ -181,3 +181,9 @@ def test_decoded_pictures_are_resized_like_files(tmp_path, make_picture):
     path = make_picture(tmp_path / "a.png", (40, 30))
     whole = decode(path, "a", (30, 40), 3)
     assert np.array_equal(resize(whole[None], (16, 16))[0], decode(path, "a", (16, 16), 3))
+
+
+def test_grey_becomes_rgb_and_rgb_grey() -> None:
+    grey = np.full((2, 4, 4, 1), 77, dtype=np.uint8)
+    assert np.array_equal(as_channels(as_channels(grey, 3), 1), grey)
+    assert as_channels(grey, 1) is grey

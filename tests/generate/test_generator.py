@@ -8,7 +8,8 @@ from PIL import Image
 import trine
 from trine.classify.classifier import Classifier
 from trine.errors import BundleError, DataError, UsageError
-from trine.generate.generator import BLOCK, Generator
+from trine.generate.codec import BLOCK
+from trine.generate.generator import Generator
 
 from .conftest import SHORT, dots, write_dots
 
@@ -93,7 +94,7 @@ def test_pictures_come_back_from_their_latents(name: str, request: pytest.Fixtur
 
 def test_latent_vectors_are_the_same_with_and_without_a_way_through_the_decoder(deep: Generator) -> None:
     images = dots(6, seed=9)
-    means, deviations = deep.top_latents(images)
+    means, deviations = deep.codec.encode_top(images)
     found = deep.encode(images)
     torch.testing.assert_close(means, found.mean[0], rtol=1e-2, atol=1e-2)
     torch.testing.assert_close(deviations.square(), found.variance[0], rtol=1e-2, atol=1e-2)

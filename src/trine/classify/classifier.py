@@ -20,7 +20,7 @@ from trine.classify.pretrained import PretrainedNet
 from trine.classify.recipe import ClassifyRecipe
 from trine.data.catalogue import CATALOGUE
 from trine.data.check import refuse_unlearnable
-from trine.data.decode import read_picture
+from trine.data.decode import as_channels, read_picture
 from trine.data.pictures import PictureSet, PictureSplit, open_pictures
 from trine.errors import DataError, nearest
 from trine.pretrained import NATIVE
@@ -261,17 +261,6 @@ class Classifier(Estimator[ClassifyRecipe, PictureSet]):
             )
         place = torch.tensor([self.classes.index(name) for name in opened.classes])
         return place[_labels(split)]
-
-
-def as_channels(
-    images: UInt8[np.ndarray, "n height width from"], channels: int
-) -> UInt8[np.ndarray, "n height width to"]:
-    """Grey pictures as RGB, or RGB pictures as grey."""
-    if images.shape[-1] == channels:
-        return images
-    if channels == 3:
-        return np.repeat(images, 3, axis=-1)
-    return (images @ np.array([0.299, 0.587, 0.114]) + 0.5).astype(np.uint8)[..., None]  # type: ignore[no-any-return]
 
 
 def _picture_size(data: str | Path, recipe: ClassifyRecipe) -> int | None:

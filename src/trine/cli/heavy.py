@@ -62,8 +62,9 @@ class HeavyParts:
 
 def features_of(classifier: Path, size: int) -> "Features":
     """What a classifier's last layer sees: a generator knows of no classifier, so it is handed down from here."""
-    from trine.classify.classifier import Classifier, as_channels
+    from trine.classify.classifier import Classifier
     from trine.classify.objective import predict_features
+    from trine.data.decode import as_channels
 
     loaded = Classifier.load(classifier)
     if loaded.size != size:

@@ -122,6 +122,17 @@ def resize(
     return np.stack(small).reshape(len(images), *shape, channels)
 
 
+def as_channels(
+    images: UInt8[np.ndarray, "n height width from"], channels: int
+) -> UInt8[np.ndarray, "n height width to"]:
+    """Grey pictures as RGB, or RGB pictures as grey."""
+    if images.shape[-1] == channels:
+        return images
+    if channels == 3:
+        return np.repeat(images, 3, axis=-1)
+    return (images @ np.array([0.299, 0.587, 0.114]) + 0.5).astype(np.uint8)[..., None]  # type: ignore[no-any-return]
+
+
 @contextmanager
 def _opened(path: Path, name: str) -> Iterator[Image.Image]:
     """The picture, opened and of a bearable size; every way to fail is one line that starts with its kind."""

@@ -6,9 +6,11 @@ import torch.nn.functional as F  # noqa: N812
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
+from trine.data.decode import as_channels
 from trine.data.pictures import PictureSet
 from trine.errors import UsageError
-from trine.generate.generator import Generator, Noise, as_channels, chosen_split
+from trine.generate.codec import Noise
+from trine.generate.generator import Generator, chosen_split
 from trine.train.drawing import figure, png
 
 Strip = UInt8[np.ndarray, "steps height width channels"]
@@ -78,7 +80,7 @@ def draw_map(model: Generator, opened: PictureSet, split: str | None = None, mos
     images = as_channels(chosen.images[:most], model.channels)
     labels = None if chosen.labels is None else chosen.labels[:most]
     drawn, axes = figure(width=7, height=6)
-    places = _flat(model.top_latents(images)[0].numpy(), model.recipe.seed)
+    places = _flat(model.codec.encode_top(images)[0].numpy(), model.recipe.seed)
     if labels is None:
         axes.scatter(*places.T, s=6)
     for number in np.unique(labels if labels is not None else []):

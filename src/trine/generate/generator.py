@@ -1,7 +1,6 @@
 """The estimator of generate: pictures in, new pictures out."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -11,11 +10,14 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from trine.bundle import Manifest, part
+from trine.data.decode import as_channels
 from trine.data.pictures import PictureSet, PictureSplit, open_pictures
 from trine.errors import DataError, UsageError, nearest
-from trine.generate.bound import Bound, batches, importance_nll, measure_bound
+from trine.generate.bound import Bound, importance_nll, measure_bound
+from trine.generate.codec import BLOCK, Codec, Encoded, Noise
+from trine.generate.latent import Normal
 from trine.generate.likelihood import LIKELIHOODS, LogisticMixture
-from trine.generate.network import VAE, Bounded, Latent, Normal
+from trine.generate.network import VAE, Bounded
 from trine.generate.objective import GenerateObjective
 from trine.generate.prior import FlowPrior, MixturePrior, NormalPrior, Prior
 from trine.generate.recipe import GenerateRecipe
@@ -26,30 +28,7 @@ from trine.train.objective import Objective
 from trine.train.progress import Reporter
 from trine.train.result import Data
 
-BLOCK = 64
-"""Pictures whose noise is drawn together: the unit in which sampling can be cut without a change."""
 SHOWN = 64
-
-
-@dataclass(frozen=True)
-class Encoded:
-    """Where pictures lie in the latent space, a tensor a group, top group first."""
-
-    mean: list[Float[Tensor, "n ..."]]
-    variance: list[Float[Tensor, "n ..."]]
-    sample: list[Float[Tensor, "n ..."]]
-
-
-@dataclass(frozen=True)
-class Noise:
-    """What pictures are made of: N(0, I) for each group, top group first, and a uniform number each."""
-
-    groups: list[Float[Tensor, "n ..."]]
-    chance: Float[Tensor, "n"]
-
-    def scaled(self, temperature: float) -> "Noise":
-        """The same at another deviation."""
-        return Noise([temperature * values for values in self.groups], self.chance)
 
 
 class Generator(Estimator[GenerateRecipe, PictureSet]):
@@ -120,7 +99,7 @@ class Generator(Estimator[GenerateRecipe, PictureSet]):
         for line in remarks(self._bound(opened, opened.splits.get("validation", opened.splits["train"]))):
             report.note(line)
         train = opened.splits["train"]
-        found = self.top_latents(train.images)
+        found = self.codec.encode_top(train.images)
         self.information = _kl_per_unit(*found)
         self.priors = self._priors()
         labels = _labels(train) if self.classes else None
@@ -194,54 +173,20 @@ class Generator(Estimator[GenerateRecipe, PictureSet]):
             drawn = self.noise(seed, block).scaled(temperature)
             yield self.from_noise(drawn, label, chosen)[: n - block * BLOCK]
 
-    def reconstruct(self, images: UInt8[np.ndarray, "n height width from"]) -> UInt8[np.ndarray, "n height width to"]:
-        """Each picture through its latents' means and back."""
-        return self.decode(self.encode(images).mean)
-
-    @torch.inference_mode()
     def encode(self, images: UInt8[np.ndarray, "n height width channels"], seed: int = 0) -> Encoded:
         """The posteriors of pictures, and a sample of each. Raises `DataError` for pictures of another size."""
-        if images.shape[1:3] != (self.size, self.size):
-            raise DataError(f"pictures of {images.shape[2]}×{images.shape[1]}: the model takes {self.size}×{self.size}")
-        found: list[list[Latent]] = []
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            for batch, _ in batches(as_channels(images, self.channels), None, 256):
-                observed = self.model.likelihood.observe(batch.to(self.device.name))
-                with self.device.autocast():
-                    found.append(self.model.vae(observed).latents)
-        return Encoded(*(_by_group(found, kind) for kind in ("mean", "variance", "sample")))
+        return self.codec.encode(images, seed)
 
-    @torch.inference_mode()
-    def top_latents(
-        self, images: UInt8[np.ndarray, "n height width channels"]
-    ) -> tuple[Float[Tensor, "n latent"], Float[Tensor, "n latent"]]:
-        """Means and deviations of the latent vectors of pictures, which is faster than `encode`."""
-        means, log_variances = [], []
-        for batch, _ in batches(images, None, 500):
-            observed = self.model.likelihood.observe(batch.to(self.device.name))
-            with self.device.autocast():
-                found = self.model.vae.top_posterior(observed)
-            means.append(found.mean.cpu())
-            log_variances.append(found.log_variance.cpu())
-        return torch.cat(means), torch.exp(0.5 * torch.cat(log_variances))
-
-    @torch.inference_mode()
     def decode(
         self, latents: Sequence[Float[Tensor, "n ..."]], label: str | None = None
     ) -> UInt8[np.ndarray, "n height width channels"]:
         """The expected pictures of latents; groups that are not given take the means of their priors."""
-        made = []
-        for start in range(0, len(latents[0]), BLOCK):
-            given = [values[start : start + BLOCK].to(self.device.name) for values in latents]
-            count = len(given[0])
-            still = [torch.zeros(count, *shape, device=self.device.name) for shape in self.model.vae.shapes]
-            with self.device.autocast():
-                done = self.model.vae.decode(count, self._label(label, count), given=given, noise=still)
-            made.append(self.model.likelihood.mean(done.outputs).cpu().numpy())
-        return np.concatenate(made)
+        return self.codec.decode(latents, self._label(label))
 
-    @torch.inference_mode()
+    def reconstruct(self, images: UInt8[np.ndarray, "n height width from"]) -> UInt8[np.ndarray, "n height width to"]:
+        """Each picture through its latents' means and back."""
+        return self.decode(self.encode(images).mean)
+
     def anomaly(self, images: UInt8[np.ndarray, "n height width channels"]) -> Float[np.ndarray, "n"]:
         """How badly each picture is reconstructed: mean squared error of its grey levels, on a scale of 0 to 1.
 
@@ -251,6 +196,23 @@ class Generator(Estimator[GenerateRecipe, PictureSet]):
         as_own = as_channels(images, self.channels)
         error = (as_own.astype(np.float64) - self.reconstruct(as_own)) / 255
         return np.asarray(np.square(error).mean((1, 2, 3)))
+
+    @property
+    def codec(self) -> Codec:
+        """The network at work."""
+        return Codec(self.model, self.device)
+
+    def noise(self, seed: int, block: int = 0) -> Noise:
+        """What a block of pictures is made of."""
+        return Noise.drawn(self.model.vae.shapes, seed, block)
+
+    def from_noise(
+        self, noise: Noise, label: str | None = None, prior: str | None = None
+    ) -> UInt8[np.ndarray, "n height width channels"]:
+        """The pictures that noise becomes."""
+        chosen = self.priors[prior or self.recipe.prior]
+        assert isinstance(chosen, Prior)
+        return self.codec.from_noise(noise, chosen, self._label(label))
 
     # ---- bundle
 
@@ -309,25 +271,6 @@ class Generator(Estimator[GenerateRecipe, PictureSet]):
         }
         return nn.ModuleDict(kinds)
 
-    def noise(self, seed: int, block: int = 0) -> Noise:
-        """What a block of pictures is made of."""
-        generator = torch.Generator().manual_seed(seed * 1_000_003 + block)
-        groups = [torch.randn(BLOCK, *shape, generator=generator) for shape in self.model.vae.shapes]
-        return Noise(groups, torch.rand(BLOCK, generator=generator))
-
-    @torch.inference_mode()
-    def from_noise(
-        self, noise: Noise, label: str | None = None, prior: str | None = None
-    ) -> UInt8[np.ndarray, "n height width channels"]:
-        """The pictures that noise becomes."""
-        count = len(noise.chance)
-        labels = self._label(label, count)
-        groups = [values.to(self.device.name) for values in noise.groups]
-        top = self.priors[prior or self.recipe.prior](groups[0], noise.chance.to(self.device.name), labels)
-        with self.device.autocast():
-            done = self.model.vae.decode(count, labels, given=[top], noise=groups)
-        return np.asarray(self.model.likelihood.mean(done.outputs).cpu().numpy())
-
     def _checked(self, n: int, label: str | None, temperature: float, prior: str) -> str:
         if n < 1:
             raise UsageError(f"{n} pictures: ask for one or more")
@@ -337,17 +280,17 @@ class Generator(Estimator[GenerateRecipe, PictureSet]):
             raise UsageError(
                 f"prior {prior!r} is not known: choose {', '.join(self.priors)}{nearest(prior, self.priors)}"
             )
-        self._label(label, 1)
+        self._label(label)
         return prior
 
-    def _label(self, label: str | None, count: int) -> Tensor | None:
+    def _label(self, label: str | None) -> int | None:
         if label is None:
             return None
         if label not in self.classes:
             known = ", ".join(self.classes) if self.classes else "none: it was trained without --label"
             meant = nearest(label, self.classes)
             raise UsageError(f"label {label!r} is not known to the model: it knows {known}{meant}")
-        return torch.full((count,), self.classes.index(label), device=self.device.name)
+        return self.classes.index(label)
 
     def _known_labels(self, opened: PictureSet, split: PictureSplit) -> Tensor | None:
         if not self.classes or opened.classes != self.classes or split.labels is None:
@@ -364,33 +307,10 @@ def chosen_split(opened: PictureSet, name: str | None) -> tuple[str, PictureSpli
     return name, opened.splits[name]
 
 
-def as_channels(
-    images: UInt8[np.ndarray, "n height width from"], channels: int
-) -> UInt8[np.ndarray, "n height width to"]:
-    """Grey pictures as RGB, or RGB pictures as grey."""
-    if images.shape[-1] == channels:
-        return images
-    if channels == 3:
-        return np.repeat(images, 3, axis=-1)
-    return (images @ np.array([0.299, 0.587, 0.114]) + 0.5).astype(np.uint8)[..., None]  # type: ignore[no-any-return]
-
-
 def _kl_per_unit(means: Tensor, deviations: Tensor) -> Float[Tensor, "latent"]:
     zeros = torch.zeros_like(means)
     posterior, prior = Normal(means, 2 * deviations.log()), Normal(zeros, zeros)
     return posterior.kl_per_unit(prior).mean(0)
-
-
-def _by_group(found: list[list[Latent]], kind: str) -> list[Tensor]:
-    """One kind of value of every group, over all batches."""
-    return [torch.cat([_value(batch[group], kind).cpu() for batch in found]) for group in range(len(found[0]))]
-
-
-def _value(latent: Latent, kind: str) -> Tensor:
-    assert latent.posterior
-    if kind == "sample":
-        return latent.sample
-    return latent.posterior.mean if kind == "mean" else latent.posterior.log_variance.exp()
 
 
 def _labels(split: PictureSplit) -> Tensor:

@@ -3,10 +3,11 @@
 import numpy as np
 from jaxtyping import UInt8
 
+from trine.data.decode import as_channels
 from trine.data.pictures import PictureSet
 from trine.errors import DataError, UsageError
 from trine.generate.features import Features
-from trine.generate.generator import Generator, as_channels, chosen_split
+from trine.generate.generator import Generator, chosen_split
 from trine.generate.memorisation import Memorisation, check_memorisation
 from trine.generate.realism import Judge, measure
 from trine.generate.sheet import grid_png

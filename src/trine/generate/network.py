@@ -9,7 +9,6 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 
 import torch
@@ -17,92 +16,10 @@ import torch.nn.functional as F  # noqa: N812
 from jaxtyping import Float, Int64, UInt8
 from torch import Tensor, nn
 
+from trine.generate.latent import LOG_VARIANCE, Encoding, Latent, Normal, Pass
 from trine.generate.likelihood import Likelihood
 
 LABEL_FEATURES = 32
-LOG_VARIANCE = (-12.0, 6.0)
-"""The range of a latent's log variance."""
-
-
-@dataclass(frozen=True)
-class Normal:
-    """Independent normal distributions."""
-
-    mean: Float[Tensor, "batch *latent"]
-    log_variance: Float[Tensor, "batch *latent"]
-
-    def at(self, noise: Float[Tensor, "batch *latent"]) -> Float[Tensor, "batch *latent"]:
-        """The reparameterisation trick: a sample that mean and variance have gradients of, from noise of N(0, I)."""
-        return self.mean + torch.exp(0.5 * self.log_variance) * noise
-
-    def log_prob(self, value: Float[Tensor, "batch *latent"]) -> Float[Tensor, "batch"]:
-        """Log density, in nats."""
-        scaled = (value - self.mean).square() * torch.exp(-self.log_variance)
-        return -0.5 * (scaled + self.log_variance + math.log(2 * math.pi)).flatten(1).sum(1)
-
-    def kl(self, other: "Normal") -> Float[Tensor, "batch"]:
-        """KL divergence KL(self ‖ other), in nats."""
-        return self.kl_per_unit(other).flatten(1).sum(1)
-
-    def kl_per_unit(self, other: "Normal") -> Float[Tensor, "batch *latent"]:
-        """KL divergence of each latent number on its own, in nats."""
-        ratio = torch.exp(self.log_variance - other.log_variance)
-        shift = (self.mean - other.mean).square() * torch.exp(-other.log_variance)
-        return 0.5 * (ratio + shift - 1 + other.log_variance - self.log_variance)
-
-
-@dataclass(frozen=True)
-class Latent:
-    """What one group drew, and from what."""
-
-    sample: Float[Tensor, "batch *latent"]
-    prior: Normal
-    posterior: Normal | None
-
-    @property
-    def kl(self) -> Float[Tensor, "batch"]:
-        """KL divergence of posterior and prior, in nats; nothing where no posterior was asked."""
-        return self.posterior.kl(self.prior) if self.posterior else torch.zeros(len(self.sample))
-
-    @property
-    def learned(self) -> Float[Tensor, "batch *latent"]:
-        """How far the picture moves the mean from where the prior has it."""
-        assert self.posterior
-        return self.posterior.mean - self.prior.mean
-
-    @property
-    def log_ratio(self) -> Float[Tensor, "batch"]:
-        """ln p(z) − ln q(z) of the sample: its weight's part in importance sampling."""
-        assert self.posterior
-        return self.prior.log_prob(self.sample) - self.posterior.log_prob(self.sample)
-
-
-@dataclass(frozen=True)
-class Pass:
-    """One way through the decoder."""
-
-    outputs: Float[Tensor, "batch maps height width"]
-    latents: list[Latent]
-
-    @property
-    def kl(self) -> Float[Tensor, "batch groups"]:
-        """KL divergence a group, in nats."""
-        return torch.stack([latent.kl for latent in self.latents], 1)
-
-
-@dataclass(frozen=True)
-class Encoding:
-    """What the encoder has to say, for every group of the decoder."""
-
-    top: Float[Tensor, "batch features"]
-    maps: list[Float[Tensor, "batch _ _ _"]]
-    """Coarse to fine."""
-
-    def repeated(self, times: int) -> "Encoding":
-        """Each picture's so many times in a row."""
-        return Encoding(
-            self.top.repeat_interleave(times, 0), [values.repeat_interleave(times, 0) for values in self.maps]
-        )
 
 
 class ResidualBlock(nn.Module):
@@ -145,7 +62,7 @@ class TopGroup(nn.Module):
 
     def seen(self, encoding: Encoding, condition: Float[Tensor, "batch conditions"]) -> Normal:
         """The posterior of the latent vector."""
-        return _normal(self.posterior(torch.cat([encoding.top, condition.to(encoding.top.dtype)], 1)))
+        return Normal.of(self.posterior(torch.cat([encoding.top, condition.to(encoding.top.dtype)], 1)))
 
 
 class MapGroup(nn.Module):
@@ -162,7 +79,7 @@ class MapGroup(nn.Module):
         self, hidden: Tensor, seen: Tensor | None, noise: Tensor, given: Tensor | None
     ) -> tuple[Float[Tensor, "batch width rows columns"], Latent]:
         """The decoder's map with the latent added; without `seen` from the prior."""
-        prior, posterior = _normal(self.prior(hidden)), None
+        prior, posterior = Normal.of(self.prior(hidden)), None
         if seen is not None:
             offset = self.posterior(torch.cat([hidden, seen.to(hidden.dtype)], 1)).float().chunk(2, 1)
             log_variance = (prior.log_variance + offset[1]).clamp(*LOG_VARIANCE)
@@ -314,11 +231,6 @@ class Bounded(nn.Module):
         observed = self.likelihood.observe(images)
         done = self.vae(observed, labels)
         return self.likelihood.log_prob(done.outputs, observed), done.kl
-
-
-def _normal(parameters: Tensor) -> Normal:
-    mean, log_variance = parameters.float().chunk(2, 1)
-    return Normal(mean, log_variance.clamp(*LOG_VARIANCE))
 
 
 def narrow(width: int) -> int:
