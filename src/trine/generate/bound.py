@@ -17,8 +17,8 @@ from trine.train.device import Device
 ACTIVE = 0.01
 """A latent unit is active when what a picture does to its mean varies by more than this (Burda et al., 2016)."""
 
-AT_ONCE = 2_000_000
-"""Pixels that importance sampling decodes together."""
+AT_ONCE = 200_000
+"""Pixels that importance sampling decodes together: more would not stay in the processor's caches."""
 
 
 @dataclass(frozen=True)
