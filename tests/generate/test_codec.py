@@ -1,0 +1,66 @@
+import numpy as np
+import pytest
+import torch
+
+from trine.errors import DataError
+from trine.generate.codec import BLOCK, Codec, Noise
+from trine.generate.likelihood import CalibratedGaussian
+from trine.generate.network import VAE, Bounded
+from trine.generate.prior import NormalPrior
+from trine.train.device import Device
+
+from .conftest import dots
+
+
+@pytest.fixture(scope="module")
+def codec() -> Codec:
+    """A small network as it comes, with a latent map beside its vector."""
+    torch.manual_seed(0)
+    vae = VAE(1, 12, 1, widths=(8,), latent=4, groups=(1,), map_latent=2, classes=2)
+    for parameter in vae.parameters():
+        torch.nn.init.normal_(parameter, std=0.2)
+    return Codec(Bounded(vae, CalibratedGaussian(1)).eval(), Device("cpu", bfloat16=False))
+
+
+def test_noise_is_the_same_for_the_same_seed_and_block_only() -> None:
+    shapes = [(4,), (2, 3, 3)]
+    one, again, other = (Noise.drawn(shapes, seed, block) for seed, block in ((1, 0), (1, 0), (1, 1)))
+    assert [values.shape for values in one.groups] == [(BLOCK, 4), (BLOCK, 2, 3, 3)]
+    assert torch.equal(one.groups[1], again.groups[1])
+    assert torch.equal(one.chance, again.chance)
+    assert not torch.equal(one.groups[0], other.groups[0])
+
+
+def test_temperature_scales_the_noise_and_leaves_the_choices() -> None:
+    noise = Noise.drawn([(4,)], seed=1, block=0)
+    assert torch.equal(noise.scaled(0.5).groups[0], noise.groups[0] / 2)
+    assert torch.equal(noise.scaled(0.5).chance, noise.chance)
+
+
+def test_the_models_own_prior_is_decoding_the_noise_itself(codec: Codec) -> None:
+    noise = Noise.drawn(codec.model.vae.shapes, seed=1, block=0)
+    still = Noise([noise.groups[0], torch.zeros_like(noise.groups[1])], noise.chance)
+    assert np.array_equal(codec.from_noise(still, NormalPrior(), None), codec.decode([noise.groups[0]], None))
+
+
+def test_a_label_changes_the_picture(codec: Codec) -> None:
+    latents = [torch.ones(3, 4)]
+    assert not np.array_equal(codec.decode(latents, 0), codec.decode(latents, 1))
+
+
+def test_encoding_does_not_depend_on_how_many_pictures_there_are(codec: Codec) -> None:
+    images = dots(7, seed=1)
+    whole, first = codec.encode(images, seed=0).mean, codec.encode(images[:2], seed=0).mean
+    torch.testing.assert_close(whole[0][:2], first[0], rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(codec.encode_top(images)[0], whole[0], rtol=1e-4, atol=1e-4)
+
+
+def test_encoding_leaves_the_random_state_as_it_was(codec: Codec) -> None:
+    before = torch.get_rng_state()
+    codec.encode(dots(2), seed=5)
+    assert torch.equal(before, torch.get_rng_state())
+
+
+def test_another_size_is_refused(codec: Codec) -> None:
+    with pytest.raises(DataError, match="pictures of 8×8: the model takes 12×12"):
+        codec.encode(dots(1, size=8), seed=0)

@@ -1,0 +1,29 @@
+import pytest
+
+from trine.errors import RecipeError
+from trine.generate.recipe import GenerateRecipe
+
+
+def test_more_effort_is_more_training() -> None:
+    quick, good, best = (GenerateRecipe.preset(effort) for effort in ("quick", "good", "best"))
+    assert quick.epochs < good.epochs < best.epochs
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"latent": 0},
+        {"likelihood": "poisson"},
+        {"network": "wide"},
+        {"prior": "guess"},
+        {"picture_size": 7},
+        {"picture_size": 300},
+        {"beta": -1},
+        {"free_bits": -0.1},
+        {"label_dropped": 1.0},
+        {"widths": []},
+    ],
+)
+def test_settings_out_of_range_are_refused_by_name(settings: dict) -> None:
+    with pytest.raises(RecipeError, match=next(iter(settings))):
+        GenerateRecipe.preset("quick", **settings)
