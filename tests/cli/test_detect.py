@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 
 SMALL = [
     word
-    for pair in ("embedding=8", "hidden=8", "steps=8", "epochs=3", "folds=1", "batch_size=4")
+    for pair in ("embedding=8", "hidden=8", "steps=8", "epochs=3", "least_steps=1", "folds=1", "batch_size=4")
     for word in ("--set", pair)
 ]
 LOOP = ("open", "read", "read", "close")

@@ -11,7 +11,9 @@ PROGRAMS = (
     ("socket", "connect", "send", "recv", "close"),
     ("fork", "exec", "wait"),
 )
-SMALL = {"embedding": 8, "hidden": 16, "steps": 16, "epochs": 12, "batch_size": 8, "folds": 2, "learning_rate": 0.02}
+SMALL = {"embedding": 8, "hidden": 16, "steps": 16, "epochs": 12, "least_steps": 1, "batch_size": 8, "folds": 2} | {
+    "learning_rate": 0.02
+}
 
 
 def normal_runs(count, seed):

@@ -6,7 +6,7 @@ from trine.detect.compare import Comparison, compare_cells
 from trine.detect.recipe import DetectRecipe
 from trine.errors import DataError
 
-TINY = {"hidden": 8, "embedding": 8, "epochs": 1, "steps": 16}
+TINY = {"hidden": 8, "embedding": 8, "epochs": 1, "least_steps": 1, "steps": 16}
 
 
 def test_the_cells_are_trained_and_drawn_side_by_side(programs, tmp_path):

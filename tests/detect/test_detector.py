@@ -83,7 +83,9 @@ def test_abnormal_training_rows_are_left_out_and_counted(tmp_path):
     path = tmp_path / "mixed.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     heard = Heard()
-    model = Detector(hidden=4, embedding=4, epochs=1, steps=8, folds=1).fit(path, out=tmp_path / "run", report=heard)
+    model = Detector(hidden=4, embedding=4, epochs=1, least_steps=1, steps=8, folds=1).fit(
+        path, out=tmp_path / "run", report=heard
+    )
     assert "3 abnormal sequences among the training rows are left out" in heard.lines
     assert model.data["splits"]["left_out"] == 3
     assert any("nothing will be flagged" in line for line in heard.lines), "two sequences cannot show 1 %"
@@ -181,7 +183,7 @@ def test_fitting_again_forgets_the_templates_of_the_log_before(tmp_path):
         path = tmp_path / f"{name}.log"
         path.write_text("".join(f"Jan  1 00:{i:02}:00 host app[{i // 4}]: {words[i % 2]}\n" for i in range(40)))
         logs.append(path)
-    model = Detector(hidden=4, embedding=4, epochs=1, steps=8, folds=1)
+    model = Detector(hidden=4, embedding=4, epochs=1, least_steps=1, steps=8, folds=1)
     for i, path in enumerate(logs):
         model.fit(path, out=tmp_path / f"run{i}")
     assert any("mounted" in word for word in model.vocabulary.values["event"])

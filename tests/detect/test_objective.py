@@ -23,6 +23,12 @@ def make_objective(make_net):
     return make
 
 
+def test_a_small_set_is_read_for_the_least_steps(make_objective):
+    assert make_objective(epochs=0.1, least_steps=77).steps() == 77
+    long = make_objective(epochs=50, least_steps=1)
+    assert long.steps() == 50 * long.epoch_steps
+
+
 def test_a_batch_depends_on_its_step_only(make_objective):
     forward, backward = make_objective(), make_objective()
     steps = range(3 * forward.epoch_steps)

@@ -57,8 +57,8 @@ class DetectObjective(Objective):
         return max(1, -(-(self.length - 1) // self.recipe.steps))
 
     def steps(self) -> int:
-        """The recipe's epochs."""
-        return max(1, round(self.recipe.epochs * self.epoch_steps))
+        """The recipe's epochs, and more of them where they are few steps."""
+        return max(round(self.recipe.epochs * self.epoch_steps), self.recipe.least_steps)
 
     def samples(self, batch: list[Columns]) -> int:
         """Events predicted in a batch, by all networks together."""

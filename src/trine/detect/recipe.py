@@ -56,6 +56,8 @@ class DetectRecipe(Recipe):
     """Alerts on normal activity a day, instead; needs times."""
 
     epochs: float = Field(20.0, gt=0, le=10_000)
+    least_steps: int = Field(300, ge=1)
+    """Steps that even a small set is trained for."""
     batch_size: int = Field(128, ge=1, le=65_536)
     """Streams of events read side by side."""
     schedule: Literal["triangular", "cosine", "constant"] = "cosine"
