@@ -24,16 +24,18 @@ def objective(opened: PictureSet, device: Device = CPU, network: str = "fast", *
     return ClassifyObjective(model, recipe, opened, device)
 
 
-def test_a_batch_depends_on_nothing_but_step_and_seed(opened: PictureSet) -> None:
+def test_a_batch_depends_on_nothing_but_seed_and_state(opened: PictureSet) -> None:
     first, second = objective(opened), objective(opened)
-    second.batch(0)
-    for step in (5, 2):
+    for step in range(3):
         torch.manual_seed(step)
         one = first.batch(step)
-        torch.manual_seed(step)
-        two = second.batch(step)
-        assert torch.equal(one["images"], two["images"])
-        assert torch.equal(one["labels"], two["labels"])
+    second.batch(0)
+    second.batch(1)
+    third = objective(opened)
+    third.load_state(second.state())
+    torch.manual_seed(2)
+    other = third.batch(2)
+    assert all(torch.equal(one[name], other[name]) for name in ("images", "labels", "indices"))
 
 
 def test_an_epoch_shows_every_picture_once(opened: PictureSet) -> None:
@@ -47,7 +49,17 @@ def test_an_epoch_shows_every_picture_once(opened: PictureSet) -> None:
 
 def test_epochs_have_orders_of_their_own(opened: PictureSet) -> None:
     plain = objective(opened, shift=0, flip="none")
-    assert not torch.equal(plain.batch(0)["images"], plain.batch(plain.epoch_steps)["images"])
+    first, second = ([plain.batch(step)["indices"] for step in range(plain.epoch_steps)] for _ in range(2))
+    assert not torch.equal(torch.cat(first), torch.cat(second))
+
+
+def test_a_step_tells_the_sampler_how_hard_its_pictures_are(opened: PictureSet) -> None:
+    made = objective(opened)
+    batch = made.batch(0)
+    made.loss(made.model, batch, 0.0)
+    learned = made.state()["seen"]
+    assert learned.isfinite().nonzero().flatten().tolist() == sorted(batch["indices"].tolist())
+    assert float(learned[batch["indices"]].min()) > 0
 
 
 def test_processes_share_a_batch_among_them(opened: PictureSet) -> None:

@@ -95,3 +95,15 @@ def test_folders_are_numbered_and_the_newest_is_resumed(tmp_path, monkeypatch):
         Run(folder).begin(Recipe(), {})
         assert choose_folder("classify-photos", None, resume=True) == folder
     assert choose_folder("classify-photos", tmp_path / "own", resume=True) == tmp_path / "own"
+
+
+def test_one_process_at_a_time_trains_in_a_folder(tmp_path):
+    run = Run(tmp_path)
+    with (
+        run.held(),
+        pytest.raises(RunError, match="another process is training in it: wait for it"),
+        Run(tmp_path).held(),
+    ):
+        pass
+    with Run(tmp_path).held():
+        assert (tmp_path / ".lock").exists()

@@ -1,7 +1,6 @@
 """What the loop optimises for classify: smoothed cross-entropy on augmented batches."""
 
 from collections.abc import Iterator
-from functools import lru_cache
 from typing import ClassVar
 
 import numpy as np
@@ -14,6 +13,7 @@ from trine.classify import augment
 from trine.classify.expectation import expected_accuracy
 from trine.classify.network import PatchWhitening, PictureNet
 from trine.classify.recipe import ClassifyRecipe
+from trine.classify.sampler import Sampler
 from trine.data.pictures import PictureSet
 from trine.train.compute import count_flops
 from trine.train.device import Device
@@ -41,7 +41,10 @@ class ClassifyObjective(Objective):
         self.labels = torch.from_numpy(np.array(self.train.labels, dtype=np.int64))
         most = min(recipe.batch_size, model.largest_batch, len(self.labels))
         self.batch_size = min(most, max(16, len(self.labels) // 32))
-        self.cropped = 0
+        self.progress, self.cropped = 0.0, 0
+        self.sampler = Sampler(
+            len(self.labels), self.batch_size, recipe.seed, device, recipe.hard_share, recipe.hard_from
+        )
         held_out, test = len(self.validation), len(pictures.splits.get("test", ()))
         views = len(augment.views(torch.zeros(1, 2, 2, 1, dtype=torch.uint8)))
         self.closing_validations = views + ((views + 1) * test + PREPARED) / held_out
@@ -62,17 +65,34 @@ class ClassifyObjective(Objective):
 
     def batch(self, step: int) -> Batch:
         """The pictures of one step, augmented: this process's share."""
-        epoch, mine = self._share(step)
+        epoch, mine = self.sampler.next(self.progress)
         images = self._augmented(torch.from_numpy(self.train.images[mine.numpy()]), self._flipped(epoch, mine))
-        return {"images": images.to(self.device.name), "labels": self.labels[mine].to(self.device.name)}
+        return {"images": images.to(self.device.name), **self._labelled(mine)}
 
     def loss(self, model: nn.Module, batch: Batch, progress: float) -> Float[Tensor, ""]:
         """Mean cross-entropy."""
-        logits = model(batch["images"]).float()
-        return F.cross_entropy(logits, batch["labels"], label_smoothing=self.recipe.label_smoothing)
+        return self._cross_entropy(model(batch["images"]).float(), batch)
+
+    def state(self) -> dict[str, Tensor]:
+        """The sampler's."""
+        return self.sampler.state()
+
+    def load_state(self, state: dict[str, Tensor]) -> None:
+        """Take back what `state` gave."""
+        self.sampler.load_state(state)
+
+    def _labelled(self, indices: Int64[Tensor, "batch"]) -> Batch:
+        return {"labels": self.labels[indices].to(self.device.name), "indices": indices}
+
+    def _cross_entropy(self, logits: Float[Tensor, "batch classes"], batch: Batch) -> Float[Tensor, ""]:
+        """Mean smoothed cross-entropy; the sampler learns how hard each picture is without the smoothing."""
+        labels = batch["labels"]
+        self.sampler.learn(batch["indices"], F.cross_entropy(logits.detach(), labels, reduction="none"))
+        return F.cross_entropy(logits, labels, label_smoothing=self.recipe.label_smoothing)
 
     def starting(self, progress: float) -> None:
         """Early pictures are cropped: the network learns from fewer pixels, then from all."""
+        self.progress = progress
         self.cropped = self._crop() if progress < self.recipe.crop_until else 0
 
     def relative_cost(self, progress: float) -> float:
@@ -134,13 +154,6 @@ class ClassifyObjective(Objective):
             sgd(head, recipe.head_rate),
         ]
 
-    def _share(self, step: int) -> tuple[int, Int64[Tensor, "batch"]]:
-        """The epoch of a step, and which pictures this process takes."""
-        epoch, within = divmod(step, self.epoch_steps)
-        order = _order(self.recipe.seed, epoch, len(self.labels))
-        whole = order[within * self.batch_size : (within + 1) * self.batch_size]
-        return epoch, whole[self.device.rank :: self.device.world]
-
     def _flipped(self, epoch: int, indices: Int64[Tensor, "batch"]) -> Bool[Tensor, "batch"] | None:
         if self.flip == "alternating":
             return augment.alternating_flips(self.recipe.seed, epoch, indices)
@@ -170,14 +183,12 @@ class HeadObjective(ClassifyObjective):
 
     def batch(self, step: int) -> Batch:
         """The features of one step's pictures."""
-        epoch, mine = self._share(step)
-        features = self.table[epoch % PASSES, mine]
-        return {"features": features.to(self.device.name), "labels": self.labels[mine].to(self.device.name)}
+        epoch, mine = self.sampler.next(self.progress)
+        return {"features": self.table[epoch % PASSES, mine].to(self.device.name), **self._labelled(mine)}
 
     def loss(self, model: nn.Module, batch: Batch, progress: float) -> Float[Tensor, ""]:
         """Mean cross-entropy, with dropout of features."""
-        logits = model(F.dropout(batch["features"], self.recipe.dropout)).float()
-        return F.cross_entropy(logits, batch["labels"], label_smoothing=self.recipe.label_smoothing)
+        return self._cross_entropy(model(F.dropout(batch["features"], self.recipe.dropout)).float(), batch)
 
     def parameter_groups(self) -> list[ParameterGroup]:
         """AdamW on the last layer."""
@@ -232,9 +243,3 @@ def _chunks(images: UInt8[np.ndarray, "n height width channels"], device: Device
     size = max(1, 500 * 32 * 32 // (images.shape[1] * images.shape[2]))
     for start in range(0, len(images), size):
         yield torch.from_numpy(images[start : start + size].copy()).to(device.name)
-
-
-@lru_cache(maxsize=2)
-def _order(seed: int, epoch: int, count: int) -> Int64[Tensor, "n"]:
-    generator = torch.Generator().manual_seed(seed * 7_919 + epoch)
-    return torch.randperm(count, generator=generator)

@@ -44,6 +44,11 @@ class ClassifyRecipe(Recipe):
     stem_until: float = Field(0.03, ge=0, le=1)
     """The share of the training in which the whitening stem's bias is trained."""
 
+    hard_share: float = Field(1.0, gt=0, le=1)
+    """Share of the pictures that later epochs show: those that were explained worst when they were last seen."""
+    hard_from: float = Field(0.35, ge=0, le=1)
+    """The share of the training in which epochs still show every picture."""
+
     label_smoothing: float = Field(0.09, ge=0, lt=1)
     """Probability given to all classes alike."""
     dropout: float = Field(0.4, ge=0, lt=1)

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import torch
 import torch.distributed
-from torch import nn
+from torch import Tensor, nn
 
 from trine.errors import UsageError
 
@@ -47,6 +47,14 @@ class Device:
         shared = [value]
         torch.distributed.broadcast_object_list(shared)
         return shared[0]
+
+    def total(self, values: Tensor) -> Tensor:
+        """The sum of all processes' values, in all of them."""
+        if self.world == 1:
+            return values
+        summed = values.to(self.name, copy=True)
+        torch.distributed.all_reduce(summed)
+        return summed.to(values.device)
 
     def wait(self) -> None:
         """Go on when all processes have come here."""

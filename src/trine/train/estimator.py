@@ -4,6 +4,7 @@ A task's estimator says how its data is opened, its objective built, its model j
 """
 
 from abc import ABC, abstractmethod
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Self, TypeVar
@@ -132,10 +133,11 @@ class Estimator(ABC, Generic[R, D]):
             for line in self.remarks(opened):
                 report.note(line)
             recipe = self._begin(run, opened, minutes, resume, budget, report)
-            training = Training(self.objective(opened, recipe), run, self.device, report, budget)
-            model = training.fit(resume)
-            if self.device.leads:
-                self._complete(run, opened, model, training, test, report)
+            with run.held() if self.device.leads else nullcontext():
+                training = Training(self.objective(opened, recipe), run, self.device, report, budget)
+                model = training.fit(resume)
+                if self.device.leads:
+                    self._complete(run, opened, model, training, test, report)
         return self
 
     def evaluate(self, data: str | Path, *, split: str | None = None, data_dir: Path | None = None) -> Result:

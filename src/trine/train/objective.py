@@ -29,7 +29,7 @@ class ParameterGroup:
 class Objective(ABC):
     """One task, as the loop sees it. Subclasses set `model` and `recipe`.
 
-    `batch` must depend on nothing but the step (and the recipe's seed): that is what makes a resumed run exact.
+    `batch` must depend on nothing but the step, the recipe's seed and `state`: that is what makes a resumed run exact.
     Random numbers drawn in `loss` are seeded by the loop from the seed and the step.
     """
 

@@ -1,8 +1,12 @@
 """A run: the folder of one training, from its recipe to its bundle."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock, Timeout
 
 from trine import files
 from trine.errors import RunError
@@ -10,7 +14,7 @@ from trine.recipe import Recipe
 from trine.train import checkpoint
 from trine.train.result import Result
 
-RECIPE, PLAN, METRICS, RESULT = "recipe.json", "plan.json", "metrics.jsonl", "result.json"
+RECIPE, PLAN, METRICS, RESULT, LOCK = "recipe.json", "plan.json", "metrics.jsonl", "result.json", ".lock"
 
 
 class Run:
@@ -40,6 +44,23 @@ class Run:
             raise RunError(f"{self.folder}: is not empty and not a run: choose another --out")
         files.write_json(self.folder / PLAN, plan)
         recipe.save(self.folder / RECIPE)
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep other processes from training here meanwhile. Raises `RunError` when one does already."""
+        lock = FileLock(self.folder / LOCK)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise RunError(
+                f"{self.folder}: another process is training in it: wait for it, or choose another --out"
+            ) from None
+        except OSError as problem:
+            raise RunError(files.explain(problem, self.folder)) from problem
+        try:
+            yield
+        finally:
+            lock.release()
 
     def settings(self) -> dict[str, Any]:
         """The recipe as it stands in recipe.json, unchecked. Raises `RunError`."""

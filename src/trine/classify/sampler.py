@@ -1,0 +1,76 @@
+"""Which pictures a step shows.
+
+- At first every epoch shows each picture once, in an order of its own.
+- Later epochs leave out the pictures that were explained best when they were last seen: their gradients are small, and
+  the steps saved go to the rest. Losses are those of the training steps themselves, so the choice costs nothing; a
+  picture that was left out comes back when the others have become easier than it.
+"""
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from trine.train.device import Device
+
+
+class Sampler:
+    """The order of a training's pictures; all that it depends on is in `state`."""
+
+    def __init__(
+        self, count: int, batch_size: int, seed: int, device: Device, hard_share: float = 1.0, hard_from: float = 1.0
+    ) -> None:
+        self.count, self.batch_size, self.seed, self.device = count, batch_size, seed, device
+        self.hard_share, self.hard_from = hard_share, hard_from
+        self.epoch, self.place = -1, 0
+        self.order = torch.zeros(0, dtype=torch.int64)
+        self.losses = torch.full((count,), torch.inf)
+        self.seen = torch.full((count,), torch.inf)
+        """The losses of this epoch, of the pictures that this process had."""
+
+    def next(self, progress: float) -> tuple[int, Int64[Tensor, "batch"]]:
+        """The epoch, and this process's share of the next batch; what fills no batch waits for the next epoch."""
+        if self.place + self.batch_size > len(self.order):
+            self._begin_epoch(progress)
+        whole = self.order[self.place : self.place + self.batch_size]
+        self.place += self.batch_size
+        return self.epoch, whole[self.device.rank :: self.device.world]
+
+    def learn(self, indices: Int64[Tensor, "batch"], losses: Float[Tensor, "batch"]) -> None:
+        """How badly pictures were explained just now."""
+        self.seen[indices] = losses.detach().float().cpu()
+
+    def state(self) -> dict[str, Tensor]:
+        """All that the coming batches depend on."""
+        place = torch.tensor([self.epoch, self.place])
+        return {"place": place, "order": self.order, "losses": self.losses, "seen": self.seen}
+
+    def load_state(self, state: dict[str, Tensor]) -> None:
+        """Take back what `state` gave."""
+        self.epoch, self.place = state["place"].tolist()
+        self.order, self.losses, self.seen = state["order"], state["losses"].clone(), state["seen"].clone()
+
+    def _begin_epoch(self, progress: float) -> None:
+        if self.hard_share < 1:
+            self._gather()
+        self.epoch, self.place = self.epoch + 1, 0
+        self.order = self._order(self._kept(progress))
+
+    def _gather(self) -> None:
+        """Bring together what the processes learned in the epoch that ends."""
+        known = self.seen.isfinite()
+        shown = self.device.total(known.float())
+        losses = self.device.total(self.seen.where(known, 0.0)) / shown.clamp_min(1)
+        self.losses = losses.where(shown > 0, self.losses)
+        self.seen.fill_(torch.inf)
+
+    def _kept(self, progress: float) -> int:
+        """How many pictures an epoch that begins now shows."""
+        return max(self.batch_size, int(self.hard_share * self.count)) if progress >= self.hard_from else self.count
+
+    def _order(self, kept: int) -> Int64[Tensor, "kept"]:
+        generator = torch.Generator().manual_seed(self.seed * 7_919 + self.epoch)
+        order = torch.randperm(self.count, generator=generator)
+        if kept == self.count:
+            return order
+        hardest = self.losses[order].topk(kept, sorted=False).indices
+        return order[hardest.sort().values]
