@@ -31,6 +31,8 @@ from trine.train.progress import Reporter
 from trine.train.result import Data, Result
 
 DAY = 86_400.0
+WITH_MEMBERS = 1.5
+"""What judging takes beside the network's share of it: n-grams are looked up too, one length after another."""
 COMPARED = 20_000
 """Normal sequences that a fold's companions keep at the most."""
 
@@ -130,7 +132,7 @@ class Detector(Estimator[DetectRecipe, Opened]):
         objective = DetectObjective(self.model, recipe, folds, self.device)
         calibrated = [len(part.events) for _, part in opened.folds]
         scored = len(folds) * len(opened.table.split("test").events)
-        objective.closing_validations = (sum(calibrated) + scored) / calibrated[0]
+        objective.closing_validations = WITH_MEMBERS * (sum(calibrated) + scored) / calibrated[0]
         return objective
 
     def settle(self, opened: Opened, model: nn.Module, report: Reporter) -> None:
