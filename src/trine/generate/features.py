@@ -15,11 +15,7 @@ from trine.pretrained import CHUNK, DEVIATION, MEAN, NATIVE, architecture, fused
 
 Features = Callable[[UInt8[np.ndarray, "n height width channels"]], Float[Tensor, "n features"]]
 JUDGED = 64
-"""Small pictures are enlarged to this side.
-
-On one core of 2020s' make 450 pictures a second at 64 pixels, 200 at 96; distances tell blur and noise from real
-pictures as well at either.
-"""
+"""Small pictures are enlarged to this side: twice as fast as at 96 pixels, and blur and noise show as well."""
 
 
 def lite0(size: int) -> Features:
