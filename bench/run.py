@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-SHARED = {"run", "record", "tables", "peer"}
+SHARED = {"run", "record", "tables", "teaching", "peer"}
 SHORT = ("classify_start", "classify_airbench")
 
 
