@@ -77,8 +77,9 @@ def traverse(
 def draw_map(model: Generator, opened: PictureSet, split: str | None = None, most: int = MAPPED) -> bytes:
     """The latent vectors of pictures in two dimensions (t-SNE), coloured by label."""
     _, chosen = chosen_split(opened, split)
-    images = as_channels(chosen.images[:most], model.channels)
-    labels = None if chosen.labels is None else chosen.labels[:most]
+    some = np.linspace(0, len(chosen) - 1, min(most, len(chosen))).astype(int)  # sets are often in order of class
+    images = as_channels(chosen.images[some], model.channels)
+    labels = None if chosen.labels is None else chosen.labels[some]
     drawn, axes = figure(width=7, height=6)
     places = _flat(model.codec.encode_top(images)[0].numpy(), model.recipe.seed)
     if labels is None:

@@ -1,0 +1,93 @@
+"""One self-contained page: no script, no outside asset, pictures inlined; for any width, light or dark."""
+
+import base64
+from collections.abc import Sequence
+from html import escape
+from importlib.resources import files as resources
+
+from trine.demo.chapter import Chapter, Figure, Picture, Table
+from trine.train.compute import machine
+
+
+def page(chapters: Sequence[Chapter], seconds: float) -> str:
+    """The whole document."""
+    here = machine()
+    style = (resources("trine.demo") / "page.css").read_text(encoding="utf-8")
+    links = "".join(f'<a href="#{one.name}">{one.name}</a>' for one in chapters)
+    return f"""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>Trine: three networks, trained here</title>
+<link rel="icon" href="data:,">
+<style>
+{style}</style>
+</head>
+<body>
+<header>
+<h1>Three networks, trained here</h1>
+<p>From nothing, on real data, on {escape(str(here["processor"]))} with {_threads(int(here["threads"]))}:
+{_duration(seconds)} of training. Nothing left this machine.</p>
+<nav>{links}</nav>
+</header>
+<main>
+{"".join(map(_chapter, chapters))}</main>
+<footer>This page is one file: keep it, send it, open it anywhere. Written by <code>trine demo</code>.</footer>
+</body>
+</html>
+"""
+
+
+def _chapter(chapter: Chapter) -> str:
+    figures = "".join(map(_figure, chapter.figures))
+    parts = "".join(_picture(part) if isinstance(part, Picture) else _table(part) for part in chapter.parts)
+    commands = "\n".join(map(escape, chapter.next))
+    return f"""<section id="{chapter.name}">
+<p class="job">{chapter.name}</p>
+<h2>{escape(chapter.title)}</h2>
+<p class="lead">{escape(chapter.lead)}</p>
+<dl class="figures">{figures}</dl>
+{parts}<h3>Try next</h3>
+<pre><code>{commands}</code></pre>
+</section>
+"""
+
+
+def _figure(figure: Figure) -> str:
+    name, value, meaning = map(escape, (figure.name, figure.value, figure.meaning))
+    return f"<div><dt>{name}</dt><dd><b>{value}</b><span>{meaning}</span></dd></div>"
+
+
+def _picture(picture: Picture) -> str:
+    content = base64.b64encode(picture.png).decode()
+    caption = escape(picture.caption)
+    kind = ' class="small"' if picture.small else ""
+    return f"""<figure{kind}><div class="sheet"><img alt="{caption}" src="data:image/png;base64,{content}"></div>
+<figcaption>{caption}</figcaption></figure>
+"""
+
+
+def _table(table: Table) -> str:
+    head = "".join(f"<th>{escape(column)}</th>" for column in table.columns)
+    largest = max(table.weights, default=0) or 1
+    shares = [weight / largest for weight in table.weights] or [0.0] * len(table.rows)
+    rows = "".join(_row(cells, share) for cells, share in zip(table.rows, shares, strict=True))
+    return f"""<h3>{escape(table.title)}</h3>
+<div class="table"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>
+"""
+
+
+def _row(cells: Sequence[str], share: float) -> str:
+    """A row; the larger its share, the more of it is marked."""
+    marked = f' style="--share:{100 * share:.0f}%"' if share else ""
+    return f"<tr{marked}>{''.join(f'<td>{escape(cell)}</td>' for cell in cells)}</tr>"
+
+
+def _threads(count: int) -> str:
+    return "one thread" if count == 1 else f"{count} threads"
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds / 60:.1f} minutes" if seconds >= 90 else f"{seconds:.0f} seconds"

@@ -1,0 +1,149 @@
+"""A demo at a hundredth of its size, and its report in a real browser: at two widths, light and dark."""
+
+import re
+import shutil
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from trine.demo import course
+from trine.demo.course import JOBS, run
+from trine.train.progress import Silent
+
+ROOT = Path(__file__).parent.parent.parent
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+SMALL = {
+    "classify": {"widths": (8, 16), "depth": 1, "least_steps": 20, "epochs": 0.1},
+    "detect": {"hidden": 8, "embedding": 8, "folds": 1, "epochs": 0.3},
+    "generate": {"widths": (8, 16), "latent": 8, "least_steps": 20, "epochs": 0.1, "flow_steps": 20},
+}
+
+
+class Heard(Silent):
+    """What was noted."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def note(self, line: str) -> None:
+        self.lines.append(line)
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    """The folder that a small demo wrote."""
+    out = tmp_path_factory.mktemp("newcomer") / "demo"
+    assert run(out, Silent, SMALL) == out / "report.html"
+    return out
+
+
+@pytest.fixture(scope="module")
+def report(demo) -> str:
+    return (demo / "report.html").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def browser():
+    if CHROMIUM is None:
+        pytest.skip("no chromium here")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as driver:
+        opened = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield opened
+        opened.close()
+
+
+def test_every_job_leaves_a_model_and_the_report_tells_of_each(demo, report):
+    for name in JOBS:
+        assert (demo / name / "bundle" / "trine.json").is_file()
+        assert f'<section id="{name}">' in report
+        assert f"trine {name} fit" in report
+
+
+def test_run_again_it_uses_what_is_there(demo, report, monkeypatch):
+    heard = Heard()
+    monkeypatch.setattr(course, "JOBS", {"classify": JOBS["classify"]})
+    before = (demo / "classify" / "result.json").stat().st_mtime_ns
+    run(demo, lambda: heard, SMALL)
+    (demo / "report.html").write_text(report, encoding="utf-8")
+    assert heard.lines[-1] == f"{demo / 'classify'}: this run is finished already"
+    assert (demo / "classify" / "result.json").stat().st_mtime_ns == before
+
+
+def test_the_session_of_readme_works(demo, trine, monkeypatch):
+    monkeypatch.chdir(demo.parent)
+    text = (
+        (ROOT / "README.md")
+        .read_text(encoding="utf-8")
+        .partition("<!-- session")[2]
+        .partition("<!-- end of session")[0]
+    )
+    commands = re.findall(r"```sh\ntrine (.*)\n```", text)
+    assert len(commands) >= 3
+    for line in commands:
+        assert trine(*line.split()).status == 0, line
+
+
+def test_a_breach_is_told_event_by_event(report):
+    assert "expected instead" in report
+    assert report.count("--share:") > 10
+    assert "nats" in report
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 390])
+def test_the_report_stands_alone_at_every_width(browser, demo, width, scheme):
+    said, asked = [], []
+    tab = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    tab.on("console", lambda message: said.append(message.text))
+    tab.on("pageerror", lambda problem: said.append(str(problem)))
+    tab.on("request", lambda request: asked.append(request.url))
+    address = (demo / "report.html").as_uri()
+    tab.goto(address)
+    assert said == []
+    assert [url for url in asked if not url.startswith("data:")] == [address]
+    assert tab.evaluate("document.documentElement.scrollWidth") <= width
+    assert tab.evaluate("[...document.images].every(one => one.complete && one.naturalWidth > 0)")
+    ink, paper = tab.evaluate("(s => [s.color, s.backgroundColor])(getComputedStyle(document.body))")
+    assert (brightness(ink) > brightness(paper)) == (scheme == "dark")
+    tab.close()
+
+
+def brightness(colour: str) -> int:
+    return sum(int(part) for part in colour.removeprefix("rgb(").removesuffix(")").split(","))
+
+
+class Assets(HTMLParser):
+    """What a page would fetch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def handle_starttag(self, tag, attrs):
+        self.found += [value for name, value in attrs if name in ("src", "href") and value]
+
+
+def test_nothing_in_the_report_points_outside(report):
+    assets = Assets()
+    assets.feed(report)
+    assert len(assets.found) > 10
+    assert all(value.startswith(("data:", "#")) for value in assets.found)
+    assert "<script" not in report
+    assert "url(" not in report
+    assert "@import" not in report
+
+
+def test_with_cifar10_at_hand_the_real_thing_is_named_with_its_forecast(demo, monkeypatch):
+    from trine import Classifier
+    from trine.demo import classify
+
+    model = Classifier.load(demo / "classify")
+    monkeypatch.setattr(classify, "is_present", lambda named: named.name == "cifar10")
+    (line,) = [line for line in classify.chapter(model, demo / "classify").next if "cifar10" in line]
+    assert line.startswith("trine classify fit cifar10 --effort quick")
+    assert "minutes here" in line
+    assert "test accuracy" in line
+    assert str(Path("demo")) not in line

@@ -1,0 +1,117 @@
+"""Draw the pictures of README and docs from a finished demo, with the package's own explanations.
+
+usage: pictures.py DEMO CLASSIC CELLS
+
+DEMO      the folder of `trine demo`
+CLASSIC   the run of `trine classify fit digits28 --network classic`
+CELLS     the folder of `trine detect fit hostlab --compare-cells`
+"""
+
+import io
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from trine import Classifier, Detector, Generator
+from trine.classify.explain import explain
+from trine.demo import detect as breach
+from trine.demo import generate as drawing
+from trine.detect.explain import draw_gates, draw_surprise
+from trine.detect.explain import explain as explain_sequences
+from trine.generate.explore import between_samples, draw_map, traverse
+from trine.generate.sheet import grid, grid_png
+from trine.train.drawing import figure, picture_png, png
+
+DOCS = Path(__file__).parent.parent / "docs"
+COLOURS = 48
+"""A palette of so many keeps the files small."""
+DIGIT = 8
+"""Place in the test split of the digit that is explained."""
+
+
+def keep(path: Path, content: bytes) -> None:
+    """Write a PNG with a palette, unless that makes it larger."""
+    buffer = io.BytesIO()
+    Image.open(io.BytesIO(content)).convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE).save(
+        buffer, format="PNG", optimize=True
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(min(buffer.getvalue(), content, key=len))
+    print(f"{path}: {path.stat().st_size / 1024:.0f} KiB")
+
+
+def convolution(classic: Classifier) -> None:
+    """Filters, feature maps and Grad-CAM of the textbook's network."""
+    image = classic.open("digits28", None, classic.recipe).splits["test"].images[DIGIT]
+    with tempfile.TemporaryDirectory() as scratch:
+        path = Path(scratch) / "digit.png"
+        path.write_bytes(picture_png(image))
+        written = explain(classic, [path], scratch)
+        for name, file in zip(("filters", "heat", "maps"), written, strict=True):
+            keep(DOCS / "inside" / f"{name}.png", file.read_bytes())
+
+
+def recurrence(detector: Detector, cells: Path) -> None:
+    """A misused session: surprise and gates; and how far back each cell remembers."""
+    session = breach.strangest(detector)
+    keep(DOCS / "inside" / "surprise.png", draw_surprise(explain_sequences(detector, session)[0]))
+    keep(DOCS / "inside" / "gates.png", draw_gates(detector, session))
+    keep(DOCS / "inside" / "cells.png", (cells / "cells.png").read_bytes())
+
+
+def latent_space(generator: Generator, run: Path) -> None:
+    """New digits, ways between them, single latent numbers, and the map."""
+    for name in ("samples", "reconstructions"):
+        keep(DOCS / "inside" / f"{name}.png", (run / f"{name}.png").read_bytes())
+    strips = np.concatenate([between_samples(generator, 12, seed) for seed in range(3)])
+    keep(DOCS / "inside" / "walk.png", grid_png(strips, 12))
+    opened = generator.open("digits28", None, generator.recipe)
+    along = traverse(generator, drawing.one_digit(opened), directions=6, steps=12)[1]
+    keep(DOCS / "inside" / "directions.png", grid_png(along, 12))
+    keep(DOCS / "inside" / "map.png", draw_map(generator, opened, most=800))
+
+
+def three_jobs(classifier: Classifier, detector: Detector, generator: Generator) -> None:
+    """README's picture: digits and what they are taken for, a breach, a walk through the latent space."""
+    drawn, axes = figure(3, 1, width=9, height=6.6)
+    _answers(axes[0], classifier)
+    session = breach.strangest(detector)
+    said = explain_sequences(detector, session)[0]
+    values = [event.surprisal for event in said.events]
+    axes[1].fill_between(range(len(values)), values, step="mid", color="C3", alpha=0.7)
+    kind = str(session.kinds[0]).replace("_", " ")
+    axes[1].set_title(f"detect: surprise at each system call of one session ({kind}), in nats", loc="left")
+    walk = grid(np.concatenate([between_samples(generator, 20, seed) for seed in range(3)]), 20)
+    axes[2].imshow(walk[..., 0], cmap="gray_r")
+    axes[2].set_title("generate: three walks from one new digit to another", loc="left")
+    axes[2].axis("off")
+    keep(DOCS / "three-jobs.png", png(drawn))
+
+
+def _answers(place: object, classifier: Classifier) -> None:
+    images = classifier.open("digits28", None, classifier.recipe).splits["test"].images[::53][:18]
+    with tempfile.TemporaryDirectory() as scratch:
+        paths = [Path(scratch) / f"{number}.png" for number in range(len(images))]
+        for path, image in zip(paths, images, strict=True):
+            path.write_bytes(picture_png(image))
+        said = classifier.predict(paths)
+    place.imshow(grid(images, len(images))[..., 0], cmap="gray_r")
+    for number, one in enumerate(said):
+        place.text(
+            15 + 29 * number, 36, f"{one.label}\n{100 * one.probability:.0f} %", ha="center", va="top", fontsize=8
+        )
+    place.set_title("classify: what each digit is taken for, and how surely", loc="left")
+    place.set_ylim(62, 0)
+    place.axis("off")
+
+
+if __name__ == "__main__":
+    demo, classic, cells = map(Path, sys.argv[1:])
+    jobs = Classifier.load(demo / "classify"), Detector.load(demo / "detect"), Generator.load(demo / "generate")
+    three_jobs(*jobs)
+    convolution(Classifier.load(classic))
+    recurrence(jobs[1], cells)
+    latent_space(jobs[2], demo / "generate")
