@@ -4,17 +4,22 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: setup demo test lint format bench clean
+.PHONY: setup demo docs test lint format bench clean
 
 setup: $(READY)
 
 $(READY): pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[demo,parquet,pretrained,dev]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[demo,parquet,pretrained,docs,dev]'
 	@touch $@
 
 demo: $(READY)
 	$(BIN)/trine demo
+
+docs: $(READY)
+	$(BIN)/python tools/reference.py
+	$(BIN)/mkdocs build --strict --quiet
+	@echo site/index.html
 
 test: $(READY)
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
@@ -33,4 +38,4 @@ bench: $(READY)
 	$(BIN)/python bench/run.py
 
 clean:
-	rm -rf $(VENV) build dist
+	rm -rf $(VENV) build dist site

@@ -27,17 +27,22 @@ CARD = "README.md"
 class Manifest(BaseModel):
     """What stands in trine.json."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     format: int = FORMAT
+    """Version of this layout."""
     task: str
+    """classify, detect or generate."""
     recipe: dict[str, Any]
+    """Every setting of its training."""
     content: dict[str, Any]
     """What the task needs beside the weights: class names or vocabulary, thresholds, calibration."""
     data: dict[str, Any]
     """Name and fingerprint of the data it was trained on."""
     figures: dict[str, Any]
+    """The result of its evaluation, as in result.json."""
     versions: dict[str, str]
+    """Of the libraries that it was trained with."""
     files: dict[str, str] = {}
     """sha256 of each other file of the folder."""
     checksum: str = ""

@@ -8,7 +8,7 @@ from cyclopts import App, Parameter
 
 from trine.classify.recipe import ClassifyRecipe
 from trine.cli import output
-from trine.cli.options import Data, DataDir, FitOptions, Json
+from trine.cli.options import Data, DataDir, FitOptions, Json, Model, Split
 from trine.errors import UsageError
 
 app = App(name="classify", help="Say what a picture shows, with a convolutional network.")
@@ -26,6 +26,11 @@ def fit(
     """Train on DATA: a named set, a folder of class folders, a CSV or Parquet manifest, an archive of any of them.
 
     trine classify fit photos/ --minutes 10
+
+    Parameters
+    ----------
+    network
+        fast: most accuracy per compute; classic: the textbook's; pretrained: for few pictures. [default: fast]
     """
     from trine.classify.classifier import Classifier
 
@@ -35,9 +40,7 @@ def fit(
 
 
 @app.command
-def evaluate(
-    model: Path, data: Data, *, split: str | None = None, data_dir: DataDir = None, json: Json = False
-) -> None:
+def evaluate(model: Model, data: Data, *, split: Split = None, data_dir: DataDir = None, json: Json = False) -> None:
     """Measure MODEL on DATA's test split, else its validation split, else all of it."""
     from trine.classify.classifier import Classifier
 
@@ -45,8 +48,16 @@ def evaluate(
 
 
 @app.command
-def predict(model: Path, *paths: Pictures, json: Json = False) -> int:
-    """Say what pictures show: files, folders, globs; `-` reads names from standard input. --json prints JSON lines."""
+def predict(model: Model, *paths: Pictures, json: Json = False) -> int:
+    """Say what pictures show, a line each. --json prints JSON lines.
+
+    trine classify predict runs/classify-photos unsorted/
+
+    Parameters
+    ----------
+    paths
+        Files, folders, globs; `-` reads names from standard input.
+    """
     from trine.classify.classifier import Classifier
     from trine.data.paths import find_pictures
 
@@ -65,8 +76,18 @@ def predict(model: Path, *paths: Pictures, json: Json = False) -> int:
 
 
 @app.command
-def explain(model: Path, *paths: str, out: Path = Path("explained")) -> None:
-    """Show what MODEL looks at: Grad-CAM, the first layer's filters and the feature maps, as PNGs in --out."""
+def explain(model: Model, *paths: str, out: Path = Path("explained")) -> None:
+    """Show what MODEL looks at: Grad-CAM, the first layer's filters and the feature maps.
+
+    trine classify explain runs/classify-photos cat.jpg
+
+    Parameters
+    ----------
+    paths
+        Files, folders, globs.
+    out
+        Folder for the pictures.
+    """
     from trine.classify.classifier import Classifier
     from trine.classify.explain import explain as explain_pictures
     from trine.data.paths import find_pictures

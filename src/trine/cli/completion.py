@@ -12,13 +12,11 @@ if TYPE_CHECKING:
     from cyclopts.completion import CompletionContext
 
 
-def completion(
-    shell: Literal["bash", "zsh", "fish"], *, install: Annotated[bool, Parameter(negative=())] = False
-) -> None:
-    """Print the completion script of SHELL; --install puts it where the shell finds it.
+Install = Annotated[bool, Parameter(negative=(), show_default=False, help="Put it where the shell finds it.")]
 
-    eval "$(trine completion bash)"      for this terminal; zsh and fish alike
-    """
+
+def completion(shell: Literal["bash", "zsh", "fish"], *, install: Install = False) -> None:
+    """Print the completion script of SHELL; for this terminal: eval "$(trine completion bash)"."""
     from trine.cli import app
 
     if install:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import App, Parameter, validators
 
 from trine.cli import output
-from trine.cli.options import Data, DataDir, FitOptions, Json
+from trine.cli.options import Data, DataDir, FitOptions, Flag, Json, Model, Split
 from trine.detect.recipe import DetectRecipe
 
 if TYPE_CHECKING:
@@ -28,16 +28,31 @@ def fit(
     format: str | None = None,  # noqa: A002  (the name of the option)
     pattern: str | None = None,
     entity: Literal["host", "user", "process", "address", "session"] | None = None,
-    compare_cells: Annotated[bool, Parameter(negative=())] = False,
+    compare_cells: Flag = False,
     options: FitOptions | None = None,
 ) -> None:
     """Train on the normal sequences of DATA: a named set, a sequence table, a folder of sequences, or a raw log.
 
-    trine detect fit adfa-ld --false-alarms 0.01
+    trine detect fit access.log --entity address --false-alarms 0.001
 
-    A raw log is read by --format (or --pattern, a regular expression with named groups), else the format is guessed and
-    said; --entity says what a session belongs to. --members names the scores to fuse, such as lstm,counts;
-    --compare-cells trains RNN, GRU and LSTM side by side and shows how far back each remembers.
+    Parameters
+    ----------
+    cell
+        The recurrent layer. [default: lstm]
+    false_alarms
+        Share of normal sequences that may be flagged. [default: 0.01]
+    alerts_per_day
+        Alerts on normal activity a day, instead; needs times.
+    members
+        The scores to fuse, such as lstm,counts.
+    format
+        How a raw log is written. [default: guessed, and said]
+    pattern
+        A regular expression with named groups, for a raw log of another format.
+    entity
+        What a session of a raw log belongs to. [default: as the format has it]
+    compare_cells
+        Train RNN, GRU and LSTM side by side, and show how far back each remembers.
     """
     from trine.detect.detector import Detector
 
@@ -52,9 +67,7 @@ def fit(
 
 
 @app.command
-def evaluate(
-    model: Path, data: Data, *, split: str | None = None, data_dir: DataDir = None, json: Json = False
-) -> None:
+def evaluate(model: Model, data: Data, *, split: Split = None, data_dir: DataDir = None, json: Json = False) -> None:
     """Measure MODEL on DATA's test split, or another split of it."""
     from trine.detect.detector import Detector
 
@@ -62,7 +75,7 @@ def evaluate(
 
 
 @app.command
-def score(model: Path, data: Data, *, data_dir: DataDir = None, json: Json = False) -> None:
+def score(model: Model, data: Data, *, data_dir: DataDir = None, json: Json = False) -> None:
     """Judge every sequence of DATA: its p-value against normal, and whether it is flagged. --json prints JSON lines."""
     from trine.detect.detector import Detector
 
@@ -76,19 +89,30 @@ def score(model: Path, data: Data, *, data_dir: DataDir = None, json: Json = Fal
 
 @app.command
 def explain(
-    model: Path,
+    model: Model,
     data: Data,
     *,
     name: str | None = None,
     most: Annotated[int, Parameter(validator=validators.Number(gte=1))] = 3,
     out: Path | None = None,
-    gates: Annotated[bool, Parameter(negative=())] = False,
+    gates: Flag = False,
     data_dir: DataDir = None,
     json: Json = False,
 ) -> None:
     """Say why sequences of DATA are strange: the --most strangest ones, or the one called --name.
 
-    --out writes surprise over time as PNGs; --gates adds the gates and the cell state. --json prints JSON lines.
+    trine detect explain runs/detect-hostlab hostlab --gates --out explained
+
+    Parameters
+    ----------
+    name
+        The sequence to explain.
+    most
+        How many of the strangest to explain.
+    out
+        Folder for pictures: surprise over the sequence. [default: none are drawn]
+    gates
+        Draw the gates and the cell state, too.
     """
     import numpy as np
 

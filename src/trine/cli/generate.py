@@ -11,7 +11,7 @@ from jaxtyping import UInt8
 from trine import files
 from trine.cli import output
 from trine.cli.heavy import HeavyParts
-from trine.cli.options import Data, DataDir, FitOptions, Json
+from trine.cli.options import Data, DataDir, FitOptions, Flag, Json, Model, Split
 from trine.data.decode import read_picture
 from trine.errors import DataError, UsageError
 from trine.generate.recipe import GenerateRecipe
@@ -21,8 +21,16 @@ if TYPE_CHECKING:
 
 app = App(name="generate", help="Make new pictures like those it was shown, with a variational autoencoder.")
 
-Count = Annotated[int, Parameter(name=("-n", "--count"))]
-Prior = Literal["normal", "mixture", "flow"]
+Count = Annotated[int, Parameter(name=("-n", "--count"), help="How many pictures.")]
+Label = Annotated[str | None, Parameter(help="A class that it learned with --label. [default: any]")]
+Prior = Annotated[
+    Literal["normal", "mixture", "flow"] | None,
+    Parameter(help="What the latent vector is sampled from. [default: the recipe's]"),
+]
+Paths = Annotated[str, Parameter(help="Files, folders, globs.")]
+Seed = Annotated[int, Parameter(help="The same seed, the same pictures.")]
+Steps = Annotated[int, Parameter(help="Pictures on the way, both ends included.")]
+Out = Annotated[Path, Parameter(help="The file to write.")]
 Pictures = UInt8[np.ndarray, "n height width channels"]
 
 
@@ -32,14 +40,21 @@ def fit(
     *,
     network: Literal["plain", "deep"] | None = None,
     likelihood: Literal["gaussian", "logistic", "bernoulli"] | None = None,
-    label: Annotated[bool, Parameter(negative=())] = False,
+    label: Flag = False,
     options: FitOptions | None = None,
 ) -> None:
     """Train on DATA: a named set, a folder of pictures with or without class folders, a manifest, an archive of them.
 
     trine generate fit fashion-mnist --minutes 10
 
-    --label learns each class on its own too, so that `sample --label` can ask for it.
+    Parameters
+    ----------
+    network
+        plain: one latent vector, the textbook's; deep: further latent maps. [default: plain]
+    likelihood
+        How pixels are explained; bernoulli is for black and white. [default: gaussian]
+    label
+        Learn each class on its own too, so that `sample --label` can ask for it.
     """
     from trine.generate.generator import Generator
 
@@ -50,10 +65,10 @@ def fit(
 
 @app.command
 def evaluate(
-    model: Path,
+    model: Model,
     data: Data,
     *,
-    split: str | None = None,
+    split: Split = None,
     heavy: HeavyParts | None = None,
     out: Path | None = None,
     data_dir: DataDir = None,
@@ -63,7 +78,12 @@ def evaluate(
 
     trine generate evaluate runs/generate-mnist mnist --frechet --memorisation --out judged
 
-    What takes minutes is measured where it is asked for. --out is a folder for the pictures that go with the figures.
+    What takes minutes is measured where it is asked for.
+
+    Parameters
+    ----------
+    out
+        Folder for the pictures that go with the figures. [default: none are kept]
     """
     from trine.generate.generator import Generator
 
@@ -80,18 +100,23 @@ def evaluate(
 
 @app.command
 def sample(
-    model: Path,
+    model: Model,
     *,
     n: Count = 64,
-    label: str | None = None,
+    label: Label = None,
     temperature: float = 1.0,
-    seed: int = 0,
-    prior: Prior | None = None,
-    out: Path = Path("sample.png"),
+    seed: Seed = 0,
+    prior: Prior = None,
+    out: Out = Path("sample.png"),
 ) -> None:
     """Make -n new pictures: a grid in --out FILE.png, one array in FILE.npy, or single files in a folder.
 
-    --temperature 0 gives the most typical picture, 1 the variety that was learned. Same seed, same pictures.
+    trine generate sample runs/generate-mnist -n 64 --seed 1 --out grid.png
+
+    Parameters
+    ----------
+    temperature
+        0 gives the most typical picture, 1 the variety that was learned.
     """
     from trine.generate.generator import Generator
     from trine.generate.sheet import write_pictures
@@ -102,7 +127,7 @@ def sample(
 
 
 @app.command
-def reconstruct(model: Path, *paths: str, out: Path = Path("reconstructed.png")) -> int:
+def reconstruct(model: Model, *paths: Paths, out: Out = Path("reconstructed.png")) -> int:
     """Send pictures through the latent space and back: the originals above, what comes back below."""
     from trine.generate.generator import Generator
     from trine.generate.sheet import pairs_png
@@ -114,7 +139,7 @@ def reconstruct(model: Path, *paths: str, out: Path = Path("reconstructed.png"))
 
 
 @app.command
-def score(model: Path, *paths: str, json: Json = False) -> int:
+def score(model: Model, *paths: Paths, json: Json = False) -> int:
     """Say how unlike its training pictures a picture is: the error of its reconstruction. --json prints JSON lines."""
     from trine.generate.generator import Generator
 
@@ -130,18 +155,25 @@ def score(model: Path, *paths: str, json: Json = False) -> int:
 
 @app.command
 def interpolate(
-    model: Path,
+    model: Model,
     *ends: str,
-    steps: int = 10,
+    steps: Steps = 10,
     rows: int = 1,
-    seed: int = 0,
-    label: str | None = None,
-    prior: Prior | None = None,
-    out: Path = Path("interpolated.png"),
+    seed: Seed = 0,
+    label: Label = None,
+    prior: Prior = None,
+    out: Out = Path("interpolated.png"),
 ) -> None:
     """Go from one picture to another through the latent space: two of yours, or new ones; a .png strip or a .gif.
 
-    Without pictures, --rows strips between new pictures, of the seeds that follow --seed.
+    trine generate interpolate runs/generate-mnist --rows 4 --out walk.gif
+
+    Parameters
+    ----------
+    ends
+        Two pictures; without, new ones.
+    rows
+        Strips between new pictures, of the seeds that follow --seed.
     """
     from trine.generate.explore import between, between_samples
     from trine.generate.generator import Generator
@@ -164,15 +196,23 @@ def interpolate(
 
 @app.command
 def traverse(
-    model: Path,
+    model: Model,
     path: str | None = None,
     *,
     directions: int = 8,
-    steps: int = 9,
-    seed: int = 0,
-    out: Path = Path("traversed.png"),
+    steps: Steps = 9,
+    seed: Seed = 0,
+    out: Out = Path("traversed.png"),
 ) -> None:
-    """Change one latent number at a time, those with the largest KL divergence, of a picture of yours or a new one."""
+    """Change one latent number at a time, those with the largest KL divergence.
+
+    Parameters
+    ----------
+    path
+        The picture to begin with; without, a new one.
+    directions
+        How many of them.
+    """
     from trine.generate.explore import traverse as along
     from trine.generate.generator import Generator
     from trine.generate.sheet import grid_png
@@ -187,7 +227,7 @@ def traverse(
 
 @app.command(name="map")
 def draw(
-    model: Path, data: Data, *, split: str | None = None, data_dir: DataDir = None, out: Path = Path("map.png")
+    model: Model, data: Data, *, split: Split = None, data_dir: DataDir = None, out: Out = Path("map.png")
 ) -> None:
     """Draw where the pictures of DATA lie in the latent space, in two dimensions, coloured by label."""
     from trine.generate.explore import draw_map

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter, validators
 
 from trine.cli import output
+from trine.cli.options import Flag
 from trine.errors import UsageError
 
 if TYPE_CHECKING:
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from trine.generate.generator import Generator
     from trine.train.estimator import Judgement
 
-Flag = Annotated[bool, Parameter(negative=())]
 Generated = Annotated[int | None, Parameter(validator=validators.Number(gte=2))]
 
 

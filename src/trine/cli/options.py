@@ -10,9 +10,12 @@ from trine.cli.completion import complete_data
 from trine.errors import UsageError
 from trine.recipe import Recipe, parse_settings
 
-Data = Annotated[str, Parameter(completer=complete_data)]
+Data = Annotated[str, Parameter(completer=complete_data, help="A named set or a path; see `trine data list`.")]
+Model = Annotated[Path, Parameter(help="A folder that `fit` wrote: a run, or its bundle.")]
+Split = Annotated[str | None, Parameter(help="The split to measure on. [default: test, else what was held out]")]
 DataDir = Annotated[Path | None, Parameter(help="Folder of the named data sets. [default: TRINE_DATA, else the cache]")]
-Json = Annotated[bool, Parameter(negative=(), help="Print JSON.")]
+Flag = Annotated[bool, Parameter(negative=(), show_default=False)]
+Json = Annotated[bool, Parameter(negative=(), show_default=False, help="Print JSON.")]
 
 
 @Parameter(name="*")
@@ -28,11 +31,11 @@ class FitOptions:
     "The run's folder. [default: runs/TASK-DATA]"
     seed: int | None = None
     "Seed of every random choice. [default: 0]"
-    set_: Annotated[list[str], Parameter(name="--set", negative=())] = field(default_factory=list)
+    set_: Annotated[list[str], Parameter(name="--set", negative=(), show_default=False)] = field(default_factory=list)
     "Change a setting of the recipe: name=value; can be repeated."
     recipe: Path | None = None
     "Repeat the training of this recipe.json."
-    resume: Annotated[bool, Parameter(negative=())] = False
+    resume: Flag = False
     "Go on with a run that was stopped or killed."
     test: bool = True
     "Measure the test split once at the end; --no-test leaves it unread."
@@ -40,7 +43,7 @@ class FitOptions:
     "Where to train."
     data_dir: Path | None = None
     "Folder of the named data sets. [default: TRINE_DATA, else the cache]"
-    json: Annotated[bool, Parameter(negative=())] = False
+    json: Flag = False
     "Print the result as one JSON document."
 
     def chosen(self, recipe_type: type[Recipe], **settings: Any) -> Any:

@@ -8,13 +8,13 @@ from typing import Any
 from trine import bundle
 from trine.cli import output
 from trine.cli.chart import framed, sparkline
-from trine.cli.options import Json
+from trine.cli.options import Json, Model
 from trine.errors import BundleError
 from trine.train.result import Result
 from trine.train.run import Run
 
 
-def show(path: Path, *, json: Json = False) -> None:
+def show(path: Model, *, json: Json = False) -> None:
     """Say what a bundle or a run folder holds: task, data, figures, recipe, curves, or how far a training has come.
 
     trine show runs/classify-photos

@@ -1,0 +1,71 @@
+"""What README and docs say to type is typed, and what they point to is there."""
+
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent.parent
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+SESSION = re.compile(r"<!-- session: .*?<!-- end of session -->", re.DOTALL)
+"""Of README: it needs a demo, and is tested with it."""
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    text = SESSION.sub("", page.read_text(encoding="utf-8"))
+    return [body for kind, body in BLOCK.findall(text) if kind == language]
+
+
+def saying(language: str) -> list[Path]:
+    return [page for page in PAGES if blocks(page, language)]
+
+
+def named(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
+def commands(page: Path) -> Iterator[list[str]]:
+    """The words of each command, without the minutes that a test does not have."""
+    for body in blocks(page, "sh"):
+        for line in body.splitlines():
+            words = shlex.split(line, comments=True)
+            if "--minutes" in words:
+                place = words.index("--minutes")
+                words[place : place + 2] = []
+            if words:
+                yield words
+
+
+@pytest.mark.parametrize("page", saying("sh"), ids=named)
+def test_every_command_of_a_page_works(trine, newcomer, page):
+    for words in commands(page):
+        assert words[0] == "trine", "what a test cannot run goes into a text block, with the time it takes"
+        said = trine(*words[1:])
+        assert said.status == 0, f"{' '.join(words)}: {said.err}"
+
+
+@pytest.mark.parametrize("page", saying("python"), ids=named)
+def test_every_program_of_a_page_works(newcomer, page):
+    for body in blocks(page, "python"):
+        exec(compile(re.sub(r", minutes=\d+", "", body), page.name, "exec"), {})
+
+
+@pytest.mark.parametrize("page", PAGES, ids=named)
+def test_every_link_of_a_page_leads_somewhere(page):
+    links = [link for link in LINK.findall(page.read_text(encoding="utf-8")) if "://" not in link]
+    assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=named)
+def test_blocks_are_of_kinds_that_are_checked_or_only_read(page):
+    fences = re.findall(r"^```(\w*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    assert set(fences[::2]) <= {"sh", "python", "text"}
+
+
+def test_the_pictures_of_the_docs_are_small():
+    sizes = {path.name: path.stat().st_size for path in (ROOT / "docs").rglob("*.png")}
+    assert {name: size for name, size in sizes.items() if size > 150_000} == {}
