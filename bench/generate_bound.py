@@ -12,8 +12,9 @@ SHAPES = {
         "widths=[64,96,128]",
         "groups=[1,1,2]",
         "map_latent=16",
+        "flow_steps=100",
         "batch_size=16",
-        "epochs=12",
+        "epochs=1",
     ),
 }
 IMPORTANCE = ("--importance", 1000, "--pictures", 1000)
