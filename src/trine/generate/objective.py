@@ -19,6 +19,8 @@ from trine.train.objective import Figures, Objective, ParameterGroup
 Batch = dict[str, Tensor]
 GROWN = 10
 """Latents whose pictures are kept at each validation."""
+NEAR = 0.6
+"""Their deviation: latents nearer to the middle than N(0, I) has them are more like those of real pictures."""
 
 
 class GenerateObjective(Objective):
@@ -119,7 +121,7 @@ class GenerateObjective(Objective):
     @torch.inference_mode()
     def _grown(self, model: Bounded) -> UInt8[Tensor, "latents height width channels"]:
         generator = torch.Generator().manual_seed(self.recipe.seed)
-        noise = [torch.randn(GROWN, *shape, generator=generator) for shape in model.vae.shapes]
+        noise = [NEAR * torch.randn(GROWN, *shape, generator=generator) for shape in model.vae.shapes]
         with self.device.autocast():
             made = model.vae.decode(GROWN, noise=[values.to(self.device.name) for values in noise])
         return model.likelihood.mean(made.outputs).cpu()
