@@ -1,6 +1,6 @@
 """Importance-weighted likelihood of MNIST pictures beside pythae's `get_nll`: pictures a second. Cost: about 4 minutes.
 
-usage: generate_importance.py [--samples 1000] [--minutes 1]
+usage: generate_importance.py [--samples 1000] [--epochs 0.5]
 
 Both estimate the same trained network, with as many samples, for the same binarised test pictures, one after the other
 in turn on the same cores; so their nats must agree as well. pythae runs in an environment of its own, without
@@ -69,11 +69,21 @@ def in_process(python: str, *words: object) -> dict[str, float]:
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def measure(samples: int, minutes: float) -> dict[str, object]:
+def measure(samples: int, epochs: float) -> dict[str, object]:
     """Both sides in turn, each in a process of its own."""
     run = FOLDER / "run"
     if not (run / "result.json").exists():
-        words = ("fit", "mnist", "--likelihood", "bernoulli", "--minutes", minutes, "--no-test", "--out", run)
+        words = ("fit", "mnist", "--likelihood", "bernoulli", "--no-test", "--out", run)
+        words += (
+            "--set",
+            f"epochs={epochs}",
+            "--set",
+            "least_steps=1",
+            "--set",
+            "validations=1",
+            "--set",
+            "flow_steps=10",
+        )
         record.trine("generate", *words, *(["--resume"] if (run / "recipe.json").exists() else []))
     sides = {"ours": (sys.executable, OURS, 0)}
     python = record.environment("pythae", *PACKAGES)
@@ -98,7 +108,7 @@ def measure(samples: int, minutes: float) -> dict[str, object]:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--samples", type=int, default=1000)
-    parser.add_argument("--minutes", type=float, default=1.0)
+    parser.add_argument("--epochs", type=float, default=0.5)
     parser.add_argument("--part", nargs=4, help="one measurement in this process: RUN PICTURES SAMPLES BATCH")
     options = parser.parse_args()
     if options.part:
@@ -108,5 +118,5 @@ if __name__ == "__main__":
         print(json.dumps(found))
     else:
         record.keep(
-            "generate-importance", "python bench/generate_importance.py", measure(options.samples, options.minutes)
+            "generate-importance", "python bench/generate_importance.py", measure(options.samples, options.epochs)
         )
