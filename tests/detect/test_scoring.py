@@ -11,6 +11,7 @@ from trine.detect.scoring import (
     MeanSurprisal,
     MixtureSurprisal,
     NearestCounts,
+    UnseenGrams,
     fuse,
     likeliest_share,
     mixed,
@@ -137,6 +138,13 @@ def test_counts_find_the_nearest_normal_sequence_whatever_its_order():
     assert distances == pytest.approx([0, 0, 1, 1, 1], abs=1e-3)
 
 
+def test_unseen_is_the_share_of_runs_of_three_that_were_never_seen():
+    member = UnseenGrams()
+    member.fit(encoded([2, 3, 4, 5], [2, 3]))
+    found = member.score(encoded([2, 3, 4], [2, 3, 4, 9], [9, 9], [5, 4, 3]), np.zeros(0))
+    assert found.tolist() == [0.0, 0.5, 0.0, 1.0]
+
+
 def test_two_surprised_members_outweigh_one_and_one_overwhelmed_comes_through():
     both, one, overwhelmed, typical = fuse(np.array([[0.01, 0.01], [1e-3, 0.9], [1e-12, 0.9], [0.5, 0.5]]))
     assert overwhelmed > both > one > typical
@@ -167,7 +175,7 @@ def test_the_mixtures_score_is_the_mean_of_the_mixed_surprisals():
     assert member.score(table, surprisal) == pytest.approx([by_hand[:3].mean(), by_hand[3:].mean()])
 
 
-@pytest.mark.parametrize("members", [("lstm",), ("counts", "lstm"), ("lstm", "counts", "ngrams", "mixture")])
+@pytest.mark.parametrize("members", [("lstm",), ("counts", "lstm"), ("lstm", "counts", "ngrams", "mixture", "unseen")])
 def test_tensors_give_the_same_judgement(members):
     draw = np.random.default_rng(0)
     tables = [encoded(*draw.integers(2, 9, (30, 8))) for _ in range(3)]

@@ -160,8 +160,38 @@ class MixtureSurprisal(NGramSurprisal):
         self.share = float(tensors["share"])
 
 
+class UnseenGrams(Member):
+    """The share of a sequence's n-grams that no normal sequence has (after stide; Forrest et al., 1996)."""
+
+    name: ClassVar[str] = "unseen"
+    says: ClassVar[str] = "it has short runs of events that no normal sequence has"
+    length: ClassVar[int] = 3
+
+    def __init__(self) -> None:
+        self.seen = np.zeros(0, np.int64)
+
+    def fit(self, train: Encoded) -> None:
+        """Keep the n-grams of the training sequences."""
+        self.seen = np.unique(np.concatenate([_grams(codes, self.length) for codes in train.codes]))
+
+    def score(self, table: Encoded, surprisal: Surprisal) -> Scores:
+        """Share of unseen n-grams, 0 to 1."""
+        return np.array([self._share(_grams(codes, self.length)) for codes in table.codes])
+
+    def tensors(self) -> dict[str, Tensor]:
+        """The n-grams."""
+        return {"seen": torch.from_numpy(self.seen)}
+
+    def load_tensors(self, tensors: dict[str, Tensor]) -> None:
+        """Take back the n-grams."""
+        self.seen = tensors["seen"].numpy()
+
+    def _share(self, grams: Int64[np.ndarray, "grams"]) -> float:
+        return float((~np.isin(grams, self.seen)).mean()) if len(grams) else 0.0
+
+
 MEMBERS: dict[str, type[Member]] = {
-    member.name: member for member in (MeanSurprisal, NearestCounts, NGramSurprisal, MixtureSurprisal)
+    member.name: member for member in (MeanSurprisal, NearestCounts, NGramSurprisal, MixtureSurprisal, UnseenGrams)
 }
 
 
@@ -327,3 +357,12 @@ def _profiles(table: Encoded, width: int) -> Tensor:
     counts = np.bincount(cells, minlength=len(table) * width).reshape(len(table), width)
     shares = counts / np.diff(table.offsets)[:, None]
     return torch.from_numpy(np.sqrt(shares).astype(np.float32))
+
+
+def _grams(codes: Int64[np.ndarray, "length"], length: int) -> Int64[np.ndarray, "grams"]:
+    """Each run of `length` codes as one number (20 bits a code)."""
+    count = len(codes) - length + 1
+    grams = np.zeros(max(count, 0), dtype=np.int64)
+    for place in range(length if count > 0 else 0):
+        grams = (grams << 20) | codes[place : place + count]
+    return grams
