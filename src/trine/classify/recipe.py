@@ -71,7 +71,7 @@ class ClassifyRecipe(Recipe):
     selective_accuracy: float = Field(0.99, gt=0, le=1)
     """Accuracy wanted of the answers that are given; less sure ones are marked `abstain`."""
 
-    costs: ClassVar[dict[str, float]] = {"quick": 0.03, "good": 0.21, "best": 1.4}
+    costs: ClassVar[dict[str, float]] = {"quick": 0.03, "good": 0.25, "best": 1.4}
     """What the presets cost on 50,000 pictures of 32×32, in PFLOP."""
 
     def for_compute(self, pflop: float, share: float) -> "ClassifyRecipe":
@@ -97,8 +97,8 @@ class ClassifyRecipe(Recipe):
             "hard_share": 0.45,
             "hard_from": 0.3,
         },
-        # 6 minutes, 0.21 PFLOP, 94 %.
-        "good": {"widths": (32, 192, 256), "epochs": 11.3, "batch_size": 1536, "hard_share": 0.45, "hard_from": 0.3},
+        # 7 minutes, 0.25 PFLOP, 94 %.
+        "good": {"widths": (32, 256, 256), "epochs": 9.7, "batch_size": 1536, "hard_share": 0.45, "hard_from": 0.3},
         # About an hour, 1.4 PFLOP; its accuracy is not measured yet.
         "best": {
             "widths": (96, 320, 512),
