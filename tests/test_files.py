@@ -1,8 +1,9 @@
 import json
+import sys
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from safetensors.torch import load
 
@@ -106,6 +107,7 @@ def test_tied_and_strided_tensors_become_safetensors():
 
 
 @given(value=st.floats(), digits=st.integers(3, 12))
+@example(value=sys.float_info.max, digits=3)
 def test_rounding_keeps_the_digits_and_only_what_json_can_hold(value, digits):
     found = files.rounded({"a": [value, (1, "x", True)]}, digits)
     json.dumps(found, allow_nan=False)

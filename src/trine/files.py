@@ -131,7 +131,8 @@ def _remove(part: Path) -> None:
 def rounded(content: Any, digits: int = 6) -> Any:
     """A JSON value with its floats rounded to so many significant digits; those that JSON cannot hold become null."""
     if isinstance(content, float):
-        return float(f"{content:.{digits}g}") if math.isfinite(content) else None
+        short = float(f"{content:.{digits}g}")  # the largest floats would be rounded up to infinity
+        return short if math.isfinite(short) else content if math.isfinite(content) else None
     if isinstance(content, dict):
         return {key: rounded(value, digits) for key, value in content.items()}
     if isinstance(content, list | tuple):

@@ -63,7 +63,7 @@ def test_a_step_tells_the_sampler_how_hard_its_pictures_are(opened: PictureSet) 
 
 
 def test_processes_share_a_batch_among_them(opened: PictureSet) -> None:
-    settings = {"shift": 0, "flip": "none", "batch_size": 10}
+    settings = {"shift": 0, "flip": "none", "batch_size": 10, "hard_share": 1.0}
     whole = objective(opened, **settings).batch(0)["labels"]
     shares = [objective(opened, Device("cpu", False, rank, 2), **settings).batch(0)["labels"] for rank in (0, 1)]
     assert sorted(torch.cat(shares).tolist()) == sorted(whole.tolist())
