@@ -240,7 +240,8 @@ ROWS = [
         "detect-speed",
         lambda f: (
             f"{f['ratio']:.1f}× ({f['train_events_per_second']:,.0f} against "
-            f"{f['window_loop_events_per_second']:,.0f}); {f['ratio_to_published']:.1f}× with the published two-layer network"
+            f"{f['window_loop_events_per_second']:,.0f}); "
+            f"{f['ratio_to_published']:.1f}× with the published two-layer network"
         ),
         "≥ 10×",
         "≥ 20×",
