@@ -106,3 +106,11 @@ def test_the_last_layer_alone_learns_from_features_computed_once(opened: Picture
     assert all(value.grad is None for value in model.blocks.parameters())
     assert [list(group.parameters) for group in made.parameter_groups()] == [list(model.head.parameters())]
     assert set(made.validate(made.model)) == {"loss", "accuracy"}
+
+
+def test_networks_that_easy_pictures_were_not_left_out_for_see_all_of_them(opened: PictureSet) -> None:
+    assert objective(opened, hard_share=0.5).sampler.chooses
+    classic = objective(opened, network="classic", hard_share=0.5)
+    assert not classic.sampler.chooses
+    classic.loss(classic.model, classic.batch(0), 0.0)
+    assert not classic.state()["seen"].isfinite().any()

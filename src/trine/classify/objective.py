@@ -42,9 +42,8 @@ class ClassifyObjective(Objective):
         most = min(recipe.batch_size, model.largest_batch, len(self.labels))
         self.batch_size = min(most, max(16, len(self.labels) // 32))
         self.progress, self.cropped = 0.0, 0
-        self.sampler = Sampler(
-            len(self.labels), self.batch_size, recipe.seed, device, recipe.hard_share, recipe.hard_from
-        )
+        share = recipe.hard_share if recipe.network == "fast" else 1.0
+        self.sampler = Sampler(len(self.labels), self.batch_size, recipe.seed, device, share, recipe.hard_from)
         held_out, test = len(self.validation), len(pictures.splits.get("test", ()))
         views = len(augment.views(torch.zeros(1, 2, 2, 1, dtype=torch.uint8)))
         self.closing_validations = views + ((views + 1) * test + PREPARED) / held_out
@@ -80,15 +79,6 @@ class ClassifyObjective(Objective):
     def load_state(self, state: dict[str, Tensor]) -> None:
         """Take back what `state` gave."""
         self.sampler.load_state(state)
-
-    def _labelled(self, indices: Int64[Tensor, "batch"]) -> Batch:
-        return {"labels": self.labels[indices].to(self.device.name), "indices": indices}
-
-    def _cross_entropy(self, logits: Float[Tensor, "batch classes"], batch: Batch) -> Float[Tensor, ""]:
-        """Mean smoothed cross-entropy; the sampler learns how hard each picture is without the smoothing."""
-        labels = batch["labels"]
-        self.sampler.learn(batch["indices"], F.cross_entropy(logits.detach(), labels, reduction="none"))
-        return F.cross_entropy(logits, labels, label_smoothing=self.recipe.label_smoothing)
 
     def starting(self, progress: float) -> None:
         """Early pictures are cropped: the network learns from fewer pixels, then from all."""
@@ -153,6 +143,16 @@ class ClassifyObjective(Objective):
             sgd(biases, recipe.bias_rate),
             sgd(head, recipe.head_rate),
         ]
+
+    def _labelled(self, indices: Int64[Tensor, "batch"]) -> Batch:
+        return {"labels": self.labels[indices].to(self.device.name), "indices": indices}
+
+    def _cross_entropy(self, logits: Float[Tensor, "batch classes"], batch: Batch) -> Float[Tensor, ""]:
+        """Mean smoothed cross-entropy; the sampler learns how hard each picture is without the smoothing."""
+        labels = batch["labels"]
+        if self.sampler.chooses:
+            self.sampler.learn(batch["indices"], F.cross_entropy(logits.detach(), labels, reduction="none"))
+        return F.cross_entropy(logits, labels, label_smoothing=self.recipe.label_smoothing)
 
     def _flipped(self, epoch: int, indices: Int64[Tensor, "batch"]) -> Bool[Tensor, "batch"] | None:
         if self.flip == "alternating":

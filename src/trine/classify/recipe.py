@@ -45,7 +45,7 @@ class ClassifyRecipe(Recipe):
     """The share of the training in which the whitening stem's bias is trained."""
 
     hard_share: float = Field(1.0, gt=0, le=1)
-    """Share of the pictures that later epochs show: those that were explained worst when they were last seen."""
+    """Share of the pictures that later epochs of the fast network show: those explained worst when last seen."""
     hard_from: float = Field(0.35, ge=0, le=1)
     """The share of the training in which epochs still show every picture."""
 

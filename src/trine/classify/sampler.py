@@ -11,6 +11,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from trine.train.device import Device
+from trine.train.order import epoch_order
 
 
 class Sampler:
@@ -26,6 +27,11 @@ class Sampler:
         self.losses = torch.full((count,), torch.inf)
         self.seen = torch.full((count,), torch.inf)
         """The losses of this epoch, of the pictures that this process had."""
+
+    @property
+    def chooses(self) -> bool:
+        """Whether it ever leaves pictures out, and so needs to learn how hard they are."""
+        return self.hard_share < 1
 
     def next(self, progress: float) -> tuple[int, Int64[Tensor, "batch"]]:
         """The epoch, and this process's share of the next batch; what fills no batch waits for the next epoch."""
@@ -50,7 +56,7 @@ class Sampler:
         self.order, self.losses, self.seen = state["order"], state["losses"].clone(), state["seen"].clone()
 
     def _begin_epoch(self, progress: float) -> None:
-        if self.hard_share < 1:
+        if self.chooses:
             self._gather()
         self.epoch, self.place = self.epoch + 1, 0
         self.order = self._order(self._kept(progress))
@@ -68,8 +74,7 @@ class Sampler:
         return max(self.batch_size, int(self.hard_share * self.count)) if progress >= self.hard_from else self.count
 
     def _order(self, kept: int) -> Int64[Tensor, "kept"]:
-        generator = torch.Generator().manual_seed(self.seed * 7_919 + self.epoch)
-        order = torch.randperm(self.count, generator=generator)
+        order = epoch_order(self.seed, self.epoch, self.count)
         if kept == self.count:
             return order
         hardest = self.losses[order].topk(kept, sorted=False).indices

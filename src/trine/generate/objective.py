@@ -1,6 +1,5 @@
 """What the loop optimises for generate: the bound on the log likelihood, in nats a picture."""
 
-from functools import lru_cache
 from typing import ClassVar
 
 import numpy as np
@@ -15,6 +14,7 @@ from trine.generate.prior import flow_cost
 from trine.generate.recipe import GenerateRecipe
 from trine.train.device import Device
 from trine.train.objective import Figures, Objective, ParameterGroup
+from trine.train.order import epoch_order
 
 Batch = dict[str, Tensor]
 GROWN = 10
@@ -61,7 +61,7 @@ class GenerateObjective(Objective):
     def batch(self, step: int) -> Batch:
         """The pictures of one step: this process's share."""
         epoch, within = divmod(step, self.epoch_steps)
-        order = _order(self.recipe.seed, epoch, len(self.train))
+        order = epoch_order(self.recipe.seed, epoch, len(self.train))
         mine = order[within * self.batch_size : (within + 1) * self.batch_size][self.device.rank :: self.device.world]
         images = torch.from_numpy(self.train.images[mine.numpy()])
         mirrored = torch.rand(len(images)) < self.flip
@@ -133,8 +133,3 @@ class GenerateObjective(Objective):
 
     def _weight(self, progress: float) -> float:
         return self.recipe.beta * min(1.0, progress / self.recipe.kl_warmup if self.recipe.kl_warmup else 1.0)
-
-
-@lru_cache(maxsize=2)
-def _order(seed: int, epoch: int, count: int) -> Tensor:
-    return torch.randperm(count, generator=torch.Generator().manual_seed(seed * 7_919 + epoch))
