@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from trine.detect.explain import draw_gates, draw_surprise, explain
-from trine.detect.scoring import MEMBERS
+from trine.detect.members import MEMBERS
 
 PNG = b"\x89PNG"
 

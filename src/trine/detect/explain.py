@@ -10,8 +10,8 @@ from torch import Tensor
 from trine.data.catalogue import event_names
 from trine.data.sequences import SequenceTable
 from trine.detect.gates import trace
+from trine.detect.members import MEMBERS, NearestCounts
 from trine.detect.network import BEGIN, Columns, EventNet
-from trine.detect.scoring import MEMBERS, NearestCounts
 from trine.detect.surprisal import Encoded, surprisals
 from trine.detect.vocabulary import EVENT
 from trine.train.drawing import figure, png

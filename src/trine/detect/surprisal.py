@@ -32,6 +32,11 @@ class Encoded:
         return len(self.offsets) - 1
 
     @property
+    def lengths(self) -> Int64[np.ndarray, "sequences"]:
+        """Events of each sequence."""
+        return np.diff(self.offsets)
+
+    @property
     def events(self) -> int:
         """Events of all sequences."""
         return int(self.offsets[-1])

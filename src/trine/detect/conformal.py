@@ -1,0 +1,108 @@
+"""How strange a score is among held-out normal ones: conformal p-values with a tail, among sequences of like length.
+
+A short sequence's mean surprisal strays further than a long one's, so that what is strange for one is usual for the
+other: where there are enough normal sequences, each is ranked among those of its own length (Vovk, 2012: Mondrian
+conformal prediction). No attack has a say in it.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from jaxtyping import Float64, Int64
+
+from trine.detect.members import Scores
+
+MemberScores = Float64[np.ndarray, "sequences members"]
+Lengths = Int64[np.ndarray, "sequences"]
+References = Float64[np.ndarray, "references"]
+MemberReferences = Float64[np.ndarray, "references members"]
+TAIL = 0.1
+"""Share of the reference whose excess gives the tail its scale."""
+LEAST = 100
+"""Normal sequences of a bucket of lengths, at the least."""
+BUCKETS = 8
+"""Buckets of lengths, at the most."""
+
+
+@dataclass(frozen=True, eq=False)
+class Reference:
+    """The members' scores of held-out normal sequences, and the sequences' lengths."""
+
+    raw: MemberReferences
+    lengths: Int64[np.ndarray, "references"]
+
+    def p_values(self, raw: MemberScores, lengths: Lengths) -> MemberScores:
+        """The p-value of each score of new sequences, a member a column."""
+        found, buckets = np.empty_like(raw), self._buckets(lengths)
+        for bucket, reference in enumerate(self._sorted):
+            rows = buckets == bucket
+            found[rows] = tail_p_values(raw[rows], reference)
+        return found
+
+    def own_p_values(self) -> MemberReferences:
+        """The p-values of the reference's sequences, each among the others: as if it were new."""
+        found, buckets = np.empty_like(self.raw), self._buckets(self.lengths)
+        for bucket in range(len(self.edges) + 1):
+            rows = buckets == bucket
+            found[rows] = own_tail_p_values(self.raw[rows])
+        return found
+
+    @cached_property
+    def edges(self) -> Int64[np.ndarray, "edges"]:
+        """The greatest length of each bucket but the last."""
+        least = max(LEAST, len(self.lengths) // BUCKETS)
+        edges: list[int] = []
+        inside, left = 0, len(self.lengths)
+        for length, count in zip(*np.unique(self.lengths, return_counts=True), strict=True):
+            inside, left = inside + count, left - count
+            if inside >= least and left >= least:
+                edges, inside = [*edges, length], 0
+        return np.array(edges, dtype=np.int64)
+
+    @cached_property
+    def _sorted(self) -> list[MemberReferences]:
+        """The scores of each bucket, each member's in rising order."""
+        buckets = self._buckets(self.lengths)
+        return [np.sort(self.raw[buckets == bucket], 0) for bucket in range(len(self.edges) + 1)]
+
+    def _buckets(self, lengths: Lengths) -> Lengths:
+        return np.searchsorted(self.edges, lengths).astype(np.int64)
+
+
+def tail_p_values(scores: MemberScores, reference: MemberReferences) -> MemberScores:
+    """p-values, a member a column: ranks among the reference, and beyond its upper tenth an exponential tail.
+
+    Ranks alone cannot tell how far beyond all normal sequences a score lies. Never exactly 0.
+    """
+    columns = [_tail_p(scores[:, m], reference[:, m]) for m in range(scores.shape[1])]
+    return np.stack(columns, 1)
+
+
+def own_tail_p_values(reference: MemberScores) -> MemberScores:
+    """`tail_p_values` of each sequence of the reference among the others: as if it were new."""
+    columns = [_own_tail_p(reference[:, m]) for m in range(reference.shape[1])]
+    return np.stack(columns, 1)
+
+
+def _own_tail_p(scores: Scores) -> Scores:
+    ordered, n = np.sort(scores), len(scores)
+    ranks = np.maximum(n - np.searchsorted(ordered, scores, side="left"), 1) / n
+    edge = np.quantile(scores, 1 - TAIL)
+    beyond = scores > edge
+    count, excess = int(beyond.sum()), np.where(beyond, scores - edge, 0.0)
+    others = (excess.sum() - excess) / max(1, count - 1)
+    share = count / n
+    tail = share * np.exp(-np.clip(excess / np.maximum(others, 1e-12), 0, 600))
+    return np.where(beyond, tail, np.maximum(ranks, share)) if count > 1 else np.asarray(ranks)
+
+
+def _tail_p(scores: Scores, reference: References) -> Scores:
+    ranks = (1 + len(reference) - np.searchsorted(reference, scores, side="left")) / (1 + len(reference))
+    edge = np.quantile(reference, 1 - TAIL)
+    excess = float(np.mean(reference[reference > edge] - edge)) if (reference > edge).any() else 0.0
+    if excess <= 0:
+        return np.asarray(ranks)
+    share = float((reference > edge).mean())
+    tail = share * np.exp(-np.clip((scores - edge) / excess, 0, 600))
+    return np.where(scores > edge, tail, np.maximum(ranks, share))

@@ -1,0 +1,100 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from trine.detect.conformal import LEAST, TAIL, Reference, own_tail_p_values, tail_p_values
+
+scores = st.integers(2, 60).flatmap(lambda n: arrays(float, n, elements=st.integers(-20, 20).map(float)))
+
+
+def column(values):
+    return np.asarray(values, float)[:, None]
+
+
+@given(scores, scores)
+def test_p_values_fall_as_scores_rise_and_are_never_nought(reference, new):
+    p = tail_p_values(column(np.sort(new)), column(np.sort(reference)))[:, 0]
+    assert (np.diff(p) <= 1e-12).all()
+    assert ((p > 0) & (p <= 1)).all()
+
+
+@given(scores)
+def test_beyond_all_references_the_tail_keeps_the_order(reference):
+    ordered = np.sort(reference)
+    spread = max(1e-3, float(ordered[-1] - ordered[0]))
+    p = tail_p_values(column(ordered[-1] + spread * np.array([0.1, 1.0, 5.0])), column(ordered))[:, 0]
+    if (ordered > np.quantile(ordered, 1 - TAIL)).any():
+        assert p[0] > p[1] > p[2]
+
+
+def test_ranks_below_the_edge_are_conformal_p_values():
+    reference = np.arange(100.0)
+    p = tail_p_values(column([-1.0, 0.0, 49.5, 50.0, 80.0]), column(reference))[:, 0]
+    assert p.tolist() == [1.0, 1.0, 51 / 101, 51 / 101, 21 / 101]
+
+
+@given(scores, st.integers(0, 10_000))
+def test_the_own_p_value_is_the_one_among_the_others(reference, pick):
+    """Up to the edge of the tail, which leaving out one sequence moves a little."""
+    i = pick % len(reference)
+    own = own_tail_p_values(column(reference))[i, 0]
+    others = np.sort(np.delete(reference, i))
+    if reference[i] <= np.quantile(reference, 1 - 1.5 * TAIL) and len(reference) > 20:
+        share = float((reference > np.quantile(reference, 1 - TAIL)).mean())
+        assert own == pytest.approx(
+            max(tail_p_values(column(reference[i : i + 1]), column(others))[0, 0], share), abs=0.08
+        )
+    assert 0 < own <= 1
+
+
+def test_the_own_p_value_is_that_of_leaving_out_by_hand():
+    reference = np.random.default_rng(0).exponential(size=400)
+    own = own_tail_p_values(column(reference))[:, 0]
+    by_hand = [
+        tail_p_values(column(reference[i : i + 1]), column(np.sort(np.delete(reference, i))))[0, 0] for i in range(400)
+    ]
+    assert np.allclose(np.log(own), np.log(by_hand), atol=0.15)
+    assert np.abs(own - by_hand).max() < 0.005
+
+
+lengths = st.lists(st.integers(1, 40), min_size=1, max_size=900).map(np.array)
+
+
+@given(lengths)
+def test_a_bucket_is_of_like_lengths_and_has_enough_normal_sequences(of):
+    reference = Reference(np.zeros((len(of), 1)), of)
+    bucket = np.searchsorted(reference.edges, of)
+    assert (np.diff(bucket[np.argsort(of)]) >= 0).all()
+    counts = np.bincount(bucket)
+    assert len(counts) == len(reference.edges) + 1
+    assert len(counts) == 1 or counts.min() >= LEAST
+
+
+def test_too_few_sequences_for_buckets_are_ranked_together():
+    draw = np.random.default_rng(0)
+    raw, of = draw.normal(size=(150, 2)), draw.integers(1, 90, 150)
+    new = draw.normal(size=(20, 2))
+    found = Reference(raw, of).p_values(new, draw.integers(1, 90, 20))
+    assert np.array_equal(found, tail_p_values(new, np.sort(raw, 0)))
+
+
+def test_what_is_usual_for_short_sequences_is_strange_for_long_ones():
+    draw = np.random.default_rng(0)
+    of = np.repeat([5, 500], 300)
+    raw = column(draw.normal(size=600) * np.where(of == 5, 10, 1))
+    short, long = Reference(raw, of).p_values(column([6.0, 6.0]), np.array([5, 500]))[:, 0]
+    assert short > 0.1
+    assert long < 1e-3
+
+
+def test_each_length_is_flagged_as_often_as_asked():
+    draw = np.random.default_rng(1)
+    rates = []
+    for _ in range(50):
+        of = np.repeat([5, 500], 300)
+        raw, new = (column(draw.normal(size=600) * np.where(of == 5, 10, 1)) for _ in range(2))
+        flagged = Reference(raw, of).p_values(new, of)[:, 0] <= 0.05
+        rates.append([flagged[of == 5].mean(), flagged[of == 500].mean()])
+    assert np.mean(rates, 0) == pytest.approx([0.05, 0.05], abs=0.01)
