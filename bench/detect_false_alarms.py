@@ -9,7 +9,9 @@ import numpy as np
 
 import record
 from trine.detect import metrics
+from trine.detect.conformal import Reference
 from trine.detect.detector import Detector
+from trine.detect.scoring import fuse
 from trine.detect.surprisal import Encoded, surprisals
 
 CUTS, TARGET = 20, 0.01
@@ -35,10 +37,10 @@ if __name__ == "__main__":
     raw = panel.raw(held_out, surprisals(next(iter(model.model)), held_out)["event"].astype(np.float64))
     realised, inside = [], 0
     for cut in range(CUTS):
-        order = np.random.default_rng(cut).permutation(len(raw))
-        calibration, judged = raw[order[: len(raw) // 2]], raw[order[len(raw) // 2 :]]
-        panel.calibrate(calibration)
-        p = (1 + panel.stranger(panel.fused(judged))) / (1 + len(calibration))
+        calibration, judged = np.array_split(np.random.default_rng(cut).permutation(len(raw)), 2)
+        panel.calibrate(Reference(raw[calibration], held_out.lengths[calibration]))
+        fused = fuse(panel.reference.p_values(raw[judged], held_out.lengths[judged]))
+        p = (1 + panel.stranger(fused)) / (1 + len(calibration))
         alarms = int((p <= TARGET).sum())
         low, high = metrics.share_interval(alarms, len(judged))
         inside += low <= TARGET <= high
