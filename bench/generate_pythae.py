@@ -10,10 +10,12 @@ usage: generate_pythae.py [--minutes 2] [--only DATA ...] [--networks mlp resnet
   for another call; the result is written when nothing is missing.
 """
 
+import argparse
 import json
 import resource
 import shutil
 import subprocess
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
