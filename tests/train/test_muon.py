@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from trine.train.muon import Muon, orthogonalise
+from trine.train.muon import QUINTIC, Muon, orthogonalise
 
 
 @given(rows=st.integers(2, 40), columns=st.integers(2, 40), seed=st.integers(0, 99))
@@ -82,3 +82,29 @@ def test_it_finds_the_minimum_of_a_bowl():
         weight.grad = weight.detach() - target
         optimiser.step()
     assert (weight - target).norm() < 0.1 * target.norm()
+
+
+def test_many_matrices_are_made_orthogonal_as_each_would_be_alone():
+    many = torch.randn(3, 6, 10)
+    assert torch.allclose(orthogonalise(many), torch.stack([orthogonalise(one) for one in many]), atol=1e-5)
+
+
+def test_the_iteration_is_newton_schulz_on_the_matrix_itself():
+    a, b, c = QUINTIC
+    matrix = torch.randn(6, 10, dtype=torch.float64)
+    x = matrix / matrix.norm()
+    for _ in range(3):
+        gram = x @ x.T
+        x = a * x + (b * gram + c * gram @ gram) @ x
+    assert torch.allclose(orthogonalise(matrix), x, atol=1e-6)
+
+
+def test_parameters_of_one_shape_are_updated_as_each_would_be_alone():
+    together, alone = ([nn.Parameter(torch.ones(4, 6)) for _ in range(3)] for _ in range(2))
+    for one, other in zip(together, alone, strict=True):
+        one.grad = torch.randn(4, 6)
+        other.grad = one.grad.clone()
+    Muon(together).step()
+    for other in alone:
+        Muon([other]).step()
+    assert all(torch.allclose(one, other, atol=1e-5) for one, other in zip(together, alone, strict=True))

@@ -14,16 +14,28 @@ from torch import Tensor, nn
 QUINTIC = (3.4445, -4.7750, 2.0315)  # steepest at zero among quintics that keep singular values near one
 
 
-def orthogonalise(matrix: Float[Tensor, "rows columns"], iterations: int = 3) -> Float[Tensor, "rows columns"]:
-    """The nearest semi-orthogonal matrix, roughly: singular values that are not tiny end near one (Newton-Schulz)."""
+def orthogonalise(
+    matrices: Float[Tensor, "*many rows columns"], iterations: int = 3
+) -> Float[Tensor, "*many rows columns"]:
+    """The nearest semi-orthogonal matrix of each, roughly: singular values that are not tiny end near one.
+
+    Newton-Schulz: each iteration multiplies X by a polynomial of its Gram matrix X Xᵀ. The polynomials commute, so all
+    but the first and the last product are of the small Gram matrices.
+    """
     a, b, c = QUINTIC
-    x: Tensor = matrix / (matrix.norm() + 1e-7)
-    tall = x.shape[0] > x.shape[1]
-    x = x.T if tall else x
-    for _ in range(iterations):
-        gram = x @ x.T
-        x = torch.addmm(x, torch.addmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
-    return x.T if tall else x
+    tall = matrices.shape[-2] > matrices.shape[-1]
+    wide = matrices.mT if tall else matrices
+    x: Tensor = wide / (wide.norm(dim=(-2, -1), keepdim=True) + 1e-7)
+    gram = x @ x.mT
+    identity = torch.eye(gram.shape[-1], dtype=x.dtype, device=x.device)
+    product = identity
+    for iteration in range(iterations):
+        polynomial = a * identity + b * gram + c * (gram @ gram)
+        product = polynomial @ product if iteration else polynomial
+        if iteration < iterations - 1:
+            gram = polynomial @ (polynomial @ gram)
+    x = product @ x
+    return x.mT if tall else x
 
 
 class Muon(torch.optim.Optimizer):
@@ -51,20 +63,29 @@ class Muon(torch.optim.Optimizer):
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
         """One update of every parameter that has a gradient, in the parameters' own precision."""
         for group in self.param_groups:
+            alike: dict[tuple[int, ...], list[nn.Parameter]] = {}
             for parameter in group["params"]:
                 if parameter.grad is not None:
-                    with torch.autocast(parameter.device.type, enabled=False):
-                        self._update(parameter, parameter.grad, group)
+                    alike.setdefault(tuple(parameter.flatten(1).shape), []).append(parameter)
+            for parameters in alike.values():
+                with torch.autocast(parameters[0].device.type, enabled=False):
+                    self._update(parameters, group)
 
-    def _update(self, parameter: nn.Parameter, gradient: Tensor, group: dict[str, Any]) -> None:
+    def _update(self, parameters: list[nn.Parameter], group: dict[str, Any]) -> None:
+        """Parameters of one flattened shape: their directions are made orthogonal together."""
+        directions = torch.stack([self._direction(parameter, group["momentum"]) for parameter in parameters])
+        for parameter, update in zip(parameters, orthogonalise(directions, group["iterations"]), strict=True):
+            if group["normalise"]:
+                parameter.mul_(len(parameter) ** 0.5 / parameter.norm().clamp_min(1e-7))
+            parameter.mul_(1 - group["lr"] * group["weight_decay"])
+            parameter.add_(update.view_as(parameter), alpha=-group["lr"])
+
+    def _direction(self, parameter: nn.Parameter, decay: float) -> Float[Tensor, "rows columns"]:
+        """The gradient with Nesterov momentum, flattened."""
         state = self.state[parameter]
         if "momentum" not in state:
             state["momentum"] = torch.zeros_like(parameter)
         momentum: Tensor = state["momentum"]
-        momentum.mul_(group["momentum"]).add_(gradient)
-        direction = gradient.add(momentum, alpha=group["momentum"])
-        if group["normalise"]:
-            parameter.mul_(len(parameter) ** 0.5 / parameter.norm().clamp_min(1e-7))
-        parameter.mul_(1 - group["lr"] * group["weight_decay"])
-        update = orthogonalise(direction.reshape(len(direction), -1), group["iterations"])
-        parameter.add_(update.view_as(parameter), alpha=-group["lr"])
+        assert parameter.grad is not None
+        momentum.mul_(decay).add_(parameter.grad)
+        return parameter.grad.add(momentum, alpha=decay).flatten(1)
