@@ -19,8 +19,8 @@ References = Float64[np.ndarray, "references"]
 MemberReferences = Float64[np.ndarray, "references members"]
 TAIL = 0.1
 """Share of the reference whose excess gives the tail its scale."""
-LEAST = 100
-"""Normal sequences of a bucket of lengths, at the least."""
+LEAST = 1_000
+"""Normal sequences of a bucket of lengths, at the least: the scale of a tail wants a hundred beyond its edge."""
 BUCKETS = 8
 """Buckets of lengths, at the most."""
 

@@ -16,7 +16,7 @@ class GenerateRecipe(Recipe):
     """Channels at each resolution, from half the picture's size down; the last is repeated."""
     depth: int = Field(1, ge=1, le=8)
     """Residual blocks at each resolution, in the encoder and after each group of the decoder."""
-    latent: int = Field(32, ge=1, le=1024)
+    latent: int = Field(64, ge=1, le=1024)
     """Size of the latent vector."""
     groups: tuple[int, ...] = Field((2, 2, 1), max_length=8)
     """The deep network's latent maps at each resolution, coarsest first."""
@@ -78,5 +78,5 @@ class GenerateRecipe(Recipe):
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "quick": {"epochs": 10.0},
         "good": {"epochs": 40.0},
-        "best": {"epochs": 120.0, "widths": (48, 96, 192), "latent": 64},
+        "best": {"epochs": 120.0, "widths": (48, 96, 192)},
     }
