@@ -34,4 +34,4 @@ if __name__ == "__main__":
         for network in NETWORKS:
             result = judged(data, network, asked.minutes, asked.generated)
             figures[data][network] = {**result["metrics"], "train_pflop": result["compute"]["train_pflop"]}
-    record.keep("generate-networks", "python bench/generate_networks.py", figures)
+    record.keep("generate-networks", f"python bench/generate_networks.py --minutes {asked.minutes:g}", figures)
