@@ -29,10 +29,16 @@ def test_beyond_all_references_the_tail_keeps_the_order(reference):
         assert p[0] > p[1] > p[2]
 
 
-def test_ranks_below_the_edge_are_conformal_p_values():
+def test_below_the_edge_a_p_value_is_the_share_of_stranger_references_and_half_of_the_equal_ones():
     reference = np.arange(100.0)
     p = tail_p_values(column([-1.0, 0.0, 49.5, 50.0, 80.0]), column(reference))[:, 0]
-    assert p.tolist() == [1.0, 1.0, 51 / 101, 51 / 101, 21 / 101]
+    assert p.tolist() == [100.5 / 101, 100 / 101, 50.5 / 101, 50 / 101, 20 / 101]
+
+
+def test_a_score_that_most_references_have_is_no_news():
+    reference = np.repeat([0.0, 1.0, 2.0], [80, 15, 5])
+    assert tail_p_values(column([0.0]), column(reference))[0, 0] == pytest.approx(0.6, abs=0.01)
+    assert own_tail_p_values(column(reference))[0, 0] == pytest.approx(0.6, abs=0.01)
 
 
 @given(scores, st.integers(0, 10_000))

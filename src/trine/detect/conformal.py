@@ -71,7 +71,7 @@ class Reference:
 
 
 def tail_p_values(scores: MemberScores, reference: MemberReferences) -> MemberScores:
-    """p-values, a member a column: ranks among the reference, and beyond its upper tenth an exponential tail.
+    """p-values, a member a column: mid-ranks among the reference, and beyond its upper tenth an exponential tail.
 
     Ranks alone cannot tell how far beyond all normal sequences a score lies. Never exactly 0.
     """
@@ -86,8 +86,8 @@ def own_tail_p_values(reference: MemberScores) -> MemberScores:
 
 
 def _own_tail_p(scores: Scores) -> Scores:
-    ordered, n = np.sort(scores), len(scores)
-    ranks = np.maximum(n - np.searchsorted(ordered, scores, side="left"), 1) / n
+    n = len(scores)
+    ranks = _ranks(scores, np.sort(scores)) / n
     edge = np.quantile(scores, 1 - TAIL)
     beyond = scores > edge
     count, excess = int(beyond.sum()), np.where(beyond, scores - edge, 0.0)
@@ -98,7 +98,7 @@ def _own_tail_p(scores: Scores) -> Scores:
 
 
 def _tail_p(scores: Scores, reference: References) -> Scores:
-    ranks = (1 + len(reference) - np.searchsorted(reference, scores, side="left")) / (1 + len(reference))
+    ranks = (0.5 + _ranks(scores, reference)) / (1 + len(reference))
     edge = np.quantile(reference, 1 - TAIL)
     excess = float(np.mean(reference[reference > edge] - edge)) if (reference > edge).any() else 0.0
     if excess <= 0:
@@ -106,3 +106,13 @@ def _tail_p(scores: Scores, reference: References) -> Scores:
     share = float((reference > edge).mean())
     tail = share * np.exp(-np.clip((scores - edge) / excess, 0, 600))
     return np.where(scores > edge, tail, np.maximum(ranks, share))
+
+
+def _ranks(scores: Scores, reference: References) -> Scores:
+    """How many of the rising reference are stranger than each score, and half of those that are equal to it.
+
+    Where most normal sequences score alike, such as no unseen n-gram, that score is then no news, not a comfort
+    (Lancaster, 1961: mid-p).
+    """
+    below_or_equal, below = np.searchsorted(reference, scores, "right"), np.searchsorted(reference, scores, "left")
+    return len(reference) - (below_or_equal + below) / 2
