@@ -1,4 +1,4 @@
-"""Generated pictures beside pythae's: same data, minutes and cores. Cost: 21 trainings of 2 minutes, and half as long again.
+"""Generated pictures beside pythae's: same data, minutes and cores. Cost: 21 trainings, and half as long again.
 
 usage: generate_pythae.py [--minutes 2] [--only DATA ...] [--networks mlp resnet ours]
 
@@ -6,8 +6,8 @@ usage: generate_pythae.py [--minutes 2] [--only DATA ...] [--networks mlp resnet
   peer.py). Peers get as much processor time as ours took with data, samplers and evaluation, for the model alone.
 - 10,000 pictures of each sampler are judged against the test pictures: frechet_lite0, density, coverage. The best peer
   is the one with the lowest distance on the test pictures: more than a choice on validation would give it.
-- What was trained or judged is kept in the bench's folder and not done again. With --only the other sets wait for another
-  call; the result is written when all three are there.
+- What was trained or judged is kept in the bench's folder and not done again. With --only the other sets wait for a
+  later call; the result is written when all three are there.
 """
 
 import argparse
