@@ -19,14 +19,13 @@ def orthogonalise(
 ) -> Float[Tensor, "*many rows columns"]:
     """The nearest semi-orthogonal matrix of each, roughly: singular values that are not tiny end near one.
 
-    Newton-Schulz: each iteration multiplies X by a polynomial of its Gram matrix X Xᵀ. The polynomials commute, so all
-    but the first and the last product are of the small Gram matrices.
+    Newton-Schulz: each iteration multiplies X by a polynomial of its smaller Gram matrix, X Xᵀ or Xᵀ X. The polynomials
+    commute, so all but the first and the last product are of Gram matrices.
     """
     a, b, c = QUINTIC
-    tall = matrices.shape[-2] > matrices.shape[-1]
-    wide = matrices.mT if tall else matrices
-    x: Tensor = wide / (wide.norm(dim=(-2, -1), keepdim=True) + 1e-7)
-    gram = x @ x.mT
+    x: Tensor = matrices / (matrices.norm(dim=(-2, -1), keepdim=True) + 1e-7)
+    tall = x.shape[-2] > x.shape[-1]
+    gram = x.mT @ x if tall else x @ x.mT
     identity = torch.eye(gram.shape[-1], dtype=x.dtype, device=x.device)
     product = identity
     for iteration in range(iterations):
@@ -34,8 +33,7 @@ def orthogonalise(
         product = polynomial @ product if iteration else polynomial
         if iteration < iterations - 1:
             gram = polynomial @ (polynomial @ gram)
-    x = product @ x
-    return x.mT if tall else x
+    return x @ product if tall else product @ x
 
 
 class Muon(torch.optim.Optimizer):
