@@ -48,9 +48,9 @@ def environment(name: str, *packages: str) -> str:
     if not (folder / "ready").exists():
         subprocess.run([sys.executable, "-m", "venv", folder], check=True)
         subprocess.run([python, "-m", "pip", "install", "--quiet", "--no-deps", *packages], check=True)
-        site = next(folder.glob("lib/*/site-packages"))
-        (site / "project.pth").write_text(f"import site; site.addsitedir({sysconfig.get_path('purelib')!r})\n")
         (folder / "ready").touch()
+    site = next(folder.glob("lib/*/site-packages"))
+    (site / "project.pth").write_text(f"import site; site.addsitedir({sysconfig.get_path('purelib')!r})\n")
     return str(python)
 
 
