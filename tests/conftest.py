@@ -111,3 +111,23 @@ def small_disk(tmp_path: Path) -> Callable[..., Path]:
     yield mount
     for folder in mounted:
         subprocess.run(["umount", "-l", str(folder)], check=False)
+
+
+class Heard:
+    """A reporter that keeps the notes."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def note(self, line: str) -> None:
+        self.notes.append(line)
+
+    def advance(self, step: int, total: int, figures: dict[str, float]) -> None: ...
+
+    def close(self) -> None: ...
+
+
+@pytest.fixture
+def heard() -> Heard:
+    """For `fit(report=heard)`."""
+    return Heard()

@@ -11,20 +11,6 @@ from trine.errors import BundleError, DataError
 from .conftest import SHAPES, SHORT, shape_picture, write_shapes
 
 
-class Heard:
-    """A reporter that keeps the notes."""
-
-    def __init__(self) -> None:
-        self.notes: list[str] = []
-
-    def note(self, line: str) -> None:
-        self.notes.append(line)
-
-    def advance(self, step: int, total: int, figures: dict[str, float]) -> None: ...
-
-    def close(self) -> None: ...
-
-
 def test_a_few_steps_suffice_to_tell_shapes_apart(fitted: Classifier) -> None:
     assert fitted.classes == SHAPES
     assert fitted.result
@@ -125,11 +111,10 @@ def test_a_model_of_another_task_is_refused(model: Path, tmp_path: Path) -> None
         Classifier.load(tmp_path / "other")
 
 
-def test_skipped_files_and_rare_classes_are_named_before_the_training(shapes: Path, tmp_path: Path) -> None:
+def test_skipped_files_and_rare_classes_are_named_before_the_training(shapes: Path, tmp_path: Path, heard) -> None:
     shutil.copytree(shapes, tmp_path / "worn")
     (tmp_path / "worn" / "bar" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\nno more")
     shutil.copytree(shapes / "disc", tmp_path / "worn" / "lone", ignore=lambda _, names: sorted(names)[1:])
-    heard = Heard()
     Classifier(**{**SHORT, "least_steps": 1}).fit(tmp_path / "worn", out=tmp_path / "run", report=heard)
     assert any("skipped" in line and "broken.png" in line for line in heard.notes)
     assert any("one picture only" in line and "lone" in line for line in heard.notes)

@@ -20,16 +20,6 @@ SMALL = {
 }
 
 
-class Heard(Silent):
-    """What was noted."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def note(self, line: str) -> None:
-        self.lines.append(line)
-
-
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory):
     """The folder that a small demo wrote."""
@@ -62,13 +52,12 @@ def test_every_job_leaves_a_model_and_the_report_tells_of_each(demo, report):
         assert f"trine {name} fit" in report
 
 
-def test_run_again_it_uses_what_is_there(demo, report, monkeypatch):
-    heard = Heard()
+def test_run_again_it_uses_what_is_there(demo, report, monkeypatch, heard):
     monkeypatch.setattr(course, "JOBS", {"classify": JOBS["classify"]})
     before = (demo / "classify" / "result.json").stat().st_mtime_ns
     run(demo, lambda: heard, SMALL)
     (demo / "report.html").write_text(report, encoding="utf-8")
-    assert heard.lines[-1] == f"{demo / 'classify'}: this run is finished already"
+    assert heard.notes[-1] == f"{demo / 'classify'}: this run is finished already"
     assert (demo / "classify" / "result.json").stat().st_mtime_ns == before
 
 

@@ -8,22 +8,6 @@ from trine.detect.metrics import share_interval
 from trine.errors import BundleError, DataError, RecipeError, UsageError
 
 
-class Heard:
-    """A reporter that remembers."""
-
-    def __init__(self):
-        self.lines = []
-
-    def note(self, line):
-        self.lines.append(line)
-
-    def advance(self, *_):
-        pass
-
-    def close(self):
-        pass
-
-
 def test_spliced_runs_are_flagged_and_new_normal_ones_are_not(detector):
     found = detector.result.metrics
     assert found["auc"] > 0.99
@@ -78,17 +62,16 @@ def test_every_verdict_says_each_members_p_value_and_the_loudest(detector, progr
         assert verdict.flagged == (verdict.p_value <= detector.share)
 
 
-def test_abnormal_training_rows_are_left_out_and_counted(tmp_path):
+def test_abnormal_training_rows_are_left_out_and_counted(tmp_path, heard):
     rows = [{"events": ["open", "read"] * 3, "label": label} for label in (0, 1, 0, 1, 1, 0)]
     path = tmp_path / "mixed.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    heard = Heard()
     model = Detector(hidden=4, embedding=4, epochs=1, least_steps=1, steps=8, folds=1).fit(
         path, out=tmp_path / "run", report=heard
     )
-    assert "3 abnormal sequences among the training rows are left out" in heard.lines
+    assert "3 abnormal sequences among the training rows are left out" in heard.notes
     assert model.data["splits"]["left_out"] == 3
-    assert any("nothing will be flagged" in line for line in heard.lines), "two sequences cannot show 1 %"
+    assert any("nothing will be flagged" in line for line in heard.notes), "two sequences cannot show 1 %"
 
 
 def test_attributes_and_times_are_learned_and_scored(make_detector, timed_table):

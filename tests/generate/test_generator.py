@@ -124,25 +124,11 @@ def test_labels_cannot_be_learned_from_a_flat_folder(tmp_path: Path) -> None:
     assert not (tmp_path / "run").exists()
 
 
-class Heard:
-    """A reporter that keeps the notes."""
-
-    def __init__(self) -> None:
-        self.notes: list[str] = []
-
-    def note(self, line: str) -> None:
-        self.notes.append(line)
-
-    def advance(self, step: int, total: int, figures: dict[str, float]) -> None: ...
-
-    def close(self) -> None: ...
-
-
 BRIEF = {**SHORT, "least_steps": 8, "flow_steps": 5}
 
 
-def test_one_picture_repeated_is_learned_and_said_to_be_one(tmp_path: Path) -> None:
-    folder, heard = write_dots(tmp_path / "same", dots(1).repeat(24, 0)), Heard()
+def test_one_picture_repeated_is_learned_and_said_to_be_one(tmp_path: Path, heard) -> None:
+    folder = write_dots(tmp_path / "same", dots(1).repeat(24, 0))
     model = Generator(**{**BRIEF, "least_steps": 150}).fit(folder, out=tmp_path / "run", report=heard)
     assert any("all alike" in line for line in heard.notes)
     assert any("posterior collapse" in line for line in heard.notes)
@@ -163,8 +149,7 @@ def test_pictures_of_many_sizes_and_modes_are_brought_to_one(tmp_path: Path) -> 
     assert 8 <= model.size <= 256
 
 
-def test_few_pictures_are_said_to_be_few_and_one_is_refused(tmp_path: Path) -> None:
-    heard = Heard()
+def test_few_pictures_are_said_to_be_few_and_one_is_refused(tmp_path: Path, heard) -> None:
     Generator(**BRIEF).fit(write_dots(tmp_path / "few", dots(20)), out=tmp_path / "run", report=heard)
     assert any("only 18 pictures: expect copies of them" in line for line in heard.notes)
     with pytest.raises(DataError, match="fewer than two pictures"):

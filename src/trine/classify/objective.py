@@ -17,6 +17,7 @@ from trine.classify.sampler import Sampler
 from trine.data.pictures import PictureSet
 from trine.train.compute import count_flops
 from trine.train.device import Device
+from trine.train.memory import at_once
 from trine.train.objective import Figures, Objective, ParameterGroup
 
 Batch = dict[str, Tensor]
@@ -240,6 +241,6 @@ def predict_features(
 
 
 def _chunks(images: UInt8[np.ndarray, "n height width channels"], device: Device) -> Iterator[Tensor]:
-    size = max(1, 500 * 32 * 32 // (images.shape[1] * images.shape[2]))
+    size = at_once(*images.shape[1:3])
     for start in range(0, len(images), size):
         yield torch.from_numpy(images[start : start + size].copy()).to(device.name)

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from trine.generate.network import Bounded
 from trine.train.device import Device
+from trine.train.memory import at_once
 
 ACTIVE = 0.01
 """A latent unit is active when what a picture does to its mean varies by more than this (Burda et al., 2016)."""
@@ -64,7 +65,7 @@ def measure_bound(
     explained, divergence, moments = 0.0, torch.zeros(len(model.vae.shapes)), torch.zeros(0)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        for batch, classes in batches(images, labels, _chunk(images)):
+        for batch, classes in batches(images, labels, at_once(*images.shape[1:3])):
             observed = model.likelihood.observe(batch.to(device.name))
             with device.autocast():
                 done = model.vae(observed, _on(classes, device))
@@ -127,10 +128,6 @@ def _moments(before: Tensor, means: list[Tensor]) -> Float[Tensor, "2 units"]:
     units = torch.cat([mean.flatten(1) for mean in means], 1).double().cpu()
     found = torch.stack([units.sum(0), units.square().sum(0)])
     return found + before if before.numel() else found
-
-
-def _chunk(images: UInt8[np.ndarray, "n height width channels"]) -> int:
-    return max(1, 500 * 32 * 32 // int(images.shape[1] * images.shape[2]))
 
 
 def _on(labels: Tensor | None, device: Device) -> Tensor | None:

@@ -1,9 +1,16 @@
-"""Memory that training steps use over and over."""
+"""Memory that steps use over and over, and how much of it at once."""
 
 import ctypes
 import platform
 
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # of glibc's malloc.h
+PIXELS = 500 * 32 * 32
+"""Of the pictures that are judged together."""
+
+
+def at_once(height: int, width: int) -> int:
+    """How many pictures of this size are judged together."""
+    return max(1, PIXELS // (height * width))
 
 
 def keep_freed_blocks() -> None:
