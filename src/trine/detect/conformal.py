@@ -86,26 +86,29 @@ def own_tail_p_values(reference: MemberScores) -> MemberScores:
 
 
 def _own_tail_p(scores: Scores) -> Scores:
-    n = len(scores)
-    ranks = _ranks(scores, np.sort(scores)) / n
+    ranks = _ranks(scores, np.sort(scores)) / len(scores)
     edge = np.quantile(scores, 1 - TAIL)
-    beyond = scores > edge
-    count, excess = int(beyond.sum()), np.where(beyond, scores - edge, 0.0)
-    others = (excess.sum() - excess) / max(1, count - 1)
-    share = count / n
-    tail = share * np.exp(-np.clip(excess / np.maximum(others, 1e-12), 0, 600))
-    return np.where(beyond, tail, np.maximum(ranks, share)) if count > 1 else np.asarray(ranks)
+    excess = np.maximum(scores - edge, 0)
+    count = int((excess > 0).sum())
+    if count <= 1:
+        return ranks
+    others = (excess.sum() - excess) / (count - 1)
+    return _with_tail(ranks, excess / np.maximum(others, 1e-12), count / len(scores))
 
 
 def _tail_p(scores: Scores, reference: References) -> Scores:
     ranks = (0.5 + _ranks(scores, reference)) / (1 + len(reference))
     edge = np.quantile(reference, 1 - TAIL)
-    excess = float(np.mean(reference[reference > edge] - edge)) if (reference > edge).any() else 0.0
-    if excess <= 0:
-        return np.asarray(ranks)
-    share = float((reference > edge).mean())
-    tail = share * np.exp(-np.clip((scores - edge) / excess, 0, 600))
-    return np.where(scores > edge, tail, np.maximum(ranks, share))
+    beyond = reference[reference > edge]
+    if not len(beyond):
+        return ranks
+    return _with_tail(ranks, (scores - edge) / np.mean(beyond - edge), len(beyond) / len(reference))
+
+
+def _with_tail(ranks: Scores, excess: Scores, share: float) -> Scores:
+    """Ranks up to the edge, beyond which so large a share lies; there the tail, by the excess in units of its scale."""
+    tail = share * np.exp(-np.clip(excess, 0, 600))
+    return np.asarray(np.where(excess > 0, tail, np.maximum(ranks, share)))
 
 
 def _ranks(scores: Scores, reference: References) -> Scores:

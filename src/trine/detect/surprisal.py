@@ -71,7 +71,7 @@ def sequence_means(
 
 def _padded(table: Encoded) -> Iterator[tuple[Int64[np.ndarray, "batch time"], Columns]]:
     """Batches of sequences of like length, after a `BEGIN`: each event's place (−1: padding), and codes."""
-    lengths = np.diff(table.offsets)
+    lengths = table.lengths
     order, start = np.argsort(lengths, kind="stable"), 0
     while start < len(order):
         end = start + 1

@@ -22,18 +22,22 @@ def orthogonalise(
     Newton-Schulz: each iteration multiplies X by a polynomial of its smaller Gram matrix, X Xᵀ or Xᵀ X. The polynomials
     commute, so all but the first and the last product are of Gram matrices.
     """
-    a, b, c = QUINTIC
     x: Tensor = matrices / (matrices.norm(dim=(-2, -1), keepdim=True) + 1e-7)
     tall = x.shape[-2] > x.shape[-1]
     gram = x.mT @ x if tall else x @ x.mT
-    identity = torch.eye(gram.shape[-1], dtype=x.dtype, device=x.device)
-    product = identity
-    for iteration in range(iterations):
-        polynomial = a * identity + b * gram + c * (gram @ gram)
-        product = polynomial @ product if iteration else polynomial
-        if iteration < iterations - 1:
-            gram = polynomial @ (polynomial @ gram)
+    product = factor = _polynomial(gram)
+    for _ in range(iterations - 1):
+        gram = factor @ (factor @ gram)
+        factor = _polynomial(gram)
+        product = factor @ product
     return x @ product if tall else product @ x
+
+
+def _polynomial(gram: Float[Tensor, "*many n n"]) -> Float[Tensor, "*many n n"]:
+    """What an iteration multiplies by."""
+    a, b, c = QUINTIC
+    identity = torch.eye(gram.shape[-1], dtype=gram.dtype, device=gram.device)
+    return a * identity + b * gram + c * (gram @ gram)
 
 
 class Muon(torch.optim.Optimizer):
