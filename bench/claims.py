@@ -40,6 +40,11 @@ def holds(floor: Callable[[Figures], bool], aim: Callable[[Figures], bool] = lam
     return lambda f: (1 + aim(f)) if floor(f) else 0
 
 
+def each(*levels: Level) -> Level:
+    """The least of several levels."""
+    return lambda f: min(level(f) for level in levels)
+
+
 def within(pflop: float, level: Level) -> Level:
     """The level, if the training took no more compute than this."""
     return lambda f: level(f) if mean(f["train_pflop"]) <= pflop else 0
@@ -175,9 +180,9 @@ DETECT = [
         lambda f: f"{plain(f['tpr_at_fpr']['0.01'], 2)} / {plain(f['tpr_at_fpr']['0.05'], 2)}",
         "≥ 0.18 / 0.36",
         "≥ 0.30 / 0.50",
-        lambda f: min(
-            at_least(lambda f: f["tpr_at_fpr"]["0.01"]["mean"], 0.18, 0.3)(f),
-            at_least(lambda f: f["tpr_at_fpr"]["0.05"]["mean"], 0.36, 0.5)(f),
+        each(
+            at_least(lambda f: f["tpr_at_fpr"]["0.01"]["mean"], 0.18, 0.3),
+            at_least(lambda f: f["tpr_at_fpr"]["0.05"]["mean"], 0.36, 0.5),
         ),
     ),
     Claim(
@@ -373,9 +378,10 @@ GENERATE = [
         lambda f: " / ".join(f"{100 * f[data]['accuracy_score']:.1f} %" for data in GENERATED),
         "≥ 95 / 75 / 35 %",
         "≥ 97 / 82 / 50 %",
-        lambda f: min(
-            at_least(lambda f, data=data: f[data]["accuracy_score"], floor, aim)(f)
-            for data, floor, aim in zip(GENERATED, (0.95, 0.75, 0.35), (0.97, 0.82, 0.5), strict=True)
+        each(
+            at_least(lambda f: f["mnist"]["accuracy_score"], 0.95, 0.97),
+            at_least(lambda f: f["fashion-mnist"]["accuracy_score"], 0.75, 0.82),
+            at_least(lambda f: f["cifar10"]["accuracy_score"], 0.35, 0.5),
         ),
     ),
     Claim(
