@@ -42,11 +42,7 @@ def few(folder: Path) -> Path:
 def measured(data: Path, name: str, settings: dict[str, object]) -> dict[str, float]:
     """Accuracy of one view on the pictures learned from and on the others."""
     run = record.RUNS / f"ablation-{name.replace(' ', '-')}"
-    words = [word for pair in (COMMON | settings).items() for word in ("--set", "{}={}".format(*pair))]
-    resume = ["--resume"] if (run / "recipe.json").exists() else []
-    result, _ = record.trine(
-        "classify", "fit", data, "--network", "classic", "--out", run, "--no-test", *words, *resume
-    )
+    result = record.fit("classify", data, run, "--network", "classic", "--no-test", **COMMON | settings)
     learned, _ = record.trine("classify", "evaluate", run, data, "--split", "train")
     found = {"held_out": result["metrics"]["accuracy"], "learned": learned["metrics"]["accuracy"]}
     return found | {"ece_uncalibrated": result["metrics"]["ece_uncalibrated"]}

@@ -8,11 +8,9 @@ from trine.recipe import Effort
 
 
 def measure(effort: str, seed: int) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Metrics on the test split, and what the training cost; a training that was begun is gone on with."""
+    """Metrics on the test split, and what the training cost."""
     folder = record.RUNS / f"adfa-{effort}-{seed}"
-    resume = ["--resume"] if (folder / "recipe.json").exists() else []
-    words = ("adfa-ld", "--effort", effort, "--seed", seed, "--no-test", "--out", folder, *resume)
-    cost = record.trine("detect", "fit", *words)[0]["compute"]
+    cost = record.fit("detect", "adfa-ld", folder, "--effort", effort, "--seed", seed, "--no-test")["compute"]
     return record.trine("detect", "evaluate", folder, "adfa-ld")[0]["metrics"], cost
 
 

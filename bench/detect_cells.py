@@ -7,8 +7,7 @@ SETTINGS = {"hidden": 64, "embedding": 64, "epochs": 4}
 
 if __name__ == "__main__":
     out = record.RUNS / "cells-hostlab"
-    words = [word for pair in SETTINGS.items() for word in ("--set", "{}={}".format(*pair))]
-    words += ["--resume"] * (out / "rnn" / "recipe.json").exists()
+    words = [*record.set_to(**SETTINGS), *["--resume"] * (out / "rnn" / "recipe.json").exists()]
     found, _ = record.trine("detect", "fit", "hostlab", "--compare-cells", "--no-test", "--out", out, *words)
     rows = {
         one["cell"]: {

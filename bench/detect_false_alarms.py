@@ -18,19 +18,7 @@ CUTS, TARGET = 20, 0.01
 
 if __name__ == "__main__":
     folder = record.RUNS / "false-alarms"
-    words = (
-        "detect",
-        "fit",
-        "hdfs",
-        "--set",
-        "folds=1",
-        "--set",
-        "calibration_share=0.5",
-        "--no-test",
-        "--out",
-        folder,
-    )
-    record.trine(*words, *(["--resume"] if (folder / "recipe.json").exists() else []))
+    record.fit("detect", "hdfs", folder, "--no-test", folds=1, calibration_share=0.5)
     model = Detector.load(folder)
     held_out = Encoded.of(model.open("hdfs", None, model.recipe).folds[0][1], model.vocabulary)
     panel = model.ensemble.panels[0]

@@ -32,8 +32,7 @@ def order_only(table: SequenceTable) -> SequenceTable:
 
 def measure(seed: int, table: SequenceTable) -> dict:
     folder = record.RUNS / f"hdfs-{seed}"
-    words = ("detect", "fit", "hdfs", "--seed", seed, "--false-alarms", TARGET, "--no-test", "--out", folder)
-    result, _ = record.trine(*words, *(["--resume"] if (folder / "recipe.json").exists() else []))
+    result = record.fit("detect", "hdfs", folder, "--seed", seed, "--false-alarms", TARGET, "--no-test")
     model = Detector.load(folder)
     test, hard = natural(table), order_only(table)
     scored, of_hard = model.scored(test), model.scored(hard)

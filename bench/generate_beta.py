@@ -16,11 +16,7 @@ BETAS = (0.1, 0.3, 1.0, 3.0, 10.0)
 def measured(beta: float) -> dict[str, float]:
     """The bound's parts on the validation split."""
     run = record.RUNS / f"beta-{beta:g}"
-    settings = {name: value for name, value in SETTINGS.items() if name != "likelihood"} | {"beta": beta}
-    words = [word for name, value in settings.items() for word in ("--set", f"{name}={value}")]
-    resume = ["--resume"] if (run / "recipe.json").exists() else []
-    likelihood = ("--likelihood", SETTINGS["likelihood"])
-    result, _ = record.trine("generate", "fit", "digits28", *likelihood, "--out", run, "--no-test", *words, *resume)
+    result = record.fit("generate", "digits28", run, "--no-test", **SETTINGS | {"beta": beta})
     names = ("elbo_nats", "reconstruction_nats", "kl_nats", "active_units")
     return {"beta": beta, **{name: result["metrics"][name] for name in names}}
 

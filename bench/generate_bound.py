@@ -5,17 +5,17 @@ import argparse
 import record
 
 SHAPES = {
-    "mnist": ("likelihood=bernoulli", "widths=[32,64]", "groups=[2,1]", "batch_size=64", "epochs=8"),
-    "cifar10": (
-        "likelihood=logistic",
-        "components=3",
-        "widths=[64,96,128]",
-        "groups=[1,1,2]",
-        "map_latent=16",
-        "flow_steps=100",
-        "batch_size=16",
-        "epochs=1",
-    ),
+    "mnist": {"likelihood": "bernoulli", "widths": [32, 64], "groups": [2, 1], "batch_size": 64, "epochs": 8},
+    "cifar10": {
+        "likelihood": "logistic",
+        "components": 3,
+        "widths": [64, 96, 128],
+        "groups": [1, 1, 2],
+        "map_latent": 16,
+        "flow_steps": 100,
+        "batch_size": 16,
+        "epochs": 1,
+    },
 }
 IMPORTANCE = ("--importance", 1000, "--pictures", 1000)
 
@@ -25,10 +25,8 @@ if __name__ == "__main__":
     parser.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args()
     folder = record.RUNS / f"generate-{asked.data}-{asked.seed}"
-    settings = [word for setting in SHAPES[asked.data] for word in ("--set", setting)]
-    resume = ["--resume"] if (folder / "recipe.json").exists() else []
-    words = ("--network", "deep", "--seed", asked.seed, "--no-test", "--out", folder)
-    cost = record.trine("generate", "fit", asked.data, *words, *settings, *resume)[0]["compute"]
+    words = ("--network", "deep", "--seed", asked.seed, "--no-test")
+    cost = record.fit("generate", asked.data, folder, *words, **SHAPES[asked.data])["compute"]
     more = IMPORTANCE if asked.data == "mnist" else ()
     result = record.trine("generate", "evaluate", folder, asked.data, "--split", "test", *more)[0]
     names = ("elbo_nats", "reconstruction_nats", "kl_nats", "kl_per_group", "active_units", "units", "bits_per_dim")
@@ -36,5 +34,5 @@ if __name__ == "__main__":
     figures = {name: result["metrics"][name] for name in names if name in result["metrics"]}
     figures |= {name: cost[name] for name in ("train_pflop", "train_seconds", "gflops", "sgemm_gflops")}
     figures |= {"share_of_sgemm": cost["gflops"] / cost["sgemm_gflops"], "seed": asked.seed, "split": "test"}
-    figures |= {"n": result["data"]["n"], "settings": list(SHAPES[asked.data])}
+    figures |= {"n": result["data"]["n"], "settings": SHAPES[asked.data]}
     record.keep(f"generate-{asked.data}", f"python bench/generate_bound.py {asked.data}", figures)

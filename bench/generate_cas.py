@@ -21,8 +21,7 @@ def scored(data: str, minutes: float) -> dict[str, float]:
     run = record.RUNS / f"generate-cas-{data}"
     kept = run / "score.json"
     if not kept.exists():
-        resume = ["--resume"] if (run / "recipe.json").exists() else []
-        record.trine("generate", "fit", data, "--label", "--minutes", minutes, "--no-test", "--out", run, *resume)
+        record.fit("generate", data, run, "--label", "--minutes", minutes, "--no-test")
         metrics = record.trine("generate", "evaluate", run, data, "--accuracy-score")[0]["metrics"]
         found = {name: value for name, value in metrics.items() if name.startswith("accuracy_score")}
         kept.write_text(json.dumps({**found, "elbo_nats": metrics["elbo_nats"]}))

@@ -5,7 +5,7 @@ import math
 
 import record
 
-FAST = ("--set", "flow_steps=1", "--set", "mixture_components=1")
+FAST = {"flow_steps": 1, "mixture_components": 1}
 """Priors fitted afterwards have no say in the bound."""
 
 if __name__ == "__main__":
@@ -15,9 +15,7 @@ if __name__ == "__main__":
     found = []
     for seed in range(asked.seeds):
         folder = record.RUNS / f"generate-digits28-{seed}"
-        resume = ["--resume"] if (folder / "recipe.json").exists() else []
-        words = ("generate", "fit", "digits28", "--seed", seed, "--no-test", "--out", folder, *FAST, *resume)
-        found.append(record.trine(*words)[0]["metrics"])
+        found.append(record.fit("generate", "digits28", folder, "--seed", seed, "--no-test", **FAST)["metrics"])
     bounds = [one["elbo_nats"] for one in found]
     figures = {
         "elbo_nats": record.spread(bounds),

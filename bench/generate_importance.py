@@ -73,18 +73,8 @@ def measure(samples: int, epochs: float) -> dict[str, object]:
     """Both sides in turn, each in a process of its own."""
     run = FOLDER / "run"
     if not (run / "result.json").exists():
-        words = ("fit", "mnist", "--likelihood", "bernoulli", "--no-test", "--out", run)
-        words += (
-            "--set",
-            f"epochs={epochs}",
-            "--set",
-            "least_steps=1",
-            "--set",
-            "validations=1",
-            "--set",
-            "flow_steps=10",
-        )
-        record.trine("generate", *words, *(["--resume"] if (run / "recipe.json").exists() else []))
+        short = {"epochs": epochs, "least_steps": 1, "validations": 1, "flow_steps": 10}
+        record.fit("generate", "mnist", run, "--likelihood", "bernoulli", "--no-test", **short)
     sides = {"ours": (sys.executable, OURS, 0)}
     python = record.environment("pythae", *PACKAGES)
     sides |= {f"pythae, batch {batch}": (python, PEER, batch) for batch in (100, samples)}

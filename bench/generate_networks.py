@@ -6,18 +6,16 @@ from typing import Any
 import record
 
 NETWORKS = {
-    "plain": (),
-    "plain-64": ("--set", "latent=64"),
-    "deep": ("--network", "deep", "--set", "groups=[1,1]", "--set", "map_latent=4"),
+    "plain": {"latent": 32},
+    "plain-64": {"latent": 64},
+    "deep": {"network": "deep", "latent": 32, "groups": [1, 1], "map_latent": 4},
 }
 
 
 def judged(data: str, network: str, minutes: float, generated: int) -> dict[str, Any]:
     """Bound and realism of one network, on validation only."""
     folder = record.RUNS / f"generate-{data}-{network}-{minutes:g}"
-    if not (folder / "result.json").exists():
-        words = ("--minutes", minutes, "--no-test", "--out", folder, *NETWORKS[network])
-        record.trine("generate", "fit", data, *words)
+    record.fit("generate", data, folder, "--minutes", minutes, "--no-test", **NETWORKS[network])
     words = ("--split", "validation", "--frechet", "--generated", generated)
     return record.trine("generate", "evaluate", folder, data, *words)[0]
 

@@ -30,14 +30,23 @@ def trine(*words: object) -> tuple[dict[str, Any], float]:
     return json.loads(done.stdout), time.perf_counter() - start
 
 
+def fit(task: str, data: str, folder: Path, *words: object, **settings: object) -> dict[str, Any]:
+    """The result of `trine TASK fit DATA` in this folder; a training that was begun there earlier is gone on with."""
+    resume = ["--resume"] if (folder / "recipe.json").exists() else []
+    return trine(task, "fit", data, "--out", folder, *words, *set_to(**settings), *resume)[0]
+
+
+def set_to(**settings: object) -> list[str]:
+    """The words of a command line that change these settings of a recipe."""
+    return [word for name, value in settings.items() for word in ("--set", f"{name}={value}")]
+
+
 def over_seeds(task: str, data: str, stem: str, effort: str, seeds: int) -> tuple[list[Any], list[Any]]:
     """Metrics and costs of a preset's trainings, a seed each; those begun earlier are gone on with."""
     results = []
     for seed in range(seeds):
         folder = RUNS / f"{stem}-{effort}-{seed}"
-        resume = ["--resume"] if (folder / "recipe.json").exists() else []
-        words = (task, "fit", data, "--effort", effort, "--seed", seed, "--out", folder, *resume)
-        results.append(trine(*words)[0])
+        results.append(fit(task, data, folder, "--effort", effort, "--seed", seed))
     return [result["metrics"] for result in results], [result["compute"] for result in results]
 
 
