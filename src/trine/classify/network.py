@@ -14,6 +14,8 @@ import torch.nn.functional as F  # noqa: N812
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
+from trine.train.convolution import Convolution
+
 SMALLEST = 8
 """The smallest side of a picture that the networks take, in pixels."""
 
@@ -220,7 +222,7 @@ class ClassicNet(PictureNet):
 
 def _identity_conv(inputs: int, outputs: int) -> nn.Conv2d:
     """A 3×3 convolution that begins by passing its inputs on."""
-    convolution = nn.Conv2d(inputs, outputs, 3, padding=1, bias=False)
+    convolution = Convolution(inputs, outputs, bias=False)
     nn.init.dirac_(convolution.weight.data[:inputs])
     return convolution
 

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from trine.generate.latent import LOG_VARIANCE, Encoding, Latent, Normal, Pass
 from trine.generate.likelihood import Likelihood
+from trine.train.convolution import Convolution
 
 LABEL_FEATURES = 32
 
@@ -28,7 +29,7 @@ class ResidualBlock(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
         inner = narrow(width)
-        self.first, self.second = nn.Conv2d(width, inner, 3, padding=1), _silent(nn.Conv2d(inner, width, 1))
+        self.first, self.second = Convolution(width, inner), _silent(nn.Conv2d(inner, width, 1))
 
     def forward(self, x: Float[Tensor, "batch width rows columns"]) -> Float[Tensor, "batch width rows columns"]:
         """The block's output."""
@@ -130,7 +131,7 @@ class VAE(nn.Module):
         sizes = [self.padded >> place + 1 for place in range(count)]
         conditions = LABEL_FEATURES if classes else 0
         self.labels = nn.Embedding(classes + 1, LABEL_FEATURES) if classes else None
-        self.stem = nn.Conv2d(4 * channels, widths[0], 3, padding=1)
+        self.stem = Convolution(4 * channels, widths[0])
         self.down = nn.ModuleList(_blocks(width, depth) for width in widths)
         self.coarser = nn.ModuleList(nn.Conv2d(inner, outer, 2, stride=2) for inner, outer in pairwise(widths))
         self.top = TopGroup(widths[-1] * sizes[-1] ** 2, latent, conditions, widths[-1], sizes[-1])
@@ -244,7 +245,7 @@ def _blocks(width: int, depth: int) -> nn.Sequential:
 
 def _head(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
     """Distribution parameters from maps; at first they are all zero."""
-    last = _silent(nn.Conv2d(hidden, outputs, 3, padding=1))
+    last = _silent(Convolution(hidden, outputs))
     return nn.Sequential(nn.SiLU(), nn.Conv2d(inputs, hidden, 1), nn.SiLU(), last)
 
 

@@ -1,0 +1,62 @@
+"""The convolution whose weight gradient is a matrix product is torch's convolution."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from trine.train.convolution import ROWS, SMALL, Convolution
+
+
+def gradients(layer: nn.Module, maps: torch.Tensor, target: torch.Tensor) -> list[torch.Tensor]:
+    maps = maps.clone().requires_grad_()
+    layer.zero_grad()
+    (layer(maps) * target).sum().backward()
+    return [maps.grad, *(parameter.grad for parameter in layer.parameters())]
+
+
+def pair(inputs: int, outputs: int, bias: bool) -> tuple[Convolution, nn.Conv2d]:
+    ours, theirs = Convolution(inputs, outputs, bias), nn.Conv2d(inputs, outputs, 3, padding=1, bias=bias)
+    theirs.load_state_dict(ours.state_dict())
+    return ours, theirs
+
+
+@settings(deadline=None, max_examples=30)
+@given(
+    st.integers(1, 5),
+    st.integers(1, 6),
+    st.integers(1, 6),
+    st.integers(1, 9),
+    st.integers(1, 9),
+    st.booleans(),
+    st.booleans(),
+)
+def test_outputs_and_gradients_are_those_of_torch(count, inputs, outputs, height, width, bias, last):
+    torch.manual_seed(count)
+    ours, theirs = pair(inputs, outputs, bias)
+    maps, target = torch.randn(count, inputs, height, width), torch.randn(count, outputs, height, width)
+    if last:
+        maps, target = (value.to(memory_format=torch.channels_last) for value in (maps, target))
+    torch.testing.assert_close(ours(maps), theirs(maps))
+    for found, expected in zip(gradients(ours, maps, target), gradients(theirs, maps, target), strict=True):
+        torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
+
+
+def test_many_pictures_are_taken_in_turn():
+    ours, theirs = pair(3, 4, False)
+    count = 2 * ROWS // 49 + 5
+    maps, target = torch.randn(count, 3, 7, 7), torch.randn(count, 4, 7, 7)
+    for found, expected in zip(gradients(ours, maps, target), gradients(theirs, maps, target), strict=True):
+        torch.testing.assert_close(found, expected, atol=1e-3, rtol=1e-3)
+
+
+@pytest.mark.parametrize("side", [4, round(SMALL**0.5) + 1])
+def test_under_autocast_the_weights_gradient_comes_back_in_the_weights_precision(side):
+    ours, theirs = pair(8, 8, True)
+    maps, target = torch.randn(16, 8, side, side), torch.randn(16, 8, side, side)
+    with torch.autocast("cpu", torch.bfloat16):
+        found, expected = gradients(ours, maps, target), gradients(theirs, maps, target)
+    assert [value.dtype for value in found] == [value.dtype for value in expected] == [torch.float32] * 3
+    for one, other in zip(found, expected, strict=True):
+        assert (one - other).norm() < 0.02 * other.norm()
