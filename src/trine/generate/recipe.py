@@ -57,7 +57,7 @@ class GenerateRecipe(Recipe):
     """What the latent vector is sampled from: the model's own N(0, I), or what was fitted to the latents afterwards."""
     mixture_components: int = Field(10, ge=1, le=1000)
     """Components of the Gaussian mixture."""
-    flow_steps: int = Field(3000, ge=1)
+    flow_steps: int = Field(1500, ge=1)
     """Steps of the flow's training."""
     least_steps: int = Field(300, ge=1)
     """Steps that even a small set is trained for."""
