@@ -9,7 +9,12 @@ if __name__ == "__main__":
     parser.add_argument("--effort", default="quick", choices=("quick", "good", "best"))
     parser.add_argument("--seeds", type=int, default=3)
     asked = parser.parse_args()
-    metrics, cost = record.over_seeds("classify", "cifar10", "cifar10", asked.effort, asked.seeds)
+    folders = [record.RUNS / f"cifar10-{asked.effort}-{seed}" for seed in range(asked.seeds)]
+    results = [
+        record.fit("classify", "cifar10", folder, "--effort", asked.effort, "--seed", seed)
+        for seed, folder in enumerate(folders)
+    ]
+    metrics, cost = [result["metrics"] for result in results], [result["compute"] for result in results]
     figures = {
         name: record.spread([measured[name] for measured in metrics])
         for name in (

@@ -41,15 +41,6 @@ def set_to(**settings: object) -> list[str]:
     return [word for name, value in settings.items() for word in ("--set", f"{name}={value}")]
 
 
-def over_seeds(task: str, data: str, stem: str, effort: str, seeds: int) -> tuple[list[Any], list[Any]]:
-    """Metrics and costs of a preset's trainings, a seed each; those begun earlier are gone on with."""
-    results = []
-    for seed in range(seeds):
-        folder = RUNS / f"{stem}-{effort}-{seed}"
-        results.append(fit(task, data, folder, "--effort", effort, "--seed", seed))
-    return [result["metrics"] for result in results], [result["compute"] for result in results]
-
-
 def environment(name: str, *packages: str) -> str:
     """The Python of an environment of the bench's own: these packages, and beside them all that this process has."""
     folder = RUNS / "environments" / name
