@@ -5,6 +5,7 @@ distribution of the next event, of the time until it, and of chosen attributes. 
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import reduce
 
 import numpy as np
 import torch
@@ -81,8 +82,9 @@ class EventNet(nn.Module):
 
     def embed(self, columns: Columns) -> Float[Tensor, "batch time embedding"]:
         """The sum of the columns' embeddings."""
-        embedded = [embedding(columns[name]) for name, embedding in zip(self.columns, self.embeddings, strict=True)]
-        return torch.stack(embedded).sum(0)
+        embedded = (embedding(columns[name]) for name, embedding in zip(self.columns, self.embeddings, strict=True))
+        summed: Tensor = reduce(torch.add, embedded)
+        return summed
 
     def recur(
         self, embedded: Float[Tensor, "batch time embedding"], state: State | None = None
