@@ -54,6 +54,15 @@ def test_at_temperature_zero_all_pictures_are_the_typical_one(fitted: Generator)
     assert all(np.array_equal(made[0], other) for other in made)
 
 
+def test_pixel_noise_is_the_model_s_own_about_the_expected_picture(fitted: Generator) -> None:
+    wanted = 127.5 * float(fitted.model.likelihood.deviation)
+    expected, noisy = (fitted.sample(BLOCK, seed=1, pixel_noise=share).astype(float) for share in (0.0, 1.0))
+    middle = (expected > 100) & (expected < 155)  # it is cut off at black and white
+    assert middle.sum() > 100
+    assert (noisy - expected)[middle].std() == pytest.approx(wanted, rel=0.2)
+    assert np.array_equal(noisy[:3], fitted.sample(3, seed=1, pixel_noise=1.0))
+
+
 def test_a_label_is_asked_for_by_name(fitted: Generator) -> None:
     left, right = (fitted.sample(4, seed=1, label=label) for label in ("left", "right"))
     assert not np.array_equal(left, right)
@@ -73,6 +82,7 @@ def test_a_model_without_labels_says_so(deep: Generator) -> None:
         ({"n": -3}, "-3 pictures"),
         ({"n": 1, "temperature": -0.5}, "temperature -0.5"),
         ({"n": 1, "temperature": float("nan")}, "temperature nan"),
+        ({"n": 1, "pixel_noise": -1.0}, "pixel noise -1"),
         ({"n": 1, "prior": "guess"}, "prior 'guess' is not known: choose normal, mixture, flow"),
     ],
 )

@@ -105,6 +105,7 @@ def sample(
     n: Count = 64,
     label: Label = None,
     temperature: float = 1.0,
+    pixel_noise: float = 0.0,
     seed: Seed = 0,
     prior: Prior = None,
     out: Out = Path("sample.png"),
@@ -117,12 +118,16 @@ def sample(
     ----------
     temperature
         0 gives the most typical picture, 1 the variety that was learned.
+    pixel_noise
+        0 gives the expected picture, 1 one drawn with all the noise of pixels that the model has found.
     """
     from trine.generate.generator import Generator
     from trine.generate.sheet import write_pictures
 
     loaded = Generator.load(model)
-    stream = loaded.sample_stream(n, label=label, temperature=temperature, seed=seed, prior=prior)
+    stream = loaded.sample_stream(
+        n, label=label, temperature=temperature, pixel_noise=pixel_noise, seed=seed, prior=prior
+    )
     print(write_pictures(stream, n, out))
 
 

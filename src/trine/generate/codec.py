@@ -1,7 +1,7 @@
 """A trained network at work: pictures to latents, latents to pictures, noise to pictures."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -36,17 +36,22 @@ class Noise:
 
     groups: list[Float[Tensor, "n ..."]]
     chance: Float[Tensor, "n"]
+    pixel_seed: int
+    """What the pixels' own noise is drawn by."""
+    pixels: float = 0.0
+    """Deviation of the pixels' own noise, in units of what the likelihood says; 0: the expected picture."""
 
     @classmethod
     def drawn(cls, shapes: list[tuple[int, ...]], seed: int, block: int) -> "Noise":
         """A block of it; the same seed and block give the same."""
         generator = torch.Generator().manual_seed(seed * 1_000_003 + block)
         groups = [torch.randn(BLOCK, *shape, generator=generator) for shape in shapes]
-        return cls(groups, torch.rand(BLOCK, generator=generator))
+        chance = torch.rand(BLOCK, generator=generator)
+        return cls(groups, chance, int(torch.randint(2**62, (1,), generator=generator)))
 
-    def scaled(self, temperature: float) -> "Noise":
-        """The same at another deviation."""
-        return Noise([temperature * values for values in self.groups], self.chance)
+    def scaled(self, temperature: float, pixels: float) -> "Noise":
+        """The same at other deviations."""
+        return replace(self, groups=[temperature * values for values in self.groups], pixels=pixels)
 
 
 @dataclass(frozen=True)
@@ -85,6 +90,7 @@ class Codec:
             log_variances.append(found.log_variance.cpu())
         return torch.cat(means), torch.exp(0.5 * torch.cat(log_variances))
 
+    @torch.inference_mode()
     def decode(
         self, latents: Sequence[Float[Tensor, "n ..."]], label: int | None
     ) -> UInt8[np.ndarray, "n height width channels"]:
@@ -93,27 +99,36 @@ class Codec:
         for start in range(0, len(latents[0]), BLOCK):
             given = [values[start : start + BLOCK] for values in latents]
             still = [torch.zeros(len(given[0]), *shape) for shape in self.model.vae.shapes]
-            made.append(self._pictures(given, still, label))
+            made.append(_array(self.model.likelihood.mean(self._outputs(given, still, label))))
         return np.concatenate(made)
 
     @torch.inference_mode()
     def from_noise(self, noise: Noise, prior: Prior, label: int | None) -> UInt8[np.ndarray, "n height width channels"]:
         """The pictures that noise becomes; `prior` makes latent vectors of it."""
         groups, chance = [values.to(self.device.name) for values in noise.groups], noise.chance.to(self.device.name)
-        return self._pictures([prior(groups[0], chance, self._labels(label, len(chance)))], groups, label)
+        outputs = self._outputs([prior(groups[0], chance, self._labels(label, len(chance)))], groups, label)
+        likelihood = self.model.likelihood
+        if not noise.pixels:
+            return _array(likelihood.mean(outputs))
+        generator = torch.Generator(outputs.device).manual_seed(noise.pixel_seed)
+        return _array(likelihood.sample(outputs, noise.pixels, generator))
 
     @torch.inference_mode()
-    def _pictures(
+    def _outputs(
         self, given: Sequence[Tensor], noise: Sequence[Tensor], label: int | None
-    ) -> UInt8[np.ndarray, "n height width channels"]:
+    ) -> Float[Tensor, "n maps height width"]:
+        """What the decoder says of the pictures."""
         name, count = self.device.name, len(noise[0])
         given, noise = [values.to(name) for values in given], [values.to(name) for values in noise]
         with self.device.autocast():
-            done = self.model.vae.decode(count, self._labels(label, count), given=given, noise=noise)
-        return np.asarray(self.model.likelihood.mean(done.outputs).cpu().numpy())
+            return self.model.vae.decode(count, self._labels(label, count), given=given, noise=noise).outputs
 
     def _labels(self, label: int | None, count: int) -> Tensor | None:
         return None if label is None else torch.full((count,), label, device=self.device.name)
+
+
+def _array(pictures: UInt8[Tensor, "n height width channels"]) -> UInt8[np.ndarray, "n height width channels"]:
+    return np.asarray(pictures.cpu().numpy())
 
 
 def _by_group(found: list[list[Latent]], kind: str) -> list[Tensor]:

@@ -1,5 +1,7 @@
 """Ways through the latent space: from one picture to another, along single directions, and a map of it."""
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -9,7 +11,6 @@ from torch import Tensor
 from trine.data.decode import as_channels
 from trine.data.pictures import PictureSet
 from trine.errors import UsageError
-from trine.generate.codec import Noise
 from trine.generate.generator import Generator, chosen_split
 from trine.train.drawing import figure, png
 
@@ -49,7 +50,7 @@ def between_samples(
     _check_steps(steps)
     noise = model.noise(seed)
     groups = [slerp(values[:1], values[1:2], steps) for values in noise.groups]
-    return model.from_noise(Noise(groups, noise.chance[:1].expand(steps)), label, prior)
+    return model.from_noise(replace(noise, groups=groups, chance=noise.chance[:1].expand(steps)), label, prior)
 
 
 def traverse(

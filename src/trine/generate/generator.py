@@ -152,25 +152,43 @@ class Generator(Estimator[GenerateRecipe, PictureSet]):
     # ---- use
 
     def sample(
-        self, n: int, *, label: str | None = None, temperature: float = 1.0, seed: int = 0, prior: str | None = None
+        self,
+        n: int,
+        *,
+        label: str | None = None,
+        temperature: float = 1.0,
+        pixel_noise: float = 0.0,
+        seed: int = 0,
+        prior: str | None = None,
     ) -> UInt8[np.ndarray, "n height width channels"]:
         """New pictures; the same seed gives the same ones.
 
         label         a class that it was trained with (`label=True`); without, any
         temperature   deviation of the latents' noise, from 0: the most typical picture; 1 is as they were learned
+        pixel_noise   deviation of the pixels' own noise, as a share of the model's: 0, the expected picture of the
+                      latents; 1, a picture drawn from all that the model says
         prior         normal, mixture or flow
         Raises `UsageError`.
         """
-        drawn = list(self.sample_stream(n, label=label, temperature=temperature, seed=seed, prior=prior))
-        return np.concatenate(drawn)
+        drawn = self.sample_stream(
+            n, label=label, temperature=temperature, pixel_noise=pixel_noise, seed=seed, prior=prior
+        )
+        return np.concatenate(list(drawn))
 
     def sample_stream(
-        self, n: int, *, label: str | None = None, temperature: float = 1.0, seed: int = 0, prior: str | None = None
+        self,
+        n: int,
+        *,
+        label: str | None = None,
+        temperature: float = 1.0,
+        pixel_noise: float = 0.0,
+        seed: int = 0,
+        prior: str | None = None,
     ) -> Iterator[UInt8[np.ndarray, "batch height width channels"]]:
         """`sample`, a block at a time: memory stays flat however many pictures there are."""
-        chosen = self._checked(n, label, temperature, prior or self.recipe.prior)
+        chosen = self._checked(n, label, temperature, pixel_noise, prior or self.recipe.prior)
         for block in range(-(-n // BLOCK)):
-            drawn = self.noise(seed, block).scaled(temperature)
+            drawn = self.noise(seed, block).scaled(temperature, pixel_noise)
             yield self.from_noise(drawn, label, chosen)[: n - block * BLOCK]
 
     def encode(self, images: UInt8[np.ndarray, "n height width channels"], seed: int = 0) -> Encoded:
@@ -271,11 +289,13 @@ class Generator(Estimator[GenerateRecipe, PictureSet]):
         }
         return nn.ModuleDict(kinds)
 
-    def _checked(self, n: int, label: str | None, temperature: float, prior: str) -> str:
+    def _checked(self, n: int, label: str | None, temperature: float, pixel_noise: float, prior: str) -> str:
         if n < 1:
             raise UsageError(f"{n} pictures: ask for one or more")
         if not 0 <= temperature < float("inf"):
             raise UsageError(f"temperature {temperature:g}: give 0 (the most typical picture) or more, such as 0.8")
+        if not 0 <= pixel_noise < float("inf"):
+            raise UsageError(f"pixel noise {pixel_noise:g}: give 0 (the expected picture) or more, such as 1")
         if prior not in self.priors:
             raise UsageError(
                 f"prior {prior!r} is not known: choose {', '.join(self.priors)}{nearest(prior, self.priors)}"

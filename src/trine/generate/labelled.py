@@ -34,7 +34,7 @@ def write_labelled(
     place = np.array([model.classes.index(name) for name in real.classes])
     each = [count // len(model.classes) + (number < count % len(model.classes)) for number in range(len(model.classes))]
     made = [
-        model.sample(n, label=name, seed=seed + number)
+        model.sample(n, label=name, pixel_noise=1.0, seed=seed + number)
         for number, (name, n) in enumerate(zip(model.classes, each, strict=True))
         if n
     ]
