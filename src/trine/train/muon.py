@@ -36,8 +36,9 @@ def orthogonalise(
 def _polynomial(gram: Float[Tensor, "*many n n"]) -> Float[Tensor, "*many n n"]:
     """What an iteration multiplies by."""
     a, b, c = QUINTIC
-    identity = torch.eye(gram.shape[-1], dtype=gram.dtype, device=gram.device)
-    return a * identity + b * gram + c * (gram @ gram)
+    found = torch.add(b * gram, gram @ gram, alpha=c)
+    found.diagonal(dim1=-2, dim2=-1).add_(a)
+    return found
 
 
 class Muon(torch.optim.Optimizer):
