@@ -113,7 +113,6 @@ class Codec:
         generator = torch.Generator(outputs.device).manual_seed(noise.pixel_seed)
         return _array(likelihood.sample(outputs, noise.pixels, generator))
 
-    @torch.inference_mode()
     def _outputs(
         self, given: Sequence[Tensor], noise: Sequence[Tensor], label: int | None
     ) -> Float[Tensor, "n maps height width"]:
