@@ -165,33 +165,42 @@ CLASSIFY = [
 ]
 
 DETECT = [
-    Claim(
-        "ADFA-LD, fused, AUC",
-        "detect-adfa-quick",
-        lambda f: plain(f["auc"]),
-        "≥ 0.850",
-        "≥ 0.90",
-        at_least(lambda f: f["auc"]["mean"], 0.85, 0.9),
-        front=True,
+    *(
+        Claim(
+            f"ADFA-LD, `{effort}`, fused, AUC",
+            f"detect-adfa-{effort}",
+            lambda f: plain(f["auc"]),
+            "≥ 0.850",
+            "≥ 0.90",
+            at_least(lambda f: f["auc"]["mean"], 0.85, 0.9),
+            front=effort == "good",
+        )
+        for effort in ("quick", "good")
     ),
-    Claim(
-        "ADFA-LD, fused, found at 1 % / 5 % false alarms",
-        "detect-adfa-quick",
-        lambda f: f"{plain(f['tpr_at_fpr']['0.01'], 2)} / {plain(f['tpr_at_fpr']['0.05'], 2)}",
-        "≥ 0.18 / 0.36",
-        "≥ 0.30 / 0.50",
-        each(
-            at_least(lambda f: f["tpr_at_fpr"]["0.01"]["mean"], 0.18, 0.3),
-            at_least(lambda f: f["tpr_at_fpr"]["0.05"]["mean"], 0.36, 0.5),
-        ),
+    *(
+        Claim(
+            f"ADFA-LD, `{effort}`, fused, found at 1 % / 5 % false alarms",
+            f"detect-adfa-{effort}",
+            lambda f: f"{plain(f['tpr_at_fpr']['0.01'], 2)} / {plain(f['tpr_at_fpr']['0.05'], 2)}",
+            "≥ 0.18 / 0.36",
+            "≥ 0.30 / 0.50",
+            each(
+                at_least(lambda f: f["tpr_at_fpr"]["0.01"]["mean"], 0.18, 0.3),
+                at_least(lambda f: f["tpr_at_fpr"]["0.05"]["mean"], 0.36, 0.5),
+            ),
+        )
+        for effort in ("quick", "good")
     ),
-    Claim(
-        "ADFA-LD, the LSTM alone, AUC",
-        "detect-adfa-quick",
-        lambda f: plain(f["per_member"]["lstm"]["auc"]),
-        "≥ 0.837",
-        "≥ 0.86",
-        at_least(lambda f: f["per_member"]["lstm"]["auc"]["mean"], 0.837, 0.86),
+    *(
+        Claim(
+            f"ADFA-LD, `{effort}`, the LSTM alone, AUC",
+            f"detect-adfa-{effort}",
+            lambda f: plain(f["per_member"]["lstm"]["auc"], 4),
+            "≥ 0.837",
+            "≥ 0.86",
+            at_least(lambda f: f["per_member"]["lstm"]["auc"]["mean"], 0.837, 0.86),
+        )
+        for effort in ("quick", "good")
     ),
     Claim(
         "ADFA-LD, `--minutes 6`, fused, AUC",
