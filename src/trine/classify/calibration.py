@@ -151,4 +151,4 @@ def _whitening(centred: Float[Tensor, "n classes"]) -> Float[Tensor, "classes cl
     ridge = 1e-2 * covariance.diagonal().mean() + 1e-9
     identity = torch.eye(len(covariance), dtype=torch.float64, device=covariance.device)
     factor: Tensor = torch.linalg.cholesky(torch.linalg.inv(covariance + ridge * identity))
-    return factor.float()
+    return factor.float().contiguous()  # laid out as a bundle gives it back, so that products agree to the last bit

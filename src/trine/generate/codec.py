@@ -36,7 +36,7 @@ class Noise:
 
     groups: list[Float[Tensor, "n ..."]]
     chance: Float[Tensor, "n"]
-    pixel_seed: int
+    pixel_seed: int = 0
     """What the pixels' own noise is drawn by."""
     pixels: float = 0.0
     """Deviation of the pixels' own noise, in units of what the likelihood says; 0: the expected picture."""
@@ -49,7 +49,7 @@ class Noise:
         chance = torch.rand(BLOCK, generator=generator)
         return cls(groups, chance, int(torch.randint(2**62, (1,), generator=generator)))
 
-    def scaled(self, temperature: float, pixels: float) -> "Noise":
+    def scaled(self, temperature: float, pixels: float = 0.0) -> "Noise":
         """The same at other deviations."""
         return replace(self, groups=[temperature * values for values in self.groups], pixels=pixels)
 
