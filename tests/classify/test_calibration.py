@@ -121,3 +121,11 @@ def test_novelty_is_made_again_from_its_state() -> None:
     novelty = Novelty.fit(*clusters(200), clusters(50, seed=1)[0])
     again = Novelty(**novelty.state())
     assert torch.equal(again.p_value(faint(5)), novelty.p_value(faint(5)))
+
+
+def test_what_novelty_keeps_gives_the_same_scores_after_a_bundle() -> None:
+    torch.manual_seed(0)
+    logits, labels = 3 * torch.randn(300, 3), torch.arange(300) % 3
+    fitted = Novelty.fit(logits, labels, torch.randn(100, 3))
+    kept = {name: value.clone(memory_format=torch.contiguous_format) for name, value in fitted.state().items()}
+    assert torch.equal(Novelty(**kept).score(logits), fitted.score(logits))
