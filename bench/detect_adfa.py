@@ -1,4 +1,4 @@
-"""ADFA-LD: fit and calibrate on the 833 normal traces, test once a seed. Cost on two cores: 15 min for 5 seeds."""
+"""ADFA-LD: fit and calibrate on the 833 normal traces, test once a seed. Cost for 5 seeds: quick 15, good 30 min."""
 
 import argparse
 from typing import Any

@@ -23,6 +23,8 @@ def write_labelled(
 ) -> Path:
     """A set in IDX files: so many generated pictures to train on, all classes alike; the real test pictures to test on.
 
+    The pixels are drawn too: a classifier that learns smooth pictures leans on their smoothness, which real ones lack.
+
     shuffled   give the labels to the wrong pictures: the control, which must teach nothing
     Raises `UsageError` for a model without labels, `DataError` for a set without the model's classes or a test split.
     """
