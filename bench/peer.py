@@ -62,9 +62,8 @@ class OurEncoder(BaseEncoder):
         del vae.levels, vae.out, vae.top.project
 
     def forward(self, x: Tensor) -> ModelOutput:
-        found = self.vae.top.posterior(self.vae.encode(2 * x - 1).top)
-        mean, log_variance = found.chunk(2, 1)
-        return ModelOutput(embedding=mean, log_covariance=log_variance.clamp(-12, 6))
+        posterior = self.vae.encode(2 * x - 1).top
+        return ModelOutput(embedding=posterior.mean, log_covariance=posterior.log_variance)
 
 
 class OurDecoder(BaseDecoder):

@@ -109,7 +109,7 @@ def _log_likelihood(
     """ln of the mean importance weight of each picture."""
     observed = model.likelihood.observe(images.to(device.name))
     with device.autocast():
-        encoding = model.vae.encode(observed)
+        encoding = model.vae.encode(observed, labels)
     weights, left = [], samples
     while left:
         times = min(left, max(1, at_once // len(images)))

@@ -85,7 +85,7 @@ class Codec:
         for batch, _ in batches(images, None, ENCODED):
             observed = self.model.likelihood.observe(batch.to(self.device.name))
             with self.device.autocast():
-                found = self.model.vae.top_posterior(observed)
+                found = self.model.vae.encode(observed).top
             means.append(found.mean.cpu())
             log_variances.append(found.log_variance.cpu())
         return torch.cat(means), torch.exp(0.5 * torch.cat(log_variances))

@@ -87,12 +87,14 @@ class Pass:
 class Encoding:
     """What the encoder has to say, for every group of the decoder."""
 
-    top: Float[Tensor, "batch features"]
-    maps: list[Float[Tensor, "batch _ _ _"]]
-    """Coarse to fine."""
+    top: Normal
+    """The posterior of the latent vector."""
+    maps: list[Float[Tensor, "batch _ _ _"] | None]
+    """What the latent maps see, coarse to fine; nothing at a resolution that has none."""
 
     def repeated(self, times: int) -> "Encoding":
         """Each picture's so many times in a row."""
         return Encoding(
-            self.top.repeat_interleave(times, 0), [values.repeat_interleave(times, 0) for values in self.maps]
+            Normal(*(values.repeat_interleave(times, 0) for values in (self.top.mean, self.top.log_variance))),
+            [None if values is None else values.repeat_interleave(times, 0) for values in self.maps],
         )

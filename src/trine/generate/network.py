@@ -49,21 +49,21 @@ class TopGroup(nn.Module):
 
     def forward(
         self,
-        encoding: Encoding | None,
+        posterior: Normal | None,
         condition: Float[Tensor, "batch conditions"],
         noise: Tensor,
         given: Tensor | None,
     ) -> tuple[Float[Tensor, "batch width rows columns"], Latent]:
-        """The coarsest map; without an encoding from the prior, with `given` from that latent."""
+        """The coarsest map; without a posterior from the prior, with `given` from that latent."""
         zeros = torch.zeros(len(condition), self.latent, device=condition.device)
-        prior, posterior = Normal(zeros, zeros), self.seen(encoding, condition) if encoding else None
+        prior = Normal(zeros, zeros)
         z = given if given is not None else (posterior or prior).at(noise)
         hidden = self.project(torch.cat([z, condition], 1)).view(-1, *self.shape)
         return hidden.contiguous(memory_format=torch.channels_last), Latent(z, prior, posterior)
 
-    def seen(self, encoding: Encoding, condition: Float[Tensor, "batch conditions"]) -> Normal:
+    def seen(self, features: Float[Tensor, "batch features"], condition: Float[Tensor, "batch conditions"]) -> Normal:
         """The posterior of the latent vector."""
-        return Normal.of(self.posterior(torch.cat([encoding.top, condition.to(encoding.top.dtype)], 1)))
+        return Normal.of(self.posterior(torch.cat([features, condition.to(features.dtype)], 1)))
 
 
 class MapGroup(nn.Module):
@@ -135,9 +135,9 @@ class VAE(nn.Module):
         self.down = nn.ModuleList(_blocks(width, depth) for width in widths)
         self.coarser = nn.ModuleList(nn.Conv2d(inner, outer, 2, stride=2) for inner, outer in pairwise(widths))
         self.top = TopGroup(widths[-1] * sizes[-1] ** 2, latent, conditions, widths[-1], sizes[-1])
-        counts = (*groups[:count], *[0] * count)
+        self.groups = (*groups, *[0] * count)[:count]
         self.levels = nn.ModuleList(
-            Level(widths[at], widths[at - 1] if at else None, counts[count - 1 - at], map_latent, depth, sizes[at])
+            Level(widths[at], widths[at - 1] if at else None, self.groups[-1 - at], map_latent, depth, sizes[at])
             for at in reversed(range(count))
         )
         self.out = nn.Conv2d(widths[0], 4 * outputs, 1)
@@ -155,9 +155,11 @@ class VAE(nn.Module):
         labels: Int64[Tensor, "batch"] | None = None,
     ) -> Pass:
         """Encode, sample, decode."""
-        return self.decode(len(observed), labels, encoding=self.encode(observed))
+        return self.decode(len(observed), labels, encoding=self.encode(observed, labels))
 
-    def encode(self, observed: Float[Tensor, "batch channels height width"]) -> Encoding:
+    def encode(
+        self, observed: Float[Tensor, "batch channels height width"], labels: Int64[Tensor, "batch"] | None = None
+    ) -> Encoding:
         """The encoder alone."""
         spare = self.padded - self.size
         padded = F.pad(observed, (0, spare, 0, spare), mode="replicate") if spare else observed
@@ -166,11 +168,8 @@ class VAE(nn.Module):
         for place, blocks in enumerate(self.down):
             hidden = blocks(self.coarser[place - 1](hidden) if place else hidden)
             maps.append(hidden)
-        return Encoding(F.silu(hidden).flatten(1), maps[::-1])
-
-    def top_posterior(self, observed: Float[Tensor, "batch channels height width"]) -> Normal:
-        """The posterior of the latent vector, without a way through the decoder."""
-        return self.top.seen(self.encode(observed), self._condition(len(observed), None))
+        top = self.top.seen(F.silu(hidden).flatten(1), self._condition(len(observed), labels))
+        return Encoding(top, [seen if count else None for seen, count in zip(maps[::-1], self.groups, strict=True)])
 
     def decode(
         self,
@@ -189,7 +188,8 @@ class VAE(nn.Module):
         """
         noise = noise if noise is not None else self.noise(count)
         fixed = [*given, *[None] * (len(noise) - len(given))]
-        hidden, latent = self.top(encoding, self._condition(count, labels), noise[0], fixed[0])
+        posterior = encoding.top if encoding is not None else None
+        hidden, latent = self.top(posterior, self._condition(count, labels), noise[0], fixed[0])
         latents = [latent]
         for place, level in enumerate(self.levels):
             assert isinstance(level, Level)
