@@ -168,7 +168,7 @@ class VAE(nn.Module):
         for place, blocks in enumerate(self.down):
             hidden = blocks(self.coarser[place - 1](hidden) if place else hidden)
             maps.append(hidden)
-        top = self.top.seen(F.silu(hidden).flatten(1), self._condition(len(observed), labels))
+        top = self.top.seen(F.silu(hidden).flatten(1), self._condition(observed, labels))
         return Encoding(top, [seen if count else None for seen, count in zip(maps[::-1], self.groups, strict=True)])
 
     def decode(
@@ -189,7 +189,7 @@ class VAE(nn.Module):
         noise = noise if noise is not None else self.noise(count)
         fixed = [*given, *[None] * (len(noise) - len(given))]
         posterior = encoding.top if encoding is not None else None
-        hidden, latent = self.top(posterior, self._condition(count, labels), noise[0], fixed[0])
+        hidden, latent = self.top(posterior, self._condition(noise[0], labels), noise[0], fixed[0])
         latents = [latent]
         for place, level in enumerate(self.levels):
             assert isinstance(level, Level)
@@ -209,11 +209,13 @@ class VAE(nn.Module):
         device = self.out.weight.device
         return [torch.randn(count, *shape, device=device) for shape in self.shapes]
 
-    def _condition(self, count: int, labels: Tensor | None) -> Float[Tensor, "batch conditions"]:
-        """The labels' features; a label that is not known has features of its own."""
+    def _condition(
+        self, beside: Float[Tensor, "batch *any"], labels: Int64[Tensor, "batch"] | None
+    ) -> Float[Tensor, "batch conditions"]:
+        """The labels' features, where `beside` lies; a label that is not known has features of its own."""
         if self.labels is None:
-            return torch.zeros(count, 0, device=self.out.weight.device)
-        unknown = torch.full((count,), self.classes, device=self.out.weight.device)
+            return torch.zeros(len(beside), 0, device=beside.device)
+        unknown = torch.full((len(beside),), self.classes, device=beside.device)
         features: Tensor = self.labels(unknown if labels is None else labels)
         return features
 
