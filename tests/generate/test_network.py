@@ -25,6 +25,25 @@ def test_the_same_noise_gives_the_same_outputs_with_and_without_an_encoding() ->
     )
 
 
+def test_an_encoding_repeated_is_that_of_the_pictures_repeated() -> None:
+    vae = VAE(1, 16, 1, widths=(8, 8), latent=4, groups=(1,), map_latent=2, classes=2).eval()
+    observed, labels = torch.rand(2, 1, 16, 16), torch.tensor([0, 1])
+    once = vae.encode(observed, labels).repeated(3)
+    each = vae.encode(observed.repeat_interleave(3, 0), labels.repeat_interleave(3, 0))
+    assert torch.allclose(once.top.mean, each.top.mean, atol=1e-6)
+    assert torch.allclose(once.top.log_variance, each.top.log_variance, atol=1e-6)
+    assert [seen is None for seen in once.maps] == [seen is None for seen in each.maps] == [False, True]
+    assert torch.allclose(once.maps[0], each.maps[0], atol=1e-6)
+
+
+def test_the_posterior_depends_on_the_label_encoded_alone_or_on_the_way() -> None:
+    vae = VAE(1, 8, 1, widths=(8,), latent=4, classes=2).eval()
+    observed, labels = torch.rand(2, 1, 8, 8), torch.tensor([0, 1])
+    alone, on_the_way = vae.encode(observed, labels).top, vae(observed, labels).latents[0].posterior
+    assert torch.equal(alone.mean, on_the_way.mean)
+    assert not torch.equal(alone.mean, vae.encode(observed).top.mean)
+
+
 def test_given_latents_stand_where_samples_would() -> None:
     vae = VAE(1, 8, 1, widths=(8,), latent=4).eval()
     z = torch.randn(2, 4)

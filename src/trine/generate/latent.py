@@ -95,6 +95,6 @@ class Encoding:
     def repeated(self, times: int) -> "Encoding":
         """Each picture's so many times in a row."""
         return Encoding(
-            Normal(*(values.repeat_interleave(times, 0) for values in (self.top.mean, self.top.log_variance))),
+            Normal(self.top.mean.repeat_interleave(times, 0), self.top.log_variance.repeat_interleave(times, 0)),
             [None if values is None else values.repeat_interleave(times, 0) for values in self.maps],
         )

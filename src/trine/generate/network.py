@@ -160,7 +160,7 @@ class VAE(nn.Module):
     def encode(
         self, observed: Float[Tensor, "batch channels height width"], labels: Int64[Tensor, "batch"] | None = None
     ) -> Encoding:
-        """The encoder alone."""
+        """The encoder alone: the posterior of the latent vector, and what the latent maps see."""
         spare = self.padded - self.size
         padded = F.pad(observed, (0, spare, 0, spare), mode="replicate") if spare else observed
         hidden = self.stem(F.pixel_unshuffle(padded, 2).contiguous(memory_format=torch.channels_last))
