@@ -43,6 +43,20 @@ def test_outputs_and_gradients_are_those_of_torch(count, inputs, outputs, height
         torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
 
 
+@settings(deadline=None, max_examples=30)
+@given(st.integers(2, 17), st.integers(2, 17))
+def test_what_pooling_leaves_out_is_not_computed_and_nothing_else_changes(height, width):
+    torch.manual_seed(height)
+    ours, theirs = Convolution(3, 4, False, pooled=True), nn.Conv2d(3, 4, 3, padding=1, bias=False)
+    theirs.load_state_dict(ours.state_dict())
+    maps, target = torch.randn(2, 3, height, width), torch.randn(2, 4, height // 2, width // 2)
+    assert ours(maps).shape == (2, 4, height // 2 * 2, width // 2 * 2)
+    pooled = [nn.Sequential(layer, nn.MaxPool2d(2)) for layer in (ours, theirs)]
+    torch.testing.assert_close(pooled[0](maps), pooled[1](maps))
+    for found, expected in zip(*(gradients(one, maps, target) for one in pooled), strict=True):
+        torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
+
+
 def test_many_pictures_are_taken_in_turn():
     ours, theirs = pair(3, 4, False)
     count = 2 * ROWS // 49 + 5

@@ -1,5 +1,7 @@
 """Augmentation of whole batches of 8-bit pictures as tensor operations."""
 
+import itertools
+
 import torch
 from jaxtyping import Bool, Int64, UInt8
 from torch import Tensor
@@ -55,15 +57,16 @@ def colour_jitter(
 def views(
     images: UInt8[Tensor, "batch height width channels"], flip: bool = True, shift: int = 1
 ) -> list[tuple[float, UInt8[Tensor, "batch height width channels"]]]:
-    """The views of test-time averaging with their weights: as it is, and moved by `shift` pixels along both diagonals.
+    """The views of test-time averaging with their weights: as it is, and moved by `shift` pixels to each corner.
 
     With `flip` each of them mirrored too.
     """
     weighted = [(1.0, images)]
     if shift:
         height, width = images.shape[1:3]
-        moved = [images[:, _offset(height, by)][:, :, _offset(width, by)] for by in (-shift, shift)]
-        weighted = [(0.5, images), (0.25, moved[0]), (0.25, moved[1])]
+        corners = itertools.product((-shift, shift), repeat=2)
+        moved = [images[:, _offset(height, down)][:, :, _offset(width, right)] for down, right in corners]
+        weighted = [(0.5, images), *((0.125, view) for view in moved)]
     if not flip:
         return weighted
     return [(weight / 2, view) for weight, one in weighted for view in (one, one.flip(2))]

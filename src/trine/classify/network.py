@@ -89,7 +89,7 @@ class ConvBlock(nn.Sequential):
     def __init__(self, inputs: int, outputs: int, depth: int) -> None:
         parts: list[nn.Module] = []
         for index in range(depth):
-            parts += [_identity_conv(inputs if index == 0 else outputs, outputs)]
+            parts += [_identity_conv(inputs if index == 0 else outputs, outputs, pooled=index == 0)]
             parts += [nn.MaxPool2d(2)] if index == 0 else []
             parts += [ShiftNorm(outputs), nn.GELU()]
         super().__init__(*parts)
@@ -220,9 +220,9 @@ class ClassicNet(PictureNet):
         return self.blocks.get_parameter("convolution_1a.weight")
 
 
-def _identity_conv(inputs: int, outputs: int) -> nn.Conv2d:
+def _identity_conv(inputs: int, outputs: int, pooled: bool) -> nn.Conv2d:
     """A 3×3 convolution that begins by passing its inputs on."""
-    convolution = Convolution(inputs, outputs, bias=False)
+    convolution = Convolution(inputs, outputs, bias=False, pooled=pooled)
     nn.init.dirac_(convolution.weight.data[:inputs])
     return convolution
 
