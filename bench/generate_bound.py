@@ -12,10 +12,12 @@ SHAPES = {
         "widths": [64, 96, 128],
         "groups": [1, 1, 4],
         "map_latent": 8,
+        "free_bits": 20,
         "filter_rate": 0.06,
+        "learning_rate": 0.004,
         "flow_steps": 100,
         "batch_size": 16,
-        "epochs": 6,
+        "epochs": 10.5,
     },
 }
 IMPORTANCE = ("--importance", 1000, "--pictures", 1000)
