@@ -14,10 +14,9 @@ SHAPES = {
         "map_latent": 8,
         "free_bits": 20,
         "filter_rate": 0.06,
-        "learning_rate": 0.004,
         "flow_steps": 100,
         "batch_size": 16,
-        "epochs": 10.5,
+        "epochs": 10,
     },
 }
 IMPORTANCE = ("--importance", 1000, "--pictures", 1000)

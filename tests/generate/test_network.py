@@ -1,8 +1,10 @@
+import math
+
 import pytest
 import torch
 
 from trine.generate.likelihood import Bernoulli
-from trine.generate.network import VAE, Bounded
+from trine.generate.network import VAE, Bounded, MapGroup
 
 
 @pytest.mark.parametrize("size", [8, 12, 28, 33, 64])
@@ -57,6 +59,18 @@ def test_the_latent_vector_has_the_constant_prior_and_maps_learn_theirs() -> Non
     assert not top.prior.log_variance.any()
     assert not top.prior.mean.requires_grad
     assert all(latent.prior.mean.requires_grad for latent in maps)
+
+
+def test_a_map_that_is_all_too_sure_or_unsure_keeps_its_divergence_in_bounds() -> None:
+    torch.manual_seed(0)
+    group = MapGroup(8, 2, 4)
+    for head, last in ((group.prior[-1], -1000.0), (group.posterior[-1], 2000.0)):
+        torch.nn.init.constant_(head.bias[2:], last)
+    hidden, latent = group(torch.zeros(3, 8, 4, 4), torch.zeros(3, 8, 4, 4), torch.randn(3, 2, 4, 4), None)
+    assert hidden.isfinite().all()
+    bound = float(group.bound)
+    surest_to_unsurest = 0.5 * (math.exp(2 * bound) - 1 - 2 * bound)
+    assert latent.kl.tolist() == pytest.approx([2 * 4 * 4 * surest_to_unsurest] * 3, rel=1e-4)
 
 
 def test_every_weight_of_a_deep_network_is_trained() -> None:

@@ -16,7 +16,7 @@ import torch.nn.functional as F  # noqa: N812
 from jaxtyping import Float, Int64, UInt8
 from torch import Tensor, nn
 
-from trine.generate.latent import LOG_VARIANCE, Encoding, Latent, Normal, Pass
+from trine.generate.latent import Encoding, Latent, Normal, Pass
 from trine.generate.likelihood import Likelihood
 from trine.train.convolution import Convolution
 
@@ -67,26 +67,38 @@ class TopGroup(nn.Module):
 
 
 class MapGroup(nn.Module):
-    """A latent map; its prior depends on the decoder's map, its posterior also on the encoder's."""
+    """A latent map; its prior depends on the decoder's map, its posterior also on the encoder's.
+
+    Log variances are bounded, smoothly: a prior that is all too sure of a number and wrong makes the KL divergence of a
+    batch a billion times what it was. After some hundred such steps the coarser groups are silent.
+    """
 
     def __init__(self, width: int, latent: int, size: int) -> None:
         super().__init__()
         self.shape = (latent, size, size)
+        self.register_buffer("bound", torch.tensor(4.0))
         self.prior = _head(width, narrow(width), 2 * latent)
         self.posterior = _head(2 * width, narrow(width), 2 * latent)
         self.project = nn.Conv2d(latent, width, 1)
+
+    bound: Tensor
+    """The largest log variance; with a minus the smallest."""
 
     def forward(
         self, hidden: Tensor, seen: Tensor | None, noise: Tensor, given: Tensor | None
     ) -> tuple[Float[Tensor, "batch width rows columns"], Latent]:
         """The decoder's map with the latent added; without `seen` from the prior."""
-        prior, posterior = Normal.of(self.prior(hidden)), None
+        parameters = self.prior(hidden).float()
+        prior, posterior = self._normal(parameters), None
         if seen is not None:
-            offset = self.posterior(torch.cat([hidden, seen.to(hidden.dtype)], 1)).float().chunk(2, 1)
-            log_variance = (prior.log_variance + offset[1]).clamp(*LOG_VARIANCE)
-            posterior = Normal(prior.mean + offset[0], log_variance)
+            posterior = self._normal(parameters + self.posterior(torch.cat([hidden, seen.to(hidden.dtype)], 1)).float())
         z = given if given is not None else (posterior or prior).at(noise)
         return hidden + self.project(z), Latent(z, prior, posterior)
+
+    def _normal(self, parameters: Float[Tensor, "batch parameters rows columns"]) -> Normal:
+        """Means, then log variances before they are bounded."""
+        mean, log_variance = parameters.chunk(2, 1)
+        return Normal(mean, self.bound * torch.tanh(log_variance / self.bound))
 
 
 class Level(nn.Module):
