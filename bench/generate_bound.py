@@ -13,10 +13,10 @@ SHAPES = {
         "groups": [1, 1, 4],
         "map_latent": 8,
         "free_bits": 20,
-        "filter_rate": 0.06,
+        "learning_rate": 0.001,
         "flow_steps": 100,
         "batch_size": 16,
-        "epochs": 10,
+        "epochs": 9,
     },
 }
 IMPORTANCE = ("--importance", 1000, "--pictures", 1000)

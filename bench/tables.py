@@ -55,9 +55,15 @@ def front() -> list[str]:
     rows = []
     for claim in (claim for claim in CLAIMS if claim.front):
         if kept := document(claim):
-            figures, machine = kept["figures"], f"{kept['machine']['processor']}, {kept['machine']['cores']} cores"
-            rows.append((claim.what, claim.show(figures), *spent(figures), claim.peer(figures), machine))
+            figures = kept["figures"]
+            rows.append((claim.what, claim.show(figures), *spent(figures), claim.peer(figures), told(kept["machine"])))
     return table(head, rows)
+
+
+def told(machine: dict[str, Any]) -> str:
+    """The processor, and how many of its cores were at work."""
+    threads, cores = machine["threads"], machine["cores"]
+    return f"{machine['processor']}, {cores if threads == cores else f'{threads} of {cores}'} cores"
 
 
 def expected() -> str:

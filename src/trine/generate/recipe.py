@@ -76,7 +76,10 @@ class GenerateRecipe(Recipe):
     """Learning rate at the end, as a share of its peak."""
 
     presets: ClassVar[dict[str, dict[str, Any]]] = {
+        # On the 60,000 pictures of Fashion-MNIST: 0.02 PFLOP.
         "quick": {"epochs": 10.0},
+        # 0.07 PFLOP.
         "good": {"epochs": 40.0},
+        # 0.44 PFLOP.
         "best": {"epochs": 120.0, "widths": (48, 96, 192)},
     }
