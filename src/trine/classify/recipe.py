@@ -98,7 +98,7 @@ class ClassifyRecipe(Recipe):
             "hard_from": 0.3,
         },
         # A quarter of an hour on one of them, 0.25 PFLOP, 93.97 %.
-        "good": {"widths": (32, 256, 256), "epochs": 11.1, "batch_size": 768, "filter_rate": 0.15, "cutout": 6},
+        "good": {"widths": (32, 256, 256), "epochs": 11.1, "batch_size": 768, "filter_rate": 0.15},
         # 0.59 PFLOP.
-        "best": {"widths": (48, 384, 384), "epochs": 12.0, "batch_size": 768, "filter_rate": 0.15, "cutout": 6},
+        "best": {"widths": (48, 384, 384), "epochs": 12.0, "batch_size": 768, "filter_rate": 0.15},
     }
