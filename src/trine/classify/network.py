@@ -89,8 +89,9 @@ class ConvBlock(nn.Sequential):
     def __init__(self, inputs: int, outputs: int, depth: int) -> None:
         parts: list[nn.Module] = []
         for index in range(depth):
-            parts += [_identity_conv(inputs if index == 0 else outputs, outputs, pooled=index == 0)]
-            parts += [nn.MaxPool2d(2)] if index == 0 else []
+            first = index == 0
+            parts += [_identity_conv(inputs if first else outputs, outputs, pooled=first)]
+            parts += [nn.MaxPool2d(2)] if first else []
             parts += [ShiftNorm(outputs), nn.GELU()]
         super().__init__(*parts)
 

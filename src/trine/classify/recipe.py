@@ -87,7 +87,7 @@ class ClassifyRecipe(Recipe):
         return self.changed(**{name: value for name, value in shape.items() if name not in by_hand})
 
     presets: ClassVar[dict[str, dict[str, Any]]] = {
-        # On CIFAR-10 and two recent cores: a minute, 0.03 PFLOP, 91 %.
+        # On CIFAR-10 and one recent core: three minutes, 0.03 PFLOP, 91 %.
         "quick": {
             "widths": (32, 96, 128),
             "epochs": 4.0,
@@ -97,8 +97,8 @@ class ClassifyRecipe(Recipe):
             "hard_share": 0.45,
             "hard_from": 0.3,
         },
-        # A quarter of an hour on one of them, 0.25 PFLOP, 93.97 %.
+        # A quarter of an hour, 0.25 PFLOP, 93.97 %.
         "good": {"widths": (32, 256, 256), "epochs": 11.1, "batch_size": 768, "filter_rate": 0.15},
-        # 0.59 PFLOP.
+        # About 0.59 PFLOP; its accuracy is not measured yet.
         "best": {"widths": (48, 384, 384), "epochs": 12.0, "batch_size": 768, "filter_rate": 0.15},
     }

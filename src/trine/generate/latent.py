@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 LOG_VARIANCE = (-12.0, 6.0)
-"""The range of a latent's log variance."""
+"""The range of the latent vector's log variances; latent maps have a bound of their own, for their prior is learned."""
 
 
 @dataclass(frozen=True)

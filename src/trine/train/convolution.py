@@ -62,7 +62,7 @@ class _Convolve(torch.autograd.Function):
 def weight_gradient(
     maps: Float[Tensor, "batch inputs height width"],
     gradient: Float[Tensor, "batch outputs rows columns"],
-    padding: int = 1,
+    padding: int,
 ) -> Float[Tensor, "outputs inputs 3 3"]:
     """The gradient of a 3×3 convolution's weights in float32, from that of its outputs."""
     inputs, (count, outputs, height, width) = maps.shape[1], gradient.shape
