@@ -41,7 +41,7 @@ def test_filters_are_updated_as_matrices_of_one_row_a_filter(shape, layout):
     filters = nn.Parameter(torch.randn(shape).to(memory_format=layout))
     before = filters.detach().clone()
     filters.grad = gradient.to(memory_format=layout)
-    Muon([filters], lr=0.1, momentum=0.0, normalise=False).step()
+    Muon([filters], momentum=0.0, normalise=False).step(0.1)
     expected = before - 0.1 * orthogonalise(gradient.reshape(shape[0], -1)).reshape(shape)
     assert torch.allclose(filters, expected, atol=1e-6)
     assert filters.is_contiguous(memory_format=layout)
@@ -50,14 +50,14 @@ def test_filters_are_updated_as_matrices_of_one_row_a_filter(shape, layout):
 def test_each_filter_bank_is_scaled_to_the_root_of_its_number():
     filters = nn.Parameter(5 * torch.randn(16, 4, 3, 3))
     filters.grad = torch.zeros_like(filters)
-    Muon([filters], lr=0.1).step()
+    Muon([filters]).step(0.1)
     assert float(filters.detach().norm()) == pytest.approx(4, abs=1e-4)
 
 
 def test_filters_that_are_zero_stay_finite():
     filters = nn.Parameter(torch.zeros(4, 2, 3, 3))
     filters.grad = torch.zeros_like(filters)
-    Muon([filters]).step()
+    Muon([filters]).step(0.02)
     assert filters.isfinite().all()
 
 
@@ -68,7 +68,7 @@ def test_the_update_is_computed_in_single_precision_under_autocast():
         filters = nn.Parameter(torch.ones(8, 3, 3, 3))
         filters.grad = gradient.clone()
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=enabled):
-            Muon([filters]).step()
+            Muon([filters]).step(0.02)
         results.append(filters.detach())
     assert torch.equal(*results)
 
@@ -76,11 +76,10 @@ def test_the_update_is_computed_in_single_precision_under_autocast():
 def test_it_finds_the_minimum_of_a_bowl():
     torch.manual_seed(0)
     target, weight = torch.randn(6, 6), nn.Parameter(torch.zeros(6, 6))
-    optimiser = Muon([weight], lr=0.05, normalise=False)
+    optimiser = Muon([weight], normalise=False)
     for step in range(300):
-        optimiser.param_groups[0]["lr"] = 0.05 * (1 - step / 300)
         weight.grad = weight.detach() - target
-        optimiser.step()
+        optimiser.step(0.05 * (1 - step / 300))
     assert (weight - target).norm() < 0.1 * target.norm()
 
 
@@ -104,7 +103,7 @@ def test_parameters_of_one_shape_are_updated_as_each_would_be_alone():
     for one, other in zip(together, alone, strict=True):
         one.grad = torch.randn(4, 6)
         other.grad = one.grad.clone()
-    Muon(together).step()
+    Muon(together).step(0.02)
     for other in alone:
-        Muon([other]).step()
+        Muon([other]).step(0.02)
     assert all(torch.allclose(one, other, atol=1e-5) for one, other in zip(together, alone, strict=True))

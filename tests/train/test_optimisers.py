@@ -5,7 +5,7 @@ from torch import nn
 from trine.train.objective import ParameterGroup
 from trine.train.optimisers import OPTIMISERS, Optimisers
 
-OPTIONS = {"muon": {}, "sgd": {"momentum": 0.9, "nesterov": True}, "adamw": {}}
+OPTIONS = {"muon": {}, "sgd": {"momentum": 0.9}, "adamw": {}}
 
 
 def network():
@@ -50,17 +50,19 @@ def test_the_rate_scales_and_zero_stands_still(name):
     assert torch.allclose(model[2].weight, before)
 
 
-def test_a_group_stops_at_its_share_of_the_training():
+def test_a_group_stops_at_its_share_of_the_training(monkeypatch):
     model = network()
     moved = optimisers(model, "sgd", until=0.4)
-    rates = []
+    rates, still = [], []
+    step = moved.optimisers[0].step
+    monkeypatch.setattr(moved.optimisers[0], "step", lambda rate: (rates.append(rate), step(rate)))
     for progress in (0.0, 0.2, 0.4, 0.8):
         before = model[2].weight.detach().clone()
         model(torch.ones(2, 2, 3, 3)).square().mean().backward()
         moved.step(1.0, progress)
-        rates.append((moved.optimisers[0].param_groups[0]["lr"], torch.equal(before, model[2].weight)))
-    assert [rate for rate, _ in rates] == pytest.approx([0.1, 0.05, 0.0, 0.0])
-    assert [still for _, still in rates] == [False, False, True, True]
+        still.append(torch.equal(before, model[2].weight))
+    assert rates == pytest.approx([0.1, 0.05])
+    assert still == [False, False, True, True]
 
 
 def test_what_is_no_longer_trained_is_not_differentiated():

@@ -131,11 +131,7 @@ class ClassifyObjective(Objective):
         biases = [value for value in self.model.parameters() if value.requires_grad and id(value) not in taken]
 
         def sgd(parameters: list[nn.Parameter], rate: float, until: float = 1.0) -> ParameterGroup:
-            options = {
-                "momentum": recipe.momentum,
-                "nesterov": recipe.momentum > 0,
-                "weight_decay": recipe.weight_decay / rate,
-            }
+            options = {"momentum": recipe.momentum, "weight_decay": recipe.weight_decay / rate}
             return ParameterGroup("sgd", parameters, rate * size, options, until)
 
         return [

@@ -99,7 +99,7 @@ class DetectObjective(Objective):
         decay = {"weight_decay": self.recipe.weight_decay}
         return [
             ParameterGroup("muon", matrices, self.recipe.recurrent_rate, {"momentum": 0.9, "normalise": False}),
-            ParameterGroup("adamw", rest, self.recipe.learning_rate, {**decay, "fused": True}),
+            ParameterGroup("adamw", rest, self.recipe.learning_rate, decay),
         ]
 
     def validate(self, model: nn.Module) -> Figures:

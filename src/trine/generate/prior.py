@@ -6,6 +6,7 @@ real pictures do not fill the normal distribution, and the decoder knows only th
 autoencoders", 2020).
 """
 
+import math
 import time
 import warnings
 from abc import abstractmethod
@@ -18,6 +19,7 @@ from torch import Tensor, nn
 
 from trine.generate.recipe import GenerateRecipe
 from trine.train.compute import count_flops
+from trine.train.optimiser import AdamW
 
 BATCH = 512
 TIMES = 8
@@ -130,10 +132,9 @@ class FlowPrior(Prior):
         """Learn the velocity from noise to fresh samples of the posteriors."""
         self.mean.copy_(means.mean(0))
         self.deviation.copy_((means.var(0) + deviations.square().mean(0)).sqrt().clamp_min(1e-4))
-        moved = torch.optim.AdamW(self.parameters(), lr=RATE, weight_decay=0.0)
-        decay = torch.optim.lr_scheduler.CosineAnnealingLR(moved, recipe.flow_steps)
+        optimiser = AdamW(self.parameters())
         generator = torch.Generator().manual_seed(recipe.seed)
-        for _ in range(recipe.flow_steps):
+        for step in range(recipe.flow_steps):
             chosen = torch.randint(len(means), (min(BATCH, len(means)),), generator=generator)
             noise, other = torch.randn(2, *means[chosen].shape, generator=generator).unbind()
             target = (means[chosen] + deviations[chosen] * noise - self.mean) / self.deviation
@@ -142,9 +143,8 @@ class FlowPrior(Prior):
             known = None if labels is None else self._some_hidden(labels[chosen], generator)
             loss = F.mse_loss(self.velocity(at, time, known), target - other)
             loss.backward()  # type: ignore[no-untyped-call]
-            moved.step()
-            moved.zero_grad()
-            decay.step()
+            optimiser.step(RATE * (1 + math.cos(math.pi * step / recipe.flow_steps)) / 2)
+            optimiser.clear_gradients()
 
     def velocity(
         self, at: Float[Tensor, "batch latent"], time: Float[Tensor, "batch"], labels: Int64[Tensor, "batch"] | None

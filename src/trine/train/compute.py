@@ -11,16 +11,18 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch.utils.flop_counter import FlopCounterMode
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
 
 VERSIONED = ("trine", "torch", "numpy", "Pillow", "safetensors", "pydantic", "scikit-learn")
 
 
 def count_flops(work: Callable[[], Any]) -> tuple[Any, int]:
     """What `work` returns, and the floating-point operations of its matrix products and convolutions."""
-    with FlopCounterMode(display=False, custom_mapping=_recurrent_layers()) as counter:
+    with _Counter() as counter:  # type: ignore[no-untyped-call]
         result = work()
-    return result, counter.get_total_flops()
+    return result, counter.operations
 
 
 def sgemm_gflops(size: int = 2048, repeats: int = 8) -> float:
@@ -73,18 +75,42 @@ def _processor() -> str:
     return names[0] if names else platform.machine()
 
 
-def _recurrent_layers() -> dict[Any, Any]:
-    """torch counts no recurrent layers: two operations a weight, event and direction of the pass."""
-
-    def forward(inputs: Any, w_input: Any, w_hidden: Any, *_: Any, **__: Any) -> int:
-        return int(2 * inputs[0] * inputs[1] * (_product(w_input) + _product(w_hidden)))
-
-    def backward(inputs: Any, w_input: Any, w_hidden: Any, *_: Any, **__: Any) -> int:
-        return 2 * forward(inputs, w_input, w_hidden)
-
-    aten = torch.ops.aten
-    return {aten.mkldnn_rnn_layer: forward, aten.mkldnn_rnn_layer_backward: backward}
+def _recurrent(inputs: Tensor, w_input: Tensor, w_hidden: Tensor, *_: Any, **__: Any) -> int:
+    """torch has no formula for recurrent layers: two operations a weight, event and direction of the pass."""
+    return 2 * inputs.shape[0] * inputs.shape[1] * (w_input.shape[:2].numel() + w_hidden.shape[:2].numel())
 
 
-def _product(shape: Any) -> int:
-    return int(shape[0] * shape[1])
+def _recurrent_backward(inputs: Tensor, w_input: Tensor, w_hidden: Tensor, *_: Any, **__: Any) -> int:
+    return 2 * _recurrent(inputs, w_input, w_hidden)
+
+
+FORMULAS: dict[Any, Callable[..., int]] = {
+    **flop_registry,
+    torch.ops.aten.mkldnn_rnn_layer: _recurrent,
+    torch.ops.aten.mkldnn_rnn_layer_backward: _recurrent_backward,
+}
+
+
+class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Adds up the operations of what is called while it is on, by torch's formulas.
+
+    torch's own counter does so by module too, and imports the compiler, which takes longer than the steps it counts.
+    """
+
+    operations = 0
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # the wrapper that would make the compiler skip this class is what imports it
+
+    def __torch_dispatch__(self, call: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        formula, named = FORMULAS.get(call.overloadpacket), kwargs or {}
+        if formula is None:
+            with self:
+                parts = call.decompose(*args, **named)
+            if parts is not NotImplemented:
+                return parts
+        result = call(*args, **named)
+        if formula is not None:
+            self.operations += formula(*args, **named, out_val=result)
+        return result

@@ -4,12 +4,13 @@ Keller Jordan et al., "Muon: An optimizer for hidden layers in neural networks",
 (out, in, height, width) is flattened to (out, in · height · width). torch's own Muon takes matrices only.
 """
 
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Iterable
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+
+from trine.train.optimiser import Optimiser
 
 QUINTIC = (3.4445, -4.7750, 2.0315)  # steepest at zero among quintics that keep singular values near one
 
@@ -41,54 +42,47 @@ def _polynomial(gram: Float[Tensor, "*many n n"]) -> Float[Tensor, "*many n n"]:
     return found
 
 
-class Muon(torch.optim.Optimizer):
-    """Nesterov momentum, made orthogonal. `normalise` first scales each filter bank to norm sqrt(out)."""
+class Muon(Optimiser):
+    """Nesterov momentum, made orthogonal. `normalise` first scales each filter bank to norm sqrt(out).
+
+    Updates are computed in the parameters' own precision.
+    """
 
     def __init__(
         self,
-        parameters: Iterable[nn.Parameter] | Iterable[dict[str, Any]],
-        lr: float = 0.02,
+        parameters: Iterable[nn.Parameter],
         momentum: float = 0.6,
         iterations: int = 3,
         normalise: bool = True,
         weight_decay: float = 0.0,
     ) -> None:
-        settings = {
-            "lr": lr,
-            "momentum": momentum,
-            "iterations": iterations,
-            "normalise": normalise,
-            "weight_decay": weight_decay,
-        }
-        super().__init__(parameters, settings)
+        super().__init__(parameters)
+        self.momentum, self.iterations, self.normalise, self.weight_decay = (
+            momentum,
+            iterations,
+            normalise,
+            weight_decay,
+        )
 
-    @torch.no_grad()
-    def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
-        """One update of every parameter that has a gradient, in the parameters' own precision."""
-        for group in self.param_groups:
-            alike: dict[tuple[int, ...], list[nn.Parameter]] = {}
-            for parameter in group["params"]:
-                if parameter.grad is not None:
-                    alike.setdefault(tuple(parameter.flatten(1).shape), []).append(parameter)
-            for parameters in alike.values():
-                with torch.autocast(parameters[0].device.type, enabled=False):
-                    self._update(parameters, group)
+    def _update(self, parameters: list[nn.Parameter], rate: float) -> None:
+        alike: dict[tuple[int, ...], list[nn.Parameter]] = {}
+        for parameter in parameters:
+            alike.setdefault(tuple(parameter.flatten(1).shape), []).append(parameter)
+        for group in alike.values():
+            with torch.autocast(group[0].device.type, enabled=False):
+                self._update_alike(group, rate)
 
-    def _update(self, parameters: list[nn.Parameter], group: dict[str, Any]) -> None:
+    def _update_alike(self, parameters: list[nn.Parameter], rate: float) -> None:
         """Parameters of one flattened shape: their directions are made orthogonal together."""
-        directions = torch.stack([self._direction(parameter, group["momentum"]) for parameter in parameters])
-        for parameter, update in zip(parameters, orthogonalise(directions, group["iterations"]), strict=True):
-            if group["normalise"]:
+        directions = torch.stack([self._direction(parameter) for parameter in parameters])
+        for parameter, update in zip(parameters, orthogonalise(directions, self.iterations), strict=True):
+            if self.normalise:
                 parameter.mul_(len(parameter) ** 0.5 / parameter.norm().clamp_min(1e-7))
-            parameter.mul_(1 - group["lr"] * group["weight_decay"])
-            parameter.add_(update.view_as(parameter), alpha=-group["lr"])
+            parameter.mul_(1 - rate * self.weight_decay)
+            parameter.add_(update.view_as(parameter), alpha=-rate)
 
-    def _direction(self, parameter: nn.Parameter, decay: float) -> Float[Tensor, "rows columns"]:
+    def _direction(self, parameter: nn.Parameter) -> Float[Tensor, "rows columns"]:
         """The gradient with Nesterov momentum, flattened."""
-        state = self.state[parameter]
-        if "momentum" not in state:
-            state["momentum"] = torch.zeros_like(parameter)
-        momentum: Tensor = state["momentum"]
         assert parameter.grad is not None
-        momentum.mul_(decay).add_(parameter.grad)
-        return parameter.grad.add(momentum, alpha=decay).flatten(1)
+        momentum = self._kept(parameter, "momentum").mul_(self.momentum).add_(parameter.grad)
+        return parameter.grad.add(momentum, alpha=self.momentum).flatten(1)

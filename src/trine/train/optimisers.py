@@ -1,18 +1,15 @@
 """The optimisers a parameter group can name, and all of a training's optimisers moved as one."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor
 
 from trine.train.muon import Muon
 from trine.train.objective import ParameterGroup
+from trine.train.optimiser import SGD, AdamW, Optimiser
 
-OPTIMISERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
-    "muon": Muon,
-    "sgd": torch.optim.SGD,
-    "adamw": torch.optim.AdamW,
-}
+OPTIMISERS: dict[str, type[Optimiser]] = {"muon": Muon, "sgd": SGD, "adamw": AdamW}
 
 
 class Optimisers:
@@ -20,7 +17,7 @@ class Optimisers:
 
     def __init__(self, groups: list[ParameterGroup]) -> None:
         self.groups = [group for group in groups if group.parameters]
-        self.optimisers = [_build(group) for group in self.groups]
+        self.optimisers = [OPTIMISERS[group.optimiser](group.parameters, **group.options) for group in self.groups]
         self.rate = 1.0
         """Factor on every learning rate; halved after a non-finite loss."""
 
@@ -35,15 +32,14 @@ class Optimisers:
         """Update all parameters at `factor` times their learning rates, then clear their gradients."""
         for group, optimiser in zip(self.groups, self.optimisers, strict=True):
             left = max(0.0, 1 - progress / group.until) if 0 < group.until < 1 else factor
-            optimiser.param_groups[0]["lr"] = group.learning_rate * left * self.rate
             if progress < group.until:
-                optimiser.step()
-            optimiser.zero_grad(set_to_none=True)
+                optimiser.step(group.learning_rate * left * self.rate)
+            optimiser.clear_gradients()
 
     def discard_gradients(self) -> None:
         """Clear the gradients without an update."""
         for optimiser in self.optimisers:
-            optimiser.zero_grad(set_to_none=True)
+            optimiser.clear_gradients()
 
     def state(self) -> dict[str, Tensor]:
         """Momenta and moments, named by group, parameter and kind."""
@@ -67,13 +63,7 @@ class Optimisers:
         for number, (group, optimiser) in enumerate(zip(self.groups, self.optimisers, strict=True)):
             for index, parameter in enumerate(group.parameters):
                 for kind, value in optimiser.state.get(parameter, {}).items():
-                    if isinstance(value, Tensor):
-                        yield f"{number}.{index}.{kind}", value
-
-
-def _build(group: ParameterGroup) -> torch.optim.Optimizer:
-    optimiser = OPTIMISERS[group.optimiser]
-    return optimiser(group.parameters, lr=group.learning_rate, **group.options)
+                    yield f"{number}.{index}.{kind}", value
 
 
 def _laid_out_as(parameter: Tensor, value: Tensor) -> Tensor:
