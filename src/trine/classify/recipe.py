@@ -99,6 +99,6 @@ class ClassifyRecipe(Recipe):
         },
         # A quarter of an hour, 0.25 PFLOP, 93.97 %.
         "good": {"widths": (32, 256, 256), "epochs": 11.1, "batch_size": 768, "filter_rate": 0.15},
-        # About 0.59 PFLOP; its accuracy is not measured yet.
+        # Forty minutes, 0.59 PFLOP, 94.66 % (one seed).
         "best": {"widths": (48, 384, 384), "epochs": 12.0, "batch_size": 768, "filter_rate": 0.15},
     }
