@@ -6,7 +6,6 @@ real pictures do not fill the normal distribution, and the decoder knows only th
 autoencoders", 2020).
 """
 
-import math
 import time
 import warnings
 from abc import abstractmethod
@@ -20,6 +19,7 @@ from torch import Tensor, nn
 from trine.generate.recipe import GenerateRecipe
 from trine.train.compute import count_flops
 from trine.train.optimiser import AdamW
+from trine.train.schedules import cosine
 
 BATCH = 512
 TIMES = 8
@@ -143,7 +143,7 @@ class FlowPrior(Prior):
             known = None if labels is None else self._some_hidden(labels[chosen], generator)
             loss = F.mse_loss(self.velocity(at, time, known), target - other)
             loss.backward()  # type: ignore[no-untyped-call]
-            optimiser.step(RATE * (1 + math.cos(math.pi * step / recipe.flow_steps)) / 2)
+            optimiser.step(RATE * cosine(step / recipe.flow_steps, 0.0))
             optimiser.clear_gradients()
 
     def velocity(

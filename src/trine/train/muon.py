@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from trine.train.optimiser import Optimiser
+from trine.train.optimiser import Moving, Optimiser, nesterov
 
 QUINTIC = (3.4445, -4.7750, 2.0315)  # steepest at zero among quintics that keep singular values near one
 
@@ -57,32 +57,24 @@ class Muon(Optimiser):
         weight_decay: float = 0.0,
     ) -> None:
         super().__init__(parameters)
-        self.momentum, self.iterations, self.normalise, self.weight_decay = (
-            momentum,
-            iterations,
-            normalise,
-            weight_decay,
-        )
+        self.momentum, self.weight_decay = momentum, weight_decay
+        self.iterations, self.normalise = iterations, normalise
 
-    def _update(self, parameters: list[nn.Parameter], rate: float) -> None:
-        alike: dict[tuple[int, ...], list[nn.Parameter]] = {}
-        for parameter in parameters:
-            alike.setdefault(tuple(parameter.flatten(1).shape), []).append(parameter)
+    def _update(self, moving: Moving, rate: float) -> None:
+        alike: dict[tuple[int, ...], Moving] = {}
+        for parameter, gradient in moving:
+            alike.setdefault(tuple(parameter.flatten(1).shape), []).append((parameter, gradient))
         for group in alike.values():
-            with torch.autocast(group[0].device.type, enabled=False):
+            with torch.autocast(group[0][0].device.type, enabled=False):
                 self._update_alike(group, rate)
 
-    def _update_alike(self, parameters: list[nn.Parameter], rate: float) -> None:
+    def _update_alike(self, moving: Moving, rate: float) -> None:
         """Parameters of one flattened shape: their directions are made orthogonal together."""
-        directions = torch.stack([self._direction(parameter) for parameter in parameters])
-        for parameter, update in zip(parameters, orthogonalise(directions, self.iterations), strict=True):
+        directions = torch.stack(
+            [nesterov(gradient, self._kept(value, "momentum"), self.momentum).flatten(1) for value, gradient in moving]
+        )
+        for (parameter, _), update in zip(moving, orthogonalise(directions, self.iterations), strict=True):
             if self.normalise:
                 parameter.mul_(len(parameter) ** 0.5 / parameter.norm().clamp_min(1e-7))
             parameter.mul_(1 - rate * self.weight_decay)
             parameter.add_(update.view_as(parameter), alpha=-rate)
-
-    def _direction(self, parameter: nn.Parameter) -> Float[Tensor, "rows columns"]:
-        """The gradient with Nesterov momentum, flattened."""
-        assert parameter.grad is not None
-        momentum = self._kept(parameter, "momentum").mul_(self.momentum).add_(parameter.grad)
-        return parameter.grad.add(momentum, alpha=self.momentum).flatten(1)

@@ -10,6 +10,9 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
+Moving = list[tuple[nn.Parameter, Tensor]]
+"""Parameters and their gradients."""
+
 
 class Optimiser(ABC):
     """Moves parameters that have a gradient; `state` is what it remembers of each of them."""
@@ -21,7 +24,7 @@ class Optimiser(ABC):
     @torch.no_grad()
     def step(self, rate: float) -> None:
         """One update at this learning rate."""
-        self._update([value for value in self.parameters if value.grad is not None], rate)
+        self._update([(value, value.grad) for value in self.parameters if value.grad is not None], rate)
 
     def clear_gradients(self) -> None:
         """Forget the gradients."""
@@ -29,8 +32,8 @@ class Optimiser(ABC):
             parameter.grad = None
 
     @abstractmethod
-    def _update(self, parameters: list[nn.Parameter], rate: float) -> None:
-        """Move these, which have gradients."""
+    def _update(self, moving: Moving, rate: float) -> None:
+        """Move these parameters."""
 
     def _kept(self, parameter: nn.Parameter, kind: str) -> Tensor:
         """A tensor of the parameter's shape that is remembered; zeros at first."""
@@ -47,12 +50,11 @@ class SGD(Optimiser):
         super().__init__(parameters)
         self.momentum, self.weight_decay = momentum, weight_decay
 
-    def _update(self, parameters: list[nn.Parameter], rate: float) -> None:
-        for parameter in parameters:
-            assert parameter.grad is not None
-            gradient = parameter.grad.add(parameter, alpha=self.weight_decay)
-            velocity = self._kept(parameter, "momentum_buffer").mul_(self.momentum).add_(gradient)
-            parameter.add_(gradient.add(velocity, alpha=self.momentum), alpha=-rate)
+    def _update(self, moving: Moving, rate: float) -> None:
+        for parameter, gradient in moving:
+            decayed = gradient.add(parameter, alpha=self.weight_decay)
+            velocity = self._kept(parameter, "momentum_buffer")
+            parameter.add_(nesterov(decayed, velocity, self.momentum), alpha=-rate)
 
 
 class AdamW(Optimiser):
@@ -68,15 +70,19 @@ class AdamW(Optimiser):
         super().__init__(parameters)
         self.betas, self.epsilon, self.weight_decay = betas, epsilon, weight_decay
 
-    def _update(self, parameters: list[nn.Parameter], rate: float) -> None:
+    def _update(self, moving: Moving, rate: float) -> None:
         slow, slower = self.betas
-        for parameter in parameters:
-            assert parameter.grad is not None
-            mean = self._kept(parameter, "exp_avg").lerp_(parameter.grad, 1 - slow)
-            square = self._kept(parameter, "exp_avg_sq").mul_(slower)
-            square.addcmul_(parameter.grad, parameter.grad, value=1 - slower)
+        for parameter, gradient in moving:
+            mean = self._kept(parameter, "exp_avg").lerp_(gradient, 1 - slow)
+            square = self._kept(parameter, "exp_avg_sq").mul_(slower).addcmul_(gradient, gradient, value=1 - slower)
             count = int(self.state[parameter].setdefault("step", torch.tensor(0.0)).add_(1))
             unbiased = (1 - slower**count) ** 0.5
             parameter.mul_(1 - rate * self.weight_decay)
             spread = square.sqrt().add_(self.epsilon * unbiased)
             parameter.addcdiv_(mean, spread, value=-rate * unbiased / (1 - slow**count))
+
+
+def nesterov(gradient: Tensor, velocity: Tensor, momentum: float) -> Tensor:
+    """The direction of Nesterov's momentum; `velocity` takes the gradient in."""
+    velocity.mul_(momentum).add_(gradient)
+    return gradient.add(velocity, alpha=momentum)
