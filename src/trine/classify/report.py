@@ -1,5 +1,6 @@
 """A classifier's figures, and their pictures for people."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,8 +12,8 @@ from torch import Tensor
 from trine.classify.calibration import Reliability, reliability, selective_curve
 from trine.train.drawing import figure, png
 
-GALLERY = 24
-"""Errors shown in the gallery."""
+GALLERY, ACROSS = 24, 8
+"""Errors shown in the gallery, and side by side."""
 
 
 @dataclass(frozen=True)
@@ -129,7 +130,8 @@ def draw_errors(said: Answers, classes: tuple[str, ...], images: UInt8[np.ndarra
     """The surest wrong answers."""
     wrong = np.flatnonzero(~said.correct)
     worst = wrong[np.argsort(-said.confidence[wrong], kind="stable")][:GALLERY]
-    drawn, axes = figure(3, GALLERY // 3, width=11, height=5)
+    rows = max(1, math.ceil(len(worst) / ACROSS))
+    drawn, axes = figure(rows, ACROSS, width=11, height=0.4 + 1.6 * rows)
     for place in axes.flat:
         place.axis("off")
     for place, index in zip(axes.flat, worst, strict=False):

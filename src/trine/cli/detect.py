@@ -146,8 +146,7 @@ def _print_explanation(explanation: "Explanation") -> None:
         print(f"nearest normal sequence: {explanation.nearest_normal}")
     rows = []
     for place, event in sorted(enumerate(explanation.events), key=lambda pair: -pair[1].surprisal)[:12]:
-        expected = ", ".join(f"{word} {100 * chance:.0f} %" for word, chance in event.expected[:3])
-        rows.append((place, event.event, f"{event.surprisal:.2f}", expected))
+        rows.append((place, event.event, f"{event.surprisal:.2f}", event.likeliest(3)))
     output.print_table("its most surprising events", ("place", "event", "surprisal, nats", "expected instead"), rows)
 
 

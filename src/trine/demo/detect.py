@@ -104,7 +104,7 @@ def _events(said: Explanation) -> Table:
             str(place),
             said.events[place].event,
             f"{surprise[place]:.1f}",
-            ", ".join(f"{name} {percent(chance, 0)}" for name, chance in said.events[place].expected[:2]),
+            said.events[place].likeliest(2),
         )
         for place in shown
     ]

@@ -32,6 +32,10 @@ class EventExplanation:
     expected: tuple[tuple[str, float], ...]
     """The likeliest events at this place, with their probabilities."""
 
+    def likeliest(self, count: int) -> str:
+        """The first `count` of what was expected, in words; what rounds to 0 % is left out."""
+        return ", ".join(f"{word} {100 * chance:.0f} %" for word, chance in self.expected[:count] if chance >= 0.005)
+
 
 @dataclass(frozen=True)
 class Explanation:
@@ -87,7 +91,7 @@ def draw_surprise(explanation: Explanation, names_for: int = 6) -> bytes:
         )
     verdict = "flagged" if explanation.flagged else "not flagged"
     title = f"{explanation.name}: p = {explanation.p_value:.4f}, {verdict}; loudest: {explanation.loudest}"
-    axes.set(xlabel="event", ylabel="surprisal, nats", ylim=(0, None))
+    axes.set(xlabel="event", ylabel="surprisal, nats", ylim=(0, 1.25 * max(1.0, values.max())))  # room for the names
     axes.set_title(title, parse_math=False)
     return png(drawn)
 
