@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from trine.generate.recipe import GenerateRecipe
 from trine.train.compute import count_flops
-from trine.train.optimiser import AdamW
+from trine.train.descent import AdamW
 from trine.train.schedules import cosine
 
 BATCH = 512

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from trine.train.descent import SGD, AdamW, Optimiser
 from trine.train.muon import Muon
 from trine.train.objective import ParameterGroup
-from trine.train.optimiser import SGD, AdamW, Optimiser
 
 OPTIMISERS: dict[str, type[Optimiser]] = {"muon": Muon, "sgd": SGD, "adamw": AdamW}
 
