@@ -1,4 +1,5 @@
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -6,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trine.generate.likelihood import Bernoulli, CalibratedGaussian, Likelihood, LogisticMixture, bits_per_dim
+from trine.generate.likelihood import BIN, Bernoulli, CalibratedGaussian, Likelihood, LogisticMixture, bits_per_dim
 
 
 def every_level() -> torch.Tensor:
@@ -97,6 +98,68 @@ def test_pictures_have_the_shape_of_the_training_pictures(kind: type[Likelihood]
         assert made.shape == (2, 8, 8, channels)
         assert made.dtype == torch.uint8
     assert likelihood.log_prob(outputs, likelihood.observe(made)).shape == (2,)
+
+
+def mass_in_bins(cdf: Callable[[torch.Tensor], torch.Tensor], levels: torch.Tensor) -> torch.Tensor:
+    """What a distribution that is even about zero leaves in each level's bin, given its values there."""
+    begin, end = levels / 127.5 - 1 - 1 / 255, levels / 127.5 - 1 + 1 / 255
+    at_most, at_least = torch.where(levels == 255, 1.0, cdf(end)), torch.where(levels == 0, 0.0, cdf(begin))
+    return at_most - at_least
+
+
+def normal_bins(likelihood: CalibratedGaussian, outputs: torch.Tensor, levels: torch.Tensor) -> torch.Tensor:
+    noise = torch.distributions.Normal(torch.tanh(outputs), likelihood.deviation.double())
+    return torch.log(mass_in_bins(noise.cdf, levels)).sum(0)
+
+
+def logistic_bins(likelihood: LogisticMixture, outputs: torch.Tensor, levels: torch.Tensor) -> torch.Tensor:
+    k, channels = likelihood.components, likelihood.channels
+    logits, means, scales, links = outputs.split([k, k * channels, k * channels, k * len(likelihood.pairs)])
+    found = torch.log_softmax(logits, 0)
+    for channel in range(channels):
+        rows = slice(channel * k, channel * k + k)
+        mean, scale = means[rows] + torch.linspace(-0.5, 0.5, k)[:, None], torch.exp(scales[rows] - 2)
+        for number, (one, other) in enumerate(likelihood.pairs):
+            if one == channel:
+                mean = mean + torch.tanh(links[number * k : number * k + k]) * (levels[other] / 127.5 - 1)
+
+        def cdf(x: torch.Tensor, mean: torch.Tensor = mean, scale: torch.Tensor = scale) -> torch.Tensor:
+            return torch.sigmoid((x - mean) / scale)
+
+        found = found + torch.log(mass_in_bins(cdf, levels[channel]))
+    return torch.logsumexp(found, 0)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize(
+    ("likelihood", "reference", "spread"),
+    [(CalibratedGaussian, normal_bins, 0.5), (LogisticMixture, logistic_bins, 0.15)],
+)
+def test_bins_and_their_gradient_are_those_of_the_cumulative_distribution_in_double_precision(
+    likelihood: type[Likelihood], reference: Callable[..., torch.Tensor], spread: float, channels: int
+) -> None:
+    explains, generator = likelihood(channels).eval(), torch.Generator().manual_seed(channels)
+    levels = torch.randint(0, 256, (channels, 400), generator=generator)
+    levels[:, :20], levels[:, 20:40] = 0, 255
+    outputs = spread * torch.randn(explains.outputs, 400, generator=generator)
+    ours, theirs = outputs.clone().requires_grad_(), outputs.double().requires_grad_()
+    found, expected = explains.of_pixels(ours, levels / 127.5 - 1), reference(explains, theirs, levels.double())
+    torch.testing.assert_close(found.double(), expected, rtol=1e-4, atol=1e-4)
+    weights = torch.linspace(0.5, 1.5, 400)
+    slopes = [torch.autograd.grad((said * weights).sum(), at)[0] for said, at in ((found, ours), (expected, theirs))]
+    torch.testing.assert_close(slopes[0].double(), slopes[1], rtol=1e-3, atol=1e-3)
+
+
+def test_a_normal_tail_far_out_has_the_asymptotes_slope() -> None:
+    """Mills' ratio: the logarithm of the tail from x deviations on falls by x + 1/x a deviation, nearly."""
+    likelihood = CalibratedGaussian(1).eval()
+    likelihood.deviation.fill_(0.05)
+    outputs = torch.full((1, 1), -0.5, requires_grad=True)
+    likelihood.of_pixels(outputs, torch.ones(1, 1)).sum().backward()
+    mean = math.tanh(-0.5)
+    far = (1 - BIN / 2 - mean) / 0.05
+    assert outputs.grad is not None
+    assert float(outputs.grad) == pytest.approx((far + 1 / far) / 0.05 * (1 - mean**2), rel=1e-3)
 
 
 def test_extreme_outputs_keep_log_probabilities_and_gradients_finite() -> None:

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from trine.train.convolution import ROWS, SMALL, Convolution
+from trine.train.convolution import ROWS, SMALL, Convolution, Halving
 
 
 def gradients(layer: nn.Module, maps: torch.Tensor, target: torch.Tensor) -> list[torch.Tensor]:
@@ -74,3 +74,17 @@ def test_under_autocast_the_weights_gradient_comes_back_in_the_weights_precision
     assert [value.dtype for value in found] == [value.dtype for value in expected] == [torch.float32] * 3
     for one, other in zip(found, expected, strict=True):
         assert (one - other).norm() < 0.02 * other.norm()
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.integers(1, 5), st.integers(1, 6), st.integers(1, 6), st.integers(1, 4), st.integers(1, 4), st.booleans())
+def test_squares_of_two_pixels_are_taken_as_torch_takes_them(count, inputs, outputs, rows, columns, last):
+    torch.manual_seed(count)
+    ours, theirs = Halving(inputs, outputs), nn.Conv2d(inputs, outputs, 2, stride=2)
+    theirs.load_state_dict(ours.state_dict())
+    maps, target = torch.randn(count, inputs, 2 * rows, 2 * columns), torch.randn(count, outputs, rows, columns)
+    if last:
+        maps, target = (value.to(memory_format=torch.channels_last) for value in (maps, target))
+    torch.testing.assert_close(ours(maps), theirs(maps))
+    for found, expected in zip(gradients(ours, maps, target), gradients(theirs, maps, target), strict=True):
+        torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)

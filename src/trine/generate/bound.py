@@ -69,7 +69,7 @@ def measure_bound(
             observed = model.likelihood.observe(batch.to(device.name))
             with device.autocast():
                 done = model.vae(observed, _on(classes, device))
-            explained += float(model.likelihood.log_prob(done.outputs, observed).double().sum())
+            explained += float(model.explained(done, observed).double().sum())
             divergence = divergence + done.kl.double().sum(0).cpu()
             moments = _moments(moments, [latent.learned for latent in done.latents])
     count = len(images)
@@ -116,7 +116,7 @@ def _log_likelihood(
         repeated = None if labels is None else labels.repeat_interleave(times)
         with device.autocast():
             done = model.vae.decode(len(images) * times, repeated, encoding=encoding.repeated(times))
-        log_prob = model.likelihood.log_prob(done.outputs, observed.repeat_interleave(times, 0))
+        log_prob = model.explained(done, observed.repeat_interleave(times, 0))
         ratio = torch.stack([latent.log_ratio for latent in done.latents]).sum(0)
         weights.append((log_prob + ratio).double().view(len(images), times))
         left -= times

@@ -74,8 +74,17 @@ class Latent:
 class Pass:
     """One way through the decoder."""
 
-    outputs: Float[Tensor, "batch maps height width"]
+    squares: Float[Tensor, "maps 2 2 batch rows columns"]
+    """What the likelihood reads, as the decoder makes it: of each of the four pixels of all squares in turn."""
+    size: int
+    """Of the pictures; the squares may reach over their edges."""
     latents: list[Latent]
+
+    @property
+    def outputs(self) -> Float[Tensor, "batch maps height width"]:
+        """The same, pixel beside pixel."""
+        pictures = self.squares.permute(3, 0, 4, 1, 5, 2).flatten(4).flatten(2, 3)
+        return pictures[..., : self.size, : self.size]
 
     @property
     def kl(self) -> Float[Tensor, "batch groups"]:
@@ -98,3 +107,12 @@ class Encoding:
             Normal(self.top.mean.repeat_interleave(times, 0), self.top.log_variance.repeat_interleave(times, 0)),
             [None if values is None else values.repeat_interleave(times, 0) for values in self.maps],
         )
+
+
+def in_squares(
+    pictures: Float[Tensor, "batch channels height width"],
+) -> Float[Tensor, "channels 2 2 batch rows columns"]:
+    """Pictures of even size in the order of a pass's squares."""
+    count, channels, height, width = pictures.shape
+    pixels = pictures.reshape(count, channels, height // 2, 2, width // 2, 2)
+    return pixels.permute(1, 3, 5, 0, 2, 4).contiguous()

@@ -7,8 +7,8 @@ white.
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from typing import ClassVar
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -20,6 +20,11 @@ USUAL_SCALE = -2.0
 """Logarithm of the scale of logistic distributions before the training."""
 FAR = 40.0
 """Where a normal distribution's tail is taken to end, in deviations."""
+TAIL = 8.0
+"""Deviations from which on single precision has too few small numbers for a normal distribution's mass itself."""
+ENDLESS = 1e4
+"""A place that no distribution's mass reaches."""
+LOG_ROOT, ROOT_HALF = 0.5 * math.log(2 * math.pi), math.sqrt(0.5)
 
 
 class Likelihood(nn.Module, ABC):
@@ -43,13 +48,31 @@ class Likelihood(nn.Module, ABC):
         """What the encoder sees and `log_prob` explains."""
         return images.permute(0, 3, 1, 2).float() / 127.5 - 1
 
-    @abstractmethod
     def log_prob(
         self,
         outputs: Float[Tensor, "batch maps height width"],
         observed: Float[Tensor, "batch channels height width"],
     ) -> Float[Tensor, "batch"]:
         """Log probability of each picture, in nats."""
+        return self.of_pixels(outputs.transpose(0, 1), observed.transpose(0, 1)).sum((1, 2))
+
+    def of_pixels(
+        self, outputs: Float[Tensor, "maps *pixels"], observed: Float[Tensor, "channels *pixels"]
+    ) -> Float[Tensor, "*pixels"]:
+        """Log probability of each pixel, in nats; pixels may lie in any order."""
+        found: Tensor = _Explained.apply(  # type: ignore[no-untyped-call]
+            outputs.float().flatten(1), observed.flatten(1), self
+        )
+        return found.view(outputs.shape[1:])
+
+    @abstractmethod
+    def explain(
+        self,
+        outputs: Float[Tensor, "maps pixels"],
+        observed: Float[Tensor, "channels pixels"],
+        gradient: Float[Tensor, "maps pixels"] | None,
+    ) -> Float[Tensor, "pixels"]:
+        """Log probability of some pixels; its gradient is written to where it is asked for."""
 
     @abstractmethod
     def mean(self, outputs: Float[Tensor, "batch maps height width"]) -> UInt8[Tensor, "batch height width channels"]:
@@ -83,13 +106,17 @@ class Bernoulli(Likelihood):
         drawn = torch.rand(grey.shape, generator=generator, device=grey.device)
         return torch.where(drawn < grey, 1.0, -1.0)
 
-    def log_prob(
+    def explain(
         self,
-        outputs: Float[Tensor, "batch maps height width"],
-        observed: Float[Tensor, "batch channels height width"],
-    ) -> Float[Tensor, "batch"]:
-        """Sum of the pixels' log probabilities."""
-        return F.logsigmoid(outputs.float() * observed).sum((1, 2, 3))
+        outputs: Float[Tensor, "maps pixels"],
+        observed: Float[Tensor, "channels pixels"],
+        gradient: Float[Tensor, "maps pixels"] | None,
+    ) -> Float[Tensor, "pixels"]:
+        """Each channel is black or white on its own."""
+        towards = outputs * observed
+        if gradient is not None:
+            torch.mul(observed, torch.sigmoid(-towards), out=gradient)
+        return towards.abs().neg_().exp_().log1p_().neg_().add_(towards.clamp_(max=0)).sum(0)
 
     def mean(self, outputs: Float[Tensor, "batch maps height width"]) -> UInt8[Tensor, "batch height width channels"]:
         """Grey: the probability of white."""
@@ -125,18 +152,22 @@ class CalibratedGaussian(Likelihood):
         """One mean a channel."""
         return self.channels
 
-    def log_prob(
+    def explain(
         self,
-        outputs: Float[Tensor, "batch maps height width"],
-        observed: Float[Tensor, "batch channels height width"],
-    ) -> Float[Tensor, "batch"]:
-        """Sum of the logarithms of the bins' masses; in training the deviation follows the errors first."""
-        error = observed - torch.tanh(outputs.float())
+        outputs: Float[Tensor, "maps pixels"],
+        observed: Float[Tensor, "channels pixels"],
+        gradient: Float[Tensor, "maps pixels"] | None,
+    ) -> Float[Tensor, "pixels"]:
+        """Logarithms of the bins' masses; in training the deviation follows the errors first."""
+        mean = torch.tanh(outputs)
         if self.training:
-            self._calibrate(error.detach())
-        above = torch.where(observed > 1 - BIN / 2, FAR, (error + BIN / 2) / self.deviation)
-        below = torch.where(observed < -1 + BIN / 2, -FAR, (error - BIN / 2) / self.deviation)
-        return _log_normal_mass(below.clamp(-FAR, FAR), above.clamp(-FAR, FAR)).sum((1, 2, 3))
+            self._calibrate(observed - mean)
+        below, above = ((end - mean).div_(self.deviation).clamp_(-FAR, FAR) for end in _bins(observed))
+        mass = _log_normal_mass(below, above)
+        if gradient is not None:
+            at_above, at_below = (end.square_().mul_(-0.5).sub_(LOG_ROOT).sub_(mass).exp_() for end in (above, below))
+            torch.mul(at_above.sub_(at_below).div_(self.deviation), mean.square_().sub_(1), out=gradient)
+        return mass.sum(0)
 
     def _calibrate(self, error: Tensor) -> None:
         best = error.square().mean().sqrt().clamp_min(BIN / 4)
@@ -166,35 +197,44 @@ class LogisticMixture(Likelihood):
     def __init__(self, channels: int, components: int = 5) -> None:
         super().__init__(channels)
         self.components = components
-        self.pairs = channels * (channels - 1) // 2
+        self.pairs = [(channel, other) for channel in range(channels) for other in range(channel)]
 
     @property
     def outputs(self) -> int:
         """A component's logit, and a mean, a log scale and the coefficients of the channels before for each channel."""
-        return self.components * (1 + 2 * self.channels + self.pairs)
+        return self.components * (1 + 2 * self.channels + len(self.pairs))
 
-    def log_prob(
+    def explain(
         self,
-        outputs: Float[Tensor, "batch maps height width"],
-        observed: Float[Tensor, "batch channels height width"],
-    ) -> Float[Tensor, "batch"]:
-        """Logarithm of the mixture's mass in the pixels' bins."""
+        outputs: Float[Tensor, "maps pixels"],
+        observed: Float[Tensor, "channels pixels"],
+        gradient: Float[Tensor, "maps pixels"] | None,
+    ) -> Float[Tensor, "pixels"]:
+        """Logarithms of the mixture's mass in the bins of all channels together."""
         logits, means, log_scales, links = self._distributions(outputs)
-        x = observed[:, :, None]
-        centred = torch.stack([x[:, c] - self._mean(means, links, x, c) for c in range(self.channels)], 1)
-        rate = torch.exp(-log_scales)
-        above, below = rate * (centred + BIN / 2), rate * (centred - BIN / 2)
-        lowest, highest = x < -1 + BIN / 2, x > 1 - BIN / 2
-        within = torch.where(lowest | highest, 0.0, torch.log(-torch.expm1(-rate * BIN)))
-        up_to, from_there = F.logsigmoid(above), F.logsigmoid(-below)
-        mass = within + torch.where(highest, 0.0, up_to) + torch.where(lowest, 0.0, from_there)
-        return torch.logsumexp(F.log_softmax(logits, 1) + mass.sum(1), 1).sum((1, 2))
+        mean = torch.stack([self._mean(means, links, observed, channel) for channel in range(self.channels)])
+        (begin, end), rate = _bins(observed[:, None]), torch.exp(-log_scales)
+        below, above, width = (begin - mean).mul_(rate), (end - mean).mul_(rate), (end - begin) * rate
+        below_it, above_it, inside = torch.sigmoid(below), (-above).sigmoid_(), (-width).expm1_().neg_()
+        joint = F.log_softmax(logits, 0) + _log_logistic_mass(below, above, below_it, above_it, inside).sum(0)
+        found = torch.logsumexp(joint, 0)
+        if gradient is not None:
+            to_logits, to_means, to_scales, to_links = self._split(gradient)
+            share = joint.sub_(found).exp_()
+            torch.sub(share, F.softmax(logits, 0), out=to_logits)
+            narrower = above.mul_(above_it).sub_(below.mul_(below_it)).add_(inside.reciprocal_().sub_(1).mul_(width))
+            unbound = self._split(outputs)[2] + USUAL_SCALE == log_scales
+            torch.mul(narrower.mul_(share).neg_(), unbound, out=to_scales)
+            torch.mul(below_it.sub_(above_it), rate.mul_(share), out=to_means)
+            for number, (channel, other) in enumerate(self.pairs):
+                torch.mul(to_means[channel], (1 - links[number].square()).mul_(observed[other]), out=to_links[number])
+        return found
 
     def mean(self, outputs: Float[Tensor, "batch maps height width"]) -> UInt8[Tensor, "batch height width channels"]:
         """Each channel's mean over the components, given the means of the channels before it."""
-        logits, means, _, links = self._distributions(outputs)
-        weights = F.softmax(logits, 1)
-        return _picture(self._channel_by_channel(means, links, lambda c, mean: (weights * mean).sum(1)))
+        logits, means, _, links = self._distributions(outputs.transpose(0, 1))
+        weights = F.softmax(logits, 0)
+        return _picture(self._channel_by_channel(means, links, lambda c, mean: (weights * mean).sum(0)))
 
     def sample(
         self,
@@ -203,40 +243,44 @@ class LogisticMixture(Likelihood):
         generator: torch.Generator | None = None,
     ) -> UInt8[Tensor, "batch height width channels"]:
         """A component a pixel, then its channels in order."""
-        logits, means, log_scales, links = self._distributions(outputs)
+        logits, means, log_scales, links = self._distributions(outputs.transpose(0, 1))
         chance = torch.rand(logits.shape, generator=generator, device=logits.device).clamp(1e-6, 1 - 1e-6)
-        chosen = (logits / max(temperature, 1e-6) - torch.log(-torch.log(chance))).argmax(1, keepdim=True)
-        level = torch.rand(means[:, :, 0].shape, generator=generator, device=logits.device).clamp(1e-6, 1 - 1e-6)
+        chosen = (logits / max(temperature, 1e-6) - torch.log(-torch.log(chance))).argmax(0, keepdim=True)
+        level = torch.rand(means[:, 0].shape, generator=generator, device=logits.device).clamp(1e-6, 1 - 1e-6)
 
         def draw(c: int, mean: Tensor) -> Tensor:
-            scale = log_scales[:, c].exp().gather(1, chosen)[:, 0]
-            return mean.gather(1, chosen)[:, 0] + temperature * scale * torch.logit(level[:, c])
+            scale = log_scales[c].exp().gather(0, chosen)[0]
+            return mean.gather(0, chosen)[0] + temperature * scale * torch.logit(level[c])
 
         return _picture(self._channel_by_channel(means, links, draw))
 
     def _channel_by_channel(self, means: Tensor, links: Tensor, value: Callable[[int, Tensor], Tensor]) -> Tensor:
-        """The channels in order: `value` makes one of the components' means."""
+        """The channels of pictures, in order: `value` makes one of the components' means."""
         found: list[Tensor] = []
         for c in range(self.channels):
-            before = torch.stack([*found, *[means[:, 0, 0]] * (self.channels - c)], 1)[:, :, None]
-            found.append(value(c, self._mean(means, links, before, c)).clamp(-1, 1))
+            found.append(value(c, self._mean(means, links, found, c)).clamp(-1, 1))
         return torch.stack(found, 1)
 
-    def _mean(self, means: Tensor, links: Tensor, x: Tensor, channel: int) -> Tensor:
+    def _mean(self, means: Tensor, links: Tensor, before: Sequence[Tensor] | Tensor, channel: int) -> Tensor:
         """The components' means of a channel, given the channels before it."""
-        first = channel * (channel - 1) // 2
-        mean: Tensor = means[:, channel]
-        for other in range(channel):
-            mean = mean + links[:, first + other] * x[:, other]
+        mean: Tensor = means[channel]
+        for number, (one, other) in enumerate(self.pairs):
+            if one == channel:
+                mean = mean + links[number] * before[other]
         return mean
 
-    def _distributions(self, outputs: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        k, each = self.components, self.components * self.channels
-        logits, means, scales, links = torch.split(outputs.float(), [k, each, each, k * self.pairs], 1)
-        shape = (len(outputs), -1, k, *outputs.shape[2:])
-        spread = torch.linspace(-0.5, 0.5, k, device=outputs.device).view(k, 1, 1)
-        scales = (scales.reshape(shape) + USUAL_SCALE).clamp(-7, 4)
-        return logits, means.reshape(shape) + spread, scales, torch.tanh(links.reshape(shape))
+    def _distributions(self, outputs: Float[Tensor, "maps *pixels"]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Logits of the components; then for each, a row of means and log scales a channel, and of links a pair."""
+        logits, means, scales, links = self._split(outputs.float())
+        spread = torch.linspace(-0.5, 0.5, self.components, device=outputs.device)
+        spread = spread.view(-1, *[1] * (outputs.dim() - 1))
+        return logits, means + spread, (scales + USUAL_SCALE).clamp(-7, 4), torch.tanh(links)
+
+    def _split(self, maps: Float[Tensor, "maps *pixels"]) -> list[Tensor]:
+        """Views of what the maps stand for."""
+        rows = [1, self.channels, self.channels, len(self.pairs)]
+        parts = torch.split(maps.view(-1, self.components, *maps.shape[1:]), rows)
+        return [parts[0][0], *parts[1:]]
 
 
 LIKELIHOODS: dict[str, type[Likelihood]] = {
@@ -251,13 +295,51 @@ def bits_per_dim(nats: float, dimensions: int) -> float:
     return nats / (dimensions * math.log(2))
 
 
+def _bins(observed: Tensor) -> tuple[Tensor, Tensor]:
+    """Where each level's bin begins and ends: the darkest one's has no beginning, the lightest one's no end."""
+    begin = F.threshold(observed, -1 + BIN / 2, -ENDLESS).sub_(BIN / 2)
+    end = F.threshold(-observed, -1 + BIN / 2, -ENDLESS).sub_(BIN / 2).neg_()
+    return begin, end
+
+
+class _Explained(torch.autograd.Function):
+    """What a likelihood says of pixels, and the gradient that it gives with it."""
+
+    @staticmethod
+    def forward(ctx: Any, outputs: Tensor, observed: Tensor, likelihood: Likelihood) -> Tensor:
+        gradient = torch.empty_like(outputs) if ctx.needs_input_grad[0] else None
+        found = likelihood.explain(outputs, observed, gradient)
+        if gradient is not None:
+            ctx.save_for_backward(gradient)
+        return found
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        return ctx.saved_tensors[0] * gradient, None, None
+
+
 def _log_normal_mass(below: Tensor, above: Tensor) -> Tensor:
     """Logarithm of the standard normal's mass between two points, taken in the tail where it loses no digits."""
-    right = below + above > 0
-    low, high = torch.where(right, -above, below), torch.where(right, -below, above)
-    log_high = torch.special.log_ndtr(high)
-    mass: Tensor = log_high + torch.log1p(-torch.exp((torch.special.log_ndtr(low) - log_high).clamp_max(-1e-6)))
+    mirrored = -above
+    near, far = torch.maximum(below, mirrored), torch.minimum(below, mirrored).neg_()
+    beyond = ((end * ROOT_HALF).erfc_() for end in (near, far))
+    mass = next(beyond).sub_(next(beyond)).div_(2).clamp_(min=1e-38).log_()
+    if float(near.max()) > TAIL:
+        out = near > TAIL
+        log_near, log_far = (torch.special.log_ndtr(-end[out]) for end in (near, far))
+        mass[out] = log_near + torch.log1p(-torch.exp((log_far - log_near).clamp_max(-1e-6)))
     return mass
+
+
+def _log_logistic_mass(below: Tensor, above: Tensor, below_it: Tensor, above_it: Tensor, inside: Tensor) -> Tensor:
+    """Logarithm of the standard logistic distribution's mass between two points.
+
+    below_it, above_it   its mass below the lower and above the upper of them
+    inside               one minus the exponential of minus their distance
+    """
+    larger = ((side - 0.5).abs_().add_(0.5) for side in (below_it, above_it))
+    near = next(larger).mul_(next(larger)).mul_(inside)
+    return near.log_().add_(above.clamp(max=0)).sub_(below.clamp(min=0))
 
 
 def _picture(values: Tensor) -> Tensor:

@@ -4,7 +4,7 @@
 - The top group is a vector with the constant prior N(0, I): alone, it is the textbook's VAE (`plain`).
 - Further groups are maps at the decoder's resolutions, coarse to fine; their prior is what the decoder has so far
   (Sønderby et al., "Ladder variational autoencoders", 2016; Child, "Very deep VAEs", 2021): `deep`.
-- Half of the picture's resolution is the finest that is computed at: pixels go in and out as 2×2 blocks.
+- Half of the picture's resolution is the finest that is computed at: pixels go in and out as squares of 2×2.
 """
 
 import math
@@ -16,9 +16,9 @@ import torch.nn.functional as F  # noqa: N812
 from jaxtyping import Float, Int64, UInt8
 from torch import Tensor, nn
 
-from trine.generate.latent import Encoding, Latent, Normal, Pass
+from trine.generate.latent import Encoding, Latent, Normal, Pass, in_squares
 from trine.generate.likelihood import Likelihood
-from trine.train.convolution import Convolution
+from trine.train.convolution import Convolution, Halving
 
 LABEL_FEATURES = 32
 
@@ -145,7 +145,7 @@ class VAE(nn.Module):
         self.labels = nn.Embedding(classes + 1, LABEL_FEATURES) if classes else None
         self.stem = Convolution(4 * channels, widths[0])
         self.down = nn.ModuleList(_blocks(width, depth) for width in widths)
-        self.coarser = nn.ModuleList(nn.Conv2d(inner, outer, 2, stride=2) for inner, outer in pairwise(widths))
+        self.coarser = nn.ModuleList(Halving(inner, outer) for inner, outer in pairwise(widths))
         self.top = TopGroup(widths[-1] * sizes[-1] ** 2, latent, conditions, widths[-1], sizes[-1])
         self.groups = (*groups, *[0] * count)[:count]
         self.levels = nn.ModuleList(
@@ -213,8 +213,15 @@ class VAE(nn.Module):
                 hidden = blocks(hidden)
             hidden = level.up(hidden)
         with torch.autocast(hidden.device.type, enabled=False):  # means finer than a level of 8 bits need all digits
-            outputs = F.pixel_shuffle(self.out(F.silu(hidden.float())), 2)
-        return Pass(outputs[..., : self.size, : self.size], latents)
+            squares = self._out(F.silu(hidden.float()))
+        return Pass(squares, self.size, latents)
+
+    def _out(self, hidden: Float[Tensor, "batch width rows columns"]) -> Float[Tensor, "maps 2 2 batch rows columns"]:
+        """The last convolution, as a matrix product whose rows are maps: as likelihoods read them fastest."""
+        pixels = hidden.permute(0, 2, 3, 1).flatten(0, 2)
+        assert self.out.bias is not None
+        maps = torch.addmm(self.out.bias[:, None], self.out.weight.flatten(1), pixels.T)
+        return maps.view(-1, 2, 2, len(hidden), *hidden.shape[2:])
 
     def noise(self, count: int) -> list[Tensor]:
         """N(0, I) for every group."""
@@ -245,7 +252,13 @@ class Bounded(nn.Module):
         """Log probability of each picture given its latents, and KL divergence a group, in nats."""
         observed = self.likelihood.observe(images)
         done = self.vae(observed, labels)
-        return self.likelihood.log_prob(done.outputs, observed), done.kl
+        return self.explained(done, observed), done.kl
+
+    def explained(self, done: Pass, observed: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch"]:
+        """Log probability of each picture given its latents, in nats."""
+        if self.vae.padded != self.vae.size:  # pixels beyond the edges are not explained
+            return self.likelihood.log_prob(done.outputs, observed)
+        return self.likelihood.of_pixels(done.squares, in_squares(observed)).sum((0, 1, 3, 4))
 
 
 def narrow(width: int) -> int:

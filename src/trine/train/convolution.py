@@ -1,4 +1,4 @@
-"""A 3×3 convolution that learns faster where feature maps are small, and leaves out what pooling would.
+"""Convolutions that learn faster on a processor than torch's: of 3×3 pixels, and of 2×2 with a stride of 2.
 
 - The gradient of its weights is a sum over the pixels of all pictures: a matrix product of their gradients and the
   patches around them. On maps of a few pixels a side, on a processor, torch's own way takes up to four times as long.
@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.grad import conv2d_input
 
-SMALL = 64
+SMALL = 49
 """The most pixels of a map whose weight gradient is taken as a matrix product."""
 ROWS = 2_048
 """Pixels, of all pictures together, whose patches are laid out at a time: they stay in the processor's cache."""
@@ -39,24 +39,43 @@ class Convolution(nn.Conv2d):
             return F.conv2d(maps, self.weight, self.bias, padding=padding)
         if torch.is_autocast_enabled("cpu"):
             maps = maps.to(torch.get_autocast_dtype("cpu"))
-        found: Tensor = _Convolve.apply(maps, self.weight.to(maps.dtype), padding)  # type: ignore[no-untyped-call]
-        return found if self.bias is None else found + self.bias.to(found.dtype)[:, None, None]
+        bias = None if self.bias is None else self.bias.to(maps.dtype)
+        found: Tensor = _Convolve.apply(maps, self.weight.to(maps.dtype), bias, padding)  # type: ignore[no-untyped-call]
+        return found
+
+
+class Halving(nn.Conv2d):
+    """A convolution that makes one pixel of each square of 2×2: a matrix product, in half the time of torch's own way.
+
+    Height and width of its maps are even.
+    """
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__(inputs, outputs, 2, stride=2)
+
+    def forward(self, maps: Float[Tensor, "batch inputs height width"]) -> Float[Tensor, "batch outputs rows columns"]:
+        """A map of half the size for each filter."""
+        count, inputs, height, width = maps.shape
+        pixels = maps.permute(0, 2, 3, 1).reshape(count, height // 2, 2, width // 2, 2, inputs)
+        squares = pixels.transpose(2, 3).flatten(3)
+        return F.linear(squares, self.weight.permute(0, 2, 3, 1).flatten(1), self.bias).permute(0, 3, 1, 2)
 
 
 class _Convolve(torch.autograd.Function):
     """torch's convolution with `weight_gradient` for its own."""
 
     @staticmethod
-    def forward(ctx: Any, maps: Tensor, weight: Tensor, padding: int) -> Tensor:
+    def forward(ctx: Any, maps: Tensor, weight: Tensor, bias: Tensor | None, padding: int) -> Tensor:
         ctx.save_for_backward(maps, weight)
         ctx.padding = padding
-        return F.conv2d(maps, weight, padding=padding)
+        return F.conv2d(maps, weight, bias, padding=padding)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor | None, None]:
         (maps, weight), padding = ctx.saved_tensors, ctx.padding
+        to_bias = gradient.sum((0, 2, 3)) if ctx.needs_input_grad[2] else None
         to_maps: Tensor = conv2d_input(maps.shape, weight, gradient, padding=padding)  # type: ignore[no-untyped-call]
-        return to_maps, weight_gradient(maps, gradient, padding).to(weight.dtype), None
+        return to_maps, weight_gradient(maps, gradient, padding).to(weight.dtype), to_bias, None
 
 
 def weight_gradient(

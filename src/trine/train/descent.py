@@ -24,7 +24,9 @@ class Optimiser(ABC):
     @torch.no_grad()
     def step(self, rate: float) -> None:
         """One update at this learning rate."""
-        self._update([(value, value.grad) for value in self.parameters if value.grad is not None], rate)
+        moving = [(value, value.grad) for value in self.parameters if value.grad is not None]
+        if moving:
+            self._update(moving, rate)
 
     def clear_gradients(self) -> None:
         """Forget the gradients."""
@@ -35,12 +37,13 @@ class Optimiser(ABC):
     def _update(self, moving: Moving, rate: float) -> None:
         """Move these parameters."""
 
-    def _kept(self, parameter: nn.Parameter, kind: str) -> Tensor:
-        """A tensor of the parameter's shape that is remembered; zeros at first."""
-        state = self.state.setdefault(parameter, {})
-        if kind not in state:
-            state[kind] = torch.zeros_like(parameter)
-        return state[kind]
+    def _kept(self, moving: Moving, kind: str) -> list[Tensor]:
+        """What is remembered of each parameter, in its shape; zeros at first."""
+        states = [self.state.setdefault(parameter, {}) for parameter, _ in moving]
+        for state, (parameter, _) in zip(states, moving, strict=True):
+            if kind not in state:
+                state[kind] = torch.zeros_like(parameter)
+        return [state[kind] for state in states]
 
 
 class SGD(Optimiser):
@@ -51,10 +54,10 @@ class SGD(Optimiser):
         self.momentum, self.weight_decay = momentum, weight_decay
 
     def _update(self, moving: Moving, rate: float) -> None:
-        for parameter, gradient in moving:
-            decayed = gradient.add(parameter, alpha=self.weight_decay)
-            velocity = self._kept(parameter, "momentum_buffer")
-            parameter.add_(nesterov(decayed, velocity, self.momentum), alpha=-rate)
+        parameters, gradients = map(list, zip(*moving, strict=True))
+        decayed = torch._foreach_add(gradients, parameters, alpha=self.weight_decay)
+        directions = nesterov(list(decayed), self._kept(moving, "momentum_buffer"), self.momentum)
+        torch._foreach_add_(parameters, directions, alpha=-rate)
 
 
 class AdamW(Optimiser):
@@ -72,17 +75,22 @@ class AdamW(Optimiser):
 
     def _update(self, moving: Moving, rate: float) -> None:
         slow, slower = self.betas
-        for parameter, gradient in moving:
-            mean = self._kept(parameter, "exp_avg").lerp_(gradient, 1 - slow)
-            square = self._kept(parameter, "exp_avg_sq").mul_(slower).addcmul_(gradient, gradient, value=1 - slower)
-            count = int(self.state[parameter].setdefault("step", torch.tensor(0.0)).add_(1))
-            unbiased = (1 - slower**count) ** 0.5
-            parameter.mul_(1 - rate * self.weight_decay)
-            spread = square.sqrt().add_(self.epsilon * unbiased)
-            parameter.addcdiv_(mean, spread, value=-rate * unbiased / (1 - slow**count))
+        parameters, gradients = map(list, zip(*moving, strict=True))
+        means, squares = self._kept(moving, "exp_avg"), self._kept(moving, "exp_avg_sq")
+        torch._foreach_lerp_(means, gradients, 1 - slow)
+        torch._foreach_mul_(squares, slower)
+        torch._foreach_addcmul_(squares, gradients, gradients, value=1 - slower)
+        counts = [int(self.state[value].setdefault("step", torch.tensor(0.0)).add_(1)) for value in parameters]
+        unbiased = [(1 - slower**count) ** 0.5 for count in counts]
+        spreads = torch._foreach_sqrt(squares)
+        torch._foreach_add_(spreads, [self.epsilon * root for root in unbiased])
+        torch._foreach_mul_(parameters, 1 - rate * self.weight_decay)
+        steps = [-rate * root / (1 - slow**count) for root, count in zip(unbiased, counts, strict=True)]
+        torch._foreach_addcdiv_(parameters, means, spreads, steps)
 
 
-def nesterov(gradient: Tensor, velocity: Tensor, momentum: float) -> Tensor:
-    """The direction of Nesterov's momentum; `velocity` takes the gradient in."""
-    velocity.mul_(momentum).add_(gradient)
-    return gradient.add(velocity, alpha=momentum)
+def nesterov(gradients: list[Tensor], velocities: list[Tensor], momentum: float) -> list[Tensor]:
+    """The directions of Nesterov's momentum; the velocities take the gradients in."""
+    torch._foreach_mul_(velocities, momentum)
+    torch._foreach_add_(velocities, gradients)
+    return list(torch._foreach_add(gradients, velocities, alpha=momentum))

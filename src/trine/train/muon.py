@@ -4,7 +4,7 @@ Keller Jordan et al., "Muon: An optimizer for hidden layers in neural networks",
 (out, in, height, width) is flattened to (out, in · height · width). torch's own Muon takes matrices only.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import torch
 from jaxtyping import Float
@@ -23,21 +23,22 @@ def orthogonalise(
     Newton-Schulz: each iteration multiplies X by a polynomial of its smaller Gram matrix, X Xᵀ or Xᵀ X. The polynomials
     commute, so all but the first and the last product are of Gram matrices.
     """
-    x: Tensor = matrices / (matrices.norm(dim=(-2, -1), keepdim=True) + 1e-7)
+    flat = matrices.reshape(-1, *matrices.shape[-2:])
+    x = flat / (flat.norm(dim=(-2, -1), keepdim=True) + 1e-7)
     tall = x.shape[-2] > x.shape[-1]
-    gram = x.mT @ x if tall else x @ x.mT
+    gram = torch.bmm(x.mT, x) if tall else torch.bmm(x, x.mT)
     product = factor = _polynomial(gram)
     for _ in range(iterations - 1):
-        gram = factor @ (factor @ gram)
+        gram = torch.bmm(factor, torch.bmm(factor, gram))
         factor = _polynomial(gram)
-        product = factor @ product
-    return x @ product if tall else product @ x
+        product = torch.bmm(factor, product)
+    return (torch.bmm(x, product) if tall else torch.bmm(product, x)).view_as(matrices)
 
 
-def _polynomial(gram: Float[Tensor, "*many n n"]) -> Float[Tensor, "*many n n"]:
+def _polynomial(gram: Float[Tensor, "many n n"]) -> Float[Tensor, "many n n"]:
     """What an iteration multiplies by."""
     a, b, c = QUINTIC
-    found = torch.add(b * gram, gram @ gram, alpha=c)
+    found = torch.baddbmm(gram, gram, gram, beta=b, alpha=c)
     found.diagonal(dim1=-2, dim2=-1).add_(a)
     return found
 
@@ -70,11 +71,22 @@ class Muon(Optimiser):
 
     def _update_alike(self, moving: Moving, rate: float) -> None:
         """Parameters of one flattened shape: their directions are made orthogonal together."""
-        directions = torch.stack(
-            [nesterov(gradient, self._kept(value, "momentum"), self.momentum).flatten(1) for value, gradient in moving]
-        )
-        for (parameter, _), update in zip(moving, orthogonalise(directions, self.iterations), strict=True):
-            if self.normalise:
-                parameter.mul_(len(parameter) ** 0.5 / parameter.norm().clamp_min(1e-7))
-            parameter.mul_(1 - rate * self.weight_decay)
-            parameter.add_(update.view_as(parameter), alpha=-rate)
+        parameters = [parameter for parameter, _ in moving]
+        filters = _rows(parameters, parameters)
+        gradients = _rows([gradient for _, gradient in moving], parameters)
+        velocities = _rows(self._kept(moving, "momentum"), parameters)
+        directions = torch.stack(nesterov(gradients, velocities, self.momentum))
+        if self.normalise:
+            norms = torch._foreach_norm(filters)
+            torch._foreach_mul_(filters, [len(filters[0]) ** 0.5 / max(float(norm), 1e-7) for norm in norms])
+        torch._foreach_mul_(filters, 1 - rate * self.weight_decay)
+        torch._foreach_add_(filters, list(orthogonalise(directions, self.iterations)), alpha=-rate)
+
+
+def _rows(values: Sequence[Tensor], parameters: Sequence[Tensor]) -> list[Tensor]:
+    """A row a filter, in the order of the parameters in memory: any order of columns gives the same update."""
+    last = [value.dim() == 4 and value.is_contiguous(memory_format=torch.channels_last) for value in parameters]
+    return [
+        (value.permute(0, 2, 3, 1) if channels_last else value).flatten(1)
+        for value, channels_last in zip(values, last, strict=True)
+    ]
