@@ -215,17 +215,17 @@ class LogisticMixture(Likelihood):
         mean = torch.stack([self._mean(means, links, observed, channel) for channel in range(self.channels)])
         (begin, end), rate = _bins(observed[:, None]), torch.exp(-log_scales)
         below, above, width = (begin - mean).mul_(rate), (end - mean).mul_(rate), (end - begin) * rate
-        below_it, above_it, inside = torch.sigmoid(below), (-above).sigmoid_(), (-width).expm1_().neg_()
-        joint = F.log_softmax(logits, 0) + _log_logistic_mass(below, above, below_it, above_it, inside).sum(0)
+        under, over, inside = torch.sigmoid(below), (-above).sigmoid_(), (-width).expm1_().neg_()
+        joint = F.log_softmax(logits, 0) + _log_logistic_mass(below, above, under, over, inside).sum(0)
         found = torch.logsumexp(joint, 0)
         if gradient is not None:
             to_logits, to_means, to_scales, to_links = self._split(gradient)
             share = joint.sub_(found).exp_()
             torch.sub(share, F.softmax(logits, 0), out=to_logits)
-            narrower = above.mul_(above_it).sub_(below.mul_(below_it)).add_(inside.reciprocal_().sub_(1).mul_(width))
+            narrower = above.mul_(over).sub_(below.mul_(under)).add_(inside.reciprocal_().sub_(1).mul_(width))
             unbound = self._split(outputs)[2] + USUAL_SCALE == log_scales
             torch.mul(narrower.mul_(share).neg_(), unbound, out=to_scales)
-            torch.mul(below_it.sub_(above_it), rate.mul_(share), out=to_means)
+            torch.mul(under.sub_(over), rate.mul_(share), out=to_means)
             for number, (channel, other) in enumerate(self.pairs):
                 torch.mul(to_means[channel], (1 - links[number].square()).mul_(observed[other]), out=to_links[number])
         return found
@@ -315,7 +315,7 @@ class _Explained(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
-        return ctx.saved_tensors[0] * gradient, None, None
+        return ctx.saved_tensors[0].mul_(gradient), None, None  # in place: torch refuses to come here a second time
 
 
 def _log_normal_mass(below: Tensor, above: Tensor) -> Tensor:
@@ -331,13 +331,13 @@ def _log_normal_mass(below: Tensor, above: Tensor) -> Tensor:
     return mass
 
 
-def _log_logistic_mass(below: Tensor, above: Tensor, below_it: Tensor, above_it: Tensor, inside: Tensor) -> Tensor:
+def _log_logistic_mass(below: Tensor, above: Tensor, under: Tensor, over: Tensor, inside: Tensor) -> Tensor:
     """Logarithm of the standard logistic distribution's mass between two points.
 
-    below_it, above_it   its mass below the lower and above the upper of them
+    under, over   its mass below the lower and above the upper of them
     inside               one minus the exponential of minus their distance
     """
-    larger = ((side - 0.5).abs_().add_(0.5) for side in (below_it, above_it))
+    larger = ((side - 0.5).abs_().add_(0.5) for side in (under, over))
     near = next(larger).mul_(next(larger)).mul_(inside)
     return near.log_().add_(above.clamp(max=0)).sub_(below.clamp(min=0))
 

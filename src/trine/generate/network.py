@@ -226,7 +226,8 @@ class VAE(nn.Module):
     def noise(self, count: int) -> list[Tensor]:
         """N(0, I) for every group."""
         device = self.out.weight.device
-        return [torch.randn(count, *shape, device=device) for shape in self.shapes]
+        drawn = [torch.randn(count, *shape[1:], shape[0], device=device) for shape in self.shapes]
+        return [values.movedim(-1, 1) for values in drawn]  # of maps, as all of a pixel's channels lie together
 
     def _condition(
         self, beside: Float[Tensor, "batch *any"], labels: Int64[Tensor, "batch"] | None

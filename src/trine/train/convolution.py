@@ -39,8 +39,7 @@ class Convolution(nn.Conv2d):
             return F.conv2d(maps, self.weight, self.bias, padding=padding)
         if torch.is_autocast_enabled("cpu"):
             maps = maps.to(torch.get_autocast_dtype("cpu"))
-        bias = None if self.bias is None else self.bias.to(maps.dtype)
-        found: Tensor = _Convolve.apply(maps, self.weight.to(maps.dtype), bias, padding)  # type: ignore[no-untyped-call]
+        found: Tensor = _Convolve.apply(maps, self.weight, self.bias, padding)  # type: ignore[no-untyped-call]
         return found
 
 
@@ -66,6 +65,7 @@ class _Convolve(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, maps: Tensor, weight: Tensor, bias: Tensor | None, padding: int) -> Tensor:
+        weight, bias = weight.to(maps.dtype), None if bias is None else bias.to(maps.dtype)
         ctx.save_for_backward(maps, weight)
         ctx.padding = padding
         return F.conv2d(maps, weight, bias, padding=padding)
@@ -73,9 +73,9 @@ class _Convolve(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor | None, None]:
         (maps, weight), padding = ctx.saved_tensors, ctx.padding
-        to_bias = gradient.sum((0, 2, 3)) if ctx.needs_input_grad[2] else None
+        to_bias = gradient.sum((0, 2, 3), dtype=torch.float32) if ctx.needs_input_grad[2] else None
         to_maps: Tensor = conv2d_input(maps.shape, weight, gradient, padding=padding)  # type: ignore[no-untyped-call]
-        return to_maps, weight_gradient(maps, gradient, padding).to(weight.dtype), to_bias, None
+        return to_maps, weight_gradient(maps, gradient, padding), to_bias, None
 
 
 def weight_gradient(
