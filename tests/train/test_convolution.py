@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from trine.train.convolution import ROWS, SMALL, Convolution, Halving
+from trine.train.convolution import FEW, ROWS, SMALL, Convolution, Halving, Pointwise
 
 
 def gradients(layer: nn.Module, maps: torch.Tensor, target: torch.Tensor) -> list[torch.Tensor]:
@@ -83,6 +83,20 @@ def test_squares_of_two_pixels_are_taken_as_torch_takes_them(count, inputs, outp
     ours, theirs = Halving(inputs, outputs), nn.Conv2d(inputs, outputs, 2, stride=2)
     theirs.load_state_dict(ours.state_dict())
     maps, target = torch.randn(count, inputs, 2 * rows, 2 * columns), torch.randn(count, outputs, rows, columns)
+    if last:
+        maps, target = (value.to(memory_format=torch.channels_last) for value in (maps, target))
+    torch.testing.assert_close(ours(maps), theirs(maps))
+    for found, expected in zip(gradients(ours, maps, target), gradients(theirs, maps, target), strict=True):
+        torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.integers(1, 5), st.integers(1, 6), st.integers(1, 6), st.integers(1, FEW), st.integers(1, 2), st.booleans())
+def test_single_pixels_are_taken_as_torch_takes_them(count, inputs, outputs, rows, columns, last):
+    torch.manual_seed(count)
+    ours, theirs = Pointwise(inputs, outputs), nn.Conv2d(inputs, outputs, 1)
+    theirs.load_state_dict(ours.state_dict())
+    maps, target = torch.randn(count, inputs, rows, columns), torch.randn(count, outputs, rows, columns)
     if last:
         maps, target = (value.to(memory_format=torch.channels_last) for value in (maps, target))
     torch.testing.assert_close(ours(maps), theirs(maps))

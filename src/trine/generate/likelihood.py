@@ -18,13 +18,13 @@ from torch import Tensor, nn
 BIN = 2 / 255
 USUAL_SCALE = -2.0
 """Logarithm of the scale of logistic distributions before the training."""
-FAR = 40.0
-"""Where a normal distribution's tail is taken to end, in deviations."""
-TAIL = 8.0
-"""Deviations from which on single precision has too few small numbers for a normal distribution's mass itself."""
+ROOT = math.sqrt(2)
+FAR = 40 / ROOT
+"""Where a normal distribution's tail is taken to end, in units of √2 deviations."""
+TAIL = 8 / ROOT
+"""From where on single precision has too few small numbers for a normal distribution's mass itself."""
 ENDLESS = 1e4
 """A place that no distribution's mass reaches."""
-LOG_ROOT, ROOT_HALF = 0.5 * math.log(2 * math.pi), math.sqrt(0.5)
 
 
 class Likelihood(nn.Module, ABC):
@@ -162,11 +162,13 @@ class CalibratedGaussian(Likelihood):
         mean = torch.tanh(outputs)
         if self.training:
             self._calibrate(observed - mean)
-        below, above = ((end - mean).div_(self.deviation).clamp_(-FAR, FAR) for end in _bins(observed))
+        unit = ROOT * self.deviation
+        below, above = ((end - mean).div_(unit).clamp_(-FAR, FAR) for end in _bins(observed))
         mass = _log_normal_mass(below, above)
         if gradient is not None:
-            at_above, at_below = (end.square_().mul_(-0.5).sub_(LOG_ROOT).sub_(mass).exp_() for end in (above, below))
-            torch.mul(at_above.sub_(at_below).div_(self.deviation), mean.square_().sub_(1), out=gradient)
+            at_above, at_below = (end.square_().add_(mass).neg_().exp_() for end in (above, below))
+            at_above.sub_(at_below).div_(unit * math.sqrt(math.pi))
+            torch.mul(at_above, mean.square_().sub_(1), out=gradient)
         return mass.sum(0)
 
     def _calibrate(self, error: Tensor) -> None:
@@ -319,14 +321,13 @@ class _Explained(torch.autograd.Function):
 
 
 def _log_normal_mass(below: Tensor, above: Tensor) -> Tensor:
-    """Logarithm of the standard normal's mass between two points, taken in the tail where it loses no digits."""
+    """Logarithm of a normal distribution's mass between two points, in units of √2 deviations as `erfc` has them."""
     mirrored = -above
     near, far = torch.maximum(below, mirrored), torch.minimum(below, mirrored).neg_()
-    beyond = ((end * ROOT_HALF).erfc_() for end in (near, far))
-    mass = next(beyond).sub_(next(beyond)).div_(2).clamp_(min=1e-38).log_()
+    mass = torch.erfc(near).sub_(torch.erfc(far)).div_(2).clamp_(min=1e-38).log_()
     if float(near.max()) > TAIL:
         out = near > TAIL
-        log_near, log_far = (torch.special.log_ndtr(-end[out]) for end in (near, far))
+        log_near, log_far = (torch.special.log_ndtr(-ROOT * end[out]) for end in (near, far))
         mass[out] = log_near + torch.log1p(-torch.exp((log_far - log_near).clamp_max(-1e-6)))
     return mass
 

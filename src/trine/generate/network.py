@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from trine.generate.latent import Encoding, Latent, Normal, Pass, in_squares
 from trine.generate.likelihood import Likelihood
-from trine.train.convolution import Convolution, Halving
+from trine.train.convolution import Convolution, Halving, Pointwise
 
 LABEL_FEATURES = 32
 
@@ -29,7 +29,7 @@ class ResidualBlock(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
         inner = narrow(width)
-        self.first, self.second = Convolution(width, inner), _silent(nn.Conv2d(inner, width, 1))
+        self.first, self.second = Convolution(width, inner), _silent(Pointwise(inner, width))
 
     def forward(self, x: Float[Tensor, "batch width rows columns"]) -> Float[Tensor, "batch width rows columns"]:
         """The block's output."""
@@ -79,7 +79,7 @@ class MapGroup(nn.Module):
         self.register_buffer("bound", torch.tensor(4.0))
         self.prior = _head(width, narrow(width), 2 * latent)
         self.posterior = _head(2 * width, narrow(width), 2 * latent)
-        self.project = nn.Conv2d(latent, width, 1)
+        self.project = Pointwise(latent, width)
 
     bound: Tensor
     """The largest log variance; with a minus the smallest."""
@@ -108,7 +108,7 @@ class Level(nn.Module):
         super().__init__()
         self.groups = nn.ModuleList(MapGroup(width, latent, size) for _ in range(groups))
         self.blocks = nn.ModuleList(_blocks(width, depth) for _ in range(max(1, groups)))
-        self.finer = nn.Conv2d(width, finer, 1) if finer else None
+        self.finer = Pointwise(width, finer) if finer else None
 
     def up(self, hidden: Tensor) -> Tensor:
         """To the next finer resolution."""
@@ -274,7 +274,7 @@ def _blocks(width: int, depth: int) -> nn.Sequential:
 def _head(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
     """Distribution parameters from maps; at first they are all zero."""
     last = _silent(Convolution(hidden, outputs))
-    return nn.Sequential(nn.SiLU(), nn.Conv2d(inputs, hidden, 1), nn.SiLU(), last)
+    return nn.Sequential(nn.SiLU(), Pointwise(inputs, hidden), nn.SiLU(), last)
 
 
 def _silent(layer: nn.Conv2d) -> nn.Conv2d:
