@@ -5,11 +5,19 @@ import argparse
 import record
 
 SHAPES = {
-    "mnist": {"likelihood": "bernoulli", "widths": [32, 64], "groups": [2, 1], "batch_size": 64, "epochs": 8},
+    "mnist": {
+        "likelihood": "bernoulli",
+        "widths": [32, 64],
+        "latent": 32,
+        "groups": [2, 1],
+        "batch_size": 64,
+        "epochs": 8,
+    },
     "cifar10": {
         "likelihood": "logistic",
         "components": 3,
         "widths": [64, 96, 128],
+        "latent": 64,
         "groups": [1, 1, 4],
         "map_latent": 8,
         "free_bits": 20,

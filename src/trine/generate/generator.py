@@ -285,7 +285,7 @@ class Generator(Estimator[GenerateRecipe, PictureSet]):
         kinds: dict[str, Prior] = {
             "normal": NormalPrior(),
             "mixture": MixturePrior(self.recipe.mixture_components, latent),
-            "flow": FlowPrior(latent, len(self.classes)),
+            "flow": FlowPrior(latent, len(self.classes), self.recipe.flow_width),
         }
         return nn.ModuleDict(kinds)
 

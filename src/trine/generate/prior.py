@@ -109,7 +109,7 @@ class FlowPrior(Prior):
     Esser et al., "Scaling rectified flow transformers", 2024. Latents are scaled to unit deviation first.
     """
 
-    def __init__(self, latent: int, classes: int, width: int = 256) -> None:
+    def __init__(self, latent: int, classes: int, width: int) -> None:
         super().__init__()
         self.classes = classes
         self.register_buffer("mean", torch.zeros(latent))
@@ -179,7 +179,7 @@ class FlowPrior(Prior):
 
 def flow_cost(latent: int, classes: int, recipe: GenerateRecipe) -> tuple[float, float]:
     """Seconds and operations that a flow's training takes, from its first steps."""
-    flow, data = FlowPrior(latent, classes), torch.zeros(BATCH, latent)
+    flow, data = FlowPrior(latent, classes, recipe.flow_width), torch.zeros(BATCH, latent)
     some = recipe.changed(flow_steps=PROBED)
     with torch.random.fork_rng(devices=[]):
         _, flops = count_flops(lambda: flow.fit(data, data, None, some))

@@ -16,7 +16,7 @@ class GenerateRecipe(Recipe):
     """Channels at each resolution, from half the picture's size down; the last is repeated."""
     depth: int = Field(1, ge=1, le=8)
     """Residual blocks at each resolution, in the encoder and after each group of the decoder."""
-    latent: int = Field(64, ge=1, le=1024)
+    latent: int = Field(128, ge=1, le=1024)
     """Size of the latent vector."""
     groups: tuple[int, ...] = Field((2, 2, 1), max_length=8)
     """The deep network's latent maps at each resolution, coarsest first."""
@@ -59,6 +59,8 @@ class GenerateRecipe(Recipe):
     """Components of the Gaussian mixture."""
     flow_steps: int = Field(1500, ge=1)
     """Steps of the flow's training."""
+    flow_width: int = Field(256, ge=1, le=4096)
+    """Width of the flow's layers."""
     least_steps: int = Field(300, ge=1)
     """Steps that even a small set is trained for."""
 
@@ -79,7 +81,7 @@ class GenerateRecipe(Recipe):
         # On the 60,000 pictures of Fashion-MNIST: 0.02 PFLOP.
         "quick": {"epochs": 10.0},
         # 0.07 PFLOP.
-        "good": {"epochs": 40.0},
+        "good": {"epochs": 40.0, "flow_width": 512, "flow_steps": 3000},
         # 0.44 PFLOP.
-        "best": {"epochs": 120.0, "widths": (48, 96, 192)},
+        "best": {"epochs": 120.0, "widths": (48, 96, 192), "flow_width": 512, "flow_steps": 6000},
     }
