@@ -72,7 +72,10 @@ class Likelihood(nn.Module, ABC):
         observed: Float[Tensor, "channels pixels"],
         gradient: Float[Tensor, "maps pixels"] | None,
     ) -> Float[Tensor, "pixels"]:
-        """Log probability of some pixels; its gradient is written to where it is asked for."""
+        """Log probability of each pixel, and where it is asked for, its gradient, which is written to `gradient`.
+
+        In closed form: autograd would keep and read again every number on the way, which takes longer than finding it.
+        """
 
     @abstractmethod
     def mean(self, outputs: Float[Tensor, "batch maps height width"]) -> UInt8[Tensor, "batch height width channels"]:
@@ -222,12 +225,12 @@ class LogisticMixture(Likelihood):
         found = torch.logsumexp(joint, 0)
         if gradient is not None:
             to_logits, to_means, to_scales, to_links = self._split(gradient)
-            share = joint.sub_(found).exp_()
+            share = joint.sub_(found).exp_()  # of each component, given the pixel
             torch.sub(share, F.softmax(logits, 0), out=to_logits)
+            torch.mul(under - over, rate.mul_(share), out=to_means)
             narrower = above.mul_(over).sub_(below.mul_(under)).add_(inside.reciprocal_().sub_(1).mul_(width))
             unbound = self._split(outputs)[2] + USUAL_SCALE == log_scales
             torch.mul(narrower.mul_(share).neg_(), unbound, out=to_scales)
-            torch.mul(under.sub_(over), rate.mul_(share), out=to_means)
             for number, (channel, other) in enumerate(self.pairs):
                 torch.mul(to_means[channel], (1 - links[number].square()).mul_(observed[other]), out=to_links[number])
         return found
@@ -336,11 +339,10 @@ def _log_logistic_mass(below: Tensor, above: Tensor, under: Tensor, over: Tensor
     """Logarithm of the standard logistic distribution's mass between two points.
 
     under, over   its mass below the lower and above the upper of them
-    inside               one minus the exponential of minus their distance
+    inside        one minus the exponential of minus their distance
     """
-    larger = ((side - 0.5).abs_().add_(0.5) for side in (under, over))
-    near = next(larger).mul_(next(larger)).mul_(inside)
-    return near.log_().add_(above.clamp(max=0)).sub_(below.clamp(min=0))
+    larger, other = ((side - 0.5).abs_().add_(0.5) for side in (under, over))
+    return larger.mul_(other).mul_(inside).log_().add_(above.clamp(max=0)).sub_(below.clamp(min=0))
 
 
 def _picture(values: Tensor) -> Tensor:

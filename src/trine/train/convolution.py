@@ -1,7 +1,8 @@
 """Convolutions that learn faster on a processor than torch's: of 3×3 pixels, of 2×2 with a stride of 2, of one.
 
-- The gradient of its weights is a sum over the pixels of all pictures: a matrix product of their gradients and the
-  patches around them. On maps of a few pixels a side, on a processor, torch's own way takes up to four times as long.
+- The gradient of a convolution's weights is a sum over the pixels of all pictures: a matrix product of their gradients
+  and the patches around them. On maps of a few pixels a side torch's own way takes up to four times as long.
+- Where patches do not overlap, the convolution itself is a matrix product of pixels and filters.
 - 2×2 pooling ignores the last row and column of a map with an odd side: a quarter of a map of 7×7 pixels.
 """
 
