@@ -7,7 +7,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trine.generate.likelihood import BIN, Bernoulli, CalibratedGaussian, Likelihood, LogisticMixture, bits_per_dim
+from trine.generate.likelihood import BIN, Bernoulli, CalibratedGaussian, Likelihood, bits_per_dim
+from trine.generate.logistic import LogisticMixture
 
 
 def every_level() -> torch.Tensor:

@@ -16,7 +16,8 @@ from trine.errors import DataError, UsageError, nearest
 from trine.generate.bound import Bound, importance_nll, measure_bound
 from trine.generate.codec import BLOCK, Codec, Encoded, Noise
 from trine.generate.latent import Normal
-from trine.generate.likelihood import LIKELIHOODS, LogisticMixture
+from trine.generate.likelihood import Bernoulli, CalibratedGaussian, Likelihood
+from trine.generate.logistic import LogisticMixture
 from trine.generate.network import VAE, Bounded
 from trine.generate.objective import GenerateObjective
 from trine.generate.prior import FlowPrior, MixturePrior, NormalPrior, Prior
@@ -264,9 +265,7 @@ class Generator(Estimator[GenerateRecipe, PictureSet]):
     # ---- parts
 
     def _network(self) -> Bounded:
-        recipe = self.recipe
-        kinds = LIKELIHOODS[recipe.likelihood]
-        likelihood = kinds(self.channels, recipe.components) if kinds is LogisticMixture else kinds(self.channels)
+        recipe, likelihood = self.recipe, self._likelihood()
         vae = VAE(
             self.channels,
             self.size,
@@ -279,6 +278,11 @@ class Generator(Estimator[GenerateRecipe, PictureSet]):
             classes=len(self.classes),
         )
         return Bounded(vae, likelihood)
+
+    def _likelihood(self) -> Likelihood:
+        if self.recipe.likelihood == "logistic":
+            return LogisticMixture(self.channels, self.recipe.components)
+        return CalibratedGaussian(self.channels) if self.recipe.likelihood == "gaussian" else Bernoulli(self.channels)
 
     def _priors(self) -> nn.ModuleDict:
         latent = self.recipe.latent
