@@ -81,13 +81,19 @@ class OurDecoder(BaseDecoder):
 def our_halves(shape: tuple[int, ...], recipe: dict[str, Any]) -> tuple[BaseEncoder, BaseDecoder]:
     from trine.generate import network
 
-    sizes = {"widths": tuple(recipe["widths"]), "depth": recipe["depth"], "latent": recipe["latent"]}
+    sizes = {"widths": tuple(recipe["widths"]), "depth": recipe["depth"], "latent": latents(shape, recipe)}
     return tuple(half(network.VAE(shape[0], shape[1], shape[0], **sizes)) for half in (OurEncoder, OurDecoder))
+
+
+def latents(shape: tuple[int, ...], recipe: dict[str, Any]) -> int:
+    from trine.generate.recipe import GenerateRecipe
+
+    return GenerateRecipe(**recipe).latents(shape[0])
 
 
 def build(model: str, network: str, shape: tuple[int, ...], recipe: dict[str, Any]) -> nn.Module:
     torch.manual_seed(SEED)
-    latent = recipe["latent"]
+    latent = latents(shape, recipe)
     config = (
         VAEConfig(input_dim=shape, latent_dim=latent, reconstruction_loss="bce")
         if model == "vae"

@@ -27,3 +27,13 @@ def test_more_effort_is_more_training() -> None:
 def test_settings_out_of_range_are_refused_by_name(settings: dict) -> None:
     with pytest.raises(RecipeError, match=next(iter(settings))):
         GenerateRecipe.preset("quick", **settings)
+
+
+def test_colours_have_more_latent_numbers_than_grey_unless_it_is_said_how_many():
+    sizes = [
+        GenerateRecipe.preset("quick", **asked).latents(channels)
+        for asked in ({}, {"latent": 9})
+        for channels in (1, 3)
+    ]
+    assert sizes == [64, 128, 9, 9]
+    assert GenerateRecipe.preset("good").latents(1) == 128

@@ -272,7 +272,7 @@ class Generator(Estimator[GenerateRecipe, PictureSet]):
             likelihood.outputs,
             widths=recipe.widths,
             depth=recipe.depth,
-            latent=recipe.latent,
+            latent=recipe.latents(self.channels),
             groups=recipe.groups if recipe.network == "deep" else (),
             map_latent=recipe.map_latent,
             classes=len(self.classes),
@@ -285,7 +285,7 @@ class Generator(Estimator[GenerateRecipe, PictureSet]):
         return CalibratedGaussian(self.channels) if self.recipe.likelihood == "gaussian" else Bernoulli(self.channels)
 
     def _priors(self) -> nn.ModuleDict:
-        latent = self.recipe.latent
+        latent = self.recipe.latents(self.channels)
         kinds: dict[str, Prior] = {
             "normal": NormalPrior(),
             "mixture": MixturePrior(self.recipe.mixture_components, latent),

@@ -43,7 +43,7 @@ class GenerateObjective(Objective):
         self.growth = torch.zeros(0, GROWN, *self.train.images.shape[1:], dtype=torch.uint8)
         encoded = len(self.train) / 2 + len(pictures.splits.get("test", ()))
         self.closing_validations = 3.0 + encoded / len(self.held_out)
-        self.closing_seconds, self.prepared_flops = flow_cost(recipe.latent, model.vae.classes, recipe)
+        self.closing_seconds, self.prepared_flops = flow_cost(model.vae.top.latent, model.vae.classes, recipe)
 
     @property
     def epoch_steps(self) -> int:
