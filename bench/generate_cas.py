@@ -2,9 +2,9 @@
 
 usage: generate_cas.py [--minutes 5] [--only DATA ...]
 
-Each set's generator is trained with its labels by `trine generate fit --label --effort good` and makes 50,000 pictures.
-The score is the accuracy of our own `quick` classifier on the real test pictures, beside that of one whose labels were
-shuffled, which must be near a tenth.
+Each set's generator is trained with its labels by `trine generate fit --label` and makes 50,000 pictures. The score is
+the accuracy of our own `quick` classifier on the real test pictures, beside that of one whose labels were shuffled,
+which must be near a tenth.
 Results so far are kept in the bench's folder; the file is written when all three sets are done.
 """
 
@@ -21,7 +21,7 @@ def scored(data: str, minutes: float) -> dict[str, float]:
     run = record.RUNS / f"generate-cas-{data}"
     kept = run / "score.json"
     if not kept.exists():
-        record.fit("generate", data, run, "--label", "--effort", "good", "--minutes", minutes, "--no-test")
+        record.fit("generate", data, run, "--label", "--minutes", minutes, "--no-test")
         metrics = record.trine("generate", "evaluate", run, data, "--accuracy-score")[0]["metrics"]
         found = {name: value for name, value in metrics.items() if name.startswith("accuracy_score")}
         kept.write_text(json.dumps({**found, "elbo_nats": metrics["elbo_nats"]}))

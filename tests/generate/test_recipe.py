@@ -36,4 +36,3 @@ def test_colours_have_more_latent_numbers_than_grey_unless_it_is_said_how_many()
         for channels in (1, 3)
     ]
     assert sizes == [64, 128, 9, 9]
-    assert GenerateRecipe.preset("good").latents(1) == 128

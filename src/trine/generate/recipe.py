@@ -81,9 +81,9 @@ class GenerateRecipe(Recipe):
         # On the 60,000 pictures of Fashion-MNIST: 0.02 PFLOP.
         "quick": {"epochs": 10.0},
         # 0.08 PFLOP.
-        "good": {"epochs": 40.0, "latent": 128, "flow_width": 512, "flow_steps": 3000},
+        "good": {"epochs": 40.0, "flow_width": 512, "flow_steps": 3000},
         # 0.45 PFLOP.
-        "best": {"epochs": 120.0, "widths": (48, 96, 192), "latent": 128, "flow_width": 512, "flow_steps": 6000},
+        "best": {"epochs": 120.0, "widths": (48, 96, 192), "flow_width": 512, "flow_steps": 6000},
     }
 
     def latents(self, channels: int) -> int:
