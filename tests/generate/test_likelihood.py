@@ -177,3 +177,13 @@ def test_extreme_outputs_keep_log_probabilities_and_gradients_finite() -> None:
 def test_bits_per_dim_of_even_chances_over_all_levels_are_eight() -> None:
     assert bits_per_dim(12 * math.log(256), 12) == pytest.approx(8)
     assert np.isclose(bits_per_dim(12 * math.log(2), 12), 1)
+
+
+@pytest.mark.parametrize("scale", [-6.0, 7.0])
+def test_a_scale_beyond_its_bounds_is_not_learned_from(scale: float) -> None:
+    likelihood = LogisticMixture(1, components=1)
+    outputs = torch.tensor([[0.0], [0.1], [scale]], requires_grad=True)
+    likelihood.of_pixels(outputs, torch.zeros(1, 1)).sum().backward()
+    assert outputs.grad is not None
+    assert outputs.grad[2].item() == 0
+    assert outputs.grad[1].item() != 0

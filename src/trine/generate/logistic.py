@@ -9,8 +9,8 @@ from torch import Tensor
 
 from trine.generate.likelihood import Likelihood, as_picture, bins
 
-USUAL_SCALE = -2.0
-"""Logarithm of the scale of logistic distributions before the training."""
+USUAL_SCALE, LOWEST, HIGHEST = -2.0, -7.0, 4.0
+"""Logarithms of the scale of logistic distributions: before the training, and what it may not pass."""
 
 
 class LogisticMixture(Likelihood):
@@ -36,8 +36,9 @@ class LogisticMixture(Likelihood):
         gradient: Float[Tensor, "maps pixels"] | None,
     ) -> Float[Tensor, "pixels"]:
         """Logarithms of the mixture's mass in the bins of all channels together."""
-        logits, means, log_scales, links = self._distributions(outputs)
-        mean = torch.stack([self._mean(means, links, observed, channel) for channel in range(self.channels)])
+        logits, mean, log_scales, links = self._distributions(outputs)
+        for number, (channel, other) in enumerate(self.pairs):
+            mean[channel].addcmul_(links[number], observed[other])
         (begin, end), rate = bins(observed[:, None]), torch.exp(-log_scales)
         below, above, width = (begin - mean).mul_(rate), (end - mean).mul_(rate), (end - begin) * rate
         under, over, inside = torch.sigmoid(below), (-above).sigmoid_(), (-width).expm1_().neg_()
@@ -47,10 +48,11 @@ class LogisticMixture(Likelihood):
             to_logits, to_means, to_scales, to_links = self._split(gradient)
             share = joint.sub_(found).exp_()  # of each component, given the pixel
             torch.sub(share, F.softmax(logits, 0), out=to_logits)
-            torch.mul(under - over, rate.mul_(share), out=to_means)
             narrower = above.mul_(over).sub_(below.mul_(under)).add_(inside.reciprocal_().sub_(1).mul_(width))
-            unbound = self._split(outputs)[2] + USUAL_SCALE == log_scales
-            torch.mul(narrower.mul_(share).neg_(), unbound, out=to_scales)
+            torch.mul(narrower.neg_(), share, out=to_scales)
+            if log_scales.min() == LOWEST or log_scales.max() == HIGHEST:
+                to_scales.mul_(self._split(outputs)[2] + USUAL_SCALE == log_scales)
+            torch.mul(under.sub_(over), rate.mul_(share), out=to_means)
             for number, (channel, other) in enumerate(self.pairs):
                 torch.mul(to_means[channel], (1 - links[number].square()).mul_(observed[other]), out=to_links[number])
         return found
@@ -99,7 +101,7 @@ class LogisticMixture(Likelihood):
         logits, means, scales, links = self._split(outputs.float())
         spread = torch.linspace(-0.5, 0.5, self.components, device=outputs.device)
         spread = spread.view(-1, *[1] * (outputs.dim() - 1))
-        return logits, means + spread, (scales + USUAL_SCALE).clamp(-7, 4), torch.tanh(links)
+        return logits, means + spread, (scales + USUAL_SCALE).clamp_(LOWEST, HIGHEST), torch.tanh(links)
 
     def _split(self, maps: Float[Tensor, "maps *pixels"]) -> list[Tensor]:
         """Views of what the maps stand for."""
