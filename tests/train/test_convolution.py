@@ -16,6 +16,15 @@ def gradients(layer: nn.Module, maps: torch.Tensor, target: torch.Tensor) -> lis
     return [maps.grad, *(parameter.grad for parameter in layer.parameters())]
 
 
+def agree(ours: nn.Module, theirs: nn.Module, maps: torch.Tensor, target: torch.Tensor, last: bool) -> None:
+    """Outputs and gradients are the same, with channels last in memory or first."""
+    if last:
+        maps, target = (value.to(memory_format=torch.channels_last) for value in (maps, target))
+    torch.testing.assert_close(ours(maps), theirs(maps))
+    for found, expected in zip(gradients(ours, maps, target), gradients(theirs, maps, target), strict=True):
+        torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
+
+
 def pair(inputs: int, outputs: int, bias: bool) -> tuple[Convolution, nn.Conv2d]:
     ours, theirs = Convolution(inputs, outputs, bias), nn.Conv2d(inputs, outputs, 3, padding=1, bias=bias)
     theirs.load_state_dict(ours.state_dict())
@@ -36,11 +45,7 @@ def test_outputs_and_gradients_are_those_of_torch(count, inputs, outputs, height
     torch.manual_seed(count)
     ours, theirs = pair(inputs, outputs, bias)
     maps, target = torch.randn(count, inputs, height, width), torch.randn(count, outputs, height, width)
-    if last:
-        maps, target = (value.to(memory_format=torch.channels_last) for value in (maps, target))
-    torch.testing.assert_close(ours(maps), theirs(maps))
-    for found, expected in zip(gradients(ours, maps, target), gradients(theirs, maps, target), strict=True):
-        torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
+    agree(ours, theirs, maps, target, last)
 
 
 @settings(deadline=None, max_examples=30)
@@ -83,11 +88,7 @@ def test_squares_of_two_pixels_are_taken_as_torch_takes_them(count, inputs, outp
     ours, theirs = Halving(inputs, outputs), nn.Conv2d(inputs, outputs, 2, stride=2)
     theirs.load_state_dict(ours.state_dict())
     maps, target = torch.randn(count, inputs, 2 * rows, 2 * columns), torch.randn(count, outputs, rows, columns)
-    if last:
-        maps, target = (value.to(memory_format=torch.channels_last) for value in (maps, target))
-    torch.testing.assert_close(ours(maps), theirs(maps))
-    for found, expected in zip(gradients(ours, maps, target), gradients(theirs, maps, target), strict=True):
-        torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
+    agree(ours, theirs, maps, target, last)
 
 
 @settings(deadline=None, max_examples=30)
@@ -97,8 +98,4 @@ def test_single_pixels_are_taken_as_torch_takes_them(count, inputs, outputs, row
     ours, theirs = Pointwise(inputs, outputs), nn.Conv2d(inputs, outputs, 1)
     theirs.load_state_dict(ours.state_dict())
     maps, target = torch.randn(count, inputs, rows, columns), torch.randn(count, outputs, rows, columns)
-    if last:
-        maps, target = (value.to(memory_format=torch.channels_last) for value in (maps, target))
-    torch.testing.assert_close(ours(maps), theirs(maps))
-    for found, expected in zip(gradients(ours, maps, target), gradients(theirs, maps, target), strict=True):
-        torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
+    agree(ours, theirs, maps, target, last)

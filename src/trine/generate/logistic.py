@@ -88,7 +88,7 @@ class LogisticMixture(Likelihood):
             found.append(value(c, self._mean(means, links, found, c)).clamp(-1, 1))
         return torch.stack(found, 1)
 
-    def _mean(self, means: Tensor, links: Tensor, before: Sequence[Tensor] | Tensor, channel: int) -> Tensor:
+    def _mean(self, means: Tensor, links: Tensor, before: Sequence[Tensor], channel: int) -> Tensor:
         """The components' means of a channel, given the channels before it."""
         mean: Tensor = means[channel]
         for number, (one, other) in enumerate(self.pairs):
