@@ -2,6 +2,7 @@
 
 - The gradient of a convolution's weights is a sum over the pixels of all pictures: a matrix product of their gradients
   and the patches around them. On maps of a few pixels a side torch's own way takes up to four times as long.
+- With many filters the whole convolution is faster so, and without what padding adds to it: `patches`.
 - Where patches do not overlap, the convolution itself is a matrix product of pixels and filters.
 - 2×2 pooling ignores the last row and column of a map with an odd side: a quarter of a map of 7×7 pixels.
 """
@@ -14,12 +15,14 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.grad import conv2d_input
 
+from trine.train.patches import convolve, weight_gradient
+
 SMALL = 49
-"""The most pixels of a map whose weight gradient is taken as a matrix product."""
+"""The most pixels of a map that is laid out in patches."""
+MANY = 2**15
+"""Pairs of an input and an output from which on every part of a convolution of small maps is made of patches."""
 FEW = 16
 """The most pixels of a map on which a convolution of single pixels is a matrix product."""
-ROWS = 2_048
-"""Pixels, of all pictures together, whose patches are laid out at a time: they stay in the processor's cache."""
 
 
 class Convolution(nn.Conv2d):
@@ -30,20 +33,24 @@ class Convolution(nn.Conv2d):
 
     def __init__(self, inputs: int, outputs: int, bias: bool = True, pooled: bool = False) -> None:
         super().__init__(inputs, outputs, 3, padding=1, bias=bias)
-        self.pooled = pooled
+        self.pooled, self.many = pooled, inputs * outputs >= MANY
 
     def forward(self, maps: Float[Tensor, "batch inputs height width"]) -> Float[Tensor, "batch outputs rows columns"]:
         """A map for each filter."""
-        (height, width), padding = maps.shape[2:], 1
-        small = maps.device.type == "cpu" and height * width <= SMALL
+        height, width = maps.shape[2:]
+        learns = torch.is_grad_enabled() and self.weight.requires_grad
+        small = learns and maps.device.type == "cpu" and height * width <= SMALL
+        if small and torch.is_autocast_enabled("cpu"):
+            maps = maps.to(torch.get_autocast_dtype("cpu"))
+        if small and self.many:
+            rows, columns = (side - side % 2 if self.pooled else side for side in (height, width))
+            return _apply(_OfPatches, maps, self.weight, self.bias, rows, columns)
+        padding = 1
         if self.pooled and (height % 2 or width % 2):
             maps, padding = F.pad(maps, (1, 1 - width % 2, 1, 1 - height % 2)), 0
-        if not (small and torch.is_grad_enabled() and self.weight.requires_grad):
-            return F.conv2d(maps, self.weight, self.bias, padding=padding)
-        if torch.is_autocast_enabled("cpu"):
-            maps = maps.to(torch.get_autocast_dtype("cpu"))
-        found: Tensor = _Convolve.apply(maps, self.weight, self.bias, padding)  # type: ignore[no-untyped-call]
-        return found
+        if small:
+            return _apply(_WithPatches, maps, self.weight, self.bias, padding)
+        return F.conv2d(maps, self.weight, self.bias, padding=padding)
 
 
 class Pointwise(nn.Conv2d):
@@ -76,8 +83,8 @@ class Halving(nn.Conv2d):
         return F.linear(squares, self.weight.permute(0, 2, 3, 1).flatten(1), self.bias).permute(0, 3, 1, 2)
 
 
-class _Convolve(torch.autograd.Function):
-    """torch's convolution with `weight_gradient` for its own."""
+class _WithPatches(torch.autograd.Function):
+    """torch's convolution, but for the gradient of its weights."""
 
     @staticmethod
     def forward(ctx: Any, maps: Tensor, weight: Tensor, bias: Tensor | None, padding: int) -> Tensor:
@@ -89,25 +96,39 @@ class _Convolve(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor | None, None]:
         (maps, weight), padding = ctx.saved_tensors, ctx.padding
-        to_bias = gradient.sum((0, 2, 3), dtype=torch.float32) if ctx.needs_input_grad[2] else None
         to_maps: Tensor = conv2d_input(maps.shape, weight, gradient, padding=padding)  # type: ignore[no-untyped-call]
-        return to_maps, weight_gradient(maps, gradient, padding), to_bias, None
+        padded = F.pad(_pixels(maps), (0, 0, *[padding] * 4))
+        to_weight = weight_gradient(padded, _pixels(gradient), 0).permute(0, 3, 1, 2)
+        return to_maps, to_weight, _of_bias(ctx, gradient), None
 
 
-def weight_gradient(
-    maps: Float[Tensor, "batch inputs height width"],
-    gradient: Float[Tensor, "batch outputs rows columns"],
-    padding: int,
-) -> Float[Tensor, "outputs inputs 3 3"]:
-    """The gradient of a 3×3 convolution's weights in float32, from that of its outputs."""
-    inputs, (count, outputs, height, width) = maps.shape[1], gradient.shape
-    padded = F.pad(maps.permute(0, 2, 3, 1), (0, 0, *[padding] * 4)).contiguous()
-    pixels = gradient.permute(0, 2, 3, 1).reshape(count, height * width, outputs)
-    total = torch.zeros(outputs, 9 * inputs)
-    at_once = max(1, ROWS // (height * width))
-    for start in range(0, count, at_once):
-        some = padded[start : start + at_once]
-        picture, row, column, _ = some.stride()
-        patches = some.as_strided((len(some), height, width, 3, 3 * inputs), (picture, row, column, row, 1))
-        total += pixels[start : start + at_once].flatten(0, 1).T @ patches.reshape(-1, 9 * inputs)
-    return total.view(outputs, 3, 3, inputs).permute(0, 3, 1, 2)
+class _OfPatches(torch.autograd.Function):
+    """The first rows and columns of a convolution, with every part of it a product with patches."""
+
+    @staticmethod
+    def forward(ctx: Any, maps: Tensor, weight: Tensor, bias: Tensor | None, rows: int, columns: int) -> Tensor:
+        weight = weight.to(maps.dtype)
+        ctx.save_for_backward(maps, weight)
+        found = convolve(_pixels(maps), weight.permute(2, 3, 1, 0), rows, columns)
+        return (found if bias is None else found.add_(bias.to(maps.dtype))).permute(0, 3, 1, 2)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor | None, None, None]:
+        maps, weight = ctx.saved_tensors
+        turned = weight.flip(2, 3).permute(2, 3, 0, 1)
+        to_maps = convolve(_pixels(gradient), turned, *maps.shape[2:]).permute(0, 3, 1, 2)
+        to_weight = weight_gradient(_pixels(maps), _pixels(gradient), 1).permute(0, 3, 1, 2)
+        return to_maps, to_weight, _of_bias(ctx, gradient), None, None
+
+
+def _apply(function: type[torch.autograd.Function], *arguments: Any) -> Tensor:
+    found: Tensor = function.apply(*arguments)  # type: ignore[no-untyped-call]
+    return found
+
+
+def _pixels(maps: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch height width channels"]:
+    return maps.permute(0, 2, 3, 1)
+
+
+def _of_bias(ctx: Any, gradient: Float[Tensor, "batch outputs rows columns"]) -> Float[Tensor, "outputs"] | None:
+    return gradient.sum((0, 2, 3), dtype=torch.float32) if ctx.needs_input_grad[2] else None
