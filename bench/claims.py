@@ -345,7 +345,7 @@ GENERATE = [
         at_least(lambda f: f["pictures_per_second"]["flow"], 2000, 2000),
     ),
     Claim(
-        "share of the machine's sgemm rate, training a generator, `plain` / `deep`",
+        "share of the machine's sgemm rate, training a generator by `good`, `plain` / `deep`",
         "generate-speed",
         lambda f: f"{100 * f['plain']['share']:.0f} / {100 * f['deep']['share']:.0f} %",
         "≥ 50 %",

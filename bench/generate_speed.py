@@ -21,9 +21,16 @@ from trine.train.loop import Training
 from trine.train.run import Run
 
 SHAPES = {
-    "plain": {},
-    "plain, widths of best": {"widths": (48, 96, 192)},
-    "deep": {"network": "deep", "likelihood": "logistic", "widths": (64, 96, 128), "groups": (1, 1, 2)},
+    "plain": {"effort": "good"},
+    "plain, batches of quick": {"effort": "quick"},
+    "plain, widths of best": {"effort": "best"},
+    "deep": {
+        "effort": "good",
+        "network": "deep",
+        "likelihood": "logistic",
+        "widths": (64, 96, 128),
+        "groups": (1, 1, 2),
+    },
 }
 TURNS, STEPS = 20, 4
 PICTURES = 4096

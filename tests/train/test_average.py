@@ -1,7 +1,7 @@
 import torch
 from torch import nn
 
-from trine.train.average import WeightAverage
+from trine.train.average import EVERY, WeightAverage
 
 
 def test_the_average_trails_the_weights_and_forgets_its_start():
@@ -17,6 +17,18 @@ def test_the_average_trails_the_weights_and_forgets_its_start():
     assert gaps == sorted(gaps, reverse=True)
     assert gaps[0] < 2
     assert gaps[-1] < 0.1
+
+
+def test_an_update_every_few_steps_trails_as_far_as_one_every_step_would():
+    model = nn.Linear(1, 1)
+    average = WeightAverage(model, decay=0.9)
+    gap = 8.0
+    with torch.no_grad():
+        average.model.weight.copy_(model.weight + gap)
+    for step in range(100 * EVERY, 103 * EVERY):
+        average.update(model, step)
+        gap *= 0.9
+    torch.testing.assert_close(average.model.weight, model.weight + gap)
 
 
 def test_a_constant_model_is_its_own_average_and_buffers_are_copied():

@@ -109,13 +109,13 @@ class _OfPatches(torch.autograd.Function):
     def forward(ctx: Any, maps: Tensor, weight: Tensor, bias: Tensor | None, rows: int, columns: int) -> Tensor:
         weight = weight.to(maps.dtype)
         ctx.save_for_backward(maps, weight)
-        found = convolve(_pixels(maps), weight.permute(2, 3, 1, 0), rows, columns)
+        found = convolve(_pixels(maps), weight.permute(0, 2, 3, 1), rows, columns)
         return (found if bias is None else found.add_(bias.to(maps.dtype))).permute(0, 3, 1, 2)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor | None, None, None]:
         maps, weight = ctx.saved_tensors
-        turned = weight.flip(2, 3).permute(2, 3, 0, 1)
+        turned = weight.flip(2, 3).permute(1, 2, 3, 0)
         to_maps = convolve(_pixels(gradient), turned, *maps.shape[2:]).permute(0, 3, 1, 2)
         to_weight = weight_gradient(_pixels(maps), _pixels(gradient), 1).permute(0, 3, 1, 2)
         return to_maps, to_weight, _of_bias(ctx, gradient), None, None

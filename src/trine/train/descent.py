@@ -1,7 +1,7 @@
 """How parameters move along their gradients: SGD with Nesterov's momentum, and AdamW.
 
-Each does what torch's optimiser of that name does. torch's import its compiler when the first one is made, used or not,
-and that takes a third of the time from a command's start to its first step.
+Each does what torch's optimiser of that name does, AdamW by the same kernel. torch's classes import its compiler when
+the first one is made, used or not, and that takes a third of the time from a command's start to its first step.
 """
 
 from abc import ABC, abstractmethod
@@ -74,19 +74,25 @@ class AdamW(Optimiser):
         self.betas, self.epsilon, self.weight_decay = betas, epsilon, weight_decay
 
     def _update(self, moving: Moving, rate: float) -> None:
-        slow, slower = self.betas
-        parameters, gradients = map(list, zip(*moving, strict=True))
+        parameters: list[Tensor] = [parameter for parameter, _ in moving]
+        gradients = [_laid_out_as(parameter, gradient) for parameter, gradient in moving]
         means, squares = self._kept(moving, "exp_avg"), self._kept(moving, "exp_avg_sq")
-        torch._foreach_lerp_(means, gradients, 1 - slow)
-        torch._foreach_mul_(squares, slower)
-        torch._foreach_addcmul_(squares, gradients, gradients, value=1 - slower)
-        counts = [int(self.state[value].setdefault("step", torch.tensor(0.0)).add_(1)) for value in parameters]
-        unbiased = [(1 - slower**count) ** 0.5 for count in counts]
-        spreads = torch._foreach_sqrt(squares)
-        torch._foreach_add_(spreads, [self.epsilon * root for root in unbiased])
-        torch._foreach_mul_(parameters, 1 - rate * self.weight_decay)
-        steps = [-rate * root / (1 - slow**count) for root, count in zip(unbiased, counts, strict=True)]
-        torch._foreach_addcdiv_(parameters, means, spreads, steps)
+        counts = [self.state[value].setdefault("step", value.new_zeros(())).add_(1) for value, _ in moving]
+        torch._fused_adamw_(
+            parameters,
+            gradients,
+            means,
+            squares,
+            [],
+            counts,
+            lr=rate,
+            beta1=self.betas[0],
+            beta2=self.betas[1],
+            weight_decay=self.weight_decay,
+            eps=self.epsilon,
+            amsgrad=False,
+            maximize=False,
+        )
 
 
 def nesterov(gradients: list[Tensor], velocities: list[Tensor], momentum: float) -> list[Tensor]:
@@ -94,3 +100,8 @@ def nesterov(gradients: list[Tensor], velocities: list[Tensor], momentum: float)
     torch._foreach_mul_(velocities, momentum)
     torch._foreach_add_(velocities, gradients)
     return list(torch._foreach_add(gradients, velocities, alpha=momentum))
+
+
+def _laid_out_as(parameter: Tensor, gradient: Tensor) -> Tensor:
+    """The gradient in the parameter's memory format, as the kernel of AdamW takes it for granted."""
+    return gradient if gradient.stride() == parameter.stride() else torch.empty_like(parameter).copy_(gradient)

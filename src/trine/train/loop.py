@@ -204,13 +204,19 @@ class Training:
             loss = self.objective.loss(self.stepping, batch, progress)
         loss.backward()  # type: ignore[no-untyped-call]
         if self.recipe.gradient_clip:
-            nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.gradient_clip)
+            self._clip(self.recipe.gradient_clip)
         mean = self._agreed(loss.detach())
         if math.isfinite(mean):
             self.optimisers.step(rate_factor(self.recipe, progress), progress)
         else:
             self.optimisers.discard_gradients()
         return mean
+
+    def _clip(self, longest: float) -> None:
+        """Shorten the gradient if it is longer; most are not, and are left as they are without another pass."""
+        norm = nn.utils.get_total_norm([value.grad for value in self.model.parameters() if value.grad is not None])
+        if norm > longest:
+            nn.utils.clip_grads_with_norm_(self.model.parameters(), longest, norm)
 
     def _agreed(self, loss: Tensor) -> float:
         """The mean loss over all processes, which also agree on whether to stop."""

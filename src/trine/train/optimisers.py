@@ -67,5 +67,5 @@ class Optimisers:
 
 
 def _laid_out_as(parameter: Tensor, value: Tensor) -> Tensor:
-    """The value in the parameter's memory format and on its device; counters (scalars) stay as they are."""
-    return torch.empty_like(parameter).copy_(value) if value.shape == parameter.shape else value
+    """The value on the parameter's device, and in its memory format; counters are scalars."""
+    return torch.empty_like(parameter).copy_(value) if value.shape == parameter.shape else value.to(parameter.device)

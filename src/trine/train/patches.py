@@ -10,6 +10,7 @@ from itertools import groupby, product
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F  # noqa: N812
 from jaxtyping import Float
 from torch import Tensor
 
@@ -40,15 +41,19 @@ def bands(outputs: int, inputs: int, padding: int) -> list[Band]:
 
 def convolve(
     maps: Float[Tensor, "batch height width inputs"],
-    filters: Float[Tensor, "3 3 inputs outputs"],
+    filters: Float[Tensor, "outputs 3 3 inputs"],
     rows: int,
     columns: int,
 ) -> Float[Tensor, "batch rows columns outputs"]:
     """The first rows and columns of a convolution with a padding of one pixel."""
-    found = maps.new_empty(len(maps), rows, columns, filters.shape[-1])
-    for some, down, right, patches in _regions(maps, rows, columns, 1):
-        region = found[some, down.outputs, right.outputs]
-        region.copy_((patches @ filters[down.taps, right.taps].flatten(0, 2)).view_as(region))
+    maps, filters = maps.contiguous(), filters.contiguous()
+    found = maps.new_empty(len(maps), rows, columns, len(filters))
+    for down, right in _regions(maps, rows, columns, 1):
+        taps = filters[:, down.taps, right.taps].flatten(1)
+        region = found[:, down.outputs, right.outputs]
+        for some, patches in _patches(maps, down, right):
+            part = region[some]
+            part.copy_(F.linear(patches, taps).view_as(part))
     return found
 
 
@@ -58,12 +63,13 @@ def weight_gradient(
     padding: int,
 ) -> Float[Tensor, "outputs 3 3 inputs"]:
     """The gradient of a convolution's filters in float32, from that of its outputs."""
-    inputs, (_, rows, columns, outputs) = maps.shape[-1], gradient.shape
-    total = torch.zeros(outputs, TAPS, TAPS, inputs)
-    for some, down, right, patches in _regions(maps, rows, columns, padding):
-        pixels = gradient[some, down.outputs, right.outputs].reshape(-1, outputs)
-        part = total[:, down.taps, right.taps]
-        part += (pixels.T @ patches).view_as(part)
+    maps, (_, rows, columns, outputs) = maps.contiguous(), gradient.shape
+    total = torch.zeros(outputs, TAPS, TAPS, maps.shape[-1])
+    for down, right in _regions(maps, rows, columns, padding):
+        of_taps = total[:, down.taps, right.taps]
+        region = gradient[:, down.outputs, right.outputs]
+        for some, patches in _patches(maps, down, right):
+            of_taps += (region[some].reshape(-1, outputs).T @ patches).view_as(of_taps)
     return total
 
 
@@ -72,24 +78,27 @@ def _inside(begin: int, inputs: int) -> tuple[int, int]:
     return max(0, -begin), min(TAPS, inputs - begin)
 
 
-def _regions(
-    maps: Float[Tensor, "batch height width inputs"], rows: int, columns: int, padding: int
-) -> Iterator[tuple[slice, Band, Band, Float[Tensor, "patches taps"]]]:
-    """The patches of some pictures at a time, a region after the other; a patch's taps row by row."""
-    maps = maps.contiguous()
-    count, height, width, inputs = maps.shape
+def _regions(maps: Tensor, rows: int, columns: int, padding: int) -> Iterator[tuple[Band, Band]]:
+    """Rows and columns of outputs whose patches have the same taps inside the maps."""
+    return product(bands(rows, maps.shape[1], padding), bands(columns, maps.shape[2], padding))
+
+
+def _patches(
+    maps: Float[Tensor, "batch height width inputs"], down: Band, right: Band
+) -> Iterator[tuple[slice, Float[Tensor, "patches taps"]]]:
+    """The patches of a region, of some pictures at a time; a patch's taps row by row."""
+    count, inputs = len(maps), maps.shape[-1]
     picture, row, column, _ = maps.stride()
-    for down, right in product(bands(rows, height, padding), bands(columns, width, padding)):
-        high, wide, tall, broad = map(_size, (down.outputs, right.outputs, down.taps, right.taps))
-        at_once = max(1, ROWS // (high * wide))
-        for start in range(0, count, at_once):
-            some = maps[start : start + at_once]
-            patches = some.as_strided(
-                (len(some), high, wide, tall, broad * inputs),
-                (picture, row, column, row, 1),
-                some.storage_offset() + down.begin * row + right.begin * column,
-            )
-            yield slice(start, start + at_once), down, right, patches.reshape(-1, tall * broad * inputs)
+    high, wide, tall, broad = map(_size, (down.outputs, right.outputs, down.taps, right.taps))
+    at_once = max(1, ROWS // (high * wide))
+    for start in range(0, count, at_once):
+        some = maps[start : start + at_once]
+        patches = some.as_strided(
+            (len(some), high, wide, tall, broad * inputs),
+            (picture, row, column, row, 1),
+            some.storage_offset() + down.begin * row + right.begin * column,
+        )
+        yield slice(start, start + at_once), patches.reshape(-1, tall * broad * inputs)
 
 
 def _size(part: slice) -> int:
