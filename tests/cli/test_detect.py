@@ -264,7 +264,7 @@ def test_resume_after_kill_9_gives_the_same_weights(start_trine, trine, tmp_path
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     assert trine(*words, "--out", whole).status == 0
     process = start_trine(*words, "--out", killed)
-    while not any((killed / "checkpoints").glob("*")) and process.poll() is None:
+    while not any((killed / "checkpoints").glob("[0-9]*.json")) and process.poll() is None:
         time.sleep(0.01)
     time.sleep(0.2)
     process.kill()
