@@ -2,7 +2,7 @@
 
 - The gradient of a convolution's weights is a sum over the pixels of all pictures: a matrix product of their gradients
   and the patches around them. On maps of a few pixels a side torch's own way takes up to four times as long.
-- With many filters the whole convolution is faster so, and without what padding adds to it: `patches`.
+- With many filters the whole convolution is made of patches, in the same time: nothing is multiplied by padding so.
 - Where patches do not overlap, the convolution itself is a matrix product of pixels and filters.
 - 2×2 pooling ignores the last row and column of a map with an odd side: a quarter of a map of 7×7 pixels.
 """
