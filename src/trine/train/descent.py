@@ -75,7 +75,8 @@ class AdamW(Optimiser):
 
     def _update(self, moving: Moving, rate: float) -> None:
         parameters: list[Tensor] = [parameter for parameter, _ in moving]
-        gradients = [_laid_out_as(parameter, gradient) for parameter, gradient in moving]
+        # the kernel takes it for granted that gradients lie in memory as their parameters do
+        gradients = [g if g.stride() == p.stride() else laid_out_as(p, g) for p, g in moving]
         means, squares = self._kept(moving, "exp_avg"), self._kept(moving, "exp_avg_sq")
         counts = [self.state[value].setdefault("step", value.new_zeros(())).add_(1) for value, _ in moving]
         torch._fused_adamw_(
@@ -102,6 +103,6 @@ def nesterov(gradients: list[Tensor], velocities: list[Tensor], momentum: float)
     return list(torch._foreach_add(gradients, velocities, alpha=momentum))
 
 
-def _laid_out_as(parameter: Tensor, gradient: Tensor) -> Tensor:
-    """The gradient in the parameter's memory format, as the kernel of AdamW takes it for granted."""
-    return gradient if gradient.stride() == parameter.stride() else torch.empty_like(parameter).copy_(gradient)
+def laid_out_as(parameter: Tensor, value: Tensor) -> Tensor:
+    """A copy of the value on the parameter's device and in its memory format."""
+    return torch.empty_like(parameter).copy_(value)

@@ -2,10 +2,9 @@
 
 from collections.abc import Iterator
 
-import torch
 from torch import Tensor
 
-from trine.train.descent import SGD, AdamW, Optimiser
+from trine.train.descent import SGD, AdamW, Optimiser, laid_out_as
 from trine.train.muon import Muon
 from trine.train.objective import ParameterGroup
 
@@ -52,7 +51,7 @@ class Optimisers:
                 prefix = f"{number}.{index}."
                 kept = {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
                 if kept:
-                    optimiser.state[parameter] = {name: _laid_out_as(parameter, value) for name, value in kept.items()}
+                    optimiser.state[parameter] = {name: _kept_for(parameter, value) for name, value in kept.items()}
 
     def clear(self) -> None:
         """Forget all momenta."""
@@ -66,6 +65,6 @@ class Optimisers:
                     yield f"{number}.{index}.{kind}", value
 
 
-def _laid_out_as(parameter: Tensor, value: Tensor) -> Tensor:
-    """The value on the parameter's device, and in its memory format; counters are scalars."""
-    return torch.empty_like(parameter).copy_(value) if value.shape == parameter.shape else value.to(parameter.device)
+def _kept_for(parameter: Tensor, value: Tensor) -> Tensor:
+    """What was remembered of a parameter, as it is laid out; counters are scalars."""
+    return laid_out_as(parameter, value) if value.shape == parameter.shape else value.to(parameter.device)
