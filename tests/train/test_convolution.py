@@ -6,9 +6,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from trine.train import winograd
 from trine.train.compute import count_flops
-from trine.train.convolution import FEW, MANY, SMALL, Convolution, Halving, Pointwise
+from trine.train.convolution import FEW, FILTERED, MANY, SMALL, WORTH, Convolution, Halving, Pointwise
 from trine.train.patches import ROWS
+
+WAYS = ("gradient by patches", "patches", "minimal filtering")
 
 
 def gradients(layer: nn.Module, maps: torch.Tensor, target: torch.Tensor) -> list[torch.Tensor]:
@@ -16,6 +19,11 @@ def gradients(layer: nn.Module, maps: torch.Tensor, target: torch.Tensor) -> lis
     layer.zero_grad()
     (layer(maps) * target).sum().backward()
     return [maps.grad, *(parameter.grad for parameter in layer.parameters())]
+
+
+def random(layer: nn.Module, *shapes: tuple[int, ...]) -> list[torch.Tensor]:
+    """Random numbers of these shapes in the precision of a layer's weights."""
+    return [torch.randn(shape, dtype=next(layer.parameters()).dtype) for shape in shapes]
 
 
 def agree(ours: nn.Module, theirs: nn.Module, maps: torch.Tensor, target: torch.Tensor, last: bool) -> None:
@@ -27,14 +35,12 @@ def agree(ours: nn.Module, theirs: nn.Module, maps: torch.Tensor, target: torch.
         torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
 
 
-def pair(
-    inputs: int, outputs: int, bias: bool, many: bool = False, pooled: bool = False
-) -> tuple[Convolution, nn.Conv2d]:
-    """Ours, as if its filters were many or few, and torch's."""
+def pair(inputs: int, outputs: int, bias: bool, way: str, pooled: bool = False) -> tuple[Convolution, nn.Conv2d]:
+    """Ours, as if it had so many filters that it is taken this way, and torch's."""
     ours, theirs = Convolution(inputs, outputs, bias, pooled), nn.Conv2d(inputs, outputs, 3, padding=1, bias=bias)
-    ours.many = many
+    ours.many, ours.worth = way == "patches", way == "minimal filtering"
     theirs.load_state_dict(ours.state_dict())
-    return ours, theirs
+    return (ours.double(), theirs.double()) if ours.worth else (ours, theirs)
 
 
 @settings(deadline=None, max_examples=30)
@@ -42,25 +48,24 @@ def pair(
     st.integers(1, 5),
     st.integers(1, 6),
     st.integers(1, 6),
+    st.integers(1, 18),
     st.integers(1, 9),
-    st.integers(1, 9),
     st.booleans(),
     st.booleans(),
-    st.booleans(),
+    st.sampled_from(WAYS),
 )
-def test_outputs_and_gradients_are_those_of_torch(count, inputs, outputs, height, width, bias, last, many):
+def test_outputs_and_gradients_are_those_of_torch(count, inputs, outputs, height, width, bias, last, way):
     torch.manual_seed(count)
-    ours, theirs = pair(inputs, outputs, bias, many)
-    maps, target = torch.randn(count, inputs, height, width), torch.randn(count, outputs, height, width)
-    agree(ours, theirs, maps, target, last)
+    ours, theirs = pair(inputs, outputs, bias, way)
+    agree(ours, theirs, *random(ours, (count, inputs, height, width), (count, outputs, height, width)), last)
 
 
 @settings(deadline=None, max_examples=30)
-@given(st.integers(2, 17), st.integers(2, 17), st.booleans())
-def test_what_pooling_leaves_out_is_not_computed_and_nothing_else_changes(height, width, many):
+@given(st.integers(2, 17), st.integers(2, 17), st.sampled_from(WAYS))
+def test_what_pooling_leaves_out_is_not_computed_and_nothing_else_changes(height, width, way):
     torch.manual_seed(height)
-    ours, theirs = pair(3, 4, False, many, pooled=True)
-    maps, target = torch.randn(2, 3, height, width), torch.randn(2, 4, height // 2, width // 2)
+    ours, theirs = pair(3, 4, False, way, pooled=True)
+    maps, target = random(ours, (2, 3, height, width), (2, 4, height // 2, width // 2))
     assert ours(maps).shape == (2, 4, height // 2 * 2, width // 2 * 2)
     pooled = [nn.Sequential(layer, nn.MaxPool2d(2)) for layer in (ours, theirs)]
     torch.testing.assert_close(pooled[0](maps), pooled[1](maps))
@@ -68,28 +73,50 @@ def test_what_pooling_leaves_out_is_not_computed_and_nothing_else_changes(height
         torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
 
 
-@pytest.mark.parametrize("many", [False, True])
-def test_many_pictures_are_taken_in_turn(many):
-    ours, theirs = pair(3, 4, False, many)
+@pytest.mark.parametrize("way", WAYS)
+def test_many_pictures_are_taken_in_turn(way, monkeypatch):
     count = 2 * ROWS // 49 + 5
-    maps, target = torch.randn(count, 3, 7, 7), torch.randn(count, 4, 7, 7)
+    monkeypatch.setattr(winograd, "AT_ONCE", 40 * 81 * 4)
+    ours, theirs = pair(3, 4, False, way)
+    maps, target = random(ours, (count, 3, 7, 7), (count, 4, 7, 7))
     for found, expected in zip(gradients(ours, maps, target), gradients(theirs, maps, target), strict=True):
         torch.testing.assert_close(found, expected, atol=1e-3, rtol=1e-3)
 
 
 @pytest.mark.parametrize("many", [False, True])
-def test_with_many_filters_no_product_with_padding_is_computed(many):
+def test_with_many_filters_no_product_with_padding_is_computed_in_bfloat16(many):
     outputs = 4 if many else 2
     ours, theirs = Convolution(MANY // 4, outputs), nn.Conv2d(MANY // 4, outputs, 3, padding=1)
-    costs = [count_flops(lambda one=one: one(torch.ones(1, MANY // 4, 3, 3)))[1] for one in (ours, theirs)]
+    with torch.autocast("cpu", torch.bfloat16):
+        costs = [count_flops(lambda one=one: one(torch.ones(1, MANY // 4, 3, 3)))[1] for one in (ours, theirs)]
     assert costs[0] * 81 == costs[1] * (49 if many else 81)
 
 
-@pytest.mark.parametrize("many", [False, True])
+@pytest.mark.parametrize("side", [3, 7, 14])
+def test_in_single_precision_a_training_step_takes_at_most_half_of_the_operations(side):
+    ours, theirs = Convolution(128, 128), nn.Conv2d(128, 128, 3, padding=1)
+    maps = torch.randn(64, 128, side, side, requires_grad=True)
+    costs = [count_flops(lambda one=one: one(maps).sum().backward())[1] for one in (ours, theirs)]
+    assert 2 * costs[0] <= costs[1]
+
+
+@pytest.mark.parametrize("side", range(1, round(FILTERED**0.5) + 2))
+def test_in_single_precision_minimal_filtering_keeps_four_digits(side):
+    torch.manual_seed(side)
+    ours, theirs = Convolution(64, WORTH // 64), nn.Conv2d(64, WORTH // 64, 3, padding=1)
+    theirs.load_state_dict(ours.state_dict())
+    maps, target = random(ours, (4, 64, side, side), (4, WORTH // 64, side, side))
+    exact = theirs.double()
+    pairs = [(ours(maps), exact(maps.double()))]
+    pairs += zip(gradients(ours, maps, target), gradients(exact, maps.double(), target.double()), strict=True)
+    assert all((found - expected).norm() < 1e-4 * expected.norm() for found, expected in pairs)
+
+
+@pytest.mark.parametrize("way", WAYS[:2])
 @pytest.mark.parametrize("side", [4, round(SMALL**0.5) + 1])
-def test_under_autocast_the_weights_gradient_comes_back_in_the_weights_precision(side, many):
-    ours, theirs = pair(8, 8, True, many)
-    maps, target = torch.randn(16, 8, side, side), torch.randn(16, 8, side, side)
+def test_under_autocast_the_weights_gradient_comes_back_in_the_weights_precision(side, way):
+    ours, theirs = pair(8, 8, True, way)
+    maps, target = random(ours, (16, 8, side, side), (16, 8, side, side))
     with torch.autocast("cpu", torch.bfloat16):
         found, expected = gradients(ours, maps, target), gradients(theirs, maps, target)
     assert [value.dtype for value in found] == [value.dtype for value in expected] == [torch.float32] * 3
