@@ -15,6 +15,8 @@ from typing import Any
 from trine import files
 from trine.train import compute
 
+SUFFIXES = {"bfloat16": "", "float32": "-float32"}
+"""Of the names of results that depend on the precision that the processor computes in."""
 RESULTS = Path(__file__).parent / "results"
 RUNS = Path(os.environ.get("TRINE_BENCH_RUNS", Path.home() / ".cache" / "trine" / "bench"))
 

@@ -5,10 +5,12 @@
 
 import json
 import sys
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 from claims import CLAIMS, VERDICTS, Claim, Figures, mean
+from record import SUFFIXES
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "bench" / "results"
@@ -68,15 +70,15 @@ def told(machine: dict[str, Any]) -> str:
 
 def expected() -> str:
     """What the forecast of `trine classify fit cifar10` knows: each measured preset's compute and accuracies."""
-    rows = []
-    for effort in ("quick", "good", "best"):
-        path = RESULTS / f"classify-cifar10-{effort}.json"
+    rows: dict[str, list[dict[str, Any]]] = {"bfloat16": [], "float32": []}
+    for (precision, known), effort in product(rows.items(), ("quick", "good", "best")):
+        path = RESULTS / f"classify-cifar10-{effort}{SUFFIXES[precision]}.json"
         if path.exists():
             found = json.loads(path.read_text())["figures"]
             values = found["accuracy_tta"]["values"]
             row = {"effort": effort, "pflop": found["train_pflop"]["mean"], "low": min(values), "high": max(values)}
-            rows.append(row)
-    return json.dumps({"cifar10": rows} if rows else {}, indent=2) + "\n"
+            known.append(row)
+    return json.dumps({"cifar10": rows}, indent=2) + "\n"
 
 
 def written() -> dict[Path, str]:
