@@ -18,10 +18,12 @@ from torch.nn.grad import conv2d_input
 
 from trine.train import patches, winograd
 
-FILTERED = 256
-"""The most pixels of a map whose convolution is taken by minimal filtering."""
+FILTERED = 16
+"""The longest side of a map whose convolution is taken by minimal filtering."""
 WORTH = 2**12
 """Pairs of an input and an output from which on minimal filtering gains more than its transforms cost."""
+PRECISE = (torch.float32, torch.float64)
+"""With digits enough for it."""
 SMALL = 49
 """The most pixels of a map that is laid out in patches."""
 MANY = 2**15
@@ -47,7 +49,7 @@ class Convolution(nn.Conv2d):
         learns = torch.is_grad_enabled() and self.weight.requires_grad and maps.device.type == "cpu"
         if learns and torch.is_autocast_enabled("cpu"):
             maps = maps.to(torch.get_autocast_dtype("cpu"))
-        if learns and self.worth and height * width <= FILTERED and maps.dtype != torch.bfloat16:
+        if learns and self.worth and max(height, width) <= FILTERED and maps.dtype in PRECISE:
             return _apply(_Filtered, maps, self.weight, self.bias, rows, columns)
         small = learns and height * width <= SMALL
         if small and self.many:
