@@ -3,6 +3,9 @@ import torch
 from torch import nn
 
 from trine.train import compute
+from trine.train.device import choose
+
+IN_BFLOAT16 = pytest.mark.skipif(not choose("cpu").bfloat16, reason="this processor does not compute in bfloat16")
 
 
 def forward_and_backward(network, inputs):
@@ -33,7 +36,7 @@ def recurrent(gates, layers, directions, length=4, batch=3, inputs=5, hidden=8):
     return sum(directions * 2 * length * batch * gates * hidden * (width + hidden) for width in widths)
 
 
-@pytest.mark.parametrize("bfloat16", [False, True])
+@pytest.mark.parametrize("bfloat16", [False, pytest.param(True, marks=IN_BFLOAT16)])
 @pytest.mark.parametrize(("layers", "both_ways"), [(1, False), (2, False), (1, True), (2, True)])
 def test_an_lstm_is_counted_by_its_weights_events_layers_and_directions(layers, both_ways, bfloat16):
     network = nn.LSTM(5, 8, layers, bidirectional=both_ways, batch_first=True)
