@@ -105,8 +105,7 @@ def seconds(step: Callable[[], None]) -> float:
 
 
 if __name__ == "__main__":
-    best = choose("cpu").precision
-    kinds = sorted({"float32", best}, reverse=True)
+    kinds = sorted({"float32", choose("cpu").precision}, reverse=True)
     sides = {f"peer_{kind}": peer_step(kind == "bfloat16") for kind in kinds}
     for kind in kinds:
         sides[f"ours_{kind}"], our_steps = our_step(record.RUNS / "airbench", kind)
@@ -129,4 +128,4 @@ if __name__ == "__main__":
         "ratio": min(ours.values()) / min(peer.values()),
         "ratio_float32": ours["float32"] / peer["float32"],
     }
-    record.keep(f"classify-airbench{record.SUFFIXES[best]}", "python bench/classify_airbench.py", figures)
+    record.keep(record.by_precision("classify-airbench"), "python bench/classify_airbench.py", figures)

@@ -3,7 +3,6 @@
 import argparse
 
 import record
-from trine.train.device import choose
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
@@ -32,5 +31,5 @@ if __name__ == "__main__":
         figures[name] = record.spread([spent[name] for spent in cost])
     rates = [spent["gflops"] / spent["sgemm_gflops"] for spent in cost]
     figures |= {"share_of_sgemm": record.spread(rates), "seeds": asked.seeds, "split": "test", "n": 10_000}
-    name = f"classify-cifar10-{asked.effort}{record.SUFFIXES[choose('cpu').precision]}"
+    name = record.by_precision(f"classify-cifar10-{asked.effort}")
     record.keep(name, f"python bench/classify_cifar10.py --effort {asked.effort} --seeds {asked.seeds}", figures)

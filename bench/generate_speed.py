@@ -85,7 +85,7 @@ def main() -> None:
         model = Path(folder) / "run"
         Generator(**SETTINGS).fit("cifar10", out=model, test=False)
         figures |= {"command_seconds": command_seconds(model), "pictures_per_second": rates(model)}
-    record.keep(f"generate-speed{record.SUFFIXES[choose('cpu').precision]}", "python bench/generate_speed.py", figures)
+    record.keep(record.by_precision("generate-speed"), "python bench/generate_speed.py", figures)
 
 
 if __name__ == "__main__":

@@ -14,11 +14,17 @@ from typing import Any
 
 from trine import files
 from trine.train import compute
+from trine.train.device import choose
 
 SUFFIXES = {"bfloat16": "", "float32": "-float32"}
-"""Of the names of results that depend on the precision that the processor computes in."""
+"""Of the names of results, by the precision that the processor computes in."""
 RESULTS = Path(__file__).parent / "results"
 RUNS = Path(os.environ.get("TRINE_BENCH_RUNS", Path.home() / ".cache" / "trine" / "bench"))
+
+
+def by_precision(name: str) -> str:
+    """The name of a result that depends on the precision in which the processor computes."""
+    return name + SUFFIXES[choose("cpu").precision]
 
 
 def trine(*words: object) -> tuple[dict[str, Any], float]:

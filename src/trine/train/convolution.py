@@ -1,9 +1,9 @@
 """Convolutions that learn faster on a processor than torch's: of 3×3 pixels, of 2×2 with a stride of 2, of one.
 
-- In single precision a 3×3 convolution is taken by minimal filtering, with a third of the products or less.
-- In bfloat16, which has not the digits for that, the gradient of a small convolution's weights is a matrix product of
-  its outputs' gradients and the patches around them. torch's own way takes up to four times as long. With many filters
-  the whole convolution is made of patches, in the same time: nothing is multiplied by padding so.
+- In single precision a 3×3 convolution with many filters is taken by minimal filtering, with a third of the products.
+- Otherwise, as bfloat16 has not the digits for that, the gradient of a small convolution's weights is a matrix product
+  of its outputs' gradients and the patches around them. torch's own way takes up to four times as long. With many
+  filters the whole convolution is made of patches, in the same time: nothing is multiplied by padding so.
 - Where patches do not overlap, the convolution itself is a matrix product of pixels and filters.
 - 2×2 pooling ignores the last row and column of a map with an odd side: a quarter of a map of 7×7 pixels.
 """
