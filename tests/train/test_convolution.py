@@ -1,10 +1,13 @@
 """Convolutions that are matrix products, in part or altogether, are torch's convolutions."""
 
+from itertools import product
+
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from trine.train import winograd
 from trine.train.compute import count_flops
@@ -92,12 +95,33 @@ def test_with_many_filters_no_product_with_padding_is_computed_in_bfloat16(many)
     assert costs[0] * 81 == costs[1] * (49 if many else 81)
 
 
+@settings(deadline=None, max_examples=30)
+@given(st.integers(2, FILTERED), st.integers(2, FILTERED), st.booleans())
+def test_minimal_filtering_costs_what_the_convolution_costs_by_its_definition(height, width, pooled):
+    (ours, _), counter = pair(2, 3, False, "minimal filtering", pooled), FlopCounterMode(display=False)
+    maps = torch.ones(5, 2, height, width, dtype=torch.float64, requires_grad=True)
+    with counter:
+        ours(maps).sum().backward()
+    rows, columns = (side - side % 2 if pooled else side for side in (height, width))
+    meetings = [
+        (row, column, down, right)
+        for row, column, down, right in product(range(rows), range(columns), (-1, 0, 1), (-1, 0, 1))
+        if 0 <= row + down < height and 0 <= column + right < width
+    ]
+    assert counter.get_total_flops() == 3 * 2 * 5 * 2 * 3 * len(meetings)
+    assert count_flops(lambda: ours(maps).sum().backward())[1] == counter.get_total_flops()
+
+
 @pytest.mark.parametrize("side", [3, 7, 14])
-def test_in_single_precision_a_training_step_takes_at_most_half_of_the_operations(side):
-    ours, theirs = Convolution(128, 128), nn.Conv2d(128, 128, 3, padding=1)
-    maps = torch.randn(64, 128, side, side, requires_grad=True)
-    costs = [count_flops(lambda one=one: one(maps).sum().backward())[1] for one in (ours, theirs)]
-    assert 2 * costs[0] <= costs[1]
+def test_minimal_filtering_takes_at_most_half_of_the_operations_transforms_included(side):
+    maps, filters = torch.ones(64, side, side, 128), torch.ones(128, 3, 3, 128)
+
+    def ours() -> None:
+        _, at_points, taps = winograd.convolve(maps, filters, side, side)
+        winograd.gradients(maps, at_points, taps, side, side)
+
+    theirs, pixels = nn.Conv2d(128, 128, 3, padding=1), torch.ones(64, 128, side, side, requires_grad=True)
+    assert 2 * count_flops(ours)[1] <= count_flops(lambda: theirs(pixels).sum().backward())[1]
 
 
 @pytest.mark.parametrize("side", range(1, FILTERED + 2))

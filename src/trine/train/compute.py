@@ -5,6 +5,7 @@ import platform
 import resource
 import sys
 import time
+from collections import ChainMap
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -84,11 +85,13 @@ def _recurrent_backward(inputs: Tensor, w_input: Tensor, w_hidden: Tensor, *_: A
     return 2 * _recurrent(inputs, w_input, w_hidden)
 
 
-FORMULAS: dict[Any, Callable[..., int]] = {
-    **flop_registry,
-    torch.ops.aten.mkldnn_rnn_layer: _recurrent,
-    torch.ops.aten.mkldnn_rnn_layer_backward: _recurrent_backward,
-}
+FORMULAS = ChainMap[Any, Callable[..., int]](
+    {
+        torch.ops.aten.mkldnn_rnn_layer: _recurrent,
+        torch.ops.aten.mkldnn_rnn_layer_backward: _recurrent_backward,
+    },
+    flop_registry,
+)
 
 
 class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]

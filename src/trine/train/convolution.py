@@ -97,15 +97,15 @@ class _Filtered(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, maps: Tensor, weight: Tensor, bias: Tensor | None, rows: int, columns: int) -> Tensor:
-        found, met = winograd.convolve(_pixels(maps), weight.permute(0, 2, 3, 1), rows, columns)
-        ctx.save_for_backward(*met)
+        found: Tensor
+        found, *at_points = winograd.OPERATORS.convolve(_pixels(maps), weight.permute(0, 2, 3, 1), rows, columns)
+        ctx.save_for_backward(*at_points)
         ctx.size = maps.shape[2:]
         return (found if bias is None else found.add_(bias)).permute(0, 3, 1, 2)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor | None, None, None]:
-        met = winograd.Meeting(*ctx.saved_tensors)
-        to_maps, to_weight = winograd.gradients(_pixels(gradient), met, *ctx.size)
+        to_maps, to_weight = winograd.OPERATORS.gradients(_pixels(gradient), *ctx.saved_tensors, *ctx.size)
         return to_maps.permute(0, 3, 1, 2), to_weight.permute(0, 3, 1, 2), _of_bias(ctx, gradient), None, None
 
 

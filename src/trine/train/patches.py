@@ -89,7 +89,7 @@ def _patches(
     """The patches of a region, of some pictures at a time; a patch's taps row by row."""
     count, inputs = len(maps), maps.shape[-1]
     picture, row, column, _ = maps.stride()
-    high, wide, tall, broad = map(_size, (down.outputs, right.outputs, down.taps, right.taps))
+    high, wide, tall, broad = map(size, (down.outputs, right.outputs, down.taps, right.taps))
     at_once = max(1, ROWS // (high * wide))
     for start in range(0, count, at_once):
         some = maps[start : start + at_once]
@@ -101,5 +101,6 @@ def _patches(
         yield slice(start, start + at_once), patches.reshape(-1, tall * broad * inputs)
 
 
-def _size(part: slice) -> int:
+def size(part: slice) -> int:
+    """Places in it."""
     return int(part.stop - part.start)

@@ -8,26 +8,30 @@ pictures' channels meet the filters' in one matrix product.
 
 The points lie at equal angles on the projective line: one formula for rows of any length, which loses digits about as
 slowly as the best points that were tried. Rows of eight lose three of single precision's seven; bfloat16 has none to
-lose. Maps are tensors with a pixel's channels side
-by side.
+lose. Maps are tensors with a pixel's channels side by side.
+
+Both directions are operators of torch's, so that whoever counts operations counts a convolution, by its definition, as
+with torch's own: what it costs does not depend on the way in which it is taken.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.utils.flop_counter import register_flop_formula
 
-from trine.train.patches import TAPS
+from trine.train.patches import TAPS, bands, size
 
 TILE = 8
 """The most outputs of a row that are interpolated together: a longer row is cut into even tiles."""
 AT_ONCE = 2**23
 """Products that are held at a time: they stay in the processor's cache."""
+Shape = tuple[int, ...]
 
 
 class Filtering(NamedTuple):
@@ -38,44 +42,48 @@ class Filtering(NamedTuple):
     outputs: Float[Tensor, "outputs points"]
 
 
-class Meeting(NamedTuple):
-    """Maps and filters at the points where they are multiplied."""
-
-    maps: Float[Tensor, "batch points inputs"]
-    filters: Float[Tensor, "points inputs outputs"]
-
-
 def convolve(
     maps: Float[Tensor, "batch height width inputs"],
     filters: Float[Tensor, "outputs 3 3 inputs"],
     rows: int,
     columns: int,
-) -> tuple[Float[Tensor, "batch rows columns outputs"], Meeting]:
-    """The first rows and columns of a convolution with a padding of one pixel, and what `gradients` need of it."""
+) -> tuple[
+    Float[Tensor, "batch rows columns outputs"],
+    Float[Tensor, "batch points inputs"],
+    Float[Tensor, "points inputs outputs"],
+]:
+    """The first rows and columns of a convolution with a padding of one pixel.
+
+    Beside them what `gradients` needs: maps and filters at the points where they are multiplied.
+    """
     down, right = _filtering(maps.shape[1], rows, maps.dtype), _filtering(maps.shape[2], columns, maps.dtype)
-    at_points = _transform(down.taps, right.taps, filters.permute(3, 1, 2, 0)).flatten(1, 2)
-    met = Meeting(_transform(down.maps, right.maps, maps).flatten(1, 2), at_points.transpose(0, 1).contiguous())
+    at_points = _transform(down.maps, right.maps, maps).flatten(1, 2)
+    taps = _transform(down.taps, right.taps, filters.permute(3, 1, 2, 0)).flatten(1, 2).transpose(0, 1).contiguous()
     found = maps.new_empty(len(maps), rows, columns, len(filters))
-    for some in _turns(met):
-        products = torch.bmm(met.maps[some].transpose(0, 1), met.filters).transpose(0, 1)
+    for some in _turns(at_points, taps):
+        products = torch.bmm(at_points[some].transpose(0, 1), taps).transpose(0, 1)
         found[some] = _transform(down.outputs, right.outputs, products)
-    return found, met
+    return found, at_points, taps
 
 
 def gradients(
-    gradient: Float[Tensor, "batch rows columns outputs"], met: Meeting, height: int, width: int
+    gradient: Float[Tensor, "batch rows columns outputs"],
+    at_points: Float[Tensor, "batch points inputs"],
+    taps: Float[Tensor, "points inputs outputs"],
+    height: int,
+    width: int,
 ) -> tuple[Float[Tensor, "batch height width inputs"], Float[Tensor, "outputs 3 3 inputs"]]:
     """The gradients of a convolution's maps and of its filters, from that of its outputs: every step the other way."""
     _, rows, columns, _ = gradient.shape
     down, right = _filtering(height, rows, gradient.dtype), _filtering(width, columns, gradient.dtype)
-    turned = met.filters.transpose(1, 2).contiguous()
-    to_filters = torch.zeros_like(met.filters)
-    to_maps = gradient.new_empty(len(gradient), height, width, met.maps.shape[2])
-    for some in _turns(met):
+    turned = taps.transpose(1, 2).contiguous()
+    to_taps = torch.zeros_like(taps)
+    to_maps = gradient.new_empty(len(gradient), height, width, at_points.shape[2])
+    for some in _turns(at_points, taps):
         to_products = _transform(down.outputs.T, right.outputs.T, gradient[some]).flatten(1, 2).transpose(0, 1)
-        torch.baddbmm(to_filters, met.maps[some].permute(1, 2, 0), to_products, out=to_filters)
+        torch.baddbmm(to_taps, at_points[some].permute(1, 2, 0), to_products, out=to_taps)
         to_maps[some] = _transform(down.maps.T, right.maps.T, torch.bmm(to_products, turned).transpose(0, 1))
-    return to_maps, _transform(down.taps.T, right.taps.T, to_filters.transpose(0, 1)).permute(3, 1, 2, 0)
+    return to_maps, _transform(down.taps.T, right.taps.T, to_taps.transpose(0, 1)).permute(3, 1, 2, 0)
 
 
 @cache
@@ -119,8 +127,41 @@ def _transform(
     return found.view(count, len(rows), len(columns), channels)
 
 
-def _turns(met: Meeting) -> Iterator[slice]:
+def _turns(
+    at_points: Float[Tensor, "batch points inputs"], taps: Float[Tensor, "points inputs outputs"]
+) -> Iterator[slice]:
     """Pictures that are taken together."""
-    count, points, inputs = met.maps.shape
-    at_once = max(1, AT_ONCE // (points * max(inputs, met.filters.shape[2])))
+    count, points, inputs = at_points.shape
+    at_once = max(1, AT_ONCE // (points * max(inputs, taps.shape[2])))
     return (slice(begin, begin + at_once) for begin in range(0, count, at_once))
+
+
+torch.library.define(
+    "trine::convolve", "(Tensor maps, Tensor filters, int rows, int columns) -> (Tensor, Tensor, Tensor)"
+)
+torch.library.define(
+    "trine::gradients", "(Tensor gradient, Tensor at_points, Tensor taps, int height, int width) -> (Tensor, Tensor)"
+)
+torch.library.impl("trine::convolve", "cpu", convolve)
+torch.library.impl("trine::gradients", "cpu", gradients)
+OPERATORS = torch.ops.trine
+
+
+@register_flop_formula(OPERATORS.convolve)
+def _convolve_operations(maps: Shape, filters: Shape, rows: int, columns: int, **_: Any) -> int:
+    return _operations(maps[1:3], (rows, columns), maps[0] * maps[3] * filters[0])
+
+
+@register_flop_formula(OPERATORS.gradients)
+def _gradients_operations(gradient: Shape, at_points: Shape, taps: Shape, *sides: int, **_: Any) -> int:
+    return 2 * _operations(sides, gradient[1:3], gradient[0] * taps[1] * taps[2])
+
+
+def _operations(inputs: Sequence[int], outputs: Sequence[int], pairs: int) -> int:
+    """Of convolutions by their definition: two wherever a tap meets a pixel, none where it meets the padding."""
+    return 2 * pairs * math.prod(_meetings(*sides) for sides in zip(outputs, inputs, strict=True))
+
+
+def _meetings(outputs: int, inputs: int) -> int:
+    """Of the taps and the pixels of a row."""
+    return sum(size(band.outputs) * size(band.taps) for band in bands(outputs, inputs, 1))
