@@ -105,7 +105,7 @@ def seconds(step: Callable[[], None]) -> float:
 
 
 if __name__ == "__main__":
-    kinds = sorted({"float32", choose("cpu").precision}, reverse=True)
+    kinds = sorted({"float32", record.precision()}, reverse=True)
     sides = {f"peer_{kind}": peer_step(kind == "bfloat16") for kind in kinds}
     for kind in kinds:
         sides[f"ours_{kind}"], our_steps = our_step(record.RUNS / "airbench", kind)

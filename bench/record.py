@@ -22,9 +22,14 @@ RESULTS = Path(__file__).parent / "results"
 RUNS = Path(os.environ.get("TRINE_BENCH_RUNS", Path.home() / ".cache" / "trine" / "bench"))
 
 
+def precision() -> str:
+    """That in which networks compute on this processor."""
+    return "bfloat16" if choose("cpu").bfloat16 else "float32"
+
+
 def by_precision(name: str) -> str:
-    """The name of a result that depends on the precision in which the processor computes."""
-    return name + SUFFIXES[choose("cpu").precision]
+    """The name of a result that depends on it."""
+    return name + SUFFIXES[precision()]
 
 
 def trine(*words: object) -> tuple[dict[str, Any], float]:

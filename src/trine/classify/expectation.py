@@ -6,18 +6,15 @@ from pathlib import Path
 
 
 @cache
-def known(name: str, precision: str) -> list[tuple[float, float, float]]:
-    """PFLOP, lowest and highest test accuracy over seeds of each preset measured in it, by rising compute."""
+def known(name: str) -> list[tuple[float, float, float]]:
+    """PFLOP, lowest and highest test accuracy over seeds of each measured preset, by rising compute."""
     document = json.loads((Path(__file__).parent / "expected.json").read_text(encoding="utf-8"))
-    return [(row["pflop"], row["low"], row["high"]) for row in document.get(name, {}).get(precision, [])]
+    return [(row["pflop"], row["low"], row["high"]) for row in document.get(name, [])]
 
 
-def expected_accuracy(name: str, pflop: float, precision: str) -> str:
-    """A clause for the forecast, such as `; test accuracy 93.9 to 94.2 %`; empty for an unknown set.
-
-    In single precision convolutions take fewer operations, so that what these buy depends on the precision.
-    """
-    rows = known(name, precision)
+def expected_accuracy(name: str, pflop: float) -> str:
+    """A clause for the forecast, such as `; test accuracy 93.9 to 94.2 %`; empty for an unknown set."""
+    rows = known(name)
     below = [row for row in rows if row[0] <= 1.1 * pflop]
     above = [row for row in rows if row[0] >= 0.9 * pflop]
     if below and above:

@@ -96,7 +96,7 @@ class ClassifyObjective(Objective):
 
     def expectation(self, pflop: float) -> str:
         """The accuracy that is known of a named set."""
-        return expected_accuracy(self.name, pflop, self.device.precision) if self.recipe.network == "fast" else ""
+        return expected_accuracy(self.name, pflop) if self.recipe.network == "fast" else ""
 
     def parameter_groups(self) -> list[ParameterGroup]:
         """Muon on the filters, SGD on the rest; AdamW for networks that are not normalised throughout."""

@@ -74,10 +74,9 @@ def _inside(model: Classifier, image: bytes) -> list[tuple[bytes, str]]:
 
 def _real_thing(model: Classifier) -> list[str]:
     """The command for CIFAR-10, where it is at hand, with its cost at the rate just seen."""
-    precision = model.device.precision
-    if not is_present(CATALOGUE["cifar10"]) or not known("cifar10", precision) or not model.cost.gflops:
+    if not is_present(CATALOGUE["cifar10"]) or not known("cifar10") or not model.cost.gflops:
         return []
-    pflop = known("cifar10", precision)[0][0]
+    pflop = known("cifar10")[0][0]
     minutes = pflop * 1e6 / model.cost.gflops / 60
-    forecast = f"about {minutes:.0f} minutes here, {pflop:.2g} PFLOP{expected_accuracy('cifar10', pflop, precision)}"
+    forecast = f"about {minutes:.0f} minutes here, {pflop:.2g} PFLOP{expected_accuracy('cifar10', pflop)}"
     return [f"trine classify fit cifar10 --effort quick   # {forecast}"]

@@ -26,11 +26,6 @@ class Device:
     world: int = 1
 
     @property
-    def precision(self) -> str:
-        """That of the networks' arithmetic."""
-        return "bfloat16" if self.bfloat16 else "float32"
-
-    @property
     def leads(self) -> bool:
         """Whether this process writes files and speaks to the user."""
         return self.rank == 0
