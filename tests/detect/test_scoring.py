@@ -15,6 +15,17 @@ def encoded(*sequences):
     return Encoded({"event": np.concatenate(sequences).astype(np.int64)}, np.concatenate([[0], np.cumsum(lengths)]))
 
 
+def test_lengths_are_told_apart_where_ten_of_each_may_be_flagged():
+    draw = np.random.default_rng(0)
+    table = encoded(*draw.integers(2, 9, (1_000, 3)), *draw.integers(2, 9, (1_000, 9)))
+    for share, buckets in ((0.05, 2), (0.01, 2), (0.009, 1), (0.001, 1)):
+        panel = Ensemble(("lstm",), 1, share).panels[0]
+        panel.fit(table, table, draw.exponential(size=12_000))
+        again = Ensemble(("lstm",), 1, share).panels[0]
+        again.load_tensors(panel.tensors())
+        assert len(panel.reference.edges) == len(again.reference.edges) == buckets - 1
+
+
 @given(arrays(float, (7, 3), elements=st.floats(1e-300, 1)))
 def test_the_fused_score_rises_with_each_members_surprise(p):
     assert (fuse(p / 2) > fuse(p)).all()
@@ -22,7 +33,7 @@ def test_the_fused_score_rises_with_each_members_surprise(p):
 
 def calibrated(raw_of_folds, members=("lstm", "counts")):
     """An ensemble whose panels were calibrated on these scores of held-out sequences."""
-    ensemble = Ensemble(members, len(raw_of_folds))
+    ensemble = Ensemble(members, len(raw_of_folds), 0.01)
     for panel, raw in zip(ensemble.panels, raw_of_folds, strict=True):
         panel.calibrate(Reference(raw, np.ones(len(raw), np.int64)))
     return ensemble
@@ -73,10 +84,10 @@ def test_two_surprised_members_outweigh_one_and_one_overwhelmed_comes_through():
 def test_tensors_give_the_same_judgement(members):
     draw = np.random.default_rng(0)
     tables = [encoded(*draw.integers(2, 9, (30, 8))) for _ in range(3)]
-    ensemble = Ensemble(members, 2)
+    ensemble = Ensemble(members, 2, 0.01)
     for panel in ensemble.panels:
         panel.fit(tables[0], tables[1], draw.exponential(size=240))
-    again = Ensemble(members, 2)
+    again = Ensemble(members, 2, 0.01)
     again.load_tensors(ensemble.tensors())
     surprisal = [draw.exponential(size=240)] * 2
     before, after = (one.judge(tables[2], surprisal) for one in (ensemble, again))

@@ -5,6 +5,7 @@ other: where there are enough normal sequences, each is ranked among those of it
 conformal prediction). No attack has a say in it.
 """
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -21,6 +22,8 @@ TAIL = 0.1
 """Share of the reference whose excess gives the tail its scale."""
 LEAST = 1_000
 """Normal sequences of a bucket of lengths, at the least: the scale of a tail wants a hundred beyond its edge."""
+FLAGGED = 10
+"""Of them, how many would be flagged, at the least: fewer do not tell how strange is too strange for their length."""
 BUCKETS = 8
 """Buckets of lengths, at the most."""
 
@@ -31,6 +34,8 @@ class Reference:
 
     raw: MemberReferences
     lengths: Int64[np.ndarray, "references"]
+    least: int = LEAST
+    """Sequences of a bucket of lengths, at the least."""
 
     def p_values(self, raw: MemberScores, lengths: Lengths) -> MemberScores:
         """The p-value of each score of new sequences, a member a column."""
@@ -51,7 +56,7 @@ class Reference:
     @cached_property
     def edges(self) -> Int64[np.ndarray, "edges"]:
         """The greatest length of each bucket but the last."""
-        least = max(LEAST, len(self.lengths) // BUCKETS)
+        least = max(self.least, len(self.lengths) // BUCKETS)
         edges: list[int] = []
         inside, left = 0, len(self.lengths)
         for length, count in zip(*np.unique(self.lengths, return_counts=True), strict=True):
@@ -68,6 +73,11 @@ class Reference:
 
     def _buckets(self, lengths: Lengths) -> Lengths:
         return np.searchsorted(self.edges, lengths).astype(np.int64)
+
+
+def least_of_a_bucket(share: float) -> int:
+    """Normal sequences of a bucket of lengths, at the least, when this share of them may be flagged."""
+    return max(LEAST, math.ceil(FLAGGED / share))
 
 
 def tail_p_values(scores: MemberScores, reference: MemberReferences) -> MemberScores:

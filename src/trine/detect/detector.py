@@ -139,14 +139,14 @@ class Detector(Estimator[DetectRecipe, Opened]):
         """Fit the companions, calibrate all members on held-out normal sequences, and set the threshold."""
         assert isinstance(model, FoldNets)
         self.model = model.cpu()
-        self.ensemble = Ensemble(self.recipe.members, len(opened.folds))
+        self.share = self._share(opened)
+        self.ensemble = Ensemble(self.recipe.members, len(opened.folds), self.share)
         for net, panel, (train, held_out) in zip(self.model, self.ensemble.panels, opened.folds, strict=True):
             compared = train.rows(even_sample(len(train), COMPARED))
             encoded = Encoded.of(held_out, self.vocabulary)
             panel.fit(Encoded.of(compared, self.vocabulary), encoded, _of_events(net, encoded))
         first = opened.folds[0][0]
         self.normal_names = tuple(map(str, first.names[even_sample(len(first), COMPARED)]))
-        self.share = self._share(opened)
         if self.share * (self.ensemble.calibrated_on + 1) < 1:
             report.note(
                 f"{self.ensemble.calibrated_on} held-out normal sequences cannot show a false-alarm share of "
@@ -279,7 +279,7 @@ class Detector(Estimator[DetectRecipe, Opened]):
         self.miner = TemplateMiner.from_json(content["templates"]) if content["templates"] else None
         self.model = self._networks(content["folds"])
         self.model.load_state_dict(part(tensors, "network"))
-        self.ensemble = Ensemble(self.recipe.members, content["folds"])
+        self.ensemble = Ensemble(self.recipe.members, content["folds"], self.share)
         self.ensemble.load_tensors(part(tensors, "ensemble"))
 
     def card(self) -> str:

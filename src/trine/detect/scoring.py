@@ -13,7 +13,7 @@ from jaxtyping import Int64
 from torch import Tensor
 
 from trine.bundle import part
-from trine.detect.conformal import MemberScores, Reference
+from trine.detect.conformal import MemberScores, Reference, least_of_a_bucket
 from trine.detect.members import MEMBERS, Scores, Surprisal
 from trine.detect.surprisal import Encoded
 
@@ -24,8 +24,8 @@ CONTENT = 0.995
 class Panel:
     """The members of one fold: fitted to its training sequences, calibrated on its held-out ones."""
 
-    def __init__(self, names: Sequence[str]) -> None:
-        self.members = [MEMBERS[name]() for name in names]
+    def __init__(self, names: Sequence[str], least: int) -> None:
+        self.members, self.least = [MEMBERS[name]() for name in names], least
         self.reference = Reference(np.zeros((0, len(self.members))), np.zeros(0, np.int64))
         self.fused_reference = np.zeros(0)
 
@@ -34,7 +34,7 @@ class Panel:
         for member in self.members:
             member.fit(train)
             member.tune(held_out, surprisal)
-        self.calibrate(Reference(self.raw(held_out, surprisal), held_out.lengths))
+        self.calibrate(Reference(self.raw(held_out, surprisal), held_out.lengths, self.least))
 
     def calibrate(self, reference: Reference) -> None:
         """Take these scores of held-out normal sequences for what is normal."""
@@ -56,7 +56,7 @@ class Panel:
 
     def load_tensors(self, tensors: dict[str, Tensor]) -> None:
         """Take back what `tensors` gave."""
-        self.calibrate(Reference(tensors["raw"].numpy(), tensors["lengths"].numpy()))
+        self.calibrate(Reference(tensors["raw"].numpy(), tensors["lengths"].numpy(), self.least))
         for member in self.members:
             member.load_tensors(part(tensors, member.name))
 
@@ -76,11 +76,14 @@ class Judged:
 
 
 class Ensemble:
-    """A panel a fold, and their common judgement: cross-conformal prediction (Vovk, 2015)."""
+    """A panel a fold, and their common judgement: cross-conformal prediction (Vovk, 2015).
 
-    def __init__(self, names: Sequence[str], folds: int) -> None:
+    `share` is that of normal sequences which may be flagged.
+    """
+
+    def __init__(self, names: Sequence[str], folds: int, share: float) -> None:
         self.names = tuple(names)
-        self.panels = [Panel(names) for _ in range(folds)]
+        self.panels = [Panel(names, least_of_a_bucket(share)) for _ in range(folds)]
 
     @property
     def calibrated_on(self) -> int:
