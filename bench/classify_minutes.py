@@ -10,4 +10,8 @@ if __name__ == "__main__":
     minutes = parser.parse_args().minutes
     result, kept = record.in_minutes("classify", "cifar10", minutes)
     figures = {**kept, **{name: result["metrics"][name] for name in ("accuracy_tta", "ece")}, **result["compute"]}
-    record.keep(f"classify-minutes-{minutes:g}", f"python bench/classify_minutes.py --minutes {minutes:g}", figures)
+    record.keep(
+        record.by_precision(f"classify-minutes-{minutes:g}"),
+        f"python bench/classify_minutes.py --minutes {minutes:g}",
+        figures,
+    )
