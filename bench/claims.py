@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from record import SUFFIXES
+
 Figures = dict[str, Any]
 Level = Callable[[Figures], int]
 """How far the figures came: 0 not to the floor, 1 to the floor, 2 to the aim."""
@@ -73,8 +75,8 @@ CIFAR10 = {
     "classify-cifar10-good-float32": "`good` in single precision",
 }
 """The files of these trainings, and how rows name them: processors without bfloat16 compute in single precision."""
-MINUTES = {"classify-minutes-15": "", "classify-minutes-15-float32": " in single precision"}
-AIRBENCH = {"classify-airbench": "", "classify-airbench-float32": ", in single precision"}
+PRECISIONS = {SUFFIXES["bfloat16"]: "", SUFFIXES["float32"]: ", in single precision"}
+"""How rows name the precision, by the suffix of a result's name."""
 
 
 def cifar10(result: str) -> Claim:
@@ -111,7 +113,7 @@ CLASSIFY = [
     *(
         Claim(
             f"time of `good` to that of airbench94's Muon recipe to 94 %, same cores{precision}",
-            result,
+            f"classify-airbench{suffix}",
             lambda f: f"{f['ratio']:.2f}× ({f['our_seconds_to_94']:.0f} s)",
             "≤ 0.8×",
             "≤ 0.5×",
@@ -119,12 +121,12 @@ CLASSIFY = [
             front=True,
             peer=lambda f: f"airbench94: {f['peer_seconds_to_94']:.0f} s",
         )
-        for result, precision in AIRBENCH.items()
+        for suffix, precision in PRECISIONS.items()
     ),
     *(
         Claim(
             f"`--minutes 15` on CIFAR-10{precision}: time taken",
-            result,
+            f"classify-minutes-15{suffix}",
             lambda f: (
                 f"{f['wall_minutes']:.2f} min ({100 * f['deviation']:+.1f} %), accuracy {100 * f['accuracy_tta']:.2f} %"
             ),
@@ -132,7 +134,7 @@ CLASSIFY = [
             "accuracy within 1 point of the best fixed recipe of that compute",
             at_most(lambda f: abs(f["deviation"]), 0.05),
         )
-        for result, precision in MINUTES.items()
+        for suffix, precision in PRECISIONS.items()
     ),
     *(
         Claim(
@@ -319,8 +321,6 @@ DETECT = [
     ),
 ]
 
-GENERATE_SPEED = {"generate-speed": "", "generate-speed-float32": ", in single precision"}
-
 
 def generate_speed(result: str, precision: str) -> tuple[Claim, ...]:
     """The rows of how fast a generator learns and draws."""
@@ -373,7 +373,7 @@ GENERATE = [
         within(0.2, at_most(lambda f: f["bits_per_dim"], 4.4, 3.9)),
         front=True,
     ),
-    *(claim for result, precision in GENERATE_SPEED.items() for claim in generate_speed(result, precision)),
+    *(claim for suffix, said in PRECISIONS.items() for claim in generate_speed(f"generate-speed{suffix}", said)),
     Claim(
         "20 seeds of `quick` on digits28: bound, failures",
         "generate-collapse",

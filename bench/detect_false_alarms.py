@@ -9,7 +9,6 @@ import numpy as np
 
 import record
 from trine.detect import metrics
-from trine.detect.conformal import Reference
 from trine.detect.detector import Detector
 from trine.detect.scoring import fuse
 from trine.detect.surprisal import Encoded, surprisals
@@ -26,7 +25,7 @@ if __name__ == "__main__":
     realised, inside = [], 0
     for cut in range(CUTS):
         calibration, judged = np.array_split(np.random.default_rng(cut).permutation(len(raw)), 2)
-        panel.calibrate(Reference(raw[calibration], held_out.lengths[calibration]))
+        panel.calibrate(raw[calibration], held_out.lengths[calibration])
         fused = fuse(panel.reference.p_values(raw[judged], held_out.lengths[judged]))
         p = (1 + panel.stranger(fused)) / (1 + len(calibration))
         alarms = int((p <= TARGET).sum())

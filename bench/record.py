@@ -28,7 +28,7 @@ def precision() -> str:
 
 
 def by_precision(name: str) -> str:
-    """The name of a result that depends on it."""
+    """The name of a result that depends on that precision."""
     return name + SUFFIXES[precision()]
 
 

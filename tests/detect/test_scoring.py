@@ -4,7 +4,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from trine.detect.conformal import Reference
 from trine.detect.metrics import share_interval
 from trine.detect.scoring import Ensemble, fuse
 from trine.detect.surprisal import Encoded
@@ -35,7 +34,7 @@ def calibrated(raw_of_folds, members=("lstm", "counts")):
     """An ensemble whose panels were calibrated on these scores of held-out sequences."""
     ensemble = Ensemble(members, len(raw_of_folds), 0.01)
     for panel, raw in zip(ensemble.panels, raw_of_folds, strict=True):
-        panel.calibrate(Reference(raw, np.ones(len(raw), np.int64)))
+        panel.calibrate(raw, np.ones(len(raw), np.int64))
     return ensemble
 
 

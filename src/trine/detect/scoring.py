@@ -34,12 +34,12 @@ class Panel:
         for member in self.members:
             member.fit(train)
             member.tune(held_out, surprisal)
-        self.calibrate(Reference(self.raw(held_out, surprisal), held_out.lengths, self.least))
+        self.calibrate(self.raw(held_out, surprisal), held_out.lengths)
 
-    def calibrate(self, reference: Reference) -> None:
-        """Take these scores of held-out normal sequences for what is normal."""
-        self.reference = reference
-        self.fused_reference = np.sort(fuse(reference.own_p_values()))
+    def calibrate(self, raw: MemberScores, lengths: Int64[np.ndarray, "sequences"]) -> None:
+        """Take these scores of held-out normal sequences, of these lengths, for what is normal."""
+        self.reference = Reference(raw, lengths, self.least)
+        self.fused_reference = np.sort(fuse(self.reference.own_p_values()))
 
     def raw(self, table: Encoded, surprisal: Surprisal) -> MemberScores:
         """The members' scores."""
@@ -56,7 +56,7 @@ class Panel:
 
     def load_tensors(self, tensors: dict[str, Tensor]) -> None:
         """Take back what `tensors` gave."""
-        self.calibrate(Reference(tensors["raw"].numpy(), tensors["lengths"].numpy(), self.least))
+        self.calibrate(tensors["raw"].numpy(), tensors["lengths"].numpy())
         for member in self.members:
             member.load_tensors(part(tensors, member.name))
 

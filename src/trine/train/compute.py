@@ -92,6 +92,7 @@ FORMULAS = ChainMap[Any, Callable[..., int]](
     },
     flop_registry,
 )
+"""Of an operation's cost, torch's own looked up when they are wanted: an operator of ours adds its formula there."""
 
 
 class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]

@@ -99,8 +99,8 @@ class _Filtered(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, maps: Tensor, weight: Tensor, bias: Tensor | None, rows: int, columns: int) -> Tensor:
         found: Tensor
-        found, *at_points = winograd.OPERATORS.convolve(_pixels(maps), weight.permute(0, 2, 3, 1), rows, columns)
-        ctx.save_for_backward(*at_points)
+        found, *met = winograd.OPERATORS.convolve(_pixels(maps), weight.permute(0, 2, 3, 1), rows, columns)
+        ctx.save_for_backward(*met)
         ctx.size = maps.shape[2:]
         return (found if bias is None else found.add_(bias)).permute(0, 3, 1, 2)
 

@@ -159,9 +159,9 @@ def _gradients_operations(gradient: Shape, at_points: Shape, taps: Shape, *sides
 
 def _operations(inputs: Sequence[int], outputs: Sequence[int], pairs: int) -> int:
     """Of convolutions by their definition: two wherever a tap meets a pixel, none where it meets the padding."""
-    return 2 * pairs * math.prod(_meetings(*sides) for sides in zip(outputs, inputs, strict=True))
+    return 2 * pairs * math.prod(map(_meetings, inputs, outputs))
 
 
-def _meetings(outputs: int, inputs: int) -> int:
+def _meetings(inputs: int, outputs: int) -> int:
     """Of the taps and the pixels of a row."""
     return sum(size(band.outputs) * size(band.taps) for band in bands(outputs, inputs, 1))
