@@ -65,6 +65,14 @@ def test_the_own_p_value_is_that_of_leaving_out_by_hand():
     assert np.abs(own - by_hand).max() < 0.005
 
 
+@given(scores)
+def test_a_new_score_as_strange_as_a_reference_is_not_stranger_below_the_tail(reference):
+    new = tail_p_values(column(reference), column(np.sort(reference)))[:, 0]
+    own = own_tail_p_values(column(reference))[:, 0]
+    below = reference <= np.quantile(reference, 1 - TAIL)
+    assert np.array_equal(own[below], new[below])
+
+
 lengths = st.builds(
     lambda of, count: np.resize(np.array(of), count),
     st.lists(st.integers(1, 40), min_size=1),

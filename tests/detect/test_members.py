@@ -2,13 +2,11 @@ import numpy as np
 import pytest
 
 from trine.detect.members import (
+    EitherSurprisal,
     LengthGivenKind,
     MeanSurprisal,
-    MixtureSurprisal,
     NearestCounts,
-    UnseenGrams,
-    likeliest_share,
-    mixed,
+    UnseenPairs,
 )
 from trine.detect.surprisal import Encoded
 
@@ -30,36 +28,20 @@ def test_counts_find_the_nearest_normal_sequence_whatever_its_order():
     assert distances == pytest.approx([0, 0, 1, 1, 1], abs=1e-3)
 
 
-def test_unseen_is_the_share_of_runs_of_three_that_were_never_seen():
-    member = UnseenGrams()
+def test_unseen_is_the_share_of_neighbouring_events_that_were_never_neighbours():
+    member = UnseenPairs()
     member.fit(encoded([2, 3, 4, 5], [2, 3]))
-    found = member.score(encoded([2, 3, 4], [2, 3, 4, 9], [9, 9], [5, 4, 3]), np.zeros(0))
-    assert found.tolist() == [0.0, 0.5, 0.0, 1.0]
+    found = member.score(encoded([2, 3, 4], [2, 3, 9], [9], [5, 4, 3], [2, 3, 2, 3]), np.zeros(0))
+    assert found.tolist() == [0.0, 0.5, 0.0, 1.0, pytest.approx(1 / 3)]
 
 
-def test_the_mixture_is_likelier_than_either_model():
-    draw = np.random.default_rng(0)
-    network, grams = draw.exponential(size=(2, 2_000))
-    share = likeliest_share(network, grams)
-    best = mixed(network, grams, share).mean()
-    assert best < min(network.mean(), grams.mean())
-    for other in (share - 0.1, share + 0.1):
-        assert best <= mixed(network, grams, other).mean()
-
-
-def test_a_model_that_is_always_better_has_the_mixture_to_itself():
-    worse = np.full(100, 5.0)
-    assert likeliest_share(worse - 4, worse) == pytest.approx(1, abs=1e-3)
-    assert likeliest_share(worse, worse - 4) == pytest.approx(0, abs=1e-3)
-
-
-def test_the_mixtures_score_is_the_mean_of_the_mixed_surprisals():
-    member, table = MixtureSurprisal(), encoded([2, 3, 2], [3, 9])
+def test_an_event_is_expected_where_both_network_and_n_grams_expect_it():
+    member, table = EitherSurprisal(), encoded([2, 3, 2], [3, 9])
     member.fit(encoded([2, 3, 2, 3], [2, 3]))
-    surprisal = np.arange(5.0)
-    member.share = 0.25
-    by_hand = -np.log(0.25 * np.exp(-surprisal) + 0.75 * np.exp(-member.grams.surprisal(table)))
-    assert member.score(table, surprisal) == pytest.approx([by_hand[:3].mean(), by_hand[3:].mean()])
+    grams = member.grams.surprisal(table)
+    network = grams + np.array([-1, 1, -1, 1, -1])
+    by_hand = grams + np.array([0, 1, 0, 1, 0])
+    assert member.score(table, network) == pytest.approx([by_hand[:3].mean(), by_hand[3:].mean()])
 
 
 def test_a_length_is_strange_or_not_for_its_kind_of_sequence():

@@ -66,6 +66,15 @@ def test_the_mean_of_the_realised_rates_is_the_target(monkeypatch):
     assert 0.04 < np.mean(rates) < 0.06
 
 
+def test_what_all_but_one_normal_sequence_score_is_never_flagged(monkeypatch):
+    """Such as no unseen pair of events, whatever the number of held-out sequences."""
+    for count in (20, 333, 516):
+        held_out = np.zeros((count, 1))
+        held_out[0] = 0.25
+        p = judged_p(calibrated([held_out, held_out]), [np.zeros((3, 1))] * 2, monkeypatch)
+        assert (p == 1).all()
+
+
 def test_a_sequence_stranger_than_all_has_the_least_p_value_that_so_many_can_show(monkeypatch):
     held_out = [np.random.default_rng(i).normal(size=(50, 2)) for i in range(2)]
     p = judged_p(calibrated(held_out), [np.full((1, 2), 1e6)] * 2, monkeypatch)
@@ -78,7 +87,7 @@ def test_two_surprised_members_outweigh_one_and_one_overwhelmed_comes_through():
 
 
 @pytest.mark.parametrize(
-    "members", [("lstm",), ("counts", "lstm"), ("lstm", "counts", "length", "ngrams", "mixture", "unseen")]
+    "members", [("lstm",), ("counts", "lstm"), ("lstm", "counts", "length", "ngrams", "either", "unseen")]
 )
 def test_tensors_give_the_same_judgement(members):
     draw = np.random.default_rng(0)

@@ -46,7 +46,7 @@ class Reference:
         return found
 
     def own_p_values(self) -> MemberReferences:
-        """The p-values of the reference's sequences, each among the others: as if it were new."""
+        """The p-values of the reference's sequences, each as if it were new."""
         found, buckets = np.empty_like(self.raw), self._buckets(self.lengths)
         for bucket in range(len(self.edges) + 1):
             rows = buckets == bucket
@@ -90,13 +90,17 @@ def tail_p_values(scores: MemberScores, reference: MemberReferences) -> MemberSc
 
 
 def own_tail_p_values(reference: MemberScores) -> MemberScores:
-    """`tail_p_values` of each sequence of the reference among the others: as if it were new."""
+    """`tail_p_values` of each sequence of the reference, whose own excess has no say in the scale of its tail.
+
+    Its rank is that of a new sequence with its score: where scores are often equal, such as no unseen pair of events, a
+    new one must not look a little stranger than all of the reference that are equal to it.
+    """
     columns = [_own_tail_p(reference[:, m]) for m in range(reference.shape[1])]
     return np.stack(columns, 1)
 
 
 def _own_tail_p(scores: Scores) -> Scores:
-    ranks = _ranks(scores, np.sort(scores)) / len(scores)
+    ranks = _mid_ranks(scores, np.sort(scores))
     edge = np.quantile(scores, 1 - TAIL)
     excess = np.maximum(scores - edge, 0)
     count = int((excess > 0).sum())
@@ -107,7 +111,7 @@ def _own_tail_p(scores: Scores) -> Scores:
 
 
 def _tail_p(scores: Scores, reference: References) -> Scores:
-    ranks = (0.5 + _ranks(scores, reference)) / (1 + len(reference))
+    ranks = _mid_ranks(scores, reference)
     edge = np.quantile(reference, 1 - TAIL)
     beyond = reference[reference > edge]
     if not len(beyond):
@@ -121,11 +125,11 @@ def _with_tail(ranks: Scores, excess: Scores, share: float) -> Scores:
     return np.asarray(np.where(excess > 0, tail, np.maximum(ranks, share)))
 
 
-def _ranks(scores: Scores, reference: References) -> Scores:
-    """How many of the rising reference are stranger than each score, and half of those that are equal to it.
+def _mid_ranks(scores: Scores, reference: References) -> Scores:
+    """The share of the rising reference that is stranger than each score, and half of what is equal to it.
 
-    Where most normal sequences score alike, such as no unseen n-gram, that score is then no news, not a comfort
-    (Lancaster, 1961: mid-p).
+    Where most normal sequences score alike, such as no unseen pair of events, that score is then no news, not a comfort
+    (Lancaster, 1961: mid-p). Never exactly 0 or 1: the score is half a sequence itself.
     """
     below_or_equal, below = np.searchsorted(reference, scores, "right"), np.searchsorted(reference, scores, "left")
-    return len(reference) - (below_or_equal + below) / 2
+    return (0.5 + len(reference) - (below_or_equal + below) / 2) / (1 + len(reference))

@@ -17,7 +17,6 @@ from trine.detect.vocabulary import EVENT
 
 Surprisal = Float64[np.ndarray, "events"]
 Scores = Float64[np.ndarray, "sequences"]
-EM_STEPS = 50
 
 
 class Member(ABC):
@@ -29,9 +28,6 @@ class Member(ABC):
 
     def fit(self, train: Encoded) -> None:
         """Learn from normal sequences."""
-
-    def tune(self, held_out: Encoded, surprisal: Surprisal) -> None:
-        """Settle what normal sequences that were not learned from have to say."""
 
     @abstractmethod
     def score(self, table: Encoded, surprisal: Surprisal) -> Scores:
@@ -158,87 +154,58 @@ class NGramSurprisal(Member):
         self.grams.load_tensors(tensors)
 
 
-class MixtureSurprisal(NGramSurprisal):
-    """The mean surprisal an event of the network and the n-grams mixed: a better likelihood than either's.
+class EitherSurprisal(NGramSurprisal):
+    """The mean over the events of the larger of two surprisals, the network's and the n-grams'.
 
-    The network generalises, the counts remember; the network's share is the likeliest one for held-out normal events.
+    An event counts as expected where both expect it. Under a mixture of the two, each would excuse what surprises the
+    other.
     """
 
-    name: ClassVar[str] = "mixture"
-    says: ClassVar[str] = "its events come in an order that neither the network nor runs seen before expect"
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.share = 0.5
-        """Of the network in the mixture."""
-
-    def tune(self, held_out: Encoded, surprisal: Surprisal) -> None:
-        """Find the network's share."""
-        self.share = likeliest_share(surprisal, self.grams.surprisal(held_out))
+    name: ClassVar[str] = "either"
+    says: ClassVar[str] = "its events come in an order that the network or the runs seen before did not expect"
 
     def score(self, table: Encoded, surprisal: Surprisal) -> Scores:
         """Mean over the sequence's events."""
-        return sequence_means(mixed(surprisal, self.grams.surprisal(table), self.share), table.offsets)
-
-    def tensors(self) -> dict[str, Tensor]:
-        """The n-grams and the network's share."""
-        return super().tensors() | {"share": torch.tensor([self.share], dtype=torch.float64)}
-
-    def load_tensors(self, tensors: dict[str, Tensor]) -> None:
-        """Take back the n-grams and the share."""
-        super().load_tensors(tensors)
-        self.share = float(tensors["share"])
+        return sequence_means(np.maximum(surprisal, self.grams.surprisal(table)), table.offsets)
 
 
-class UnseenGrams(Member):
-    """The share of a sequence's n-grams that no normal sequence has (after stide; Forrest et al., 1996)."""
+class UnseenPairs(Member):
+    """The share of a sequence's pairs of neighbouring events that no normal sequence has.
+
+    After stide (Forrest et al., 1996), with its shortest window: longer runs are often new in normal sequences too,
+    most of all where a system's use has moved on since it was learned.
+    """
 
     name: ClassVar[str] = "unseen"
-    says: ClassVar[str] = "it has short runs of events that no normal sequence has"
-    length: ClassVar[int] = 3
+    says: ClassVar[str] = "events follow one another in it that never do in a normal sequence"
 
     def __init__(self) -> None:
         self.seen = np.zeros(0, np.int64)
 
     def fit(self, train: Encoded) -> None:
-        """Keep the n-grams of the training sequences."""
-        self.seen = np.unique(np.concatenate([_grams(codes, self.length) for codes in train.codes]))
+        """Keep the pairs of the training sequences."""
+        self.seen = np.unique(np.concatenate([_pairs(codes) for codes in train.codes]))
 
     def score(self, table: Encoded, surprisal: Surprisal) -> Scores:
-        """Share of unseen n-grams, 0 to 1."""
-        return np.array([self._share(_grams(codes, self.length)) for codes in table.codes])
+        """Share of unseen pairs, 0 to 1."""
+        return np.array([self._share(_pairs(codes)) for codes in table.codes])
 
     def tensors(self) -> dict[str, Tensor]:
-        """The n-grams."""
-        return {"seen": torch.from_numpy(self.seen)}
+        """The pairs."""
+        return {"pairs": torch.from_numpy(self.seen)}
 
     def load_tensors(self, tensors: dict[str, Tensor]) -> None:
-        """Take back the n-grams."""
-        self.seen = tensors["seen"].numpy()
+        """Take back the pairs."""
+        self.seen = tensors["pairs"].numpy()
 
-    def _share(self, grams: Int64[np.ndarray, "grams"]) -> float:
-        return float((~np.isin(grams, self.seen)).mean()) if len(grams) else 0.0
+    def _share(self, pairs: Int64[np.ndarray, "pairs"]) -> float:
+        return float((~np.isin(pairs, self.seen)).mean()) if len(pairs) else 0.0
 
 
 MEMBERS: dict[str, type[Member]] = {
     member.name: member
-    for member in (MeanSurprisal, NearestCounts, LengthGivenKind, NGramSurprisal, MixtureSurprisal, UnseenGrams)
+    for member in (MeanSurprisal, NearestCounts, LengthGivenKind, NGramSurprisal, EitherSurprisal, UnseenPairs)
 }
-
-
-def mixed(network: Surprisal, grams: Surprisal, share: float) -> Surprisal:
-    """Surprisal under a mixture of two models, the network's share given."""
-    with np.errstate(divide="ignore"):
-        return np.asarray(-np.logaddexp(np.log(share) - network, np.log1p(-share) - grams))
-
-
-def likeliest_share(network: Surprisal, grams: Surprisal) -> float:
-    """The network's share in the mixture under which these events are likeliest (expectation maximisation)."""
-    share = 0.5
-    for _ in range(EM_STEPS):
-        share = float(np.exp(np.log(max(share, 1e-9)) - network + mixed(network, grams, share)).mean())
-        share = min(share, 1.0)
-    return share
 
 
 def _profiles(table: Encoded, width: int) -> Tensor:
@@ -250,10 +217,6 @@ def _profiles(table: Encoded, width: int) -> Tensor:
     return torch.from_numpy(np.sqrt(shares).astype(np.float32))
 
 
-def _grams(codes: Int64[np.ndarray, "length"], length: int) -> Int64[np.ndarray, "grams"]:
-    """Each run of `length` codes as one number (20 bits a code)."""
-    count = len(codes) - length + 1
-    grams = np.zeros(max(count, 0), dtype=np.int64)
-    for place in range(length if count > 0 else 0):
-        grams = (grams << 20) | codes[place : place + count]
-    return grams
+def _pairs(codes: Int64[np.ndarray, "length"]) -> Int64[np.ndarray, "pairs"]:
+    """Each event and the one before it, as one number."""
+    return np.asarray((codes[:-1] << 32) | codes[1:], dtype=np.int64)

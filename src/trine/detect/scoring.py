@@ -33,7 +33,6 @@ class Panel:
         """Let every member learn from normal sequences, and keep the scores of held-out ones."""
         for member in self.members:
             member.fit(train)
-            member.tune(held_out, surprisal)
         self.calibrate(self.raw(held_out, surprisal), held_out.lengths)
 
     def calibrate(self, raw: MemberScores, lengths: Int64[np.ndarray, "sequences"]) -> None:
