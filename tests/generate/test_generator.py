@@ -4,12 +4,15 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch import Tensor
 
 import trine
 from trine.classify.classifier import Classifier
 from trine.errors import BundleError, DataError, UsageError
 from trine.generate.codec import BLOCK
 from trine.generate.generator import Generator
+from trine.generate.prior import FlowPrior
+from trine.generate.recipe import GenerateRecipe
 
 from .conftest import SHORT, dots, write_dots
 
@@ -191,3 +194,23 @@ def test_black_and_white_pictures_are_stated_as_dynamically_binarised(folder: Pa
     assert model.result
     assert model.result.metrics["binarisation"] == "dynamic"
     assert "bits_per_dim" not in model.result.metrics
+
+
+def test_the_flow_learns_latents_as_they_are_where_the_label_is_known(
+    fitted: Generator, folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    learned = {}
+
+    def fit(self: FlowPrior, means: Tensor, deviations: Tensor, labels: Tensor, recipe: GenerateRecipe) -> None:
+        learned.update(means=means, labels=labels)
+
+    monkeypatch.setattr(FlowPrior, "fit", fit)
+    again = Generator(**SHORT, label=True).fit(folder, out=tmp_path / "run")
+    means, labels = learned["means"], learned["labels"]
+    count = int((labels < 2).sum())
+    images = np.array(again.open(folder, None, again.recipe).splits["train"].images)
+    assert torch.equal(means[:count], again.codec.encode_top(images, labels[:count])[0])
+    assert torch.equal(means[count:], again.codec.encode_top(images)[0][::4])
+    assert (labels[count:] == 2).all()
+    assert len(labels) == count + -(-count // 4)
+    assert not torch.allclose(means[:count], again.codec.encode_top(images)[0], atol=1e-3)

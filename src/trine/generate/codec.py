@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
 
 from trine.data.decode import as_channels
@@ -78,14 +78,18 @@ class Codec:
 
     @torch.inference_mode()
     def encode_top(
-        self, images: UInt8[np.ndarray, "n height width channels"]
+        self, images: UInt8[np.ndarray, "n height width channels"], labels: Int64[Tensor, "n"] | None = None
     ) -> tuple[Float[Tensor, "n latent"], Float[Tensor, "n latent"]]:
-        """Means and deviations of the latent vectors alone, without a way through the decoder."""
+        """Means and deviations of the latent vectors alone, without a way through the decoder.
+
+        labels   each picture's class, for a model of labels; none: as if no label were known
+        """
         means, log_variances = [], []
-        for batch, _ in batches(images, None, ENCODED):
+        for batch, classes in batches(images, labels, ENCODED):
             observed = self.model.likelihood.observe(batch.to(self.device.name))
+            known = None if classes is None else classes.to(self.device.name)
             with self.device.autocast():
-                found = self.model.vae.encode(observed).top
+                found = self.model.vae.encode(observed, known).top
             means.append(found.mean.cpu())
             log_variances.append(found.log_variance.cpu())
         return torch.cat(means), torch.exp(0.5 * torch.cat(log_variances))

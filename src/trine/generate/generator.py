@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Int64, UInt8
 from torch import Tensor, nn
 
 from trine.bundle import Manifest, part
@@ -30,6 +30,8 @@ from trine.train.progress import Reporter
 from trine.train.result import Data
 
 SHOWN = 64
+UNTOLD = 4
+"""The flow of a model of labels learns one in so many pictures without its label as well."""
 
 
 class Generator(Estimator[GenerateRecipe, PictureSet]):
@@ -103,15 +105,29 @@ class Generator(Estimator[GenerateRecipe, PictureSet]):
         found = self.codec.encode_top(train.images)
         self.information = _kl_per_unit(*found)
         self.priors = self._priors()
-        labels = _labels(train) if self.classes else None
         mixture, flow = self.priors["mixture"], self.priors["flow"]
         assert isinstance(mixture, MixturePrior)
         assert isinstance(flow, FlowPrior)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.recipe.seed)
             mixture.fit(found[0] + found[1] * torch.randn_like(found[0]), self.recipe.seed)
-            flow.fit(*found, labels, self.recipe)
+            flow.fit(*self._told(train, found), self.recipe)
         self.priors.requires_grad_(False)
+
+    def _told(
+        self, train: PictureSplit, untold: tuple[Tensor, Tensor]
+    ) -> tuple[Float[Tensor, "n latent"], Float[Tensor, "n latent"], Int64[Tensor, "n"] | None]:
+        """What the flow learns: posteriors' means and deviations, and labels.
+
+        In a model of labels the posterior of a picture is another with its label than without, and each goes with the
+        decoder that knows as much: so there are all pictures with their labels, and some without.
+        """
+        if not self.classes:
+            return *untold, None
+        labels = _labels(train)
+        told = self.codec.encode_top(train.images, labels)
+        means, deviations = (torch.cat([a, b[::UNTOLD]]) for a, b in zip(told, untold, strict=True))
+        return means, deviations, torch.cat([labels, torch.full_like(labels[::UNTOLD], len(self.classes))])
 
     # ---- judge
 

@@ -26,8 +26,6 @@ TIMES = 8
 """Frequencies that a moment of the flow is told by."""
 PATH = 12
 """Steps from noise to latent."""
-HIDDEN = 0.2
-"""Share of the latents whose label the flow is not told, so that it works without."""
 RATE = 7e-3
 MIDWAY = 0.5
 """Deviation of the logit of the moments that the flow learns at: midway is where its way is least clear."""
@@ -126,10 +124,13 @@ class FlowPrior(Prior):
         self,
         means: Float[Tensor, "n latent"],
         deviations: Float[Tensor, "n latent"],
-        labels: Tensor | None,
+        labels: Int64[Tensor, "n"] | None,
         recipe: GenerateRecipe,
     ) -> None:
-        """Learn the velocity from noise to fresh samples of the posteriors."""
+        """Learn the velocity from noise to fresh samples of the posteriors.
+
+        labels   the class of each, or the number of classes for one that is to be sampled without a label
+        """
         self.mean.copy_(means.mean(0))
         self.deviation.copy_((means.var(0) + deviations.square().mean(0)).sqrt().clamp_min(1e-4))
         optimiser = AdamW(self.parameters())
@@ -140,7 +141,7 @@ class FlowPrior(Prior):
             target = (means[chosen] + deviations[chosen] * noise - self.mean) / self.deviation
             time = torch.sigmoid(MIDWAY * torch.randn(len(chosen), generator=generator))
             at = torch.lerp(other, target, time[:, None])
-            known = None if labels is None else self._some_hidden(labels[chosen], generator)
+            known = None if labels is None else labels[chosen]
             loss = F.mse_loss(self.velocity(at, time, known), target - other)
             loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step(RATE * cosine(step / recipe.flow_steps, 0.0))
@@ -171,10 +172,6 @@ class FlowPrior(Prior):
             middle = at + self.velocity(at, time, labels) * step / 2
             at = at + self.velocity(middle, time + step / 2, labels) * step
         return at * self.deviation + self.mean
-
-    def _some_hidden(self, labels: Tensor, generator: torch.Generator) -> Tensor:
-        hidden = torch.rand(len(labels), generator=generator) < HIDDEN
-        return torch.where(hidden, self.classes, labels)
 
 
 def flow_cost(latent: int, classes: int, recipe: GenerateRecipe) -> tuple[float, float]:
