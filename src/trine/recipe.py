@@ -63,6 +63,12 @@ class Recipe(BaseModel):
         """A copy with some settings changed, checked again."""
         return self.checked({**self.model_dump(), **settings})
 
+    @property
+    def by_hand(self) -> set[str]:
+        """The settings that are not as the preset has them."""
+        preset, fields = self.presets[self.effort], type(self).model_fields
+        return {name for name in fields if getattr(self, name) != preset.get(name, fields[name].default)} - {"effort"}
+
     @classmethod
     def read(cls, path: Path) -> Self:
         """The recipe saved in a JSON file. Raises `RecipeError`."""

@@ -10,9 +10,11 @@ import trine
 from trine.classify.classifier import Classifier
 from trine.errors import BundleError, DataError, UsageError
 from trine.generate.codec import BLOCK
-from trine.generate.generator import Generator
+from trine.generate.generator import FLOW_SHARE, Generator
 from trine.generate.prior import FlowPrior
 from trine.generate.recipe import GenerateRecipe
+from trine.train.budget import Budget
+from trine.train.progress import Silent
 
 from .conftest import SHORT, dots, write_dots
 
@@ -214,3 +216,18 @@ def test_the_flow_learns_latents_as_they_are_where_the_label_is_known(
     assert (labels[count:] == 2).all()
     assert len(labels) == count + -(-count // 4)
     assert not torch.allclose(means[:count], again.codec.encode_top(images)[0], atol=1e-3)
+
+
+def test_a_long_budget_gives_the_flow_its_share_and_a_short_one_the_presets_steps(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("trine.generate.generator.flow_cost", lambda *_: (10.0, 1e9))
+    preset = Generator().recipe.flow_steps
+    given = {}
+    for minutes, settings in ((0.1, {}), (60.0, {}), (60.0, {"flow_steps": 77})):
+        model = Generator(**settings)
+        opened = model.open(folder, None, model.recipe)
+        given[minutes, *settings.values()] = model.scaled(opened, Budget(minutes), Silent()).flow_steps
+    assert given[0.1,] == preset
+    assert given[60.0,] == pytest.approx(FLOW_SHARE * 3600 / 10 * preset, rel=0.02)
+    assert given[60.0, 77] == 77

@@ -81,8 +81,7 @@ class ClassifyRecipe(Recipe):
         """
         fitting = [name for name, cost in self.costs.items() if cost * share <= 1.5 * pflop]
         chosen, own = self.presets[fitting[-1] if fitting else "quick"], self.presets[self.effort]
-        fields = type(self).model_fields
-        by_hand = {name for name in fields if getattr(self, name) != own.get(name, fields[name].default)}
+        fields, by_hand = type(self).model_fields, self.by_hand
         shape = {name: chosen.get(name, fields[name].default) for name in {**chosen, **own}}
         return self.changed(**{name: value for name, value in shape.items() if name not in by_hand})
 

@@ -20,16 +20,19 @@ from trine.generate.likelihood import Bernoulli, CalibratedGaussian, Likelihood
 from trine.generate.logistic import LogisticMixture
 from trine.generate.network import VAE, Bounded
 from trine.generate.objective import GenerateObjective
-from trine.generate.prior import FlowPrior, MixturePrior, NormalPrior, Prior
+from trine.generate.prior import FlowPrior, MixturePrior, NormalPrior, Prior, flow_cost
 from trine.generate.recipe import GenerateRecipe
 from trine.generate.report import draw_kl, metrics, model_card, remarks
 from trine.generate.sheet import grid_png, pairs_png
+from trine.train.budget import Budget
 from trine.train.estimator import Estimator, Judgement
 from trine.train.objective import Objective
 from trine.train.progress import Reporter
 from trine.train.result import Data
 
 SHOWN = 64
+FLOW_SHARE = 0.15
+"""Of a budget of time, what the flow's training may take."""
 UNTOLD = 4
 """The flow of a model of labels learns one in so many pictures without its label as well."""
 
@@ -94,6 +97,16 @@ class Generator(Estimator[GenerateRecipe, PictureSet]):
         self.model = self._network()
         self.trained = GenerateObjective(self.model, recipe, opened, self.device)
         return self.trained
+
+    def scaled(self, opened: PictureSet, budget: Budget, report: Reporter) -> GenerateRecipe:
+        """The flow learns for its share of the time, but no shorter than the preset has it learn."""
+        recipe = self.recipe
+        if "flow_steps" in recipe.by_hand:
+            return recipe
+        classes = len(opened.classes) if recipe.label else 0
+        seconds = self.device.agree(flow_cost(recipe.latents(opened.channels), classes, recipe)[0])
+        longer = max(1.0, FLOW_SHARE * budget.left / seconds)
+        return recipe.changed(flow_steps=round(longer * recipe.flow_steps))
 
     def settle(self, opened: PictureSet, model: nn.Module, report: Reporter) -> None:
         """Fit the priors to the latents of the training pictures."""
@@ -305,7 +318,7 @@ class Generator(Estimator[GenerateRecipe, PictureSet]):
         kinds: dict[str, Prior] = {
             "normal": NormalPrior(),
             "mixture": MixturePrior(self.recipe.mixture_components, latent),
-            "flow": FlowPrior(latent, len(self.classes), self.recipe.flow_width),
+            "flow": FlowPrior(latent, len(self.classes), self.recipe.flow_units(latent)),
         }
         return nn.ModuleDict(kinds)
 

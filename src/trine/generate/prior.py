@@ -176,7 +176,7 @@ class FlowPrior(Prior):
 
 def flow_cost(latent: int, classes: int, recipe: GenerateRecipe) -> tuple[float, float]:
     """Seconds and operations that a flow's training takes, from its first steps."""
-    flow, data = FlowPrior(latent, classes, recipe.flow_width), torch.zeros(BATCH, latent)
+    flow, data = FlowPrior(latent, classes, recipe.flow_units(latent)), torch.zeros(BATCH, latent)
     some = recipe.changed(flow_steps=PROBED)
     with torch.random.fork_rng(devices=[]):
         _, flops = count_flops(lambda: flow.fit(data, data, None, some))

@@ -59,8 +59,8 @@ class GenerateRecipe(Recipe):
     """Components of the Gaussian mixture."""
     flow_steps: int = Field(1500, ge=1)
     """Steps of the flow's training."""
-    flow_width: int = Field(256, ge=1, le=4096)
-    """Width of the flow's layers."""
+    flow_width: int | None = Field(None, ge=1, le=4096)
+    """Width of the flow's layers; none: four times the size of the latent vector, 256 at the least."""
     least_steps: int = Field(300, ge=1)
     """Steps that even a small set is trained for."""
 
@@ -98,3 +98,7 @@ class GenerateRecipe(Recipe):
     def latents(self, channels: int) -> int:
         """The size of the latent vector for pictures of so many channels."""
         return self.latent or (64 if channels == 1 else 128)
+
+    def flow_units(self, latents: int) -> int:
+        """The width of the flow's layers for latent vectors of that size."""
+        return self.flow_width or max(256, 4 * latents)
