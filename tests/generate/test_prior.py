@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from trine.generate.prior import FlowPrior, MixturePrior, NormalPrior, flow_cost
+from trine.generate.prior import MIDWAY, FlowPrior, MixturePrior, NormalPrior, flow_cost
 from trine.generate.recipe import GenerateRecipe
 
 DEVIATION = 0.1
@@ -96,3 +96,14 @@ def test_the_cost_of_a_flow_grows_with_its_steps() -> None:
     seconds, flops = flow_cost(4, 0, GenerateRecipe(flow_steps=10))
     assert seconds > 0
     assert flow_cost(4, 0, GenerateRecipe(flow_steps=100))[1] == pytest.approx(10 * flops)
+
+
+def test_a_flow_is_not_asked_about_moments_that_it_did_not_learn(flow: FlowPrior, monkeypatch) -> None:
+    asked, velocity = [], flow.velocity
+    monkeypatch.setattr(
+        flow, "velocity", lambda at, time, labels: asked.append(float(time[0])) or velocity(at, time, labels)
+    )
+    flow(*noise(4), None)
+    share = torch.sigmoid(MIDWAY * torch.randn(100_000, generator=torch.Generator().manual_seed(0)))
+    assert float((share < min(asked)).float().mean()) > 1e-3
+    assert float((share > max(asked)).float().mean()) > 1e-3
