@@ -177,7 +177,7 @@ class UnseenPairs(Member):
     """
 
     name: ClassVar[str] = "unseen"
-    says: ClassVar[str] = "events follow one another in it that never do in a normal sequence"
+    says: ClassVar[str] = "its events follow one another as in no normal sequence"
 
     def __init__(self) -> None:
         self.seen = np.zeros(0, np.int64)
