@@ -68,7 +68,7 @@ def measure_bound(
         for batch, classes in batches(images, labels, at_once(*images.shape[1:3])):
             observed = model.likelihood.observe(batch.to(device.name))
             with device.autocast():
-                done = model.vae(observed, _on(classes, device))
+                done = model.vae(observed, on_device(classes, device))
             explained += float(model.explained(done, observed).double().sum())
             divergence = divergence + done.kl.double().sum(0).cpu()
             moments = _moments(moments, [latent.learned for latent in done.latents])
@@ -99,7 +99,7 @@ def importance_nll(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         for batch, classes in batches(images, labels, max(1, at_once // min(samples, at_once))):
-            total += float(_log_likelihood(model, batch, _on(classes, device), device, samples, at_once).sum())
+            total += float(_log_likelihood(model, batch, on_device(classes, device), device, samples, at_once).sum())
     return -total / len(images)
 
 
@@ -130,5 +130,6 @@ def _moments(before: Tensor, means: list[Tensor]) -> Float[Tensor, "2 units"]:
     return found + before if before.numel() else found
 
 
-def _on(labels: Tensor | None, device: Device) -> Tensor | None:
+def on_device(labels: Int64[Tensor, "n"] | None, device: Device) -> Int64[Tensor, "n"] | None:
+    """Labels, if there are any, where the model computes."""
     return None if labels is None else labels.to(device.name)

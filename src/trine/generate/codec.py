@@ -10,7 +10,7 @@ from torch import Tensor
 
 from trine.data.decode import as_channels
 from trine.errors import DataError
-from trine.generate.bound import batches
+from trine.generate.bound import batches, on_device
 from trine.generate.latent import Latent
 from trine.generate.network import Bounded
 from trine.generate.prior import Prior
@@ -87,9 +87,8 @@ class Codec:
         means, log_variances = [], []
         for batch, classes in batches(images, labels, ENCODED):
             observed = self.model.likelihood.observe(batch.to(self.device.name))
-            known = None if classes is None else classes.to(self.device.name)
             with self.device.autocast():
-                found = self.model.vae.encode(observed, known).top
+                found = self.model.vae.encode(observed, on_device(classes, self.device)).top
             means.append(found.mean.cpu())
             log_variances.append(found.log_variance.cpu())
         return torch.cat(means), torch.exp(0.5 * torch.cat(log_variances))
