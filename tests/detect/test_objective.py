@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from trine.detect.network import UNKNOWN, FoldNets
+from trine.detect.network import BEGIN, UNKNOWN, FoldNets
 from trine.detect.objective import DetectObjective, Fold
 from trine.detect.recipe import DetectRecipe
 from trine.detect.surprisal import Encoded
@@ -107,6 +107,7 @@ def test_rare_events_are_read_as_unknown_more_often(make_objective):
     order = np.argsort(counts[2:]) + 2
     assert (np.diff(rates[order].numpy()) <= 0).all()
     assert float((rates * torch.from_numpy(counts)).sum()) == pytest.approx(0.1 * len(codes), rel=0.01)
+    assert rates[BEGIN] == 0, "where a sequence begins is always seen"
     torch.manual_seed(0)
     masked = objective._some_unseen({"event": torch.full((1, 10_000), int(order[0]))}, rates)["event"]
     assert float((masked == UNKNOWN).float().mean()) == pytest.approx(float(rates[order[0]]), abs=0.02)

@@ -17,6 +17,8 @@ from trine.detect.vocabulary import EVENT
 
 Surprisal = Float64[np.ndarray, "events"]
 Scores = Float64[np.ndarray, "sequences"]
+BITS = 21
+"""Of an event in a run, so that three fit in one number; all beyond the first two million kinds count as one."""
 
 
 class Member(ABC):
@@ -169,42 +171,73 @@ class EitherSurprisal(NGramSurprisal):
         return sequence_means(np.maximum(surprisal, self.grams.surprisal(table)), table.offsets)
 
 
-class UnseenPairs(Member):
-    """The share of a sequence's pairs of neighbouring events that no normal sequence has.
+class UnseenRuns(Member):
+    """The share of a sequence's runs of `length` neighbouring events that no normal sequence has.
 
-    After stide (Forrest et al., 1996), with its shortest window: longer runs are often new in normal sequences too,
-    most of all where a system's use has moved on since it was learned.
+    After stide (Forrest et al., 1996), with short windows: longer runs are often new in normal sequences too, most of
+    all where a system's use has moved on since it was learned.
     """
 
-    name: ClassVar[str] = "unseen"
-    says: ClassVar[str] = "its events follow one another as in no normal sequence"
+    length: ClassVar[int]
 
     def __init__(self) -> None:
         self.seen = np.zeros(0, np.int64)
 
     def fit(self, train: Encoded) -> None:
-        """Keep the pairs of the training sequences."""
-        self.seen = np.unique(np.concatenate([_pairs(codes) for codes in train.codes]))
+        """Keep the runs of the training sequences."""
+        self.seen = np.unique(np.concatenate([self._runs(codes) for codes in train.codes]))
 
     def score(self, table: Encoded, surprisal: Surprisal) -> Scores:
-        """Share of unseen pairs, 0 to 1."""
-        return np.array([self._share(_pairs(codes)) for codes in table.codes])
+        """Share of unseen runs, 0 to 1."""
+        return np.array([self._share(self._runs(codes)) for codes in table.codes])
 
     def tensors(self) -> dict[str, Tensor]:
-        """The pairs."""
-        return {"pairs": torch.from_numpy(self.seen)}
+        """The runs."""
+        return {"runs": torch.from_numpy(self.seen)}
 
     def load_tensors(self, tensors: dict[str, Tensor]) -> None:
-        """Take back the pairs."""
-        self.seen = tensors["pairs"].numpy()
+        """Take back the runs."""
+        self.seen = tensors["runs"].numpy()
 
-    def _share(self, pairs: Int64[np.ndarray, "pairs"]) -> float:
-        return float((~np.isin(pairs, self.seen)).mean()) if len(pairs) else 0.0
+    def _runs(self, codes: Int64[np.ndarray, "length"]) -> Int64[np.ndarray, "runs"]:
+        """Each run of events as one number."""
+        coded, count = np.minimum(codes, 2**BITS - 1), max(0, len(codes) - self.length + 1)
+        runs = np.zeros(count, np.int64)
+        for place in range(self.length):
+            runs = (runs << BITS) | coded[place : place + count]
+        return runs
+
+    def _share(self, runs: Int64[np.ndarray, "runs"]) -> float:
+        return float((~np.isin(runs, self.seen)).mean()) if len(runs) else 0.0
+
+
+class UnseenPairs(UnseenRuns):
+    """The share of its pairs of neighbouring events that no normal sequence has."""
+
+    name: ClassVar[str] = "pairs"
+    says: ClassVar[str] = "its events follow one another as in no normal sequence"
+    length: ClassVar[int] = 2
+
+
+class UnseenTriples(UnseenRuns):
+    """The share of its runs of three events that no normal sequence has."""
+
+    name: ClassVar[str] = "triples"
+    says: ClassVar[str] = "it has runs of three events that no normal sequence has"
+    length: ClassVar[int] = 3
 
 
 MEMBERS: dict[str, type[Member]] = {
     member.name: member
-    for member in (MeanSurprisal, NearestCounts, LengthGivenKind, NGramSurprisal, EitherSurprisal, UnseenPairs)
+    for member in (
+        MeanSurprisal,
+        NearestCounts,
+        LengthGivenKind,
+        NGramSurprisal,
+        EitherSurprisal,
+        UnseenPairs,
+        UnseenTriples,
+    )
 }
 
 
@@ -215,8 +248,3 @@ def _profiles(table: Encoded, width: int) -> Tensor:
     counts = np.bincount(cells, minlength=len(table) * width).reshape(len(table), width)
     shares = counts / table.lengths[:, None]
     return torch.from_numpy(np.sqrt(shares).astype(np.float32))
-
-
-def _pairs(codes: Int64[np.ndarray, "length"]) -> Int64[np.ndarray, "pairs"]:
-    """Each event and the one before it, as one number."""
-    return np.asarray((codes[:-1] << 32) | codes[1:], dtype=np.int64)

@@ -10,7 +10,7 @@ import torch.nn.functional as F  # noqa: N812
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
-from trine.detect.network import UNKNOWN, Columns, FoldNets, Logits, State
+from trine.detect.network import BEGIN, UNKNOWN, Columns, FoldNets, Logits, State
 from trine.detect.recipe import DetectRecipe
 from trine.detect.streams import Streams
 from trine.detect.surprisal import Encoded, sequence_means, surprisals
@@ -145,4 +145,6 @@ def _mask_rates(codes: Int64[np.ndarray, "events"], share: float) -> Float[Tenso
     """How often each event is read as unknown: the same number of times each, at most half, `share` of all together."""
     counts = np.bincount(codes)
     budget = share * len(codes) / max(1, int(np.count_nonzero(counts)))
-    return torch.from_numpy(np.minimum(0.5, budget / np.maximum(counts, 1)).astype(np.float32))
+    rates = np.minimum(0.5, budget / np.maximum(counts, 1)).astype(np.float32)
+    rates[BEGIN] = 0  # where a sequence begins is never in doubt
+    return torch.from_numpy(rates)
