@@ -1,3 +1,5 @@
+import time
+
 import numpy as np
 import pytest
 
@@ -69,3 +71,14 @@ def test_a_length_is_strange_or_not_for_its_kind_of_sequence():
     assert usual < 1
     assert usual_of_others < 1
     assert long > 5
+
+
+def test_a_hundred_thousand_different_runs_are_looked_up_at_once():
+    draw, member = np.random.default_rng(0), UnseenTriples()
+    tables = [encoded(*draw.integers(2, 99, (3_000, 40))) for _ in range(2)]
+    member.fit(tables[0])
+    start = time.perf_counter()
+    found = member.score(tables[1], np.zeros(0))
+    assert time.perf_counter() - start < 5, "one sequence after another took minutes"
+    assert len(member.seen) > 100_000
+    assert 0 < found.mean() < 1

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float64, Int64
+from jaxtyping import Bool, Float, Float64, Int64
 from torch import Tensor
 
 from trine.detect.ngrams import NGrams
@@ -185,11 +185,14 @@ class UnseenRuns(Member):
 
     def fit(self, train: Encoded) -> None:
         """Keep the runs of the training sequences."""
-        self.seen = np.unique(np.concatenate([self._runs(codes) for codes in train.codes]))
+        self.seen = np.unique(self._runs(train)[self._whole(train)])
 
     def score(self, table: Encoded, surprisal: Surprisal) -> Scores:
         """Share of unseen runs, 0 to 1."""
-        return np.array([self._share(self._runs(codes)) for codes in table.codes])
+        unseen = self._whole(table) & ~np.isin(self._runs(table), self.seen)
+        count = (table.lengths - self.length + 1).clip(1)
+        shares: Scores = np.add.reduceat(unseen, table.offsets[:-1], dtype=np.float64) / count
+        return shares
 
     def tensors(self) -> dict[str, Tensor]:
         """The runs."""
@@ -199,16 +202,18 @@ class UnseenRuns(Member):
         """Take back the runs."""
         self.seen = tensors["runs"].numpy()
 
-    def _runs(self, codes: Int64[np.ndarray, "length"]) -> Int64[np.ndarray, "runs"]:
-        """Each run of events as one number."""
-        coded, count = np.minimum(codes, 2**BITS - 1), max(0, len(codes) - self.length + 1)
-        runs = np.zeros(count, np.int64)
-        for place in range(self.length):
-            runs = (runs << BITS) | coded[place : place + count]
+    def _runs(self, table: Encoded) -> Int64[np.ndarray, "events"]:
+        """The run that ends at each event, as one number."""
+        codes: Int64[np.ndarray, "events"] = np.minimum(table.columns[EVENT], 2**BITS - 1)
+        runs = codes.copy()
+        for back in range(1, self.length):
+            runs[back:] |= codes[:-back] << (BITS * back)
         return runs
 
-    def _share(self, runs: Int64[np.ndarray, "runs"]) -> float:
-        return float((~np.isin(runs, self.seen)).mean()) if len(runs) else 0.0
+    def _whole(self, table: Encoded) -> Bool[np.ndarray, "events"]:
+        """Whether the run that ends at an event began in the same sequence."""
+        place = np.arange(table.events) - np.repeat(table.offsets[:-1], table.lengths)
+        return np.asarray(place >= self.length - 1)
 
 
 class UnseenPairs(UnseenRuns):
