@@ -72,7 +72,7 @@ def test_evaluate_says_the_interval_and_each_members_and_each_kinds_figures(trin
     figures = dict(line.split("\t") for line in trine("detect", "evaluate", run, table).out.splitlines())
     low, high = map(float, figures["fpr_interval"].split(" to "))
     assert low <= float(figures["fpr_realised"]) <= high
-    members = ("lstm", "counts", "either", "pairs", "triples")
+    members = ("lstm", "counts", "either", "unseen")
     assert all(0 <= float(figures[f"per_member {member} auc"]) <= 1 for member in members)
     assert figures["per_kind attack n"] == "1"
 

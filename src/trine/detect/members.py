@@ -17,8 +17,6 @@ from trine.detect.vocabulary import EVENT
 
 Surprisal = Float64[np.ndarray, "events"]
 Scores = Float64[np.ndarray, "sequences"]
-BITS = 21
-"""Of an event in a run, so that three fit in one number; all beyond the first two million kinds count as one."""
 
 
 class Member(ABC):
@@ -171,78 +169,41 @@ class EitherSurprisal(NGramSurprisal):
         return sequence_means(np.maximum(surprisal, self.grams.surprisal(table)), table.offsets)
 
 
-class UnseenRuns(Member):
-    """The share of a sequence's runs of `length` neighbouring events that no normal sequence has.
+class UnseenPairs(Member):
+    """The share of a sequence's pairs of neighbouring events that no normal sequence has.
 
-    After stide (Forrest et al., 1996), with short windows: longer runs are often new in normal sequences too, most of
-    all where a system's use has moved on since it was learned.
+    After stide (Forrest et al., 1996), with its shortest window: longer runs are often new in normal sequences too,
+    most of all where a system's use has moved on since it was learned.
     """
 
-    length: ClassVar[int]
+    name: ClassVar[str] = "unseen"
+    says: ClassVar[str] = "its events follow one another as in no normal sequence"
 
     def __init__(self) -> None:
         self.seen = np.zeros(0, np.int64)
 
     def fit(self, train: Encoded) -> None:
-        """Keep the runs of the training sequences."""
-        self.seen = np.unique(self._runs(train)[self._whole(train)])
+        """Keep the pairs of the training sequences."""
+        self.seen = np.unique(_pairs(train)[_has_pair(train)])
 
     def score(self, table: Encoded, surprisal: Surprisal) -> Scores:
-        """Share of unseen runs, 0 to 1."""
-        unseen = self._whole(table) & ~np.isin(self._runs(table), self.seen)
-        count = (table.lengths - self.length + 1).clip(1)
-        shares: Scores = np.add.reduceat(unseen, table.offsets[:-1], dtype=np.float64) / count
+        """Share of unseen pairs, 0 to 1."""
+        unseen = _has_pair(table) & ~np.isin(_pairs(table), self.seen)
+        shares: Scores = np.add.reduceat(unseen, table.offsets[:-1], dtype=np.float64) / (table.lengths - 1).clip(1)
         return shares
 
     def tensors(self) -> dict[str, Tensor]:
-        """The runs."""
-        return {"runs": torch.from_numpy(self.seen)}
+        """The pairs."""
+        return {"pairs": torch.from_numpy(self.seen)}
 
     def load_tensors(self, tensors: dict[str, Tensor]) -> None:
-        """Take back the runs."""
-        self.seen = tensors["runs"].numpy()
-
-    def _runs(self, table: Encoded) -> Int64[np.ndarray, "events"]:
-        """The run that ends at each event, as one number."""
-        codes: Int64[np.ndarray, "events"] = np.minimum(table.columns[EVENT], 2**BITS - 1)
-        runs = codes.copy()
-        for back in range(1, self.length):
-            runs[back:] |= codes[:-back] << (BITS * back)
-        return runs
-
-    def _whole(self, table: Encoded) -> Bool[np.ndarray, "events"]:
-        """Whether the run that ends at an event began in the same sequence."""
-        place = np.arange(table.events) - np.repeat(table.offsets[:-1], table.lengths)
-        return np.asarray(place >= self.length - 1)
-
-
-class UnseenPairs(UnseenRuns):
-    """The share of its pairs of neighbouring events that no normal sequence has."""
-
-    name: ClassVar[str] = "pairs"
-    says: ClassVar[str] = "its events follow one another as in no normal sequence"
-    length: ClassVar[int] = 2
-
-
-class UnseenTriples(UnseenRuns):
-    """The share of its runs of three events that no normal sequence has."""
-
-    name: ClassVar[str] = "triples"
-    says: ClassVar[str] = "it has runs of three events that no normal sequence has"
-    length: ClassVar[int] = 3
+        """Take back the pairs."""
+        self.seen = tensors["pairs"].numpy()
 
 
 MEMBERS: dict[str, type[Member]] = {
     member.name: member
-    for member in (
-        MeanSurprisal,
-        NearestCounts,
-        LengthGivenKind,
-        NGramSurprisal,
-        EitherSurprisal,
-        UnseenPairs,
-        UnseenTriples,
-    )
+    for member in (MeanSurprisal, NearestCounts, LengthGivenKind, NGramSurprisal, EitherSurprisal, UnseenPairs)
 }
 
 
@@ -253,3 +214,16 @@ def _profiles(table: Encoded, width: int) -> Tensor:
     counts = np.bincount(cells, minlength=len(table) * width).reshape(len(table), width)
     shares = counts / table.lengths[:, None]
     return torch.from_numpy(np.sqrt(shares).astype(np.float32))
+
+
+def _pairs(table: Encoded) -> Int64[np.ndarray, "events"]:
+    """Each event and the one before it, as one number."""
+    codes = table.columns[EVENT]
+    return np.asarray((np.roll(codes, 1) << 32) | codes, dtype=np.int64)
+
+
+def _has_pair(table: Encoded) -> Bool[np.ndarray, "events"]:
+    """Whether an event has one before it in its sequence."""
+    found = np.ones(table.events, dtype=bool)
+    found[table.offsets[:-1]] = False
+    return found

@@ -47,12 +47,12 @@ class DetectRecipe(Recipe):
     normal sequence both teaches and calibrates. 1: one network and one held-out part."""
     calibration_share: float = Field(0.3, gt=0, lt=0.9)
     """Share of the normal sequences held out when there is one fold."""
-    members: tuple[Literal["lstm", "counts", "length", "ngrams", "either", "pairs", "triples"], ...] = Field(
-        ("either", "counts", "pairs", "triples"), min_length=1
+    members: tuple[Literal["lstm", "counts", "length", "ngrams", "either", "unseen"], ...] = Field(
+        ("either", "counts", "unseen"), min_length=1
     )
     """The scores that are fused: the surprisal of the network (`lstm`, whatever its cell), of counted n-grams, the
-    larger of the two (`either`), the distance to the nearest normal event counts, the length given those, and the
-    shares of pairs and of runs of three events that were never seen."""
+    larger of the two (`either`), the distance to the nearest normal event counts, the length given those, and the share
+    of pairs of events that were never seen."""
     false_alarms: float = Field(0.01, gt=0, lt=1)
     """Share of normal sequences that may be flagged."""
     alerts_per_day: float | None = Field(None, gt=0)
