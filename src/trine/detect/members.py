@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Float64, Int64
+from jaxtyping import Float, Float64, Int64
 from torch import Tensor
 
 from trine.detect.ngrams import NGrams
@@ -184,11 +184,13 @@ class UnseenPairs(Member):
 
     def fit(self, train: Encoded) -> None:
         """Keep the pairs of the training sequences."""
-        self.seen = np.unique(_pairs(train)[_has_pair(train)])
+        pairs = _pairs(train)
+        self.seen = np.unique(pairs[pairs >= 0])
 
     def score(self, table: Encoded, surprisal: Surprisal) -> Scores:
         """Share of unseen pairs, 0 to 1."""
-        unseen = _has_pair(table) & ~np.isin(_pairs(table), self.seen)
+        pairs = _pairs(table)
+        unseen = (pairs >= 0) & ~np.isin(pairs, self.seen)
         shares: Scores = np.add.reduceat(unseen, table.offsets[:-1], dtype=np.float64) / (table.lengths - 1).clip(1)
         return shares
 
@@ -217,13 +219,8 @@ def _profiles(table: Encoded, width: int) -> Tensor:
 
 
 def _pairs(table: Encoded) -> Int64[np.ndarray, "events"]:
-    """Each event and the one before it, as one number."""
+    """Each event and the one before it, as one number; -1 where a sequence begins."""
     codes = table.columns[EVENT]
-    return np.asarray((np.roll(codes, 1) << 32) | codes, dtype=np.int64)
-
-
-def _has_pair(table: Encoded) -> Bool[np.ndarray, "events"]:
-    """Whether an event has one before it in its sequence."""
-    found = np.ones(table.events, dtype=bool)
-    found[table.offsets[:-1]] = False
-    return found
+    pairs = np.asarray((np.roll(codes, 1) << 32) | codes, dtype=np.int64)
+    pairs[table.offsets[:-1]] = -1
+    return pairs
