@@ -18,9 +18,9 @@ from torch import Tensor, nn
 
 import record
 from trine.classify.classifier import Classifier
-from trine.train.device import choose
+from trine.device import choose
+from trine.nn.muon import orthogonalise
 from trine.train.loop import Training
-from trine.train.muon import orthogonalise
 from trine.train.run import Run
 
 STEPS, PEER_STEPS, PEER_BATCH = 30, 200, 2_000

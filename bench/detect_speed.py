@@ -20,10 +20,10 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 import record
+from trine import machine
 from trine.detect.detector import Detector
 from trine.detect.surprisal import Encoded, surprisals
-from trine.train import compute
-from trine.train.device import choose
+from trine.device import choose
 from trine.train.loop import Training
 from trine.train.run import Run
 
@@ -110,7 +110,7 @@ if __name__ == "__main__":
     start = time.perf_counter()
     surprisals(next(iter(model.model)), Encoded.of(opened.table, model.vocabulary))
     scoring = len(opened.table.events) / (time.perf_counter() - start)
-    sgemm = compute.sgemm_gflops()
+    sgemm = machine.sgemm_gflops()
     figures = {
         "train_events_per_second": mine,
         "window_loop_events_per_second": of_loop,

@@ -13,10 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import record
-from trine import Generator
+from trine import Generator, machine
 from trine.data.pictures import open_pictures
-from trine.train import compute
-from trine.train.device import choose
+from trine.device import choose
 from trine.train.loop import Training
 from trine.train.run import Run
 
@@ -43,7 +42,7 @@ def share_of_sgemm(network: str) -> dict[str, float]:
     generator.device = choose("auto", generator.recipe.precision)
     objective = generator.objective(open_pictures("cifar10"), generator.recipe)
     training = Training(objective, Run(Path()), generator.device)
-    rates = [(rate(training), compute.sgemm_gflops(repeats=2)) for _ in range(TURNS + 1)][1:]
+    rates = [(rate(training), machine.sgemm_gflops(repeats=2)) for _ in range(TURNS + 1)][1:]
     steps, products = (statistics.median(side) for side in zip(*rates, strict=True))
     share = statistics.median(step / product for step, product in rates)
     return {"gflops": steps, "sgemm_gflops": products, "share": share}

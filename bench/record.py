@@ -12,9 +12,8 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from trine import files
-from trine.train import compute
-from trine.train.device import choose
+from trine import files, machine
+from trine.device import choose
 
 SUFFIXES = {"bfloat16": "", "float32": "-float32"}
 """Of the names of results, by the precision that the processor computes in."""
@@ -87,8 +86,8 @@ def keep(name: str, command: str, figures: dict[str, Any]) -> None:
         "name": name,
         "command": command,
         "date": date.today().isoformat(),
-        "machine": compute.machine(),
-        "versions": compute.versions(),
+        "machine": machine.facts(),
+        "versions": machine.versions(),
         "figures": files.rounded(figures),
     }
     files.write_json(RESULTS / f"{name}.json", document)

@@ -21,9 +21,9 @@ from trine.demo import detect as breach
 from trine.demo import generate as drawing
 from trine.detect.explain import draw_gates, draw_surprise
 from trine.detect.explain import explain as explain_sequences
+from trine.drawing import figure, picture_png, png
 from trine.generate.explore import between_samples, draw_map, traverse
 from trine.generate.sheet import grid, grid_png
-from trine.train.drawing import figure, picture_png, png
 
 DOCS = Path(__file__).parent.parent / "docs"
 COLOURS = 48

@@ -14,7 +14,7 @@ from trine.cli import app
 from trine.detect.recipe import DetectRecipe
 from trine.generate.recipe import GenerateRecipe
 from trine.recipe import Recipe
-from trine.train.result import Compute, Data, Result
+from trine.result import Compute, Data, Result
 
 FOLDER = Path(__file__).parent.parent / "docs" / "reference"
 RECIPES: dict[str, type[Recipe]] = {

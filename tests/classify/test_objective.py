@@ -8,7 +8,7 @@ from trine.classify.network import ClassicNet, FastNet
 from trine.classify.objective import ClassifyObjective, HeadObjective
 from trine.classify.recipe import ClassifyRecipe
 from trine.data.pictures import PictureSet, open_pictures
-from trine.train.device import Device
+from trine.device import Device
 
 CPU = Device("cpu", bfloat16=False)
 

@@ -1,7 +1,7 @@
 import torch
 
 from trine.classify.sampler import Sampler
-from trine.train.device import Device
+from trine.device import Device
 
 CPU = Device("cpu", bfloat16=False)
 

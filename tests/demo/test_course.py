@@ -9,7 +9,7 @@ import pytest
 
 from trine.demo import course
 from trine.demo.course import JOBS, run
-from trine.train.progress import Silent
+from trine.progress import Silent
 
 ROOT = Path(__file__).parent.parent.parent
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

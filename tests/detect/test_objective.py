@@ -6,7 +6,7 @@ from trine.detect.network import BEGIN, UNKNOWN, FoldNets
 from trine.detect.objective import DetectObjective, Fold
 from trine.detect.recipe import DetectRecipe
 from trine.detect.surprisal import Encoded
-from trine.train.device import Device
+from trine.device import Device
 
 
 @pytest.fixture

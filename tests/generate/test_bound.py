@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 
+from trine.device import Device
 from trine.generate.bound import Bound, importance_nll, measure_bound
 from trine.generate.generator import Generator
 from trine.generate.likelihood import Bernoulli
 from trine.generate.network import VAE, Bounded
-from trine.train.device import Device
 
 from .conftest import dots
 

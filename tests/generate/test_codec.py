@@ -2,12 +2,12 @@ import numpy as np
 import pytest
 import torch
 
+from trine.device import Device
 from trine.errors import DataError
 from trine.generate.codec import BLOCK, Codec, Noise
 from trine.generate.likelihood import CalibratedGaussian
 from trine.generate.network import VAE, Bounded
 from trine.generate.prior import NormalPrior
-from trine.train.device import Device
 
 from .conftest import dots
 

@@ -13,8 +13,8 @@ from trine.generate.codec import BLOCK
 from trine.generate.generator import FLOW_SHARE, Generator
 from trine.generate.prior import FlowPrior
 from trine.generate.recipe import GenerateRecipe
+from trine.progress import Silent
 from trine.train.budget import Budget
-from trine.train.progress import Silent
 
 from .conftest import SHORT, dots, write_dots
 

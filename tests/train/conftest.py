@@ -7,10 +7,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from trine.device import Device
+from trine.progress import Figures
 from trine.recipe import Recipe
-from trine.train.device import Device
 from trine.train.loop import Training
-from trine.train.objective import Figures, Objective, ParameterGroup
+from trine.train.objective import Objective, ParameterGroup
 from trine.train.run import Run
 
 

@@ -23,13 +23,13 @@ from trine.data.check import refuse_unlearnable
 from trine.data.decode import as_channels, read_picture
 from trine.data.pictures import PictureSet, PictureSplit, open_pictures
 from trine.errors import DataError, nearest
-from trine.pretrained import NATIVE
+from trine.nn.efficientnet import NATIVE
+from trine.progress import Reporter
+from trine.result import Data
 from trine.train.budget import Budget
 from trine.train.estimator import Estimator, Judgement
 from trine.train.loop import Training
 from trine.train.objective import Objective
-from trine.train.progress import Reporter
-from trine.train.result import Data
 from trine.train.run import Run
 
 NAMED = 20

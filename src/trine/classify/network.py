@@ -14,7 +14,7 @@ import torch.nn.functional as F  # noqa: N812
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
-from trine.train.convolution import Convolution
+from trine.nn.convolution import Convolution
 
 SMALLEST = 8
 """The smallest side of a picture that the networks take, in pixels."""

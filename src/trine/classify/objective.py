@@ -15,10 +15,11 @@ from trine.classify.network import PatchWhitening, PictureNet
 from trine.classify.recipe import ClassifyRecipe
 from trine.classify.sampler import Sampler
 from trine.data.pictures import PictureSet
-from trine.train.compute import count_flops
-from trine.train.device import Device
-from trine.train.memory import at_once
-from trine.train.objective import Figures, Objective, ParameterGroup
+from trine.device import Device
+from trine.nn.operations import count_flops
+from trine.pictures.batches import at_once
+from trine.progress import Figures
+from trine.train.objective import Objective, ParameterGroup
 
 Batch = dict[str, Tensor]
 PREPARED = 5_000

@@ -11,7 +11,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from trine.classify.network import PictureNet, Pixels
-from trine.pretrained import CHUNK, DEVIATION, FEATURES, MEAN, NATIVE, architecture, load_weights, pooled
+from trine.nn.efficientnet import CHUNK, DEVIATION, FEATURES, MEAN, NATIVE, architecture, load_weights, pooled
 
 
 class PretrainedNet(PictureNet):

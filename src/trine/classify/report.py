@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float, Int64, UInt8
 from torch import Tensor
 
 from trine.classify.calibration import Reliability, reliability, selective_curve
-from trine.train.drawing import figure, png
+from trine.drawing import figure, png
 
 GALLERY, ACROSS = 24, 8
 """Errors shown in the gallery, and side by side."""

@@ -10,8 +10,8 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from trine.train.device import Device
-from trine.train.order import epoch_order
+from trine.device import Device
+from trine.pictures.batches import epoch_order
 
 
 class Sampler:

@@ -18,7 +18,7 @@ def demo(*, out: Path = Path("demo")) -> None:
         Folder for the three runs and report.html.
     """
     from trine.demo.course import run
-    from trine.train.progress import reporter
+    from trine.progress import reporter
 
     written = run(out, reporter)
     output.note("done: open the report in a browser")

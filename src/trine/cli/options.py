@@ -58,7 +58,7 @@ class FitOptions:
 
     def training(self) -> dict[str, Any]:
         """Keyword arguments of an estimator's `fit`."""
-        from trine.train.progress import reporter
+        from trine.progress import reporter
 
         names = ("minutes", "out", "resume", "device", "data_dir", "test")
         return {**{name: getattr(self, name) for name in names}, "report": reporter()}

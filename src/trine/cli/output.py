@@ -9,8 +9,8 @@ MOST_ROWS = 20
 """Classes, kinds or members whose figures are shown; those of more are in the JSON alone."""
 
 if TYPE_CHECKING:
+    from trine.result import Result
     from trine.train.estimator import Estimator
-    from trine.train.result import Result
 
 
 def print_json(document: Any) -> None:

@@ -10,7 +10,7 @@ from trine.cli import output
 from trine.cli.chart import framed, sparkline
 from trine.cli.options import Json, Model
 from trine.errors import BundleError
-from trine.train.result import Result
+from trine.result import Result
 from trine.train.run import Run
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from trine.train.result import Compute
+from trine.result import Compute
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from trine.classify.explain import explain
 from trine.data.catalogue import CATALOGUE, is_present
 from trine.data.pictures import PictureSplit
 from trine.demo.chapter import Chapter, Figure, Picture, cost, percent
-from trine.train.drawing import picture_png
+from trine.drawing import picture_png
 
 DATA = "digits28"
 

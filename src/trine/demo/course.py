@@ -12,8 +12,8 @@ from trine.demo.chapter import Chapter
 from trine.demo.page import page
 from trine.detect.detector import Detector
 from trine.generate.generator import Generator
+from trine.progress import Reporter
 from trine.train.estimator import Estimator
-from trine.train.progress import Reporter
 
 REPORT = "report.html"
 

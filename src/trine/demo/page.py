@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from html import escape
 from importlib.resources import files as resources
 
+from trine import machine
 from trine.demo.chapter import Chapter, Figure, Picture, Table
-from trine.train.compute import machine
 
 
 def page(chapters: Sequence[Chapter], seconds: float) -> str:
     """The whole document."""
-    here = machine()
+    here = machine.facts()
     style = (resources("trine.demo") / "page.css").read_text(encoding="utf-8")
     links = "".join(f'<a href="#{one.name}">{one.name}</a>' for one in chapters)
     return f"""<!doctype html>

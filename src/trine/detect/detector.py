@@ -25,10 +25,10 @@ from trine.detect.surprisal import Encoded, surprisals
 from trine.detect.templates import TemplateMiner
 from trine.detect.vocabulary import EVENT, TIME, Vocabulary
 from trine.errors import DataError, UsageError, nearest
+from trine.progress import Reporter
+from trine.result import Data, Result
 from trine.train.estimator import Estimator, Judgement
 from trine.train.objective import Objective
-from trine.train.progress import Reporter
-from trine.train.result import Data, Result
 
 DAY = 86_400.0
 WITH_MEMBERS = 1.5

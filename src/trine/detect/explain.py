@@ -14,7 +14,7 @@ from trine.detect.members import MEMBERS, NearestCounts
 from trine.detect.network import BEGIN, Columns, EventNet
 from trine.detect.surprisal import Encoded, surprisals
 from trine.detect.vocabulary import EVENT
-from trine.train.drawing import figure, png
+from trine.drawing import figure, png
 
 if TYPE_CHECKING:
     from trine.detect.detector import Detector

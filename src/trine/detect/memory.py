@@ -14,7 +14,7 @@ from torch import Tensor
 from trine.detect.network import BEGIN, EventNet
 from trine.detect.surprisal import Encoded
 from trine.detect.vocabulary import EVENT
-from trine.train.drawing import figure, png
+from trine.drawing import figure, png
 
 REACH = 100
 """Events looked back."""

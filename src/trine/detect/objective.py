@@ -15,8 +15,9 @@ from trine.detect.recipe import DetectRecipe
 from trine.detect.streams import Streams
 from trine.detect.surprisal import Encoded, sequence_means, surprisals
 from trine.detect.vocabulary import EVENT
-from trine.train.device import Device
-from trine.train.objective import Figures, Objective, ParameterGroup
+from trine.device import Device
+from trine.progress import Figures
+from trine.train.objective import Objective, ParameterGroup
 
 
 @dataclass(frozen=True)

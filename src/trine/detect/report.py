@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float64
 from trine.data.sequences import SequenceTable
 from trine.detect import metrics
 from trine.detect.surprisal import sequence_means
-from trine.train.drawing import figure, png
+from trine.drawing import figure, png
 
 if TYPE_CHECKING:
     from trine.detect.detector import Scored

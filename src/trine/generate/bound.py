@@ -11,9 +11,9 @@ import torch
 from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
 
+from trine.device import Device
 from trine.generate.network import Bounded
-from trine.train.device import Device
-from trine.train.memory import at_once
+from trine.pictures.batches import at_once
 
 ACTIVE = 0.01
 """A latent unit is active when what a picture does to its mean varies by more than this (Burda et al., 2016)."""

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from trine.data.decode import as_channels
 from trine.data.pictures import PictureSet
+from trine.drawing import figure, png
 from trine.errors import UsageError
 from trine.generate.generator import Generator, chosen_split
-from trine.train.drawing import figure, png
 
 Strip = UInt8[np.ndarray, "steps height width channels"]
 MAPPED = 2000

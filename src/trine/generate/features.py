@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from trine.pretrained import CHUNK, DEVIATION, MEAN, NATIVE, architecture, fused, load_weights, pooled
+from trine.nn.efficientnet import CHUNK, DEVIATION, MEAN, NATIVE, architecture, fused, load_weights, pooled
 
 Features = Callable[[UInt8[np.ndarray, "n height width channels"]], Float[Tensor, "n features"]]
 JUDGED = 64

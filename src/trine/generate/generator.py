@@ -24,11 +24,11 @@ from trine.generate.prior import FlowPrior, MixturePrior, NormalPrior, Prior, fl
 from trine.generate.recipe import GenerateRecipe
 from trine.generate.report import draw_kl, metrics, model_card, remarks
 from trine.generate.sheet import grid_png, pairs_png
+from trine.progress import Reporter
+from trine.result import Data
 from trine.train.budget import Budget
 from trine.train.estimator import Estimator, Judgement
 from trine.train.objective import Objective
-from trine.train.progress import Reporter
-from trine.train.result import Data
 
 SHOWN = 64
 FLOW_SHARE = 0.15

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from trine.generate.latent import Encoding, Latent, Normal, Pass, in_squares
 from trine.generate.likelihood import Likelihood
-from trine.train.convolution import Convolution, Halving, Pointwise
+from trine.nn.convolution import Convolution, Halving, Pointwise
 
 LABEL_FEATURES = 32
 

@@ -17,8 +17,8 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from trine.generate.recipe import GenerateRecipe
-from trine.train.compute import count_flops
-from trine.train.descent import AdamW
+from trine.nn.operations import count_flops
+from trine.nn.optimisers import AdamW
 from trine.train.schedules import cosine
 
 BATCH = 512

@@ -3,9 +3,9 @@
 import json
 from typing import Any
 
+from trine.drawing import figure, png
 from trine.generate.bound import Bound
 from trine.generate.likelihood import Likelihood, bits_per_dim
-from trine.train.drawing import figure, png
 
 SILENT = 0.05
 """A group whose KL divergence is below so many nats says nothing."""

@@ -9,8 +9,8 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from trine import files
+from trine.drawing import picture_png
 from trine.errors import RunError, UsageError
-from trine.train.drawing import picture_png
 
 Pictures = UInt8[np.ndarray, "n height width channels"]
 MOST_IN_A_GRID = 10_000

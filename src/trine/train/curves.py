@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from trine.train.drawing import figure, png
+from trine.drawing import figure, png
 
 
 def draw_curves(history: list[dict[str, Any]], headline: str) -> bytes:

@@ -11,18 +11,17 @@ from typing import Any, ClassVar, Generic, Self, TypeVar
 
 from torch import Tensor, nn
 
-from trine import bundle, files
+from trine import bundle, files, machine
 from trine.bundle import Manifest
+from trine.device import Device, choose, together
 from trine.errors import BundleError, RecipeError, RunError
+from trine.progress import Reporter, Silent
 from trine.recipe import Recipe
-from trine.train import compute
+from trine.result import Compute, Data, Result
 from trine.train.budget import Budget
 from trine.train.cost import Cost
-from trine.train.device import Device, choose, together
 from trine.train.loop import Training
 from trine.train.objective import Objective
-from trine.train.progress import Reporter, Silent
-from trine.train.result import Compute, Data, Result
 from trine.train.run import Run, choose_folder
 
 R = TypeVar("R", bound=Recipe)
@@ -157,7 +156,7 @@ class Estimator(ABC, Generic[R, D]):
             content=files.rounded(self.content(), 9),
             data=self.data,
             figures=figures,
-            versions=compute.versions(),
+            versions=machine.versions(),
         )
         bundle.save(Path(path), manifest, self.tensors(), self.card(), pictures)
 
@@ -220,8 +219,8 @@ class Estimator(ABC, Generic[R, D]):
         judgement = self.judge(opened, None if test else "validation")
         self.cost = self.cost.model_copy(
             update={
-                "sgemm_gflops": round(compute.sgemm_gflops(), 1),
-                "peak_memory_gib": round(compute.peak_memory_gib(), 3),
+                "sgemm_gflops": round(machine.sgemm_gflops(), 1),
+                "peak_memory_gib": round(machine.peak_memory_gib(), 3),
             }
         )
         self.result = self.measured(judgement)

@@ -16,18 +16,18 @@ import torch
 import torch.distributed
 from torch import Tensor, nn
 
+from trine.device import Device
 from trine.errors import CheckpointError, DivergedError, InterruptedTraining
+from trine.machine import keep_freed_blocks
+from trine.nn.average import WeightAverage
+from trine.nn.operations import count_flops
+from trine.progress import Figures, Reporter, Silent
 from trine.train import checkpoint
-from trine.train.average import WeightAverage
 from trine.train.budget import PROBE_SHARE, Budget, Forecast, Pace, mean_cost, probe
 from trine.train.clock import Clock
-from trine.train.compute import count_flops
 from trine.train.cost import Cost
-from trine.train.device import Device
-from trine.train.memory import keep_freed_blocks
-from trine.train.objective import Figures, Objective
+from trine.train.objective import Objective
 from trine.train.optimisers import Optimisers
-from trine.train.progress import Reporter, Silent
 from trine.train.run import Run
 from trine.train.schedules import rate_factor
 from trine.train.signals import StopRequest

@@ -8,9 +8,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from trine.progress import Figures
 from trine.recipe import Recipe
-
-Figures = dict[str, float]
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 from torch import Tensor
 
-from trine.train.descent import SGD, AdamW, Optimiser, laid_out_as
-from trine.train.muon import Muon
+from trine.nn.muon import Muon
+from trine.nn.optimisers import SGD, AdamW, Optimiser, laid_out_as
 from trine.train.objective import ParameterGroup
 
 OPTIMISERS: dict[str, type[Optimiser]] = {"muon": Muon, "sgd": SGD, "adamw": AdamW}

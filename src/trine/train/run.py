@@ -11,8 +11,8 @@ from filelock import FileLock, Timeout
 from trine import files
 from trine.errors import RunError
 from trine.recipe import Recipe
+from trine.result import Result
 from trine.train import checkpoint
-from trine.train.result import Result
 
 RECIPE, PLAN, METRICS, RESULT, LOCK = "recipe.json", "plan.json", "metrics.jsonl", "result.json", ".lock"
 

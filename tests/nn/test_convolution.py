@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from trine.train import winograd
-from trine.train.compute import count_flops
-from trine.train.convolution import FEW, FILTERED, MANY, SMALL, WORTH, Convolution, Halving, Pointwise
-from trine.train.patches import ROWS
+from trine.nn import winograd
+from trine.nn.convolution import FEW, FILTERED, MANY, SMALL, WORTH, Convolution, Halving, Pointwise
+from trine.nn.operations import count_flops
+from trine.nn.patches import ROWS
 
 WAYS = ("gradient by patches", "patches", "minimal filtering")
 

@@ -4,11 +4,10 @@ import sys
 import time
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from trine.train.objective import Figures
-
 if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
 
+Figures = dict[str, float]
 LINE_SECONDS = 10.0
 
 

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from trine.train.descent import Moving, Optimiser, nesterov
+from trine.nn.optimisers import Moving, Optimiser, nesterov
 
 QUINTIC = (3.4445, -4.7750, 2.0315)  # steepest at zero among quintics that keep singular values near one
 

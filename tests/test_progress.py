@@ -1,7 +1,7 @@
 import sys
 
-from trine.train import progress
-from trine.train.progress import Bar, Lines, Silent, describe, reporter
+from trine import progress
+from trine.progress import Bar, Lines, Silent, describe, reporter
 
 
 def test_figures_become_a_line_for_people():

@@ -17,7 +17,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.grad import conv2d_input
 
-from trine.train import patches, winograd
+from trine.nn import patches, winograd
 
 FILTERED = 16
 """The longest side of a map whose convolution is taken by minimal filtering."""

@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 from torch import nn
 
-from trine.train.descent import SGD, AdamW
+from trine.nn.optimisers import SGD, AdamW
 
 PEERS = {
     "sgd": (SGD, torch.optim.SGD, {"momentum": 0.8, "weight_decay": 0.1}, {"nesterov": True}),

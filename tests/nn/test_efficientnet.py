@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from trine.errors import UsageError
-from trine.pretrained import architecture, fused, load_weights, pooled, weights_file
+from trine.nn.efficientnet import architecture, fused, load_weights, pooled, weights_file
 
 installed = pytest.mark.skipif(
     not all(

@@ -1,7 +1,7 @@
 import torch
 from torch import nn
 
-from trine.train.average import EVERY, WeightAverage
+from trine.nn.average import EVERY, WeightAverage
 
 
 def test_the_average_trails_the_weights_and_forgets_its_start():

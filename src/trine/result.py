@@ -4,8 +4,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from trine import files
-from trine.train import compute
+from trine import files, machine
 
 
 class Data(BaseModel):
@@ -69,6 +68,6 @@ class Result(BaseModel):
             seed=seed,
             metrics=files.rounded(metrics),
             compute=cost,
-            machine=compute.machine(),
-            versions=compute.versions(),
+            machine=machine.facts(),
+            versions=machine.versions(),
         )

@@ -25,7 +25,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.utils.flop_counter import register_flop_formula
 
-from trine.train.patches import TAPS, bands, size
+from trine.nn.patches import TAPS, bands, size
 
 TILE = 8
 """The most outputs of a row that are interpolated together: a longer row is cut into even tiles."""

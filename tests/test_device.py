@@ -1,8 +1,8 @@
 import pytest
 import torch
 
+from trine import device
 from trine.errors import UsageError
-from trine.train import device
 
 
 def test_auto_finds_something_that_is_there():

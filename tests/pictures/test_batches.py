@@ -1,6 +1,17 @@
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
-from trine.train.order import epoch_order
+from trine.pictures.batches import PIXELS, at_once, epoch_order
+
+sides = st.integers(1, 20_000)
+
+
+@given(sides, sides)
+def test_pictures_judged_together_have_a_bounded_number_of_pixels_and_are_at_least_one(height, width):
+    count = at_once(height, width)
+    assert count >= 1
+    assert count == 1 or count * height * width <= PIXELS
 
 
 def test_an_epoch_has_every_sample_once_in_an_order_of_its_own():

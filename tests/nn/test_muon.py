@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from trine.train.muon import QUINTIC, Muon, orthogonalise
+from trine.nn.muon import QUINTIC, Muon, orthogonalise
 
 
 @given(rows=st.integers(2, 40), columns=st.integers(2, 40), seed=st.integers(0, 99))

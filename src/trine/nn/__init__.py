@@ -1,0 +1,1 @@
+"""Layers and optimisers: what networks are made of, and how they are moved."""
