@@ -9,7 +9,7 @@ from pathlib import Path
 from PIL import Image
 
 import record
-from trine.data.pictures import open_pictures
+from trine.pictures.picture_set import open_pictures
 
 PICTURES = 4_000
 COMMON = {"epochs": 20, "batch_size": 100, "widths": [16, 32, 64], "warmup": 0.1, "validations": 2}

@@ -9,9 +9,10 @@ import argparse
 import numpy as np
 
 import record
-from trine.data.sequences import SequenceTable, open_sequences
 from trine.detect import metrics
 from trine.detect.detector import Detector
+from trine.sequences.readers import open_sequences
+from trine.sequences.table import SequenceTable
 
 LONG = 10
 TARGET = 0.001

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 
 import record
-from trine.data.pictures import open_pictures
+from trine.pictures.picture_set import open_pictures
 
 PACKAGES = ("pythae==0.1.2", "cloudpickle==3.1.2", "imageio==2.38.1", "tqdm==4.70.1")
 OURS, PEER, TURNS = 30, 3, 3

@@ -23,7 +23,7 @@ import numpy as np
 import torch
 
 import record
-from trine.data.pictures import open_pictures
+from trine.pictures.picture_set import open_pictures
 
 DATA, NETWORKS, MODELS = ("mnist", "fashion-mnist", "cifar10"), ("mlp", "resnet", "ours"), ("vae", "rae")
 PACKAGES = ("pythae==0.1.2", "cloudpickle==3.1.2", "imageio==2.38.1", "tqdm==4.70.1")

@@ -14,8 +14,8 @@ from typing import Any
 
 import record
 from trine import Generator, machine
-from trine.data.pictures import open_pictures
 from trine.device import choose
+from trine.pictures.picture_set import open_pictures
 from trine.train.loop import Training
 from trine.train.run import Run
 

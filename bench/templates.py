@@ -73,7 +73,7 @@ def grouping_accuracy(predicted: list[int], true: list[str]) -> float:
 
 def trine_miner() -> tuple[Callable[[str], int], Callable[[int], int]]:
     sys.path.insert(0, str(HERE.parents[1] / "src"))
-    from trine.detect.templates import TemplateMiner
+    from trine.sequences.templates import TemplateMiner
 
     miner = TemplateMiner()
     return miner.add, miner.resolve

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def writing(path: Path, error: type[Exception] = RunError) -> Iterator[Path]:
+def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on success it is synced and takes `path`'s place in one step.
 
-    Works for a file or a folder. On failure nothing at `path` has changed, and an `OSError` becomes an `error`.
+    Works for a file or a folder. On failure nothing at `path` has changed. Raises `OSError`.
     """
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
@@ -31,10 +31,18 @@ def writing(path: Path, error: type[Exception] = RunError) -> Iterator[Path]:
         _sync(part)
         _replace(part, path)
         _sync_entry(path.parent)
-    except OSError as problem:
-        raise error(explain(problem, path)) from problem
     finally:
         _remove(part)
+
+
+@contextmanager
+def writing(path: Path, error: type[Exception] = RunError) -> Iterator[Path]:
+    """`replacing`, with an `OSError` turned into an `error` that says what to do."""
+    try:
+        with replacing(path) as part:
+            yield part
+    except OSError as problem:
+        raise error(explain(problem, path)) from problem
 
 
 def write_bytes(path: Path, content: bytes) -> None:

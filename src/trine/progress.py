@@ -2,6 +2,8 @@
 
 import sys
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
@@ -76,7 +78,7 @@ class Bar:
     def advance(self, step: int, total: int, figures: Figures) -> None:
         """Move the bar."""
         if self.bar is None:
-            self.bar = _rich_bar()
+            self.bar = _bar()
             self.bar.start()
             self.bar.add_task("train", total=total)
         self.bar.update(self.bar.task_ids[0], completed=step, total=total, description=describe(figures))
@@ -107,9 +109,17 @@ def _shown(name: str, value: float) -> str:
     return f"{name} {value:.4g}"
 
 
-def _rich_bar() -> "RichProgress":
+@contextmanager
+def counted(what: str, total: int, wanted: bool = True) -> Iterator[Callable[[int], None]]:
+    """A bar on stderr for work outside a training; call what it yields with what was done. None off a terminal."""
+    with _bar(transient=True, disable=not (wanted and sys.stderr.isatty())) as progress:
+        task = progress.add_task(what, total=total)
+        yield lambda done: progress.advance(task, done)
+
+
+def _bar(**settings: bool) -> "RichProgress":
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
     columns = (BarColumn(bar_width=24), MofNCompleteColumn(), TextColumn("{task.description}"))
-    return Progress(*columns, console=Console(stderr=True))
+    return Progress(*columns, console=Console(stderr=True), **settings)  # type: ignore[arg-type]

@@ -7,8 +7,8 @@ import torch
 from trine.classify.network import ClassicNet, FastNet
 from trine.classify.objective import ClassifyObjective, HeadObjective
 from trine.classify.recipe import ClassifyRecipe
-from trine.data.pictures import PictureSet, open_pictures
 from trine.device import Device
+from trine.pictures.picture_set import PictureSet, open_pictures
 
 CPU = Device("cpu", bfloat16=False)
 

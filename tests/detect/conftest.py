@@ -71,7 +71,7 @@ def detector(programs, make_detector):
 @pytest.fixture
 def make_table(tmp_path):
     """Sequences as a table that was read from a file."""
-    from trine.data.sequences import open_sequences
+    from trine.sequences.readers import open_sequences
 
     def make(*sequences, **columns):
         rows = [

@@ -4,11 +4,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from trine.data.lines import Skips
-from trine.data.sequences import SequenceBuilder
+from trine.datasets.lines import Skips
 from trine.detect.normal import even_sample, split_normal
 from trine.detect.recipe import DetectRecipe
 from trine.errors import DataError
+from trine.sequences.table import SequenceBuilder
 
 
 def table_of(count, **columns):

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from trine.data.pictures import open_pictures
 from trine.errors import DataError, UsageError
 from trine.generate.explore import between, between_samples, draw_map, slerp, traverse
 from trine.generate.generator import Generator
+from trine.pictures.picture_set import open_pictures
 
 from .conftest import dots, write_dots
 

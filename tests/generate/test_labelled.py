@@ -3,10 +3,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from trine.data.pictures import PictureSet, open_pictures
 from trine.errors import DataError, UsageError
 from trine.generate.generator import Generator
 from trine.generate.labelled import write_idx, write_labelled
+from trine.pictures.picture_set import PictureSet, open_pictures
 
 from .conftest import dots, write_dots
 

@@ -6,10 +6,10 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from trine.data.pictures import PictureSet
 from trine.errors import DataError, UsageError
 from trine.generate.generator import Generator
 from trine.generate.metrics import add_memorisation, add_realism, evenly
+from trine.pictures.picture_set import PictureSet
 from trine.train.estimator import Judgement
 
 

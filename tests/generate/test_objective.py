@@ -3,13 +3,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from trine.data.pictures import PictureSet, open_pictures
 from trine.device import Device
 from trine.generate.generator import Generator
 from trine.generate.likelihood import CalibratedGaussian
 from trine.generate.network import VAE, Bounded
 from trine.generate.objective import GenerateObjective
 from trine.generate.recipe import GenerateRecipe
+from trine.pictures.picture_set import PictureSet, open_pictures
 
 from .conftest import SHORT
 

@@ -18,12 +18,12 @@ from trine.classify.network import SMALLEST, ClassicNet, FastNet, PictureNet
 from trine.classify.objective import PREPARED, ClassifyObjective, HeadObjective, predict_logits
 from trine.classify.pretrained import PretrainedNet
 from trine.classify.recipe import ClassifyRecipe
-from trine.data.catalogue import CATALOGUE
-from trine.data.check import refuse_unlearnable
-from trine.data.decode import as_channels, read_picture
-from trine.data.pictures import PictureSet, PictureSplit, open_pictures
+from trine.datasets.catalogue import CATALOGUE
 from trine.errors import DataError, nearest
 from trine.nn.efficientnet import NATIVE
+from trine.pictures.check import refuse_unlearnable
+from trine.pictures.decode import as_channels, read_picture
+from trine.pictures.picture_set import PictureSet, PictureSplit, open_pictures
 from trine.progress import Reporter
 from trine.result import Data
 from trine.train.budget import Budget

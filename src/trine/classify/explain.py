@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from trine import files
 from trine.classify.classifier import Classifier, Prediction
 from trine.classify.network import PictureNet
-from trine.data.decode import read_picture
 from trine.drawing import figure, png
 from trine.errors import DataError
+from trine.pictures.decode import read_picture
 
 FINE = 5
 """Grad-CAM looks at the last layer whose maps are at least so many pixels wide."""

@@ -14,10 +14,10 @@ from trine.classify.expectation import expected_accuracy
 from trine.classify.network import PatchWhitening, PictureNet
 from trine.classify.recipe import ClassifyRecipe
 from trine.classify.sampler import Sampler
-from trine.data.pictures import PictureSet
 from trine.device import Device
 from trine.nn.operations import count_flops
 from trine.pictures.batches import at_once
+from trine.pictures.picture_set import PictureSet
 from trine.progress import Figures
 from trine.train.objective import Objective, ParameterGroup
 

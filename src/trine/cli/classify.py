@@ -59,7 +59,7 @@ def predict(model: Model, *paths: Pictures, json: Json = False) -> int:
         Files, folders, globs; `-` reads names from standard input.
     """
     from trine.classify.classifier import Classifier
-    from trine.data.paths import find_pictures
+    from trine.pictures.paths import find_pictures
 
     names = [name for word in paths for name in _names(word)]
     loaded, failed = Classifier.load(model), False
@@ -90,7 +90,7 @@ def explain(model: Model, *paths: str, out: Path = Path("explained")) -> None:
     """
     from trine.classify.classifier import Classifier
     from trine.classify.explain import explain as explain_pictures
-    from trine.data.paths import find_pictures
+    from trine.pictures.paths import find_pictures
 
     for written in explain_pictures(Classifier.load(model), find_pictures(list(paths)), out):
         print(written)

@@ -27,7 +27,7 @@ def completion(shell: Literal["bash", "zsh", "fish"], *, install: Install = Fals
 
 def complete_data(context: "CompletionContext") -> list[str]:
     """What DATA can be: a named set, a file, a folder."""
-    from trine.data.catalogue import CATALOGUE
+    from trine.datasets.catalogue import CATALOGUE
 
     begun = context.incomplete
     folder = Path(begun if begun.endswith("/") else Path(begun).parent)

@@ -8,10 +8,10 @@ from cyclopts import App
 
 from trine.cli.options import Data, DataDir, Json
 from trine.cli.output import print_json, print_table
-from trine.data.catalogue import CATALOGUE, NamedSet, bytes_here, is_present, location, named_set
+from trine.datasets.catalogue import CATALOGUE, NamedSet, bytes_here, is_present, location, named_set
 
 if TYPE_CHECKING:
-    from trine.data.check import Duplicates, PictureReport
+    from trine.pictures.check import Duplicates, PictureReport
 
 app = App(name="data", help="Named data sets, and what is wrong with a set of pictures.")
 
@@ -44,8 +44,8 @@ def check(data: Data, /, *, data_dir: DataDir = None, size: int | None = None, j
     size
         Side of the square at which pictures are compared; their own size if all share one.
     """
-    from trine.data.check import check_pictures
-    from trine.data.pictures import open_pictures
+    from trine.pictures.check import check_pictures
+    from trine.pictures.picture_set import open_pictures
 
     report = check_pictures(open_pictures(data, data_dir=data_dir, size=size, cut=False, verify=True))
     if json:
@@ -63,7 +63,7 @@ def fetch(name: str, /, *, data_dir: DataDir = None, json: Json = False) -> None
     name
         One of the names that `trine data list` gives.
     """
-    from trine.data.fetch import fetch as bring
+    from trine.datasets.fetch import fetch as bring
 
     named = named_set(name)
     place = bring(named, data_dir)

@@ -10,9 +10,9 @@ from trine.cli.options import Data, DataDir, FitOptions, Flag, Json, Model, Spli
 from trine.detect.recipe import DetectRecipe
 
 if TYPE_CHECKING:
-    from trine.data.sequences import SequenceTable
     from trine.detect.detector import Detector
     from trine.detect.explain import Explanation
+    from trine.sequences.table import SequenceTable
 
 app = App(name="detect", help="Learn the normal order of events, and flag what deviates.")
 

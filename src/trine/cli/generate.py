@@ -12,9 +12,9 @@ from trine import files
 from trine.cli import output
 from trine.cli.heavy import HeavyParts
 from trine.cli.options import Data, DataDir, FitOptions, Flag, Json, Model, Split
-from trine.data.decode import read_picture
 from trine.errors import DataError, UsageError
 from trine.generate.recipe import GenerateRecipe
+from trine.pictures.decode import read_picture
 
 if TYPE_CHECKING:
     from trine.generate.generator import Generator
@@ -244,7 +244,7 @@ def draw(
 
 def _read(model: "Generator", words: Sequence[str]) -> tuple[list[str], Pictures, bool]:
     """The pictures that words name, at the model's size, and whether some could not be read, which is said."""
-    from trine.data.paths import find_pictures
+    from trine.pictures.paths import find_pictures
 
     read, failed = [], False
     for path in find_pictures(words):

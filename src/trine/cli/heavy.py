@@ -12,9 +12,9 @@ from trine.cli.options import Flag
 from trine.errors import UsageError
 
 if TYPE_CHECKING:
-    from trine.data.pictures import PictureSet
     from trine.generate.features import Features
     from trine.generate.generator import Generator
+    from trine.pictures.picture_set import PictureSet
     from trine.train.estimator import Judgement
 
 Generated = Annotated[int | None, Parameter(validator=validators.Number(gte=2))]
@@ -64,7 +64,7 @@ def features_of(classifier: Path, size: int) -> "Features":
     """What a classifier's last layer sees: a generator knows of no classifier, so it is handed down from here."""
     from trine.classify.classifier import Classifier
     from trine.classify.objective import predict_features
-    from trine.data.decode import as_channels
+    from trine.pictures.decode import as_channels
 
     loaded = Classifier.load(classifier)
     if loaded.size != size:

@@ -8,10 +8,10 @@ from trine import files
 from trine.classify.classifier import Classifier
 from trine.classify.expectation import expected_accuracy, known
 from trine.classify.explain import explain
-from trine.data.catalogue import CATALOGUE, is_present
-from trine.data.pictures import PictureSplit
+from trine.datasets.catalogue import CATALOGUE, is_present
 from trine.demo.chapter import Chapter, Figure, Picture, cost, percent
 from trine.drawing import picture_png
+from trine.pictures.picture_set import PictureSplit
 
 DATA = "digits28"
 

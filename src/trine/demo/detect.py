@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from trine.data.sequences import SequenceTable
 from trine.demo.chapter import Chapter, Figure, Picture, Table, cost, percent
 from trine.detect.detector import Detector
 from trine.detect.explain import Explanation, draw_gates, draw_surprise, explain
+from trine.sequences.table import SequenceTable
 
 DATA = "hostlab"
 AROUND, SHOWN = 4, 24

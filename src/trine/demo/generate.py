@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt8
 
-from trine.data.pictures import PictureSet
 from trine.demo.chapter import Chapter, Figure, Picture, cost
 from trine.generate.explore import between_samples, draw_map, traverse
 from trine.generate.generator import Generator
 from trine.generate.sheet import grid_png
+from trine.pictures.picture_set import PictureSet
 
 DATA = "digits28"
 DIGIT = "3"

@@ -12,7 +12,6 @@ from jaxtyping import Bool, Float64
 from torch import Tensor, nn
 
 from trine.bundle import Manifest, part
-from trine.data.sequences import SequenceTable
 from trine.detect import report
 from trine.detect.network import EventNet, FoldNets
 from trine.detect.normal import Opened, even_sample, split_normal
@@ -22,11 +21,12 @@ from trine.detect.recipe import DetectRecipe
 from trine.detect.scoring import Ensemble, Judged
 from trine.detect.stepping import step
 from trine.detect.surprisal import Encoded, surprisals
-from trine.detect.templates import TemplateMiner
 from trine.detect.vocabulary import EVENT, TIME, Vocabulary
 from trine.errors import DataError, UsageError, nearest
 from trine.progress import Reporter
 from trine.result import Data, Result
+from trine.sequences.table import SequenceTable
+from trine.sequences.templates import TemplateMiner
 from trine.train.estimator import Estimator, Judgement
 from trine.train.objective import Objective
 

@@ -7,14 +7,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trine.data.catalogue import event_names
-from trine.data.sequences import SequenceTable
+from trine.datasets.catalogue import event_names
 from trine.detect.gates import trace
 from trine.detect.members import MEMBERS, NearestCounts
 from trine.detect.network import BEGIN, Columns, EventNet
 from trine.detect.surprisal import Encoded, surprisals
 from trine.detect.vocabulary import EVENT
 from trine.drawing import figure, png
+from trine.sequences.table import SequenceTable
 
 if TYPE_CHECKING:
     from trine.detect.detector import Detector

@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Bool, Int64
 
-from trine.data.sequences import SequenceTable
 from trine.detect.recipe import DetectRecipe
 from trine.errors import DataError
+from trine.sequences.table import SequenceTable
 
 TEST_SHARE = 0.1
 """Of the normal sequences, where there is no test split."""

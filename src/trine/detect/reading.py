@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from trine.data.sequence_files import reader_of
-from trine.data.sequences import SequenceTable, open_sequences
-from trine.detect.events import read_log
 from trine.detect.recipe import DetectRecipe
-from trine.detect.templates import TemplateMiner
+from trine.sequences.readers import open_sequences, reader_of
+from trine.sequences.sessions import read_log
+from trine.sequences.table import SequenceTable
+from trine.sequences.templates import TemplateMiner
 
 
 @dataclass(frozen=True, eq=False)

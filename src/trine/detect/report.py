@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Bool, Float64
 
-from trine.data.sequences import SequenceTable
 from trine.detect import metrics
 from trine.detect.surprisal import sequence_means
 from trine.drawing import figure, png
+from trine.sequences.table import SequenceTable
 
 if TYPE_CHECKING:
     from trine.detect.detector import Scored

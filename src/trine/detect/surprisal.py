@@ -8,9 +8,9 @@ import torch
 from jaxtyping import Float, Float32, Float64, Int64
 from torch import Tensor
 
-from trine.data.sequences import SequenceTable
 from trine.detect.network import BEGIN, Columns, EventNet
 from trine.detect.vocabulary import EVENT, Vocabulary
+from trine.sequences.table import SequenceTable
 
 BATCH_EVENTS = 32_768
 """Events of a padded batch."""

@@ -8,8 +8,8 @@ from typing import Any, Self
 import numpy as np
 from jaxtyping import Float64, Int64
 
-from trine.data.sequences import SequenceTable
 from trine.detect.network import BEGIN, FIRST, UNKNOWN
+from trine.sequences.table import SequenceTable
 
 EVENT, TIME = "event", "time"
 GAPS = np.geomspace(1e-5, 1e5, 21)

@@ -8,13 +8,13 @@ import torch
 from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
 
-from trine.data.decode import as_channels
 from trine.device import Device
 from trine.errors import DataError
 from trine.generate.bound import batches, on_device
 from trine.generate.latent import Latent
 from trine.generate.network import Bounded
 from trine.generate.prior import Prior
+from trine.pictures.decode import as_channels
 
 BLOCK = 64
 """Pictures whose noise is drawn together: the unit in which sampling can be cut without a change."""

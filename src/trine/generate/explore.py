@@ -8,11 +8,11 @@ import torch.nn.functional as F  # noqa: N812
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from trine.data.decode import as_channels
-from trine.data.pictures import PictureSet
 from trine.drawing import figure, png
 from trine.errors import UsageError
 from trine.generate.generator import Generator, chosen_split
+from trine.pictures.decode import as_channels
+from trine.pictures.picture_set import PictureSet
 
 Strip = UInt8[np.ndarray, "steps height width channels"]
 MAPPED = 2000

@@ -10,8 +10,6 @@ from jaxtyping import Float, Int64, UInt8
 from torch import Tensor, nn
 
 from trine.bundle import Manifest, part
-from trine.data.decode import as_channels
-from trine.data.pictures import PictureSet, PictureSplit, open_pictures
 from trine.errors import DataError, UsageError, nearest
 from trine.generate.bound import Bound, importance_nll, measure_bound
 from trine.generate.codec import BLOCK, Codec, Encoded, Noise
@@ -24,6 +22,8 @@ from trine.generate.prior import FlowPrior, MixturePrior, NormalPrior, Prior, fl
 from trine.generate.recipe import GenerateRecipe
 from trine.generate.report import draw_kl, metrics, model_card, remarks
 from trine.generate.sheet import grid_png, pairs_png
+from trine.pictures.decode import as_channels
+from trine.pictures.picture_set import PictureSet, PictureSplit, open_pictures
 from trine.progress import Reporter
 from trine.result import Data
 from trine.train.budget import Budget

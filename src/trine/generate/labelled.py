@@ -10,10 +10,10 @@ import numpy as np
 from jaxtyping import Int64, UInt8
 
 from trine import files
-from trine.data.decode import as_channels
-from trine.data.pictures import PictureSet
 from trine.errors import DataError, UsageError
 from trine.generate.generator import Generator
+from trine.pictures.decode import as_channels
+from trine.pictures.picture_set import PictureSet
 
 Pictures = UInt8[np.ndarray, "_ height width channels"]
 

@@ -3,14 +3,14 @@
 import numpy as np
 from jaxtyping import UInt8
 
-from trine.data.decode import as_channels
-from trine.data.pictures import PictureSet
 from trine.errors import DataError, UsageError
 from trine.generate.features import Features
 from trine.generate.generator import Generator, chosen_split
 from trine.generate.memorisation import Memorisation, check_memorisation
 from trine.generate.realism import Judge, measure
 from trine.generate.sheet import grid_png
+from trine.pictures.decode import as_channels
+from trine.pictures.picture_set import PictureSet
 from trine.train.estimator import Judgement
 
 Pictures = UInt8[np.ndarray, "_ height width channels"]

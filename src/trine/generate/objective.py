@@ -7,13 +7,13 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
-from trine.data.pictures import PictureSet
 from trine.device import Device
 from trine.generate.bound import measure_bound
 from trine.generate.network import Bounded
 from trine.generate.prior import flow_cost
 from trine.generate.recipe import GenerateRecipe
 from trine.pictures.batches import epoch_order
+from trine.pictures.picture_set import PictureSet
 from trine.progress import Figures
 from trine.train.objective import Objective, ParameterGroup
 

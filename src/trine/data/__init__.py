@@ -1,1 +1,0 @@
-"""Pictures and event sequences: read, checked, cached; the catalogue of named sets."""

@@ -1,0 +1,36 @@
+"""The cache: the folder for what can be made again."""
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from trine.errors import DataError
+
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""Error numbers of a disk without room."""
+
+
+def cache_dir() -> Path:
+    """The folder for what can be made again: TRINE_CACHE, else the user's cache folder."""
+    if named := os.environ.get("TRINE_CACHE"):
+        return Path(named)
+    from platformdirs import user_cache_path
+
+    return user_cache_path("trine")
+
+
+@contextmanager
+def disk_errors(root: Path) -> Iterator[None]:
+    """Turn what the disk says into one line with a way out."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in FULL:
+            raise DataError(f"{root}: the disk is full: free some space, or set TRINE_CACHE to another disk") from None
+        if error.filename is not None and not Path(os.fsdecode(error.filename)).is_relative_to(root):
+            raise DataError(f"{os.fsdecode(error.filename)}: cannot be read ({error.strerror})") from None
+        raise DataError(
+            f"{root}: the cache cannot be written ({error.strerror or error}): set TRINE_CACHE to a folder that can"
+        ) from None

@@ -1,0 +1,28 @@
+"""From the words of a command line to picture files: files, folders, globs."""
+
+import glob
+from collections.abc import Iterable
+from pathlib import Path
+
+from trine.errors import DataError
+from trine.pictures.decode import PICTURE_SUFFIXES
+
+
+def find_pictures(words: Iterable[str | Path]) -> list[Path]:
+    """The files that the words name, folders searched through, in order. Raises `DataError` when there is none."""
+    found = [path for word in words for path in _expanded(str(word))]
+    if not found:
+        raise DataError("no picture was named: give files, folders or globs, or - to read names from standard input")
+    return found
+
+
+def _expanded(word: str) -> list[Path]:
+    path = Path(word)
+    if path.is_dir():
+        inside = sorted(file for file in path.rglob("*") if file.suffix.lower() in PICTURE_SUFFIXES)
+        if not inside:
+            raise DataError(f"{path}: holds no pictures: give a folder that does")
+        return inside
+    if path.exists() or not glob.has_magic(word):
+        return [path]
+    return sorted(Path(match) for match in glob.glob(word, recursive=True))  # noqa: PTH207  (words may be absolute)

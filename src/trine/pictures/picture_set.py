@@ -1,0 +1,164 @@
+"""Picture sets: one way in, `open_pictures`, whatever the pictures lie in."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Int64, UInt8
+
+from trine import files
+from trine.datasets.cache import cache_dir, disk_errors
+from trine.datasets.catalogue import CATALOGUE, is_present, named_set, nothing_there
+from trine.errors import DataError, UsageError
+from trine.pictures.entries import SPLITS, TRAIN, VALIDATION, Source
+from trine.pictures.ingest import ingest
+from trine.pictures.named import picture_source
+from trine.pictures.sources import source_at
+from trine.pictures.splits import stratified_cut
+from trine.pictures.store import VERSION, Stored, StoreWriter, load_or_build, map_rows
+
+LARGEST_SIZE = 1024
+IN_MEMORY = 2**30  # bytes; a cut of more than this is written to the store and mapped
+
+
+@dataclass(frozen=True, eq=False)
+class PictureSplit:
+    """Pictures of one split, their class numbers, and where they came from."""
+
+    images: UInt8[np.ndarray, "n height width channels"]
+    labels: Int64[np.ndarray, "n"] | None
+    names: Sequence[str]
+    positions: Int64[np.ndarray, "n"]  # each picture's place in the split as the source gives it, before any cut
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+
+@dataclass(frozen=True, eq=False)
+class PictureSet:
+    """A whole set: its splits (`train`, `validation`, `test`, as far as there are), at one size."""
+
+    name: str
+    fingerprint: str  # sha256 over pixels, labels, class names and splits, as they were before any cut
+    classes: tuple[str, ...]  # empty: no labels
+    splits: Mapping[str, PictureSplit]
+    skipped: tuple[str, ...]  # "kind: file (why)"; kinds: unreadable, truncated, oversized, missing, unlabelled
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width, in pixels."""
+        height, width = next(iter(self.splits.values())).images.shape[1:3]
+        return height, width
+
+    @property
+    def channels(self) -> int:
+        """1 for a set that is all grey, else 3."""
+        return int(next(iter(self.splits.values())).images.shape[3])
+
+
+def open_pictures(
+    source: str | Path,
+    *,
+    data_dir: Path | None = None,
+    size: int | None = None,
+    seed: int = 0,
+    validation_share: float = 0.1,
+    validation_limit: int | None = None,
+    cut: bool = True,
+    progress: bool = True,
+    verify: bool = False,
+) -> PictureSet:
+    """Open a named set, a folder, a manifest or an archive; decoded once, mapped into memory ever after.
+
+    size               side of the square that pictures are scaled to (short side, antialiased, centre crop);
+                       None: their own size when all share one, else a size that suits them
+    validation_share   cut off train, stratified and seeded, when there is no validation split and `cut` is set,
+                       but at most `validation_limit` pictures;
+                       a missing test split stays missing, and a test split is never used for this
+    progress           a bar on stderr while pictures are decoded or fetched
+    verify             read the whole store first, and decode again if a bit of it has changed
+
+    Raises DataError (nothing there, nothing readable, damaged, a cache that cannot be written) and UnsafeDataError.
+    """
+    if size is not None and not 1 <= size <= LARGEST_SIZE:
+        raise UsageError(f"a picture size of {size} is out of range: use 1 to {LARGEST_SIZE}")
+    name, place, found = _find(source, data_dir, progress)
+    key = _digest([place, str(size)]), _digest([str(VERSION), *sorted(found.stamp())])
+
+    def build(writer: StoreWriter, workspace: Path) -> None:
+        ingest(found, writer, workspace, size, progress)
+
+    stored = load_or_build(cache_dir(), key, build, verify=verify)
+    whole = PictureSet(name, stored.fingerprint, stored.classes, _splits(stored), stored.skipped)
+    if not cut or TRAIN not in whole.splits or VALIDATION in whole.splits:
+        return whole
+    share = min(validation_share, (validation_limit or len(whole.splits[TRAIN])) / len(whole.splits[TRAIN]))
+    return _with_validation(whole, stored, seed, share)
+
+
+def _find(source: str | Path, data_dir: Path | None, progress: bool) -> tuple[str, str, Source]:
+    """The set's name, what identifies its place, and its source."""
+    if isinstance(source, str) and source in CATALOGUE:
+        named = named_set(source)
+        if named.kind != "pictures":
+            raise UsageError(f"{source}: is a set of event sequences, not of pictures")
+        if named.place and not is_present(named, data_dir):
+            from trine.datasets.fetch import fetch
+
+            fetch(named, data_dir, progress=progress)
+        return source, f"named {source}", picture_source(named, data_dir)
+    path = Path(source).expanduser()
+    if not path.exists():
+        raise DataError(nothing_there(source, "pictures"))
+    path = path.resolve()
+    return path.name.split(".")[0] or path.name, str(path), source_at(path)
+
+
+def _splits(stored: Stored) -> dict[str, PictureSplit]:
+    return {
+        split: PictureSplit(part.images, part.labels, part.names, np.arange(len(part.images)))
+        for split in SPLITS
+        if (part := stored.splits.get(split)) is not None
+    }
+
+
+def _with_validation(whole: PictureSet, stored: Stored, seed: int, share: float) -> PictureSet:
+    """The set with a part of train as validation; left alone when train has no picture to spare."""
+    train = whole.splits[TRAIN]
+    stay, cut = stratified_cut(train.labels, len(train), share, seed)
+    if not len(cut) or not len(stay):
+        return whole
+    parts = {TRAIN: stay, VALIDATION: cut}
+    taken = {
+        split: _take(train, at, stored, f"{_digest([split, str(seed), repr(share)])}") for split, at in parts.items()
+    }
+    return replace(whole, splits={**taken, **{k: v for k, v in whole.splits.items() if k != TRAIN}})
+
+
+def _take(train: PictureSplit, at: Int64[np.ndarray, "part"], stored: Stored, key: str) -> PictureSplit:
+    shape = (len(at), *train.images.shape[1:])
+    small = np.prod(shape) <= IN_MEMORY
+    images = train.images[at] if small else _mapped_cut(train.images, at, stored.folder / f"cut-{key}.u8", shape)
+    labels = None if train.labels is None else train.labels[at]
+    names = stored.splits[TRAIN].names.at(at)
+    return PictureSplit(images, labels, names, at)
+
+
+def _mapped_cut(
+    images: UInt8[np.ndarray, "n height width channels"],
+    at: Int64[np.ndarray, "part"],
+    path: Path,
+    shape: tuple[int, ...],
+) -> UInt8[np.ndarray, "part height width channels"]:
+    """Rows of a split too large for memory, copied once into a file of their own."""
+    if not path.exists() or path.stat().st_size != np.prod(shape):
+        with disk_errors(cache_dir()), files.replacing(path) as part, part.open("wb") as file:
+            for rows in np.array_split(at, 1 + len(at) // 1024):
+                file.write(images[rows])
+    return map_rows(path, shape)
+
+
+def _digest(lines: Sequence[str]) -> str:
+    return hashlib.sha256("\n".join(lines).encode("utf-8", "surrogateescape")).hexdigest()[:24]

@@ -1,0 +1,291 @@
+"""Pictures on disk as raw uint8 rows, memory-mapped: decoded once, opened in milliseconds ever after.
+
+- `<cache>/pictures/<place>/<content>/`: one folder a state of a source; only the newest state of a place is kept.
+- A store is written under another name, synced and renamed, so a half-written one is never taken for whole.
+- Opening checks the index's checksum, every file's size and a sample of blocks; anything amiss and it is built anew.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import socket
+import zlib
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import IO, Any, overload
+
+import numpy as np
+from jaxtyping import Int64, UInt8
+
+from trine import files
+from trine.datasets.cache import disk_errors
+from trine.errors import DataError
+
+VERSION = 1
+INDEX = "set.json"
+SAMPLES, SAMPLE_BYTES = 64, 4096
+
+
+class StoredNames(Sequence[str]):
+    """Where each picture came from; `data` holds runs of names as JSON, parsed when first looked at."""
+
+    def __init__(self, data: bytes, n: int, positions: Int64[np.ndarray, "_"] | None = None) -> None:
+        self.data, self.n, self.positions = data, n, positions
+
+    def at(self, positions: Int64[np.ndarray, "_"]) -> "StoredNames":
+        """The names of some of the pictures."""
+        return StoredNames(self.data, self.n, positions)
+
+    def __len__(self) -> int:
+        return self.n if self.positions is None else len(self.positions)
+
+    @overload
+    def __getitem__(self, index: int) -> str: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[str]: ...
+    def __getitem__(self, index: int | slice) -> str | Sequence[str]:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        at = range(len(self))[index]
+        at = at if self.positions is None else int(self.positions[at])
+        run = int(np.searchsorted(self._ends, at, side="right"))
+        name, count = self._runs[run]
+        return name if count == 1 else f"{name}#{at - int(self._ends[run]) + count}"
+
+    @cached_property
+    def _runs(self) -> list[tuple[str, int]]:
+        return [(name, count) for name, count in json.loads(self.data)]
+
+    @cached_property
+    def _ends(self) -> Int64[np.ndarray, "runs"]:
+        return np.cumsum([count for _, count in self._runs], dtype=np.int64)
+
+
+@dataclass(frozen=True, eq=False)
+class StoredSplit:
+    """One split as it lies in the store."""
+
+    images: UInt8[np.ndarray, "n height width channels"]
+    labels: Int64[np.ndarray, "n"] | None
+    names: StoredNames
+
+
+@dataclass(frozen=True, eq=False)
+class Stored:
+    """A whole store, opened."""
+
+    folder: Path
+    fingerprint: str
+    classes: tuple[str, ...]
+    splits: dict[str, StoredSplit]
+    skipped: tuple[str, ...]
+
+
+class StoreWriter:
+    """Takes pictures block by block, and writes the index last."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.splits: dict[str, _SplitWriter] = {}
+
+    def add(
+        self,
+        split: str,
+        images: UInt8[np.ndarray, "n height width channels"],
+        labels: Int64[np.ndarray, "n"] | None,
+        names: list[tuple[str, int]],
+    ) -> None:
+        """Append pictures of one split; `names` gives runs: a name, and how many pictures in a row it stands for."""
+        if split not in self.splits:
+            self.splits[split] = _SplitWriter(self.folder, split)
+        self.splits[split].add(images, labels, names)
+
+    def finish(self, classes: Sequence[str], skipped: Iterable[str]) -> None:
+        """Sync every file, then write the index with the fingerprint of it all."""
+        splits = {split: writer.finish() for split, writer in self.splits.items()}
+        content = {"classes": list(classes), "splits": {s: _content(part) for s, part in sorted(splits.items())}}
+        index = {"version": VERSION, "fingerprint": files.digest(content), "classes": list(classes)} | {
+            "splits": splits,
+            "skipped": list(skipped),
+        }
+        _write(self.folder / INDEX, json.dumps({"index": index, "sha256": files.digest(index)}).encode())
+
+    def close(self) -> None:
+        """Let go of the files, finished or not."""
+        for writer in self.splits.values():
+            writer.file.close()
+
+
+class _SplitWriter:
+    def __init__(self, folder: Path, split: str) -> None:
+        self.folder, self.split = folder, split
+        self.file: IO[bytes] = (folder / f"{split}.u8").open("wb")
+        self.digest = hashlib.sha256()
+        self.shape: tuple[int, ...] = ()
+        self.n = 0
+        self.labels: list[Int64[np.ndarray, "_"]] = []
+        self.names: list[tuple[str, int]] = []
+
+    def add(self, images: Any, labels: Any, names: list[tuple[str, int]]) -> None:
+        rows = np.ascontiguousarray(images).reshape(-1).data
+        self.file.write(rows)
+        self.digest.update(rows)
+        self.shape, self.n = images.shape[1:], self.n + len(images)
+        self.names += names
+        if labels is not None:
+            self.labels.append(labels)
+
+    def finish(self) -> dict[str, Any]:
+        self.file.flush()
+        os.fsync(self.file.fileno())
+        self.file.close()
+        labels = np.concatenate(self.labels) if self.labels else None
+        if labels is not None:
+            _write(self.folder / f"{self.split}.labels", labels.astype("<i8").tobytes())
+        _write(self.folder / f"{self.split}.names", json.dumps(self.names).encode())
+        return {
+            "shape": [self.n, *self.shape],
+            "pixels_sha256": self.digest.hexdigest(),
+            "labels_sha256": None if labels is None else hashlib.sha256(labels.astype("<i8").tobytes()).hexdigest(),
+            "sample_crc": sample_crc(self.folder / f"{self.split}.u8"),
+            "names_crc": zlib.crc32((self.folder / f"{self.split}.names").read_bytes()),
+        }
+
+
+def open_store(folder: Path) -> Stored | None:
+    """The store in a folder, or None when it is absent, half-written, damaged or of another version."""
+    try:
+        document = json.loads((folder / INDEX).read_bytes())
+        index = document["index"]
+        if index["version"] != VERSION or document["sha256"] != files.digest(index):
+            return None
+        splits = {split: _open_split(folder, split, part) for split, part in index["splits"].items()}
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return Stored(folder, index["fingerprint"], tuple(index["classes"]), splits, tuple(index["skipped"]))
+
+
+def load_or_build(
+    root: Path, key: tuple[str, str], build: Callable[[StoreWriter, Path], None], *, verify: bool = False
+) -> Stored:
+    """Open the store of a (place, content) pair of digests, building it first where there is none or it is damaged.
+
+    `build` gets the writer and an empty folder for what it unpacks.
+    With `verify`, a store is read whole and built anew when a bit has changed.
+    Raises DataError for a cache that cannot be written.
+    """
+    place, content = root / "pictures" / key[0], key[1]
+    if (stored := open_store(place / content)) is not None:
+        if not verify or is_whole(stored):
+            return stored
+        shutil.rmtree(stored.folder)
+    part = place / f"{content}.{socket.gethostname()}-{os.getpid()}.part"
+    with disk_errors(root):
+        _remove_abandoned(place)
+        (part / "workspace").mkdir(parents=True)
+        try:
+            _fill(part, build)
+            _publish(part, place / content)
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
+    if (stored := open_store(place / content)) is None:
+        raise DataError(f"{place / content}: the store just written cannot be read: check the disk, or set TRINE_CACHE")
+    return stored
+
+
+def is_whole(stored: Stored) -> bool:
+    """Whether every pixel is still what was written, and not only those of the sample that opening looks at."""
+    index = json.loads((stored.folder / INDEX).read_bytes())["index"]
+    for split, part in index["splits"].items():
+        with (stored.folder / f"{split}.u8").open("rb") as file:
+            if hashlib.file_digest(file, "sha256").hexdigest() != part["pixels_sha256"]:
+                return False
+    return True
+
+
+def map_rows(path: Path, shape: tuple[int, ...]) -> UInt8[np.ndarray, "n height width channels"]:
+    """Rows of a file as an array; writing to it changes this process's copy only, never the file."""
+    if shape[0] == 0:
+        return np.zeros(shape, np.uint8)
+    return np.memmap(path, np.uint8, mode="c", shape=shape).view(np.ndarray)
+
+
+def _write(path: Path, content: bytes) -> None:
+    with files.replacing(path) as part:
+        part.write_bytes(content)
+
+
+def sample_crc(path: Path) -> int:
+    """Checksum over up to 64 blocks spread evenly from the first byte to the last."""
+    size = path.stat().st_size
+    crc = 0
+    with path.open("rb") as file:
+        for at in np.linspace(0, max(size - SAMPLE_BYTES, 0), SAMPLES, dtype=np.int64):
+            file.seek(int(at))
+            crc = zlib.crc32(file.read(SAMPLE_BYTES), crc)
+    return crc
+
+
+def _open_split(folder: Path, split: str, part: dict[str, Any]) -> StoredSplit:
+    """Raises ValueError when a file is not what the index says."""
+    shape = tuple(part["shape"])
+    pixels, names = folder / f"{split}.u8", (folder / f"{split}.names").read_bytes()
+    if pixels.stat().st_size != int(np.prod(shape)) or sample_crc(pixels) != part["sample_crc"]:
+        raise ValueError(pixels)
+    if zlib.crc32(names) != part["names_crc"]:
+        raise ValueError(split)
+    labels = None
+    if part["labels_sha256"] is not None:
+        data = (folder / f"{split}.labels").read_bytes()
+        if hashlib.sha256(data).hexdigest() != part["labels_sha256"]:
+            raise ValueError(split)
+        labels = np.frombuffer(data, "<i8").astype(np.int64)
+    return StoredSplit(map_rows(pixels, shape), labels, StoredNames(names, shape[0]))
+
+
+def _fill(part: Path, build: Callable[[StoreWriter, Path], None]) -> None:
+    writer = StoreWriter(part)
+    try:
+        build(writer, part / "workspace")
+    finally:
+        writer.close()
+    shutil.rmtree(part / "workspace")
+
+
+def _publish(part: Path, final: Path) -> None:
+    """Give a finished store its name, and drop the place's earlier states; another process may have been faster."""
+    if open_store(final) is None:
+        shutil.rmtree(final, ignore_errors=True)
+        try:
+            part.rename(final)
+        except OSError:
+            if open_store(final) is None:
+                raise
+    for other in final.parent.iterdir():
+        if other != final and not other.name.endswith(".part"):
+            shutil.rmtree(other, ignore_errors=True)
+
+
+def _remove_abandoned(place: Path) -> None:
+    """Half-written stores of processes of this machine that are gone."""
+    for part in place.glob(f"*.{socket.gethostname()}-*.part"):
+        owner = part.name.removesuffix(".part").rpartition("-")[2]
+        if owner == str(os.getpid()) or not (owner.isdigit() and _alive(int(owner))):
+            shutil.rmtree(part, ignore_errors=True)
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def _content(part: dict[str, Any]) -> dict[str, Any]:
+    return {key: part[key] for key in ("shape", "pixels_sha256", "labels_sha256")}

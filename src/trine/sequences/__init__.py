@@ -1,0 +1,1 @@
+"""Event sequences, from lines of text to events to sessions."""

@@ -1,0 +1,75 @@
+from pathlib import Path
+
+import pytest
+
+from trine.errors import DataError
+from trine.pictures.entries import natural_order
+from trine.pictures.folders import Folder
+
+
+def entries(root: Path) -> list[tuple[str, str | None, str]]:
+    return [(entry.split, entry.label, entry.name) for entry in Folder(root).read(root).entries]
+
+
+def test_class_folders_in_split_folders(make_folder):
+    root = make_folder({"Train/cat": 1, "val/cat": 1, "test/cat": 1})
+    assert sorted(entries(root)) == [
+        ("test", "cat", "test/cat/test-cat0.png"),
+        ("train", "cat", "Train/cat/Train-cat0.png"),
+        ("validation", "cat", "val/cat/val-cat0.png"),
+    ]
+
+
+def test_pictures_at_any_depth_of_a_class_folder_count(make_folder):
+    assert entries(make_folder({"cat/2024/may": 1, "dog": 1}))[0][1] == "cat"
+
+
+def test_a_lone_folder_around_the_class_folders_is_passed_through(make_folder):
+    assert {label for _, label, _ in entries(make_folder({"export/cat": 1, "export/dog": 1}))} == {"cat", "dog"}
+
+
+def test_one_class_folder_is_a_class_and_no_wrapper(make_folder):
+    assert {label for _, label, _ in entries(make_folder({"cat": 2}))} == {"cat"}
+
+
+def test_files_are_in_natural_order(make_folder):
+    names = [name for _, _, name in entries(make_folder({"c": 11}))]
+    assert names[-2:] == ["c/c9.png", "c/c10.png"]
+    assert sorted(["10", "9", "a2", "a10", ""], key=natural_order) == ["", "9", "10", "a2", "a10"]
+
+
+def test_pictures_beside_class_folders_are_left_out_by_name(make_folder, make_picture):
+    root = make_folder({"cat": 1, "dog": 1})
+    make_picture(root / "loose.png")
+    assert Folder(root).read(root).skipped == ["unlabelled: loose.png (lies beside the class folders)"]
+
+
+def test_hidden_files_and_other_suffixes_are_passed_over(make_folder):
+    root = make_folder({"cat": 1})
+    (root / "cat" / ".DS_Store").write_text("")
+    (root / "cat" / "._cat0.png").write_text("")
+    (root / "cat" / "notes.txt").write_text("")
+    (root / "__MACOSX").mkdir()
+    assert len(entries(root)) == 1
+
+
+def test_a_split_folder_beside_class_folders_is_not_guessed_about(make_folder):
+    with pytest.raises(DataError, match=r"test/ names a split, but stands beside cat/"):
+        entries(make_folder({"cat": 1, "test/cat": 1}))
+
+
+def test_two_folders_for_one_split_are_not_guessed_about(make_folder):
+    with pytest.raises(DataError, match=r"val/ and valid/ both name the validation split|valid/ and val/"):
+        entries(make_folder({"train/cat": 1, "val/cat": 1, "valid/cat": 1}))
+
+
+def test_a_link_back_to_its_own_folder_is_entered_once(make_folder):
+    root = make_folder({"cat": 2, "dog": 1})
+    (root / "cat" / "again").symlink_to(root / "cat")
+    assert len(entries(root)) == 3
+
+
+def test_a_folder_without_pictures_says_what_was_looked_for(tmp_path):
+    (tmp_path / "cat").mkdir()
+    with pytest.raises(DataError, match=r"holds no picture \(looked for \.bmp"):
+        entries(tmp_path)

@@ -1,0 +1,41 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trine.pictures.ingest import chosen_shape
+from trine.pictures.picture_set import open_pictures
+
+SHAPES = st.lists(st.tuples(st.integers(1, 3000), st.integers(1, 3000)), min_size=1, max_size=20)
+
+
+@given(SHAPES)
+def test_a_chosen_size_is_the_pictures_own_or_a_square_of_32_to_96(shapes):
+    shape = chosen_shape(shapes, None)
+    assert shape == shapes[0] or shape in [(32, 32), (48, 48), (64, 64), (96, 96)]
+
+
+@pytest.mark.parametrize(
+    ("shapes", "shape"),
+    [
+        ([(28, 28)] * 3, (28, 28)),
+        ([(256, 200)] * 3, (256, 200)),
+        ([(257, 257)] * 3, (96, 96)),
+        ([(1, 1)] * 3, (32, 32)),
+        ([(7, 9)] * 3, (32, 32)),
+        ([(60, 80), (70, 50), (90, 61)], (48, 48)),
+        ([(3000, 4000), (2000, 3000)], (96, 96)),
+    ],
+)
+def test_sizes_that_suit_the_pictures(shapes, shape):
+    assert chosen_shape(shapes, None) == shape
+
+
+def test_a_named_size_wins():
+    assert chosen_shape([(28, 28)], 64) == (64, 64)
+
+
+def test_more_pictures_than_a_batch_keep_their_order(make_folder):
+    folder = make_folder({"train/cat": 300, "test/cat": 270}, size=(8, 8))
+    found = open_pictures(folder, cut=False)
+    assert [name.rpartition("cat")[2] for name in found.splits["train"].names] == [f"{i}.png" for i in range(300)]
+    assert len(found.splits["test"]) == 270

@@ -1,0 +1,113 @@
+import csv
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trine.errors import DataError, UnsafeDataError
+from trine.pictures.manifests import Manifest
+from trine.pictures.picture_set import open_pictures
+
+TEXT = st.text(st.characters(blacklist_categories=("Cs", "Cc")), min_size=1, max_size=12).filter(str.strip)
+
+
+def manifest(path: Path, text: str) -> Manifest:
+    path.write_text(text, encoding="utf-8")
+    return Manifest(path)
+
+
+@given(st.lists(st.tuples(TEXT, TEXT), min_size=1, max_size=8), st.sampled_from([".csv", ".tsv"]))
+def test_any_table_of_paths_and_labels_is_read_back(tmp_path_factory, rows, suffix):
+    path = tmp_path_factory.mktemp("table") / f"set{suffix}"
+    with path.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream, delimiter="\t" if suffix == ".tsv" else ",")
+        writer.writerows([("path", "label"), *rows])
+    read = Manifest(path).read(path.parent).entries
+    assert [(entry.name, entry.label) for entry in read] == [(name.strip(), label.strip()) for name, label in rows]
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_a_table_or_a_data_error(tmp_path_factory, data):
+    path = tmp_path_factory.mktemp("noise") / "set.csv"
+    path.write_bytes(data)
+    with pytest.raises(DataError):
+        Manifest(path).read(path.parent)
+    path.write_bytes(b"path,label\n" + data)
+    with suppress(DataError):
+        assert Manifest(path).read(path.parent).entries
+
+
+def test_a_table_with_splits_is_a_picture_set(tmp_path, make_picture):
+    for i in range(6):
+        make_picture(tmp_path / "img" / f"{i}.png")
+    lines = [f"img/{i}.png,{'cat' if i % 2 else 'dog'},{'train' if i < 4 else 'test'}" for i in range(6)]
+    (tmp_path / "set.csv").write_text("\n".join(["path,label,split", *lines]))
+    for source in (tmp_path / "set.csv", tmp_path):
+        found = open_pictures(source, cut=False)
+        assert {split: len(part) for split, part in found.splits.items()} == {"train": 4, "test": 2}
+        assert found.classes == ("cat", "dog")
+
+
+def test_a_parquet_table_is_read_like_a_csv(tmp_path, make_picture):
+    pyarrow = pytest.importorskip("pyarrow", exc_type=ImportError)
+    from pyarrow import parquet
+
+    make_picture(tmp_path / "a.png")
+    make_picture(tmp_path / "b.png")
+    table = pyarrow.table({"path": ["a.png", "b.png"], "label": [3, 10], "width": [1, 2]})
+    parquet.write_table(table, tmp_path / "set.parquet")
+    assert open_pictures(tmp_path / "set.parquet").classes == ("3", "10")
+
+
+def test_a_broken_parquet_table_is_refused(tmp_path):
+    pytest.importorskip("pyarrow", exc_type=ImportError)
+    (tmp_path / "set.parquet").write_bytes(b"PAR1 nothing")
+    with pytest.raises(DataError, match="no Parquet table"):
+        open_pictures(tmp_path / "set.parquet")
+
+
+def test_without_pyarrow_the_extra_is_named(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    (tmp_path / "set.parquet").write_bytes(b"PAR1")
+    with pytest.raises(DataError, match=r"pip install 'trine\[parquet\]'"):
+        open_pictures(tmp_path / "set.parquet")
+
+
+def test_a_table_without_paths_is_refused(tmp_path):
+    with pytest.raises(DataError, match="has no column `path`"):
+        manifest(tmp_path / "set.csv", "file,label\na.png,cat\n").read(tmp_path)
+
+
+def test_an_unknown_split_is_refused_with_its_row(tmp_path):
+    with pytest.raises(DataError, match=r"set\.csv, row 3: unknown split 'dev'"):
+        manifest(tmp_path / "set.csv", "path,split\na.png,train\nb.png,dev\n").read(tmp_path)
+
+
+def test_rows_without_a_label_are_left_out_by_name(tmp_path):
+    files = manifest(tmp_path / "set.csv", "path,label\na.png,cat\nb.png,\n").read(tmp_path)
+    assert [entry.name for entry in files.entries] == ["a.png"]
+    assert files.skipped == ["unlabelled: b.png (its row has no label)"]
+
+
+def test_pictures_that_are_not_there_are_skipped_by_name(tmp_path, make_picture):
+    make_picture(tmp_path / "a.png")
+    (tmp_path / "set.csv").write_text("path,label\na.png,cat\ngone.png,cat\n")
+    assert open_pictures(tmp_path / "set.csv").skipped == ("missing: gone.png (no such file)",)
+
+
+def test_a_picture_that_returns_is_noticed(tmp_path, make_picture):
+    make_picture(tmp_path / "a.png")
+    (tmp_path / "set.csv").write_text("path,label\na.png,cat\nlate.png,cat\n")
+    assert open_pictures(tmp_path / "set.csv").skipped
+    make_picture(tmp_path / "late.png")
+    assert not open_pictures(tmp_path / "set.csv").skipped
+
+
+@pytest.mark.parametrize("name", ["../secret.png", "/etc/secret.png", "a/../../secret.png"])
+def test_a_table_out_of_an_archive_stays_in_its_folder(tmp_path, name):
+    (tmp_path / "set.csv").write_text(f"path,label\n{name},cat\n")
+    with pytest.raises(UnsafeDataError, match="leaves the archive"):
+        Manifest(tmp_path / "set.csv", confined=True).read(tmp_path)

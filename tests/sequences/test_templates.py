@@ -1,0 +1,149 @@
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from trine.errors import DataError
+from trine.sequences.masking import VALUE, mask, text_of, tokens_of
+from trine.sequences.templates import OTHER, Evidence, TemplateMiner
+
+letters = st.characters(codec="utf-8", exclude_characters="\0")
+line = st.text(letters, max_size=60)
+word = st.sampled_from(
+    ["user", "root", "opened", "closed", "10.0.0.1", "x=7", "(uid=0)", "/etc/passwd", "a", "b", "c", "d"]
+)
+sentence = st.lists(word, min_size=1, max_size=6).map(" ".join)
+
+
+def mined(lines: list[str], miner: TemplateMiner) -> list[int]:
+    ids = [miner.add(line) for line in lines]
+    return [miner.resolve(id_) for id_ in ids]
+
+
+def texts(miner: TemplateMiner) -> list[str]:
+    return [template.text for template in miner.templates()]
+
+
+@pytest.mark.parametrize(
+    ("line", "template"),
+    [
+        ("Invalid user test9 from 52.80.34.196", "Invalid user <*> from <*>"),
+        ("took 93.0 KB of 5 ms", "took <*> of <*>"),
+        ("connection from 1.2.3.4 () at Sun Jul 3 10:05:25 2005", "connection from <*> at <*>"),
+        ("logname= uid=0 tty=ssh", "logname=<*> uid=<*> tty=ssh"),
+        ('"GET /latest/meta-data/?a=b HTTP/1.1" status: 200', '" GET <*> " status: <*>'),
+        ("onExtend:1514038530000 14 0 4", "onExtend:<*>"),
+        ("lifetime <1 sec", "lifetime <*>"),
+        ("mask ffffffff", "mask <*>"),
+        ("Deck of cards", "Deck of cards"),
+    ],
+)
+def test_what_varies_is_masked(line: str, template: str) -> None:
+    assert text_of(tokens_of(mask(line))) == template
+
+
+def test_two_words_at_one_place_stay_two_templates() -> None:
+    miner = TemplateMiner()
+    assert len(set(mined(["AirPort: Link Up on awdl0", "AirPort: Link Down on awdl0"] * 50, miner))) == 2
+
+
+def test_many_words_at_one_place_are_a_value() -> None:
+    users = ["root", "admin", "guest", "oracle", "nagios"]
+    miner = TemplateMiner()
+    assert len(set(mined([f"Failed password for {user} from 10.0.0.{i}" for i, user in enumerate(users)], miner))) == 1
+    assert texts(miner) == ["Failed password for <*> from <*>"]
+
+
+def test_words_that_say_what_happened_need_more_evidence() -> None:
+    states = ["Started", "Stopped", "Paused", "Resumed", "Deleted"]
+    assert len(set(mined([f"VM {state} (Lifecycle Event)" for state in states], TemplateMiner()))) == len(states)
+
+
+def test_a_word_known_as_a_value_is_one_elsewhere() -> None:
+    miner = TemplateMiner()
+    mined([f"session closed for {user}" for user in ("cyrus", "news", "test", "mail")], miner)
+    assert len(set(mined(["session opened for cyrus by me", "session opened for news by me"], miner))) == 1
+
+
+def test_a_merged_template_lives_on_under_its_lowest_id() -> None:
+    miner = TemplateMiner()
+    ids = [miner.add(f"user {name} logs in") for name in ("ann", "bob", "cyd", "dan", "eve")]
+    assert {miner.resolve(id_) for id_ in ids} == {min(ids)}
+
+
+@given(lines=st.lists(sentence | line, max_size=40))
+def test_mining_is_deterministic_and_every_line_has_a_template(lines: list[str]) -> None:
+    first, second = TemplateMiner(), TemplateMiner()
+    ids = mined(lines, first)
+    assert ids == mined(lines, second)
+    assert first.templates() == second.templates()
+    assert set(ids) <= {template.id for template in first.templates()}
+
+
+@given(lines=st.lists(sentence, max_size=40))
+def test_a_learned_line_is_matched_and_matching_learns_nothing(lines: list[str]) -> None:
+    miner = TemplateMiner()
+    mined(lines, miner)
+    before = miner.to_json()
+    assert all(miner.match(line) != OTHER for line in lines)
+    miner.match("nothing like this was ever said")
+    assert miner.to_json() == before
+
+
+@given(lines=st.lists(sentence | line, max_size=30), more=st.lists(sentence | line, max_size=30))
+def test_a_saved_miner_goes_on_as_if_there_had_been_no_stop(lines: list[str], more: list[str]) -> None:
+    miner = TemplateMiner()
+    mined(lines, miner)
+    loaded = TemplateMiner.from_json(miner.to_json())
+    assert mined(more, loaded) == mined(more, miner)
+    assert loaded.to_json() == miner.to_json()
+
+
+@given(lines=st.lists(sentence | line, max_size=60), room=st.integers(0, 5))
+def test_templates_never_exceed_their_bound(lines: list[str], room: int) -> None:
+    miner = TemplateMiner(max_templates=room)
+    ids = mined(lines, miner)
+    assert len(miner) <= room
+    assert len(set(ids) - {OTHER}) <= room
+
+
+@given(line=line, digits=st.lists(st.integers(0, 10**6), max_size=5))
+def test_other_digits_are_the_same_template(line: str, digits: list[int]) -> None:
+    miner = TemplateMiner()
+    first = miner.add(line + " count 7")
+    assert {miner.add(f"{line} count {digit}") for digit in digits} <= {first}
+
+
+@given(line=st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=80))
+def test_no_ascii_digit_survives_the_mask(line: str) -> None:
+    masked = mask(line)
+    assert not any("0" <= letter <= "9" for letter in masked)
+    assert mask(masked).count(VALUE) <= masked.count(VALUE)
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    ["a" * 10**7, "a-" * 10**6, "(" * 10**6, "\0" * 10**6, " " * 10**6, "0a " * 10**6, "a:" * 10**6, "<" * 10**6],
+)
+def test_a_line_of_10_mb_is_mined_in_no_time(hostile: str) -> None:
+    start = time.perf_counter()
+    TemplateMiner().add(hostile)
+    assert time.perf_counter() - start < 2
+
+
+def test_lone_surrogates_and_empty_lines_are_lines() -> None:
+    miner = TemplateMiner()
+    assert len(set(mined(["\ud800", "", " "], miner))) == 2
+
+
+@settings(deadline=None)
+@given(text=st.text(max_size=40) | st.sampled_from(['{"format": 9}', "[]", "{}", '{"format": 1, "templates": 3}']))
+def test_a_state_that_is_none_is_a_clear_error(text: str) -> None:
+    with pytest.raises(DataError, match="templates: "):
+        TemplateMiner.from_json(text)
+
+
+def test_the_evidence_is_a_setting() -> None:
+    eager = TemplateMiner(evidence=Evidence(plain=2))
+    assert len(set(mined(["link goes up", "link goes down"], eager))) == 1
