@@ -6,7 +6,6 @@ Generator    pictures -> new pictures
 load         a saved model, whatever its task
 """
 
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +21,7 @@ from trine.errors import (
     UnsafeDataError,
     UsageError,
 )
+from trine.tasks import TASKS
 
 if TYPE_CHECKING:
     from trine.classify.classifier import Classifier
@@ -45,30 +45,17 @@ __all__ = [
     "load",
 ]
 
-ESTIMATORS = {
-    "classify": ("trine.classify.classifier", "Classifier"),
-    "detect": ("trine.detect.detector", "Detector"),
-    "generate": ("trine.generate.generator", "Generator"),
-}
-
 
 def load(path: str | Path) -> Any:
-    """The model in a bundle or run folder, as an estimator of its task. Raises `BundleError`."""
-    from trine import bundle
+    """The model in a bundle or run folder, whatever its task. Raises `BundleError`."""
+    from trine.model import load
 
-    task = bundle.read_manifest(bundle.locate(path)).task
-    if task not in ESTIMATORS:
-        raise BundleError(f"{path}: a model for {task}, which this Trine does not know: upgrade Trine")
-    return _estimator(*ESTIMATORS[task]).load(path)
+    return load(path)
 
 
 def __getattr__(name: str) -> Any:
-    """Estimators are imported when they are first used: torch is heavy."""
-    for module, estimator in ESTIMATORS.values():
-        if name == estimator:
-            return _estimator(module, estimator)
+    """Models are imported when they are first used: torch is heavy."""
+    for task in TASKS.values():
+        if task.model.endswith(f":{name}"):
+            return task.model_class()
     raise AttributeError(f"module 'trine' has no attribute {name!r}")
-
-
-def _estimator(module: str, name: str) -> Any:
-    return getattr(import_module(module), name)

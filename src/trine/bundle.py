@@ -24,7 +24,7 @@ WEIGHTS = "model.safetensors"
 CARD = "README.md"
 
 
-class Manifest(BaseModel):
+class BundleManifest(BaseModel):
     """What stands in trine.json."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
@@ -48,15 +48,19 @@ class Manifest(BaseModel):
     checksum: str = ""
     """sha256 of this document without this entry."""
 
-    def sealed(self, file_sums: dict[str, str]) -> "Manifest":
+    def sealed(self, file_sums: dict[str, str]) -> "BundleManifest":
         """This manifest with the checksums of the other files and its own."""
         body = {**self.model_dump(mode="json", exclude={"checksum"}), "files": file_sums}
-        return Manifest(**body, checksum=files.digest(body))
+        return BundleManifest(**body, checksum=files.digest(body))
 
 
 def save(
-    folder: Path, manifest: Manifest, tensors: dict[str, Tensor], card: str, pictures: dict[str, bytes] | None = None
-) -> Manifest:
+    folder: Path,
+    manifest: BundleManifest,
+    tensors: dict[str, Tensor],
+    card: str,
+    pictures: dict[str, bytes] | None = None,
+) -> BundleManifest:
     """Write the bundle as a whole or not at all; one that stood there before is replaced. Raises `BundleError`."""
     if folder.is_dir() and any(folder.iterdir()) and not (folder / MANIFEST).is_file():
         raise BundleError(f"{folder}: holds something else than a model, and is left as it is: choose another folder")
@@ -84,7 +88,7 @@ def locate(model: str | Path) -> Path:
     raise BundleError(f"{folder}: not a model: it has no {MANIFEST}")
 
 
-def read_manifest(folder: Path, task: str | None = None) -> Manifest:
+def read_manifest(folder: Path, task: str | None = None) -> BundleManifest:
     """The checked manifest of a bundle; `task` is what it must be for. Raises `BundleError`."""
     path = folder / MANIFEST
     try:
@@ -99,7 +103,7 @@ def read_manifest(folder: Path, task: str | None = None) -> Manifest:
     if document.pop("checksum", None) != files.digest(document):
         raise BundleError(f"{path}: altered since it was saved (its checksum differs): copy the model again")
     try:
-        manifest = Manifest(**document)
+        manifest = BundleManifest(**document)
     except ValidationError as problem:
         raise BundleError(f"{path}: not a model of this format ({problem.errors()[0]['msg']})") from None
     if task is not None and manifest.task != task:
@@ -107,7 +111,7 @@ def read_manifest(folder: Path, task: str | None = None) -> Manifest:
     return manifest
 
 
-def read(model: str | Path, task: str | None = None) -> tuple[Manifest, dict[str, Tensor]]:
+def read(model: str | Path, task: str | None = None) -> tuple[BundleManifest, dict[str, Tensor]]:
     """Manifest and weights of a bundle or run folder, every file checked. Raises `BundleError`."""
     folder = locate(model)
     manifest = read_manifest(folder, task)

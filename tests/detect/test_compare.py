@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from trine.detect.compare import Comparison, compare_cells
+from trine.detect.inside import CellComparison, compare_cells
 from trine.detect.recipe import DetectRecipe
 from trine.errors import DataError
 
@@ -28,4 +28,4 @@ def test_sequences_of_one_event_have_no_reach(tmp_path):
 
 
 def test_a_lag_beyond_the_last_is_the_last():
-    assert Comparison("rnn", 1.0, None, (2.0, 1.0)).gradient_at(50) == 0.5
+    assert CellComparison("rnn", 1.0, None, (2.0, 1.0)).gradient_at(50) == 0.5

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from trine.detect.conformal import LEAST, TAIL, Reference, own_tail_p_values, tail_p_values
+from trine.detect.conformal import SMALLEST, TAIL, Reference, own_tail_p_values, tail_p_values
 
 scores = st.integers(2, 60).flatmap(lambda n: arrays(float, n, elements=st.integers(-20, 20).map(float)))
 
@@ -76,7 +76,7 @@ def test_a_new_score_as_strange_as_a_reference_is_not_stranger_below_the_tail(re
 lengths = st.builds(
     lambda of, count: np.resize(np.array(of), count),
     st.lists(st.integers(1, 40), min_size=1),
-    st.integers(1, 9 * LEAST),
+    st.integers(1, 9 * SMALLEST),
 )
 
 
@@ -87,12 +87,12 @@ def test_a_bucket_is_of_like_lengths_and_has_enough_normal_sequences(of):
     assert (np.diff(bucket[np.argsort(of)]) >= 0).all()
     counts = np.bincount(bucket)
     assert len(counts) == len(reference.edges) + 1
-    assert len(counts) == 1 or counts.min() >= LEAST
+    assert len(counts) == 1 or counts.min() >= SMALLEST
 
 
 def test_too_few_sequences_for_buckets_are_ranked_together():
     draw = np.random.default_rng(0)
-    raw, of = draw.normal(size=(2 * LEAST - 1, 2)), draw.integers(1, 90, 2 * LEAST - 1)
+    raw, of = draw.normal(size=(2 * SMALLEST - 1, 2)), draw.integers(1, 90, 2 * SMALLEST - 1)
     new = draw.normal(size=(20, 2))
     found = Reference(raw, of).p_values(new, draw.integers(1, 90, 20))
     assert np.array_equal(found, tail_p_values(new, np.sort(raw, 0)))
@@ -100,8 +100,8 @@ def test_too_few_sequences_for_buckets_are_ranked_together():
 
 def test_what_is_usual_for_short_sequences_is_strange_for_long_ones():
     draw = np.random.default_rng(0)
-    of = np.repeat([5, 500], LEAST)
-    raw = column(draw.normal(size=2 * LEAST) * np.where(of == 5, 10, 1))
+    of = np.repeat([5, 500], SMALLEST)
+    raw = column(draw.normal(size=2 * SMALLEST) * np.where(of == 5, 10, 1))
     short, long = Reference(raw, of).p_values(column([6.0, 6.0]), np.array([5, 500]))[:, 0]
     assert short > 0.1
     assert long < 1e-3
@@ -111,8 +111,8 @@ def test_each_length_is_flagged_as_often_as_asked():
     draw = np.random.default_rng(1)
     rates = []
     for _ in range(50):
-        of = np.repeat([5, 500], LEAST)
-        raw, new = (column(draw.normal(size=2 * LEAST) * np.where(of == 5, 10, 1)) for _ in range(2))
+        of = np.repeat([5, 500], SMALLEST)
+        raw, new = (column(draw.normal(size=2 * SMALLEST) * np.where(of == 5, 10, 1)) for _ in range(2))
         flagged = Reference(raw, of).p_values(new, of)[:, 0] <= 0.05
         rates.append([flagged[of == 5].mean(), flagged[of == 500].mean()])
     assert np.mean(rates, 0) == pytest.approx([0.05, 0.05], abs=0.01)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from trine.detect.detector import Detector
-from trine.detect.metrics import share_interval
+from trine.detect.evaluation import share_interval
 from trine.errors import BundleError, DataError, RecipeError, UsageError
 
 

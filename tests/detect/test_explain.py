@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from trine.detect.explain import EventExplanation, draw_gates, draw_surprise, explain
+from trine.detect.explain import ExplainedEvent, draw_gates, draw_surprise, explain
 from trine.detect.members import MEMBERS
 
 PNG = b"\x89PNG"
@@ -35,7 +35,7 @@ def test_an_explanation_says_what_was_expected_instead(detector, odd):
 
 
 def test_what_was_expected_is_told_without_what_rounds_to_nothing():
-    event = EventExplanation("open", 4.0, (("close", 0.93), ("read", 0.065), ("stat", 0.004)))
+    event = ExplainedEvent("open", 4.0, (("close", 0.93), ("read", 0.065), ("stat", 0.004)))
     assert event.likeliest(3) == "close 93 %, read 6 %"
     assert event.likeliest(1) == "close 93 %"
 

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from trine.detect.gates import trace
+from trine.detect.inside import trace
 
 PARTS = {
     "lstm": ["input gate", "forget gate", "output gate", "cell state", "output"],

@@ -10,12 +10,14 @@ from trine.detect.members import (
     NearestCounts,
     UnseenPairs,
 )
-from trine.detect.surprisal import Encoded
+from trine.detect.surprisal import EncodedTable
 
 
 def encoded(*sequences):
     lengths = [len(sequence) for sequence in sequences]
-    return Encoded({"event": np.concatenate(sequences).astype(np.int64)}, np.concatenate([[0], np.cumsum(lengths)]))
+    return EncodedTable(
+        {"event": np.concatenate(sequences).astype(np.int64)}, np.concatenate([[0], np.cumsum(lengths)])
+    )
 
 
 def test_the_mean_surprisal_is_over_the_sequences_events():

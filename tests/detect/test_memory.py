@@ -2,14 +2,14 @@ import numpy as np
 import pytest
 import torch
 
-from trine.detect.memory import draw_reach, reach
-from trine.detect.surprisal import Encoded
+from trine.detect.inside import draw_reach, reach
+from trine.detect.surprisal import EncodedTable
 
 
 @pytest.fixture
 def long_table():
     codes = np.random.default_rng(0).integers(2, 12, 4 * 60)
-    return Encoded({"event": codes}, np.arange(0, 241, 60))
+    return EncodedTable({"event": codes}, np.arange(0, 241, 60))
 
 
 def test_open_forget_gates_reach_further_than_a_plain_layer_of_small_weights(make_net, long_table):
@@ -28,7 +28,7 @@ def test_the_norm_at_each_lag_is_the_gradient_by_the_input_so_far_back(make_net)
     embedded = net.embed({"event": torch.tensor([[0, 3, 4, 5, 6]])}).detach().requires_grad_(True)
     net.predict(net.recur(embedded)[0])["event"][0, -1].log_softmax(-1)[7].backward()
     expected = embedded.grad.norm(dim=-1)[0].flip(0)[:4]
-    found = reach(net, Encoded({"event": codes}, np.array([0, 5])), 4)
+    found = reach(net, EncodedTable({"event": codes}, np.array([0, 5])), 4)
     assert np.allclose(found, expected.numpy(), atol=1e-7)
 
 

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import precision_recall_fscore_support, roc_auc_score, roc_curve
 
-from trine.detect import metrics
+from trine.detect import evaluation
 
 
 @st.composite
@@ -19,14 +19,14 @@ def scored(draw):
 @given(scored())
 def test_the_area_is_scikit_learns(pair):
     scores, abnormal = pair
-    assert metrics.auc(scores, abnormal) == pytest.approx(roc_auc_score(abnormal, scores))
+    assert evaluation.auc(scores, abnormal) == pytest.approx(roc_auc_score(abnormal, scores))
 
 
 @given(scored())
 def test_the_curve_is_scikit_learns(pair):
     scores, abnormal = pair
     fpr, tpr, _ = roc_curve(abnormal, scores, drop_intermediate=False)
-    found = metrics.roc(scores, abnormal)
+    found = evaluation.roc(scores, abnormal)
     assert np.allclose(found.fpr, fpr)
     assert np.allclose(found.tpr, tpr)
 
@@ -34,16 +34,16 @@ def test_the_curve_is_scikit_learns(pair):
 @given(scored(), st.floats(0, 1))
 def test_the_rate_at_a_share_of_false_alarms_is_the_best_that_keeps_within_it(pair, share):
     fpr, tpr, _ = roc_curve(pair[1], pair[0], drop_intermediate=False)
-    curve = metrics.roc(*pair)
+    curve = evaluation.roc(*pair)
     assert curve.tpr_at(share) == pytest.approx(tpr[fpr <= share].max())
     assert curve.fpr_at(share) == pytest.approx(fpr[tpr >= share].min())
 
 
 @given(scored())
 def test_the_interval_of_the_area_holds_the_area(pair):
-    low, high = metrics.auc_interval(*pair)
+    low, high = evaluation.auc_interval(*pair)
     assert 0 <= low <= high <= 1
-    assert low - 1e-9 <= metrics.auc(*pair) <= high + 1e-9
+    assert low - 1e-9 <= evaluation.auc(*pair) <= high + 1e-9
 
 
 def test_the_interval_of_the_area_narrows_with_more_sequences():
@@ -51,7 +51,7 @@ def test_the_interval_of_the_area_narrows_with_more_sequences():
     widths = []
     for n in (50, 2_000):
         abnormal = np.arange(n) % 2 == 0
-        low, high = metrics.auc_interval(draw.normal(size=n) + abnormal, abnormal)
+        low, high = evaluation.auc_interval(draw.normal(size=n) + abnormal, abnormal)
         widths.append(high - low)
     assert widths[1] < widths[0] / 3
 
@@ -61,12 +61,12 @@ def test_the_interval_of_the_area_narrows_with_more_sequences():
     [(0, 10, 0.0, 0.3085), (10, 10, 0.6915, 1.0), (5, 10, 0.1871, 0.8129), (1, 100, 0.0003, 0.0545), (0, 0, 0.0, 1.0)],
 )
 def test_the_interval_of_a_share_is_clopper_and_pearsons(count, total, low, high):
-    assert metrics.share_interval(count, total) == (pytest.approx(low, abs=5e-5), pytest.approx(high, abs=5e-5))
+    assert evaluation.share_interval(count, total) == (pytest.approx(low, abs=5e-5), pytest.approx(high, abs=5e-5))
 
 
 @given(scored())
 def test_precision_recall_and_f1_are_scikit_learns(pair):
     flagged, abnormal = pair[0] > 0, pair[1]
-    found = metrics.at_threshold(flagged, abnormal)
+    found = evaluation.at_threshold(flagged, abnormal)
     known = precision_recall_fscore_support(abnormal, flagged, average="binary", zero_division=0)
     assert [found["precision"], found["recall"], found["f1"]] == pytest.approx(list(known[:3]))

@@ -6,12 +6,14 @@ import pytest
 import trine.detect.ngrams as module
 from trine.detect.network import BEGIN, UNKNOWN
 from trine.detect.ngrams import NOVELTY, ORDER, NGrams
-from trine.detect.surprisal import Encoded
+from trine.detect.surprisal import EncodedTable
 
 
 def encoded(*sequences):
     lengths = [len(sequence) for sequence in sequences]
-    return Encoded({"event": np.concatenate(sequences).astype(np.int64)}, np.concatenate([[0], np.cumsum(lengths)]))
+    return EncodedTable(
+        {"event": np.concatenate(sequences).astype(np.int64)}, np.concatenate([[0], np.cumsum(lengths)])
+    )
 
 
 def fitted(*sequences):

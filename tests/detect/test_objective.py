@@ -3,9 +3,9 @@ import pytest
 import torch
 
 from trine.detect.network import BEGIN, UNKNOWN, FoldNets
-from trine.detect.objective import DetectObjective, Fold
+from trine.detect.objective import DetectObjective, EncodedFold
 from trine.detect.recipe import DetectRecipe
-from trine.detect.surprisal import Encoded
+from trine.detect.surprisal import EncodedTable
 from trine.device import Device
 
 
@@ -15,10 +15,10 @@ def make_objective(make_net):
         recipe = DetectRecipe(**{"steps": 8, "batch_size": 3, "rare_masked": 0.0, **settings})
         draw = np.random.default_rng(0)
         tables = [
-            Encoded({"event": draw.integers(2, 12, 15 * 11)}, np.arange(0, 15 * 11 + 1, 11)) for _ in range(folds)
+            EncodedTable({"event": draw.integers(2, 12, 15 * 11)}, np.arange(0, 15 * 11 + 1, 11)) for _ in range(folds)
         ]
         nets = FoldNets([make_net(cell=cell, layers=2, dropout=0.0, seed=i) for i in range(folds)])
-        return DetectObjective(nets, recipe, [Fold(t, t) for t in tables], Device("cpu", bfloat16=False))
+        return DetectObjective(nets, recipe, [EncodedFold(t, t) for t in tables], Device("cpu", bfloat16=False))
 
     return make
 

@@ -4,14 +4,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from trine.detect.metrics import share_interval
+from trine.detect.evaluation import share_interval
 from trine.detect.scoring import Ensemble, fuse
-from trine.detect.surprisal import Encoded
+from trine.detect.surprisal import EncodedTable
 
 
 def encoded(*sequences):
     lengths = [len(sequence) for sequence in sequences]
-    return Encoded({"event": np.concatenate(sequences).astype(np.int64)}, np.concatenate([[0], np.cumsum(lengths)]))
+    return EncodedTable(
+        {"event": np.concatenate(sequences).astype(np.int64)}, np.concatenate([[0], np.cumsum(lengths)])
+    )
 
 
 def test_lengths_are_told_apart_where_ten_of_each_may_be_flagged():

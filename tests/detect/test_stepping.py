@@ -5,7 +5,7 @@ import pytest
 
 from trine.detect.network import FoldNets
 from trine.detect.stepping import HEADER, step
-from trine.detect.surprisal import Encoded, surprisals
+from trine.detect.surprisal import EncodedTable, surprisals
 from trine.detect.vocabulary import Vocabulary
 from trine.errors import UsageError
 
@@ -15,7 +15,7 @@ CODES = Vocabulary({"event": ("a", "b", "c")})
 
 def whole(nets, table, vocabulary):
     """Surprisals of a table, the mean over the networks, a list a sequence."""
-    encoded = Encoded.of(table, vocabulary)
+    encoded = EncodedTable.of(table, vocabulary)
     mean = np.mean([surprisals(net, encoded)["event"] for net in nets], 0)
     return np.split(mean, table.offsets[1:-1])
 

@@ -5,13 +5,13 @@ import torch
 
 from trine.detect.network import BEGIN
 from trine.detect.streams import Streams
-from trine.detect.surprisal import Encoded
+from trine.detect.surprisal import EncodedTable
 
 
 def table(*lengths):
     """Sequence i is the codes 100 i + 2, 100 i + 3, …"""
     codes = [100 * i + 2 + np.arange(length) for i, length in enumerate(lengths)]
-    return Encoded({"event": np.concatenate(codes)}, np.concatenate([[0], np.cumsum(lengths)]))
+    return EncodedTable({"event": np.concatenate(codes)}, np.concatenate([[0], np.cumsum(lengths)]))
 
 
 def ring(streams, epoch):
@@ -47,7 +47,7 @@ def test_epochs_are_in_another_order_and_do_not_depend_on_what_was_read_before()
 
 def test_columns_stay_side_by_side():
     encoded = table(3, 5, 1, 7)
-    both = Encoded({**encoded.columns, "result": encoded.columns["event"] + 1}, encoded.offsets)
+    both = EncodedTable({**encoded.columns, "result": encoded.columns["event"] + 1}, encoded.offsets)
     laid = Streams(both, 4, 5, seed=3).piece(0, 1, 4)
     assert laid["event"].shape == (4, 3)
     inside = laid["event"] != BEGIN

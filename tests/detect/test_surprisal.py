@@ -3,14 +3,14 @@ import pytest
 import torch
 
 from trine.detect import surprisal
-from trine.detect.surprisal import Encoded, sequence_means, surprisals
+from trine.detect.surprisal import EncodedTable, sequence_means, surprisals
 
 
 @pytest.fixture
 def ragged():
     draw = np.random.default_rng(0)
     lengths = draw.integers(1, 30, 12)
-    return Encoded({"event": draw.integers(2, 12, lengths.sum())}, np.concatenate([[0], np.cumsum(lengths)]))
+    return EncodedTable({"event": draw.integers(2, 12, lengths.sum())}, np.concatenate([[0], np.cumsum(lengths)]))
 
 
 def by_hand(net, codes):

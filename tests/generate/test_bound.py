@@ -8,23 +8,23 @@ from trine.device import Device
 from trine.generate.bound import Bound, importance_nll, measure_bound
 from trine.generate.generator import Generator
 from trine.generate.likelihood import Bernoulli
-from trine.generate.network import VAE, Bounded
+from trine.generate.network import VAE, PictureVAE
 
 from .conftest import dots
 
 CPU = Device("cpu", bfloat16=False)
 
 
-def coin() -> Bounded:
+def coin() -> PictureVAE:
     """A network with one latent number: its likelihood can be integrated."""
     vae = VAE(1, 8, 1, widths=(8,), latent=1)
     torch.manual_seed(0)
     for parameter in vae.parameters():
         torch.nn.init.normal_(parameter, std=0.2)
-    return Bounded(vae, Bernoulli(1)).eval()
+    return PictureVAE(vae, Bernoulli(1)).eval()
 
 
-def integrated(model: Bounded, images: np.ndarray) -> float:
+def integrated(model: PictureVAE, images: np.ndarray) -> float:
     """−ln p of pictures, mean, by a sum over a fine grid of the latent number."""
     z = torch.linspace(-8, 8, 2001)[:, None]
     prior = torch.distributions.Normal(0.0, 1.0).log_prob(z[:, 0]) + math.log(16 / 2000)

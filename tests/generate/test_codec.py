@@ -6,7 +6,7 @@ from trine.device import Device
 from trine.errors import DataError
 from trine.generate.codec import BLOCK, Codec, Noise
 from trine.generate.likelihood import CalibratedGaussian
-from trine.generate.network import VAE, Bounded
+from trine.generate.network import VAE, PictureVAE
 from trine.generate.prior import NormalPrior
 
 from .conftest import dots
@@ -19,7 +19,7 @@ def codec() -> Codec:
     vae = VAE(1, 12, 1, widths=(8,), latent=4, groups=(1,), map_latent=2, classes=2)
     for parameter in vae.parameters():
         torch.nn.init.normal_(parameter, std=0.2)
-    return Codec(Bounded(vae, CalibratedGaussian(1)).eval(), Device("cpu", bfloat16=False))
+    return Codec(PictureVAE(vae, CalibratedGaussian(1)).eval(), Device("cpu", bfloat16=False))
 
 
 def test_noise_is_the_same_for_the_same_seed_and_block_only() -> None:

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from trine.errors import UsageError
-from trine.generate.features import lite0
+from trine.generate.realism import lite0
 
 installed = pytest.mark.skipif(
     not all(

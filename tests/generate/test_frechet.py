@@ -1,6 +1,6 @@
 import torch
 
-from trine.generate.frechet import Gaussian
+from trine.generate.realism import Gaussian
 
 
 def test_a_set_is_at_no_distance_from_itself() -> None:

@@ -10,9 +10,10 @@ import trine
 from trine.classify.classifier import Classifier
 from trine.errors import BundleError, DataError, UsageError
 from trine.generate.codec import BLOCK
-from trine.generate.generator import FLOW_SHARE, Generator
+from trine.generate.generator import Generator
 from trine.generate.prior import FlowPrior
 from trine.generate.recipe import GenerateRecipe
+from trine.generate.training import FLOW_SHARE
 from trine.progress import Silent
 from trine.train.budget import Budget
 

@@ -3,7 +3,7 @@ import importlib.util
 import pytest
 import torch
 
-from trine.generate.manifold import BLOCK, Manifold
+from trine.generate.realism import BLOCK, Manifold
 
 
 @pytest.mark.skipif(not importlib.util.find_spec("prdc"), reason="the package prdc is not installed")

@@ -8,9 +8,8 @@ from torch import Tensor
 
 from trine.errors import DataError, UsageError
 from trine.generate.generator import Generator
-from trine.generate.metrics import add_memorisation, add_realism, evenly
+from trine.model import Evaluation
 from trine.pictures.picture_set import PictureSet
-from trine.train.estimator import Judgement
 
 
 def pixels(images: np.ndarray) -> Tensor:
@@ -18,7 +17,7 @@ def pixels(images: np.ndarray) -> Tensor:
 
 
 @pytest.fixture
-def judged(fitted: Generator, opened: PictureSet) -> Judgement:
+def judged(fitted: Generator, opened: PictureSet) -> Evaluation:
     return fitted.judge(opened, "validation")
 
 
@@ -28,7 +27,7 @@ def opened(fitted: Generator, folder: Path) -> PictureSet:
 
 
 def test_each_space_has_its_distance_beside_floor_and_ceilings(
-    judged: Judgement, fitted: Generator, opened: PictureSet
+    judged: Evaluation, fitted: Generator, opened: PictureSet
 ) -> None:
     add_realism(judged, fitted, opened, {"cnn": pixels, "lite0": pixels}, 30)
     found = judged.metrics
@@ -46,7 +45,7 @@ def test_pictures_of_the_train_split_itself_have_no_floor(fitted: Generator, ope
 
 
 def test_copies_are_looked_for_and_shown(
-    judged: Judgement, fitted: Generator, opened: PictureSet, tmp_path: Path
+    judged: Evaluation, fitted: Generator, opened: PictureSet, tmp_path: Path
 ) -> None:
     add_memorisation(judged, fitted, opened, 40)
     assert judged.metrics["checked"] == 40
@@ -62,7 +61,7 @@ def test_without_held_out_pictures_copies_cannot_be_told(fitted: Generator, open
         add_memorisation(fitted.judge(opened, "train"), fitted, opened, 40)
 
 
-def test_one_picture_is_no_set(judged: Judgement, fitted: Generator, opened: PictureSet) -> None:
+def test_one_picture_is_no_set(judged: Evaluation, fitted: Generator, opened: PictureSet) -> None:
     with pytest.raises(UsageError, match="two or more"):
         add_realism(judged, fitted, opened, {"cnn": pixels}, 1)
 

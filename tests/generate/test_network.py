@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from trine.generate.likelihood import Bernoulli
-from trine.generate.network import VAE, Bounded, MapGroup
+from trine.generate.network import VAE, MapGroup, PictureVAE
 
 
 @pytest.mark.parametrize("size", [8, 12, 28, 33, 64])
@@ -75,7 +75,7 @@ def test_a_map_that_is_all_too_sure_or_unsure_keeps_its_divergence_in_bounds() -
 
 def test_every_weight_of_a_deep_network_is_trained() -> None:
     torch.manual_seed(0)
-    model = Bounded(VAE(1, 16, 1, widths=(8, 8), latent=4, groups=(1, 1), map_latent=2, classes=2), Bernoulli(1))
+    model = PictureVAE(VAE(1, 16, 1, widths=(8, 8), latent=4, groups=(1, 1), map_latent=2, classes=2), Bernoulli(1))
     for values in model.parameters():
         torch.nn.init.normal_(values, std=0.1)
     images = torch.randint(0, 256, (4, 16, 16, 1), dtype=torch.uint8)

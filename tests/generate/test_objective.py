@@ -6,7 +6,7 @@ import torch
 from trine.device import Device
 from trine.generate.generator import Generator
 from trine.generate.likelihood import CalibratedGaussian
-from trine.generate.network import VAE, Bounded
+from trine.generate.network import VAE, PictureVAE
 from trine.generate.objective import GenerateObjective
 from trine.generate.recipe import GenerateRecipe
 from trine.pictures.picture_set import PictureSet, open_pictures
@@ -26,7 +26,7 @@ def objective(opened: PictureSet, groups: tuple[int, ...] = (), **settings: obje
     recipe = GenerateRecipe.preset("quick", **{**SHORT, **settings})
     classes = 2 if recipe.label else 0
     vae = VAE(1, 12, 1, widths=(8, 8), latent=6, groups=groups, map_latent=2, classes=classes)
-    return GenerateObjective(Bounded(vae, CalibratedGaussian(1)), recipe, opened, CPU)
+    return GenerateObjective(PictureVAE(vae, CalibratedGaussian(1)), recipe, opened, CPU)
 
 
 def loss_at(made: GenerateObjective, progress: float) -> float:
@@ -106,7 +106,6 @@ def test_validation_keeps_pictures_of_the_same_latents(opened: PictureSet) -> No
 def test_a_stopped_training_goes_on_to_the_same_pictures(folder: Path, tmp_path: Path) -> None:
     """The pictures of the latents' growth survive too."""
     from trine.errors import InterruptedTraining
-    from trine.train.loop import Training
 
     settings = {**SHORT, "least_steps": 24, "validations": 4}
     whole = Generator(**settings).fit(folder, out=tmp_path / "whole")

@@ -2,7 +2,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trine.generate.realism import Judge, blurred, measure
+from trine.generate.realism import blurred
 
 
 def pictures(n: int, seed: int) -> np.ndarray:

@@ -10,7 +10,6 @@ from torch import Tensor, nn
 from trine.device import Device
 from trine.progress import Figures
 from trine.recipe import Recipe
-from trine.train.loop import Training
 from trine.train.objective import Objective, ParameterGroup
 from trine.train.run import Run
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from trine.errors import UsageError
 from trine.train import budget as budget_module
 from trine.train.budget import Budget, Forecast, Pace, probe
-from trine.train.clock import Clock
+from trine.train.schedules import Clock
 
 
 class Watch:

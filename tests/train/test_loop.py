@@ -96,7 +96,7 @@ def test_no_whole_checkpoint_is_an_error_and_never_a_silent_restart(training, ha
         else:
             path.with_suffix(".json").write_text("")
     before = {path: path.read_bytes() for path in part.run.folder.rglob("*.json*")}
-    with pytest.raises(CheckpointError, match="no checkpoint is whole: start again with another --out"):
+    with pytest.raises(CheckpointError, match="no checkpoint is intact: start a new run with another --out"):
         training().fit(resume=True)
     assert before == {path: path.read_bytes() for path in part.run.folder.rglob("*.json*")}
 

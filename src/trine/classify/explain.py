@@ -1,5 +1,6 @@
-"""What a classifier looks at, as pictures: where (Grad-CAM), with which filters, and what each layer makes of it."""
+"""What a classifier looks at, as pictures: Grad-CAM, the first layer's filters, and the feature maps of each layer."""
 
+import copy
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,67 +12,69 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from trine import files
-from trine.classify.classifier import Classifier, Prediction
+from trine.classify.classifier import Classifier
 from trine.classify.network import PictureNet
+from trine.classify.prediction import Prediction
 from trine.drawing import figure, png
 from trine.errors import DataError
 from trine.pictures.decode import read_picture
 
 FINE = 5
-"""Grad-CAM looks at the last layer whose maps are at least so many pixels wide."""
+"""Smallest side of the maps that Grad-CAM uses, in pixels: it takes the last layer with such maps."""
 LAYERS, MAPS = 8, 8
-"""Layers of the feature maps' picture, and maps of each: those with the largest mean."""
+"""Layers shown, and feature maps per layer: those with the largest mean."""
 FILTERS = 64
 
 
 def explain(classifier: Classifier, paths: Sequence[str | Path], out: str | Path) -> list[Path]:
-    """Write `filters.png`, and for each picture Grad-CAM of the two likeliest classes and `…-maps.png`, into `out`.
+    """Write into `out`: `filters.png`, and for each picture Grad-CAM of its two most probable classes and `…-maps.png`.
 
     Returns the files written. Raises `DataError` for a picture that cannot be read, `RunError` when `out` cannot be
     written.
     """
-    written = [_write(Path(out) / "filters.png", draw_filters(classifier.model.filters()))]
+    network = copy.deepcopy(classifier.network)  # hooks are set on it, and other threads may be predicting
+    written = [_write(Path(out) / "filters.png", draw_filters(network.filters()))]
     for name, path in zip(_names(paths), paths, strict=True):
-        said = classifier.predict([path])[0]
-        if said.error:
-            raise DataError(said.error)
+        prediction = classifier.predict([path])[0]
+        if prediction.error:
+            raise DataError(prediction.error)
         image = read_picture(path, (classifier.size, classifier.size), classifier.channels)
         pictures = torch.from_numpy(image.copy())[None].to(classifier.device.name)
-        wanted = [classifier.classes.index(label) for label, _ in said.top[:2]]
-        heats = [grad_cam(classifier.model, pictures, index).cpu().numpy() for index in wanted]
-        written.append(_write(Path(out) / f"{name}.png", draw_heat(image, said, heats)))
-        maps = feature_maps(classifier.model, pictures)
+        wanted = [classifier.classes.index(label) for label, _ in prediction.top[:2]]
+        heats = [grad_cam(network, pictures, index).cpu().numpy() for index in wanted]
+        written.append(_write(Path(out) / f"{name}.png", draw_heat(image, prediction, heats)))
+        maps = feature_maps(network, pictures)
         written.append(_write(Path(out) / f"{name}-maps.png", draw_maps(maps)))
     return written
 
 
 def feature_maps(
-    model: PictureNet, images: UInt8[Tensor, "1 height width channels"]
+    network: PictureNet, images: UInt8[Tensor, "1 height width channels"]
 ) -> dict[str, Float[Tensor, "maps rows columns"]]:
-    """What each layer makes of one picture, first to last."""
-    found: dict[str, Tensor] = {}
+    """Feature maps of one picture, layer by layer. Sets hooks on the network meanwhile."""
+    maps: dict[str, Tensor] = {}
 
     def keeping(name: str) -> Any:
-        return lambda _module, _inputs, output: found.__setitem__(name, output[0].detach().float().cpu())
+        return lambda _module, _inputs, output: maps.__setitem__(name, output[0].detach().float().cpu())
 
-    handles = [part.register_forward_hook(keeping(name)) for name, part in model.layers().items()]
+    handles = [part.register_forward_hook(keeping(name)) for name, part in network.layers().items()]
     try:
         with torch.no_grad():
-            model.eval()(images)
+            network.eval()(images)
     finally:
         for handle in handles:
             handle.remove()
-    return found
+    return maps
 
 
 def grad_cam(
-    model: PictureNet, images: UInt8[Tensor, "1 height width channels"], label: int
+    network: PictureNet, images: UInt8[Tensor, "1 height width channels"], label: int
 ) -> Float[Tensor, "height width"]:
-    """Where one picture speaks for a class, 0 to 1.
+    """Evidence for a class at each pixel of one picture, 0 to 1. Sets hooks on the network meanwhile.
 
-    The last layer's maps, weighted by the mean gradient of the class's logit, summed, cut at zero, enlarged to the
-    picture (Selvaraju et al., 2017). Where that layer is too coarse, an earlier one's, weighted place by place by what
-    speaks for the class (LayerCAM; Jiang et al., 2021): one mean over its places would mix what is far apart.
+    The last layer's maps are weighted by the mean gradient of the class's logit, summed, clipped at zero and enlarged
+    to the picture (Selvaraju et al., 2017). Where that layer is too coarse, an earlier layer's maps are weighted pixel
+    by pixel with the positive gradient (LayerCAM; Jiang et al., 2021): a mean would mix distant pixels.
     """
     maps: list[Tensor] = []
 
@@ -79,10 +82,10 @@ def grad_cam(
         maps.append(output.detach().requires_grad_())
         return maps[0]
 
-    layer, is_last = _fine_layer(model, images)
+    layer, is_last = _fine_layer(network, images)
     handle = layer.register_forward_hook(leaf)
     try:
-        (gradient,) = torch.autograd.grad(model.eval()(images)[0, label], maps)
+        (gradient,) = torch.autograd.grad(network.eval()(images)[0, label], maps)
     finally:
         handle.remove()
     weights = gradient.mean((2, 3), keepdim=True) if is_last else F.relu(gradient)
@@ -92,23 +95,25 @@ def grad_cam(
 
 
 def draw_heat(
-    image: UInt8[np.ndarray, "height width channels"], said: Prediction, heats: list[Float[np.ndarray, "height width"]]
+    image: UInt8[np.ndarray, "height width channels"],
+    prediction: Prediction,
+    heats: list[Float[np.ndarray, "height width"]],
 ) -> bytes:
-    """The picture, and over it what speaks for the likeliest classes."""
+    """The picture, and over it the evidence for its most probable classes."""
     drawn, axes = figure(1, 1 + len(heats), width=3 * (1 + len(heats)), height=3.5)
-    _show(axes[0], image, "the picture" + (", abstain" if said.abstain else ""))
-    for place, heat, (label, probability) in zip(axes[1:], heats, said.top, strict=False):
+    _show(axes[0], image, "the picture" + (", abstain" if prediction.abstain else ""))
+    for place, heat, (label, probability) in zip(axes[1:], heats, prediction.top, strict=False):
         grey = image.astype(np.float32).mean(2) / 255
         _show(place, np.repeat(grey[..., None], 3, 2), f"{label}: {100 * probability:.1f} %")
         shown = place.imshow(heat, cmap="inferno", vmin=0, vmax=1, alpha=0.15 + 0.65 * heat, interpolation="bilinear")
     bar = drawn.colorbar(shown, ax=list(axes), shrink=0.8, pad=0.02)
-    bar.set_ticks([0, 1], labels=["no part", "most"])
-    drawn.suptitle("what speaks for each class (Grad-CAM)", fontsize=10)
+    bar.set_ticks([0, 1], labels=["none", "most"])
+    drawn.suptitle("evidence for each class (Grad-CAM)", fontsize=10)
     return png(drawn)
 
 
 def draw_filters(filters: Float[Tensor, "filters channels height width"]) -> bytes:
-    """The first layer's filters, in colour when they see colour; grey is zero."""
+    """The first layer's filters, in colour for colour pictures; grey is zero."""
     shown = filters[:FILTERS].detach().float().cpu().permute(0, 2, 3, 1).numpy()
     columns = min(len(shown), 8)
     rows = -(-len(shown) // columns)
@@ -122,7 +127,7 @@ def draw_filters(filters: Float[Tensor, "filters channels height width"]) -> byt
 
 
 def draw_maps(maps: dict[str, Float[Tensor, "maps rows columns"]]) -> bytes:
-    """A row a layer: its strongest feature maps."""
+    """The strongest feature maps of each layer, one row per layer."""
     names = list(maps)
     chosen = [names[index] for index in sorted({round(i) for i in np.linspace(0, len(names) - 1, LAYERS)})]
     drawn, axes = figure(len(chosen), MAPS + 1, width=0.95 * MAPS + 3.2, height=1.05 * len(chosen) + 0.5)
@@ -142,12 +147,12 @@ def _strongest(maps: Float[Tensor, "maps rows columns"]) -> Float[Tensor, "few r
     return maps[strength.topk(min(MAPS, len(maps))).indices]
 
 
-def _fine_layer(model: PictureNet, images: UInt8[Tensor, "1 height width channels"]) -> tuple[nn.Module, bool]:
-    """The last layer whose maps are fine enough to show a place, or the finest there is; and whether it is the last."""
-    sides = {name: min(maps.shape[1:]) for name, maps in feature_maps(model, images).items()}
+def _fine_layer(network: PictureNet, images: UInt8[Tensor, "1 height width channels"]) -> tuple[nn.Module, bool]:
+    """The last layer whose maps have at least `FINE` pixels a side, else the finest; and whether it is the last."""
+    sides = {name: min(maps.shape[1:]) for name, maps in feature_maps(network, images).items()}
     needed = min(FINE, max(sides.values()))
     name = [name for name, side in sides.items() if side >= needed][-1]
-    return model.layers()[name], name == list(sides)[-1]
+    return network.layers()[name], name == list(sides)[-1]
 
 
 def _show(place: Any, image: np.ndarray, title: str) -> None:
@@ -161,7 +166,7 @@ def _label(place: Any, text: str) -> None:
 
 
 def _names(paths: Sequence[str | Path]) -> list[str]:
-    """A name for each picture's files: its own without the ending, numbered when two are called the same."""
+    """A file name for each picture: its own without the suffix, numbered when two are equal."""
     names: list[str] = []
     for path in paths:
         stem = Path(path).stem

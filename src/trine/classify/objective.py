@@ -1,31 +1,32 @@
-"""What the loop optimises for classify: smoothed cross-entropy on augmented batches."""
+"""The objective of classify: cross-entropy with label smoothing on augmented batches."""
 
 from collections.abc import Iterator
 from typing import ClassVar
 
-import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
 from jaxtyping import Bool, Float, Int64, UInt8
 from torch import Tensor, nn
+from typing_extensions import override
 
 from trine.classify import augment
 from trine.classify.expectation import expected_accuracy
 from trine.classify.network import PatchWhitening, PictureNet
+from trine.classify.prediction import device_batches, predict_features, predict_logits
 from trine.classify.recipe import ClassifyRecipe
 from trine.classify.sampler import Sampler
 from trine.device import Device
 from trine.nn.operations import count_flops
-from trine.pictures.batches import at_once
+from trine.pictures.batches import labels_of, mirrors
 from trine.pictures.picture_set import PictureSet
 from trine.progress import Figures
 from trine.train.objective import Objective, ParameterGroup
 
 Batch = dict[str, Tensor]
 PREPARED = 5_000
-"""Training pictures that what is not trained is fitted to: normalisation, whitening, novelty."""
+"""Training pictures for what is fitted without gradients: normalisation, whitening, typicality."""
 PASSES = 2
-"""How many augmented versions of each picture's features are kept when only the last layer is trained."""
+"""Augmented versions of each picture whose features are stored when only the last layer is trained."""
 
 
 class ClassifyObjective(Objective):
@@ -33,15 +34,15 @@ class ClassifyObjective(Objective):
 
     unit: ClassVar[str] = "pictures"
     headline: ClassVar[str] = "accuracy"
-    model: PictureNet
+    network: PictureNet
     recipe: ClassifyRecipe
 
-    def __init__(self, model: PictureNet, recipe: ClassifyRecipe, pictures: PictureSet, device: Device) -> None:
-        self.model, self.recipe, self.device = model, recipe, device
+    def __init__(self, network: PictureNet, recipe: ClassifyRecipe, pictures: PictureSet, device: Device) -> None:
+        self.network, self.recipe, self.device = network, recipe, device
         self.name = pictures.name
         self.train, self.validation = pictures.splits["train"], pictures.splits["validation"]
-        self.labels = torch.from_numpy(np.array(self.train.labels, dtype=np.int64))
-        most = min(recipe.batch_size, model.largest_batch, len(self.labels))
+        self.labels = labels_of(self.train)
+        most = min(recipe.batch_size, network.largest_batch, len(self.labels))
         self.batch_size = min(most, max(16, len(self.labels) // 32))
         self.progress, self.cropped = 0.0, 0
         share = recipe.hard_share if recipe.network == "fast" else 1.0
@@ -49,63 +50,65 @@ class ClassifyObjective(Objective):
         held_out, test = len(self.validation), len(pictures.splits.get("test", ()))
         views = len(augment.views(torch.zeros(1, 2, 2, 1, dtype=torch.uint8)))
         self.closing_validations = views + ((views + 1) * test + PREPARED) / held_out
-        self.flip = recipe.flip if recipe.flip != "auto" else "alternating" if pictures.channels == 3 else "none"
+        self.flip = recipe.flip if recipe.flip != "auto" else "alternating"
+        self.mirrored = mirrors(recipe.flip, pictures.channels)
 
     @property
     def epoch_steps(self) -> int:
-        """Steps in a pass over the train split; what does not fill a batch waits for the next pass."""
+        """Steps per epoch; pictures that do not fill a batch are left for the next epoch."""
         return max(1, len(self.labels) // self.batch_size)
 
+    @override
     def steps(self) -> int:
-        """The recipe's epochs, or its least steps."""
         return max(round(self.recipe.epochs * self.epoch_steps), self.recipe.least_steps)
 
+    @override
     def samples(self, batch: Batch) -> int:
-        """Pictures in a batch."""
         return len(batch["labels"])
 
+    @override
     def batch(self, step: int) -> Batch:
-        """The pictures of one step, augmented: this process's share."""
         epoch, mine = self.sampler.next(self.progress)
         images = self._augmented(torch.from_numpy(self.train.images[mine.numpy()]), self._flipped(epoch, mine))
         return {"images": images.to(self.device.name), **self._labelled(mine)}
 
-    def loss(self, model: nn.Module, batch: Batch, progress: float) -> Float[Tensor, ""]:
-        """Mean cross-entropy."""
-        return self._cross_entropy(model(batch["images"]).float(), batch)
+    @override
+    def loss(self, network: nn.Module, batch: Batch, progress: float) -> Float[Tensor, ""]:
+        return self._cross_entropy(network(batch["images"]).float(), batch)
 
+    @override
     def state(self) -> dict[str, Tensor]:
-        """The sampler's."""
         return self.sampler.state()
 
+    @override
     def load_state(self, state: dict[str, Tensor]) -> None:
-        """Take back what `state` gave."""
         self.sampler.load_state(state)
 
+    @override
     def starting(self, progress: float) -> None:
-        """Early pictures are cropped: the network learns from fewer pixels, then from all."""
         self.progress = progress
         self.cropped = self._crop() if progress < self.recipe.crop_until else 0
 
+    @override
     def relative_cost(self, progress: float) -> float:
-        """Convolutions cost as much as there are pixels."""
         size = self.train.images.shape[1]
         return (1 - self._crop() / size) ** 2 if progress < self.recipe.crop_until else 1.0
 
     def _crop(self) -> int:
+        """Pixels cut off each side early in the training: convolutions cost in proportion to the pixels."""
         return round(self.recipe.crop * self.train.images.shape[1]) if self.recipe.network == "fast" else 0
 
+    @override
     def expectation(self, pflop: float) -> str:
-        """The accuracy that is known of a named set."""
         return expected_accuracy(self.name, pflop) if self.recipe.network == "fast" else ""
 
+    @override
     def parameter_groups(self) -> list[ParameterGroup]:
-        """Muon on the filters, SGD on the rest; AdamW for networks that are not normalised throughout."""
         if self.recipe.network == "fast":
             return self._muon_groups()
-        head = list(self.model.head.parameters())
+        head = list(self.network.head.parameters())
         ids = {id(parameter) for parameter in head}
-        body = [value for value in self.model.parameters() if value.requires_grad and id(value) not in ids]
+        body = [value for value in self.network.parameters() if value.requires_grad and id(value) not in ids]
         options = {"weight_decay": 0.01}
         body_rate = self.recipe.finetune_rate if self.recipe.network == "pretrained" else self.recipe.adam_rate
         return [
@@ -113,23 +116,29 @@ class ClassifyObjective(Objective):
             ParameterGroup("adamw", body, body_rate, options),
         ]
 
-    def validate(self, model: nn.Module) -> Figures:
-        """Loss and accuracy on the validation split."""
-        assert isinstance(model, PictureNet)
-        return self._figures(predict_logits(model, self.validation.images, self.device))
+    @override
+    def validate(self, network: nn.Module) -> Figures:
+        assert isinstance(network, PictureNet)
+        return self._figures(predict_logits(network.eval(), self.validation.images, self.device))
+
+    def trained_network(self, network: nn.Module) -> PictureNet:
+        """The whole network, given what the loop trained of it."""
+        assert isinstance(network, PictureNet)
+        return network
 
     def _figures(self, logits: Float[Tensor, "n classes"]) -> Figures:
-        labels = torch.from_numpy(np.array(self.validation.labels, dtype=np.int64))
+        labels = labels_of(self.validation)
         accuracy = float((logits.argmax(1) == labels).float().mean())
         return {"loss": float(F.cross_entropy(logits, labels)), "accuracy": accuracy}
 
     def _muon_groups(self) -> list[ParameterGroup]:
+        """Muon for the filters, SGD for biases and the last layer (the fast network)."""
         recipe, size = self.recipe, self.batch_size
-        stem = [module.bias for module in self.model.modules() if isinstance(module, PatchWhitening)]
-        head = list(self.model.head.parameters())
-        filters = [value for value in self.model.parameters() if value.requires_grad and value.dim() == 4]
+        stem = [module.bias for module in self.network.modules() if isinstance(module, PatchWhitening)]
+        head = list(self.network.head.parameters())
+        filters = [value for value in self.network.parameters() if value.requires_grad and value.dim() == 4]
         taken = {id(value) for value in (*stem, *head, *filters)}
-        biases = [value for value in self.model.parameters() if value.requires_grad and id(value) not in taken]
+        biases = [value for value in self.network.parameters() if value.requires_grad and id(value) not in taken]
 
         def sgd(parameters: list[nn.Parameter], rate: float, until: float = 1.0) -> ParameterGroup:
             options = {"momentum": recipe.momentum, "weight_decay": recipe.weight_decay / rate}
@@ -146,16 +155,18 @@ class ClassifyObjective(Objective):
         return {"labels": self.labels[indices].to(self.device.name), "indices": indices}
 
     def _cross_entropy(self, logits: Float[Tensor, "batch classes"], batch: Batch) -> Float[Tensor, ""]:
-        """Mean smoothed cross-entropy; the sampler learns how hard each picture is without the smoothing."""
+        """Mean loss with label smoothing; the sampler learns each picture's loss without it."""
         labels = batch["labels"]
         if self.sampler.chooses:
             self.sampler.learn(batch["indices"], F.cross_entropy(logits.detach(), labels, reduction="none"))
         return F.cross_entropy(logits, labels, label_smoothing=self.recipe.label_smoothing)
 
     def _flipped(self, epoch: int, indices: Int64[Tensor, "batch"]) -> Bool[Tensor, "batch"] | None:
+        if not self.mirrored:
+            return None
         if self.flip == "alternating":
             return augment.alternating_flips(self.recipe.seed, epoch, indices)
-        return torch.rand(len(indices)) < 0.5 if self.flip == "random" else None
+        return torch.rand(len(indices)) < 0.5
 
     def _augmented(
         self, images: UInt8[Tensor, "batch height width channels"], flipped: Bool[Tensor, "batch"] | None
@@ -167,77 +178,46 @@ class ClassifyObjective(Objective):
 
 
 class HeadObjective(ClassifyObjective):
-    """The last layer alone, on features that are computed once: `PASSES` times over differently augmented pictures."""
+    """Trains the last layer alone, on features computed once for `PASSES` augmented versions of each picture."""
 
-    def __init__(self, model: PictureNet, recipe: ClassifyRecipe, pictures: PictureSet, device: Device) -> None:
-        super().__init__(model, recipe, pictures, device)
-        model.to(device.name)
+    def __init__(self, network: PictureNet, recipe: ClassifyRecipe, pictures: PictureSet, device: Device) -> None:
+        super().__init__(network, recipe, pictures, device)
+        network.to(device.name).eval()
         passes, flops = count_flops(
-            lambda: [predict_features(model, self._pass(epoch), device) for epoch in range(PASSES)]
+            lambda: [predict_features(network, self._pass(epoch), device) for epoch in range(PASSES)]
         )
         self.table, self.prepared_flops = torch.stack(passes), float(flops)
-        self.held_out = predict_features(model, self.validation.images, device).to(device.name)
-        self.model = model.head  # type: ignore[assignment]
+        self.held_out = predict_features(network, self.validation.images, device).to(device.name)
+        self.whole = network
+        self.network = network.head  # type: ignore[assignment]
 
+    @override
     def batch(self, step: int) -> Batch:
-        """The features of one step's pictures."""
         epoch, mine = self.sampler.next(self.progress)
         return {"features": self.table[epoch % PASSES, mine].to(self.device.name), **self._labelled(mine)}
 
-    def loss(self, model: nn.Module, batch: Batch, progress: float) -> Float[Tensor, ""]:
-        """Mean cross-entropy, with dropout of features."""
-        return self._cross_entropy(model(F.dropout(batch["features"], self.recipe.dropout)).float(), batch)
+    @override
+    def loss(self, network: nn.Module, batch: Batch, progress: float) -> Float[Tensor, ""]:
+        return self._cross_entropy(network(F.dropout(batch["features"], self.recipe.dropout)).float(), batch)
 
+    @override
     def parameter_groups(self) -> list[ParameterGroup]:
-        """AdamW on the last layer."""
-        return [ParameterGroup("adamw", list(self.model.parameters()), self.recipe.adam_rate, {"weight_decay": 0.01})]
+        return [ParameterGroup("adamw", list(self.network.parameters()), self.recipe.adam_rate, {"weight_decay": 0.01})]
 
-    def validate(self, model: nn.Module) -> Figures:
-        """Loss and accuracy on the validation split."""
+    @override
+    def validate(self, network: nn.Module) -> Figures:
         with torch.inference_mode(), self.device.autocast():
-            return self._figures(model(self.held_out).float().cpu())
+            return self._figures(network(self.held_out).float().cpu())
+
+    @override
+    def trained_network(self, network: nn.Module) -> PictureNet:
+        self.whole.head.load_state_dict(network.state_dict())
+        return self.whole
 
     def _pass(self, epoch: int) -> Iterator[Tensor]:
-        """Every training picture as one epoch shows it."""
+        """All training pictures, augmented as in one epoch."""
         start = 0
-        for images in _chunks(self.train.images, self.device):
+        for images in device_batches(self.train.images, self.device):
             indices = torch.arange(start, start + len(images))
             yield self._augmented(images, self._flipped(epoch, indices))
             start += len(images)
-
-
-@torch.inference_mode()
-def predict_logits(
-    model: PictureNet,
-    images: UInt8[np.ndarray, "n height width channels"],
-    device: Device,
-    tta: bool = False,
-    flip: bool = True,
-) -> Float[Tensor, "n classes"]:
-    """Logits of many pictures; with `tta` the weighted mean over their test-time views."""
-    model.eval()
-    found = []
-    for batch in _chunks(images, device):
-        weighted = augment.views(batch, flip, model.view_shift) if tta else [(1.0, batch)]
-        with device.autocast():
-            found.append(torch.stack([weight * model(view).float() for weight, view in weighted]).sum(0).cpu())
-    return torch.cat(found)
-
-
-@torch.inference_mode()
-def predict_features(
-    model: PictureNet,
-    images: UInt8[np.ndarray, "n height width channels"] | Iterator[Tensor],
-    device: Device,
-) -> Float[Tensor, "n features"]:
-    """What the last layer sees of many pictures, given whole or a batch at a time."""
-    model.eval()
-    batches = _chunks(images, device) if isinstance(images, np.ndarray) else images
-    with device.autocast():
-        return torch.cat([model.features(batch.to(device.name)).float().cpu() for batch in batches])
-
-
-def _chunks(images: UInt8[np.ndarray, "n height width channels"], device: Device) -> Iterator[Tensor]:
-    size = at_once(*images.shape[1:3])
-    for start in range(0, len(images), size):
-        yield torch.from_numpy(images[start : start + size].copy()).to(device.name)

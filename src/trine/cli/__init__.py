@@ -8,6 +8,7 @@ from traceback import print_exc
 from cyclopts import App, CycloptsError, Group
 
 from trine.errors import TrineError
+from trine.tasks import TASKS
 
 HELP = """Three deep networks that train on the machine you have. Nothing is sent anywhere.
 
@@ -15,22 +16,10 @@ DATA is a named set or a path, MODEL a folder that `fit` wrote. Each command has
 
 app = App(name="trine", help=HELP, help_format="plaintext", version_flags=["--version"], result_action="return_value")
 
-JOBS = {
-    "classify": (
-        "Say what a picture shows",
-        "trine classify fit photos/ --minutes 10",
-        "fit, evaluate, predict, explain",
-    ),
-    "detect": ("Flag what deviates in events", "trine detect fit access.log", "fit, evaluate, score, explain"),
-    "generate": (
-        "Make new pictures",
-        "trine generate fit drawings/ --minutes 10",
-        "fit, evaluate, sample, reconstruct, score, interpolate, traverse, map",
-    ),
-}
-for place, (name, (job, example, verbs)) in enumerate(JOBS.items()):
-    app.command(f"trine.cli.{name}:app", name=name, group=Group(job, help=example, sort_key=place), help=verbs)
-around = Group("Around them", help="trine demo", sort_key=len(JOBS))
+for position, task in enumerate(TASKS.values()):
+    group = Group(task.job, help=task.example, sort_key=position)
+    app.command(f"trine.cli.{task.name}:app", name=task.name, group=group, help=task.verbs)
+around = Group("Around them", help="trine demo", sort_key=len(TASKS))
 for name, target, line in (
     ("demo", "demo:demo", "All jobs on real data that comes with them, and a report"),
     ("data", "data:app", "Named data sets: list, fetch; check a set of pictures"),
@@ -60,7 +49,7 @@ def _run(words: list[str], traceback: bool) -> int:
         return _failed(str(problem), problem.exit_status)
     except KeyboardInterrupt:
         return _failed("stopped", 1)
-    except BrokenPipeError:  # whoever read our output has left: nothing more is to be flushed there
+    except BrokenPipeError:  # the reader of our output has closed it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     return status if isinstance(status, int) else 0

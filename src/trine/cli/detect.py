@@ -7,11 +7,12 @@ from cyclopts import App, Parameter, validators
 
 from trine.cli import output
 from trine.cli.options import Data, DataDir, FitOptions, Flag, Json, Model, Split
+from trine.detect.cells import CellName
 from trine.detect.recipe import DetectRecipe
 
 if TYPE_CHECKING:
     from trine.detect.detector import Detector
-    from trine.detect.explain import Explanation
+    from trine.detect.findings import Explanation
     from trine.sequences.table import SequenceTable
 
 app = App(name="detect", help="Learn the normal order of events, and flag what deviates.")
@@ -21,7 +22,7 @@ app = App(name="detect", help="Learn the normal order of events, and flag what d
 def fit(
     data: Data,
     *,
-    cell: Literal["lstm", "gru", "rnn"] | None = None,
+    cell: CellName | None = None,
     false_alarms: float | None = None,
     alerts_per_day: float | None = None,
     members: str | None = None,
@@ -42,17 +43,17 @@ def fit(
     false_alarms
         Share of normal sequences that may be flagged. [default: 0.01]
     alerts_per_day
-        Alerts on normal activity a day, instead; needs times.
+        Alerts on normal activity per day, instead of a rate; needs event times.
     members
-        The scores to fuse, such as lstm,counts.
+        The scores to fuse, such as network,counts.
     format
-        How a raw log is written. [default: guessed, and said]
+        Format of a raw log. [default: guessed, and stated]
     pattern
         A regular expression with named groups, for a raw log of another format.
     entity
-        What a session of a raw log belongs to. [default: as the format has it]
+        What a session of a raw log belongs to. [default: the format's own]
     compare_cells
-        Train RNN, GRU and LSTM side by side, and show how far back each remembers.
+        Train every cell on the same data, and show how far back each remembers.
     """
     from trine.detect.detector import Detector
 
@@ -79,12 +80,12 @@ def score(model: Model, data: Data, *, data_dir: DataDir = None, json: Json = Fa
     """Judge every sequence of DATA: its p-value against normal, and whether it is flagged. --json prints JSON lines."""
     from trine.detect.detector import Detector
 
-    for verdict in Detector.load(model).score(data, data_dir=data_dir):
+    for finding in Detector.load(model).score(data, data_dir=data_dir):
         if json:
-            output.print_json_line(verdict.as_json())
+            output.print_json_line(finding.as_json())
         else:
-            mark = f"\tALERT ({verdict.loudest})" if verdict.flagged else ""
-            print(f"{verdict.name}\tp={verdict.p_value:.4f}{mark}")
+            mark = f"\tALERT ({finding.loudest})" if finding.flagged else ""
+            print(f"{finding.name}\tp={finding.p_value:.4f}{mark}")
 
 
 @app.command
@@ -124,29 +125,24 @@ def explain(
     table = detector.read(data, data_dir)
     if name is not None and name not in table.names:
         raise UsageError(f"{data}: has no sequence called {name!r}{nearest(name, map(str, table.names))}")
-    chosen = (
-        np.flatnonzero(table.names == name)
-        if name
-        else np.argsort(detector.scored(table).judged.p_value, kind="stable")
-    )
-    part = table.rows(chosen[:most])
-    for place, explanation in enumerate(explain_sequences(detector, part)):
+    chosen = detector.strangest(table, most) if name is None else table.rows(np.flatnonzero(table.names == name)[:most])
+    for index, explanation in enumerate(explain_sequences(detector, chosen)):
         if json:
             output.print_json_line(explanation.as_json())
         else:
             _print_explanation(explanation)
         if out or gates:
-            _draw(detector, part.rows(np.array([place])), explanation, out or Path("explained"), gates)
+            _draw(detector, chosen.rows(np.array([index])), explanation, out or Path("explained"), gates)
 
 
 def _print_explanation(explanation: "Explanation") -> None:
-    verdict = "ALERT" if explanation.flagged else "not flagged"
-    print(f"{explanation.name}: p = {explanation.p_value:.4f}, {verdict}; {explanation.loudest}: {explanation.says}")
+    alert = "ALERT" if explanation.flagged else "not flagged"
+    print(f"{explanation.name}: p = {explanation.p_value:.4f}, {alert}; {explanation.loudest}: {explanation.says}")
     if explanation.nearest_normal:
         print(f"nearest normal sequence: {explanation.nearest_normal}")
     rows = []
-    for place, event in sorted(enumerate(explanation.events), key=lambda pair: -pair[1].surprisal)[:12]:
-        rows.append((place, event.event, f"{event.surprisal:.2f}", event.likeliest(3)))
+    for index, event in sorted(enumerate(explanation.events), key=lambda pair: -pair[1].surprisal)[:12]:
+        rows.append((index, event.event, f"{event.surprisal:.2f}", event.likeliest(3)))
     output.print_table("its most surprising events", ("place", "event", "surprisal, nats", "expected instead"), rows)
 
 
@@ -166,23 +162,23 @@ def _draw(
 
 
 def _compare(recipe: DetectRecipe, data: str, options: FitOptions) -> None:
-    from trine.detect.compare import compare_cells
+    from trine.detect.inside import compare_cells
 
     out = options.out or Path("runs") / f"cells-{Path(data).name.split('.')[0]}"
-    found = compare_cells(recipe, data, out, options.training())
+    comparisons = compare_cells(recipe, data, out, options.training())
     rows = [
         (
-            one.cell,
-            f"{one.surprisal:.4f}",
-            "" if one.auc is None else f"{one.auc:.4f}",
-            f"{one.gradient_at(10):.2g}",
-            f"{one.gradient_at(50):.2g}",
+            each.cell,
+            f"{each.surprisal:.4f}",
+            "" if each.auc is None else f"{each.auc:.4f}",
+            f"{each.gradient_at(10):.2g}",
+            f"{each.gradient_at(50):.2g}",
         )
-        for one in found
+        for each in comparisons
     ]
     columns = ("cell", "mean surprisal", "AUC", "gradient 10 back", "gradient 50 back")
     if options.json:
-        output.print_json([one.__dict__ for one in found])
+        output.print_json([vars(each) for each in comparisons])
     else:
         output.print_table("cells side by side; gradients relative to one event back", columns, rows)
     output.note(f"picture: {out / 'cells.png'}")

@@ -88,14 +88,14 @@ def evaluate(
     from trine.generate.generator import Generator
 
     loaded = Generator.load(model)
-    opened = loaded.open(data, data_dir, loaded.recipe)
-    judged = loaded.judge(opened, split)
+    opened = loaded.open(data, data_dir)
+    evaluation = loaded.evaluation(opened, split)
     if heavy:
-        heavy.add_to(judged, loaded, opened)
+        evaluation = heavy.added_to(evaluation, loaded, opened)
     if out:
-        for name, content in judged.pictures.items():
+        for name, content in evaluation.pictures.items():
             files.write_bytes(out / name, content)
-    output.print_result(loaded.measured(judged), json)
+    output.print_result(loaded.stated(evaluation), json)
 
 
 @app.command
@@ -239,7 +239,7 @@ def draw(
     from trine.generate.generator import Generator
 
     loaded = Generator.load(model)
-    _write(out, draw_map(loaded, loaded.open(data, data_dir, loaded.recipe), split))
+    _write(out, draw_map(loaded, loaded.open(data, data_dir), split))
 
 
 def _read(model: "Generator", words: Sequence[str]) -> tuple[list[str], Pictures, bool]:

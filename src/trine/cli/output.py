@@ -9,8 +9,8 @@ MOST_ROWS = 20
 """Classes, kinds or members whose figures are shown; those of more are in the JSON alone."""
 
 if TYPE_CHECKING:
+    from trine.model import Model
     from trine.result import Result
-    from trine.train.estimator import Estimator
 
 
 def print_json(document: Any) -> None:
@@ -58,11 +58,11 @@ def print_result(result: "Result", as_json: bool) -> None:
             _print_each(name, {row: dict(_figures(values)) for row, values in rows.items()})
 
 
-def print_fitted(model: "Estimator[Any, Any]", as_json: bool) -> None:
+def print_fitted(model: "Model[Any]", as_json: bool) -> None:
     """The result of a training that this process led, and where its model lies."""
-    if model.result and model.run and model.device.leads:
+    if model.result and model.run:
         print_result(model.result, as_json)
-        note(f"model: {model.run.bundle}")
+        note(f"model: {model.run / 'bundle'}")
 
 
 def _print_each(name: str, rows: dict[str, dict[str, str]]) -> None:

@@ -1,7 +1,9 @@
 """What a page is made of: chapters with figures, pictures, tables and commands."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 from trine.result import Compute
 
@@ -46,6 +48,20 @@ class Chapter:
     parts: Sequence[Picture | Table]
     next: Sequence[str] = field(default_factory=tuple)
     """Commands to try."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """One task of the demo."""
+
+    data: str
+    """A named set that comes with the package."""
+    what: str
+    """The data in words."""
+    settings: dict[str, Any]
+    """Of the recipe: smaller than `quick`, so that all tasks take a minute or two on two old cores."""
+    chapter: Callable[[Any, Path], Chapter]
+    """Makes the chapter of a trained model and its run's folder."""
 
 
 def cost(spent: Compute) -> Figure:

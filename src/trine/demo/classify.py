@@ -9,7 +9,7 @@ from trine.classify.classifier import Classifier
 from trine.classify.expectation import expected_accuracy, known
 from trine.classify.explain import explain
 from trine.datasets.catalogue import CATALOGUE, is_present
-from trine.demo.chapter import Chapter, Figure, Picture, cost, percent
+from trine.demo.chapter import Chapter, Figure, Part, Picture, cost, percent
 from trine.drawing import picture_png
 from trine.pictures.picture_set import PictureSplit
 
@@ -19,7 +19,7 @@ DATA = "digits28"
 def chapter(model: Classifier, run: Path) -> Chapter:
     """What a fitted classifier of the digits came to."""
     assert model.result
-    test = model.open(DATA, None, model.recipe).splits["test"]
+    test = model.open(DATA).splits["test"]
     digits = _some_digits(model, test, run.parent / "digits")
     curves, errors = ((run / f"{name}.png").read_bytes() for name in ("curves", "errors"))
     return Chapter(
@@ -80,3 +80,6 @@ def _real_thing(model: Classifier) -> list[str]:
     minutes = pflop * 1e6 / model.cost.gflops / 60
     forecast = f"about {minutes:.0f} minutes here, {pflop:.2g} PFLOP{expected_accuracy('cifar10', pflop)}"
     return [f"trine classify fit cifar10 --effort quick   # {forecast}"]
+
+
+PART = Part(DATA, "5,000 handwritten digits", {"widths": (16, 48, 96), "least_steps": 150}, chapter)

@@ -5,9 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from trine.demo.chapter import Chapter, Figure, Picture, Table, cost, percent
+from trine.demo.chapter import Chapter, Figure, Part, Picture, Table, cost, percent
 from trine.detect.detector import Detector
-from trine.detect.explain import Explanation, draw_gates, draw_surprise, explain
+from trine.detect.explain import draw_gates, draw_surprise, explain
+from trine.detect.findings import Explanation
 from trine.sequences.table import SequenceTable
 
 DATA = "hostlab"
@@ -74,11 +75,11 @@ def _learned_from(model: Detector) -> int:
 def strangest(model: Detector) -> SequenceTable:
     """The misused session, flagged and not too long to be looked at, whose strangest event stands out most."""
     test = model.read(DATA).split("test")
-    scored = model.scored(test)
+    scores = model.scores(test)
     starts = test.offsets[:-1]
-    standing_out = np.maximum.reduceat(scored.surprisal, starts) / np.add.reduceat(scored.surprisal, starts)
-    shown = scored.flagged & (test.labels == 1) & (test.lengths <= LONGEST)
-    wanted = np.where(shown, standing_out * test.lengths, -np.inf) if shown.any() else scored.judged.fused
+    standing_out = np.maximum.reduceat(scores.surprisal, starts) / np.add.reduceat(scores.surprisal, starts)
+    shown = scores.flagged & (test.labels == 1) & (test.lengths <= LONGEST)
+    wanted = np.where(shown, standing_out * test.lengths, -np.inf) if shown.any() else scores.ensemble.fused
     return test.rows(np.array([int(wanted.argmax())]))
 
 
@@ -114,3 +115,6 @@ def _events(said: Explanation) -> Table:
         rows,
         weights=[surprise[place] for place in shown],
     )
+
+
+PART = Part(DATA, "system calls of a web service, used and misused", {"folds": 2, "epochs": 10.0}, chapter)

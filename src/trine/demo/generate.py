@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt8
 
-from trine.demo.chapter import Chapter, Figure, Picture, cost
+from trine.demo.chapter import Chapter, Figure, Part, Picture, cost
 from trine.generate.explore import between_samples, draw_map, traverse
 from trine.generate.generator import Generator
 from trine.generate.sheet import grid_png
@@ -48,7 +48,7 @@ def _figures(found: dict[str, Any]) -> list[Figure]:
 def _sheets(model: Generator, run: Path) -> list[tuple[bytes, str]]:
     """Sheets of digits, with what they show."""
     walks = np.concatenate([between_samples(model, STEPS, seed) for seed in range(ROWS)])
-    _, along = traverse(model, one_digit(model.open(DATA, None, model.recipe)), DIRECTIONS, STEPS)
+    _, along = traverse(model, one_digit(model.open(DATA)), DIRECTIONS, STEPS)
     return [
         ((run / "samples.png").read_bytes(), "None of these was ever written: digits from random latent numbers."),
         (grid_png(walks, STEPS), "The latent walk: each row goes from one new digit to another without a jump."),
@@ -58,7 +58,7 @@ def _sheets(model: Generator, run: Path) -> list[tuple[bytes, str]]:
 
 
 def _charts(model: Generator, run: Path) -> list[Picture]:
-    places = draw_map(model, model.open(DATA, None, model.recipe), most=MAPPED)
+    places = draw_map(model, model.open(DATA), most=MAPPED)
     return [
         Picture(places, "Where digits lie in the latent space: like ones are near one another."),
         Picture((run / "curves.png").read_bytes(), "The bound falls while it learns."),
@@ -71,3 +71,11 @@ def one_digit(opened: PictureSet) -> UInt8[np.ndarray, "1 height width channels"
     assert test.labels is not None
     first = int((test.labels == opened.classes.index(DIGIT)).argmax())
     return test.images[first : first + 1]
+
+
+PART = Part(
+    DATA,
+    "the same digits, to make new ones",
+    {"widths": (16, 32, 64), "latent": 16, "least_steps": 450, "flow_steps": 600},
+    chapter,
+)

@@ -1,8 +1,8 @@
-"""How strange a score is among held-out normal ones: conformal p-values with a tail, among sequences of like length.
+"""Conformal p-values of scores among held-out normal sequences of similar length, with an exponential tail.
 
-A short sequence's mean surprisal strays further than a long one's, so that what is strange for one is usual for the
-other: where there are enough normal sequences, each is ranked among those of its own length (Vovk, 2012: Mondrian
-conformal prediction). No attack has a say in it.
+The mean surprisal of short sequences varies more than that of long ones: the same score can be usual for one length and
+strange for another. Where there are enough normal sequences, each sequence is ranked among those of its own length
+(Mondrian conformal prediction; Vovk, 2012). Attacks have no influence on it.
 """
 
 import math
@@ -19,13 +19,13 @@ Lengths = Int64[np.ndarray, "sequences"]
 References = Float64[np.ndarray, "references"]
 MemberReferences = Float64[np.ndarray, "references members"]
 TAIL = 0.1
-"""Share of the reference whose excess gives the tail its scale."""
-LEAST = 1_000
-"""Normal sequences of a bucket of lengths, at the least: the scale of a tail wants a hundred beyond its edge."""
+"""Share of the reference to which the exponential tail is fitted: its upper tenth."""
+SMALLEST = 1_000
+"""Smallest number of normal sequences per length bucket: the tail is fitted to the top tenth, 100 of them."""
 FLAGGED = 10
-"""Of them, how many would be flagged, at the least: fewer do not tell how strange is too strange for their length."""
+"""Smallest number of sequences per bucket beyond the threshold: fewer do not locate the threshold."""
 BUCKETS = 8
-"""Buckets of lengths, at the most."""
+"""Largest number of length buckets."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,40 +34,40 @@ class Reference:
 
     raw: MemberReferences
     lengths: Int64[np.ndarray, "references"]
-    least: int = LEAST
-    """Sequences of a bucket of lengths, at the least."""
+    smallest: int = SMALLEST
+    """Smallest number of sequences per length bucket."""
 
     def p_values(self, raw: MemberScores, lengths: Lengths) -> MemberScores:
-        """The p-value of each score of new sequences, a member a column."""
-        found, buckets = np.empty_like(raw), self._buckets(lengths)
+        """p-values of new sequences' scores, one column per member."""
+        p, buckets = np.empty_like(raw), self._buckets(lengths)
         for bucket, reference in enumerate(self._sorted):
             rows = buckets == bucket
-            found[rows] = tail_p_values(raw[rows], reference)
-        return found
+            p[rows] = tail_p_values(raw[rows], reference)
+        return p
 
     def own_p_values(self) -> MemberReferences:
-        """The p-values of the reference's sequences, each as if it were new."""
-        found, buckets = np.empty_like(self.raw), self._buckets(self.lengths)
+        """p-values of the reference's own sequences, each treated as if it were new."""
+        p, buckets = np.empty_like(self.raw), self._buckets(self.lengths)
         for bucket in range(len(self.edges) + 1):
             rows = buckets == bucket
-            found[rows] = own_tail_p_values(self.raw[rows])
-        return found
+            p[rows] = own_tail_p_values(self.raw[rows])
+        return p
 
     @cached_property
     def edges(self) -> Int64[np.ndarray, "edges"]:
-        """The greatest length of each bucket but the last."""
-        least = max(self.least, len(self.lengths) // BUCKETS)
+        """Largest length of each bucket but the last."""
+        smallest = max(self.smallest, len(self.lengths) // BUCKETS)
         edges: list[int] = []
         inside, left = 0, len(self.lengths)
         for length, count in zip(*np.unique(self.lengths, return_counts=True), strict=True):
             inside, left = inside + count, left - count
-            if inside >= least and left >= least:
+            if inside >= smallest and left >= smallest:
                 edges, inside = [*edges, length], 0
         return np.array(edges, dtype=np.int64)
 
     @cached_property
     def _sorted(self) -> list[MemberReferences]:
-        """The scores of each bucket, each member's in rising order."""
+        """Scores per bucket, each member's column in rising order."""
         buckets = self._buckets(self.lengths)
         return [np.sort(self.raw[buckets == bucket], 0) for bucket in range(len(self.edges) + 1)]
 
@@ -75,25 +75,25 @@ class Reference:
         return np.searchsorted(self.edges, lengths).astype(np.int64)
 
 
-def least_of_a_bucket(share: float) -> int:
-    """Normal sequences of a bucket of lengths, at the least, when this share of them may be flagged."""
-    return max(LEAST, math.ceil(FLAGGED / share))
+def smallest_bucket(share: float) -> int:
+    """Smallest number of normal sequences per length bucket, when `share` of them may be flagged."""
+    return max(SMALLEST, math.ceil(FLAGGED / share))
 
 
 def tail_p_values(scores: MemberScores, reference: MemberReferences) -> MemberScores:
-    """p-values, a member a column: mid-ranks among the reference, and beyond its upper tenth an exponential tail.
+    """p-values, one column per member: mid-ranks in the reference, and an exponential tail beyond its upper tenth.
 
-    Ranks alone cannot tell how far beyond all normal sequences a score lies. Never exactly 0.
+    Ranks alone cannot tell how far a score lies beyond all normal sequences. Never exactly 0.
     """
     columns = [_tail_p(scores[:, m], reference[:, m]) for m in range(scores.shape[1])]
     return np.stack(columns, 1)
 
 
 def own_tail_p_values(reference: MemberScores) -> MemberScores:
-    """`tail_p_values` of each sequence of the reference, whose own excess has no say in the scale of its tail.
+    """`tail_p_values` of each reference sequence; its own excess is left out when the tail's scale is estimated.
 
-    Its rank is that of a new sequence with its score: where scores are often equal, such as no unseen pair of events, a
-    new one must not look a little stranger than all of the reference that are equal to it.
+    Its rank is that of a new sequence with the same score. Where many scores are equal, such as zero unseen pairs, a
+    new sequence must not look stranger than the reference sequences that equal it.
     """
     columns = [_own_tail_p(reference[:, m]) for m in range(reference.shape[1])]
     return np.stack(columns, 1)
@@ -120,16 +120,16 @@ def _tail_p(scores: Scores, reference: References) -> Scores:
 
 
 def _with_tail(ranks: Scores, excess: Scores, share: float) -> Scores:
-    """Ranks up to the edge, beyond which so large a share lies; there the tail, by the excess in units of its scale."""
+    """Ranks up to the tail's edge, then the tail. `share` of the reference lies beyond; `excess` is in tail scales."""
     tail = share * np.exp(-np.clip(excess, 0, 600))
     return np.asarray(np.where(excess > 0, tail, np.maximum(ranks, share)))
 
 
 def _mid_ranks(scores: Scores, reference: References) -> Scores:
-    """The share of the rising reference that is stranger than each score, and half of what is equal to it.
+    """Share of the rising reference that is stranger than each score, plus half of what equals it (mid-p).
 
-    Where most normal sequences score alike, such as no unseen pair of events, that score is then no news, not a comfort
-    (Lancaster, 1961: mid-p). Never exactly 0 or 1: the score is half a sequence itself.
+    Where most normal sequences have the same score, that score is neutral: p is about one half, not one. Never exactly
+    0 or 1: the new sequence counts as half a sequence itself.
     """
     below_or_equal, below = np.searchsorted(reference, scores, "right"), np.searchsorted(reference, scores, "left")
     return (0.5 + len(reference) - (below_or_equal + below) / 2) / (1 + len(reference))

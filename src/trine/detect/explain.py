@@ -1,74 +1,37 @@
-"""Why a sequence is strange: event by event, what came and what was expected instead."""
-
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+"""Why a sequence is strange: each event with its surprisal, and the events that were expected instead."""
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from trine.datasets.catalogue import event_names
-from trine.detect.gates import trace
+from trine.detect.detector import Detector
+from trine.detect.findings import ExplainedEvent, Explanation
+from trine.detect.inside import trace
 from trine.detect.members import MEMBERS, NearestCounts
 from trine.detect.network import BEGIN, Columns, EventNet
-from trine.detect.surprisal import Encoded, surprisals
+from trine.detect.surprisal import EncodedTable, event_surprisal
 from trine.detect.vocabulary import EVENT
 from trine.drawing import figure, png
 from trine.sequences.table import SequenceTable
 
-if TYPE_CHECKING:
-    from trine.detect.detector import Detector
-
 EXPECTED = 5
-"""Expected events named at each place."""
+"""Number of expected events that are named at each position."""
 
 
-@dataclass(frozen=True)
-class EventExplanation:
-    """One event of a sequence."""
-
-    event: str
-    surprisal: float
-    expected: tuple[tuple[str, float], ...]
-    """The likeliest events at this place, with their probabilities."""
-
-    def likeliest(self, count: int) -> str:
-        """The first `count` of what was expected, in words; what rounds to 0 % is left out."""
-        return ", ".join(f"{word} {100 * chance:.0f} %" for word, chance in self.expected[:count] if chance >= 0.005)
-
-
-@dataclass(frozen=True)
-class Explanation:
-    """A sequence, its verdict, and what speaks for it."""
-
-    name: str
-    p_value: float
-    flagged: bool
-    loudest: str
-    says: str
-    members: dict[str, float]
-    """Each member's p-value."""
-    nearest_normal: str | None
-    events: tuple[EventExplanation, ...]
-
-    def as_json(self) -> dict[str, Any]:
-        """The explanation as a JSON object."""
-        return asdict(self)
-
-
-def explain(detector: "Detector", table: SequenceTable) -> list[Explanation]:
-    """An explanation of every sequence of a table."""
-    scored = detector.scored(table)
-    p = scored.judged.member_p
-    nearest = _nearest_names(detector, Encoded.of(table, detector.vocabulary))
-    found = []
+def explain(detector: Detector, table: SequenceTable) -> list[Explanation]:
+    """An explanation of every sequence of a table, in its order."""
+    scores = detector.scores(table)
+    p = scores.ensemble.member_p
+    nearest = _nearest_names(detector, EncodedTable.of(table, detector.vocabulary))
+    explanations = []
     for i in range(len(table)):
         loudest = MEMBERS[detector.ensemble.names[int(p[i].argmin())]]
-        found.append(
+        explanations.append(
             Explanation(
                 name=str(table.names[i]),
-                p_value=float(scored.judged.p_value[i]),
-                flagged=bool(scored.flagged[i]),
+                p_value=float(scores.ensemble.p_value[i]),
+                flagged=bool(scores.flagged[i]),
                 loudest=loudest.name,
                 says=loudest.says,
                 members=dict(zip(detector.ensemble.names, p[i].tolist(), strict=True)),
@@ -76,18 +39,18 @@ def explain(detector: "Detector", table: SequenceTable) -> list[Explanation]:
                 events=tuple(_events(detector, table.rows(np.array([i])))),
             )
         )
-    return found
+    return explanations
 
 
 def draw_surprise(explanation: Explanation, names_for: int = 6) -> bytes:
-    """Surprise over the sequence, the most surprising events named."""
+    """The surprisal over the sequence; the `names_for` most surprising events are named."""
     values = np.array([event.surprisal for event in explanation.events])
     drawn, axes = figure(width=9, height=3.2)
     axes.fill_between(np.arange(len(values)), values, step="mid", alpha=0.4)
     axes.plot(values, linewidth=0.7)
-    for place in np.argsort(-values)[:names_for]:
+    for index in np.argsort(-values)[:names_for]:
         axes.annotate(
-            explanation.events[place].event, (place, values[place]), fontsize=7, rotation=20, parse_math=False
+            explanation.events[index].event, (index, values[index]), fontsize=7, rotation=20, parse_math=False
         )
     verdict = "flagged" if explanation.flagged else "not flagged"
     title = f"{explanation.name}: p = {explanation.p_value:.4f}, {verdict}; loudest: {explanation.loudest}"
@@ -96,61 +59,62 @@ def draw_surprise(explanation: Explanation, names_for: int = 6) -> bytes:
     return png(drawn)
 
 
-def draw_gates(detector: "Detector", table: SequenceTable, units: int = 48) -> bytes:
-    """Gates and cell state of the first sequence of a table as heat maps: events across, units down."""
-    net = next(iter(detector.model))
-    net.eval()
+def draw_gates(detector: Detector, table: SequenceTable, units: int = 48) -> bytes:
+    """Gates and cell state over the first sequence of a table, as heat maps: events across, units down."""
+    net = next(iter(detector.networks))
     with torch.inference_mode():
-        embedded = net.embed(_first(net, Encoded.of(table, detector.vocabulary)))[0]
-    traces = trace(net.recurrence, embedded)
-    parts = [(f"{name}, layer {part.layer + 1}", value) for part in traces for name, value in part.parts.items()]
+        embedded = net.embed(_first(net, EncodedTable.of(table, detector.vocabulary)))[0]
+    parts = [
+        (f"{name}, layer {traced.layer + 1}", value)
+        for traced in trace(net, embedded)
+        for name, value in traced.values.items()
+    ]
     drawn, axes = figure(len(parts), 1, width=10, height=1.5 * len(parts))
-    for place, (name, value) in zip(np.atleast_1d(axes), parts, strict=True):
+    for panel, (name, value) in zip(np.atleast_1d(axes), parts, strict=True):
         signed = "gate" not in name
         limits = {"cmap": "RdBu_r", "vmin": -1, "vmax": 1} if signed else {"cmap": "viridis", "vmin": 0, "vmax": 1}
-        shown = place.imshow(value[:, :units].T.numpy(), aspect="auto", interpolation="nearest", **limits)
-        place.set(title=name, yticks=[])
-        place.grid(visible=False)
-        drawn.colorbar(shown, ax=place, fraction=0.02, pad=0.01)
+        shown = panel.imshow(value[:, :units].T.numpy(), aspect="auto", interpolation="nearest", **limits)
+        panel.set(title=name, yticks=[])
+        panel.grid(visible=False)
+        drawn.colorbar(shown, ax=panel, fraction=0.02, pad=0.01)
     return png(drawn)
 
 
 @torch.inference_mode()
-def _hidden(net: EventNet, encoded: Encoded) -> Tensor:
-    """The network's output before each event of a table's first sequence, and after the last."""
-    net.eval()
+def _hidden(net: EventNet, encoded: EncodedTable) -> Tensor:
+    """Output of the network before each event of a table's first sequence, and after the last one."""
     return net.recur(net.embed(_first(net, encoded)))[0][0]
 
 
-def _first(net: EventNet, encoded: Encoded) -> Columns:
-    """The first sequence's columns, after a `BEGIN`: (1, events + 1)."""
+def _first(net: EventNet, encoded: EncodedTable) -> Columns:
+    """Columns of the first sequence after a start token, of shape (1, events + 1)."""
     end = int(encoded.offsets[1])
     flat = {name: np.concatenate([[BEGIN], codes[:end]]) for name, codes in encoded.columns.items()}
     return net.recognise({name: torch.from_numpy(codes)[None] for name, codes in flat.items()})
 
 
 @torch.inference_mode()
-def _events(detector: "Detector", table: SequenceTable) -> list[EventExplanation]:
-    """Each event with its surprisal and what was expected, the mean over the networks."""
-    encoded = Encoded.of(table, detector.vocabulary)
-    logits = [net.head(EVENT)(_hidden(net, encoded)[:-1]).double() for net in detector.model]
+def _events(detector: Detector, table: SequenceTable) -> list[ExplainedEvent]:
+    """The events with surprisal and expected events, averaged over the networks."""
+    encoded = EncodedTable.of(table, detector.vocabulary)
+    logits = [net.head(EVENT)(_hidden(net, encoded)[:-1]).double() for net in detector.networks]
     expected = torch.stack([torch.softmax(values, -1) for values in logits]).mean(0)
     best = expected.topk(min(EXPECTED, expected.shape[1]))
-    surprise = np.mean([surprisals(net, encoded)[EVENT] for net in detector.model], 0)
+    surprisal = np.mean([event_surprisal(net, encoded) for net in detector.networks], 0)
     names = event_names(detector.data.get("name", ""))
     words = [table.vocabulary[code] for code in table.events]
-    rows = zip(words, surprise.tolist(), best.indices.tolist(), best.values.tolist(), strict=True)
-    found = []
-    for word, value, likely, chances in rows:
-        said = [detector.vocabulary.name(code) for code in likely]
-        named = tuple((names.get(other, other), chance) for other, chance in zip(said, chances, strict=True))
-        found.append(EventExplanation(names.get(word, word), value, named))
-    return found
+    rows = zip(words, surprisal.tolist(), best.indices.tolist(), best.values.tolist(), strict=True)
+    events = []
+    for word, value, likely, probabilities in rows:
+        expected_words = [detector.vocabulary.name(code) for code in likely]
+        named = tuple((names.get(w, w), p) for w, p in zip(expected_words, probabilities, strict=True))
+        events.append(ExplainedEvent(names.get(word, word), value, named))
+    return events
 
 
-def _nearest_names(detector: "Detector", encoded: Encoded) -> list[str]:
-    """The name of the nearest normal sequence of each, where a member knows it."""
+def _nearest_names(detector: Detector, encoded: EncodedTable) -> list[str]:
+    """Name of the nearest normal sequence of each sequence; empty when no member compares counts."""
     for member in detector.ensemble.panels[0].members:
         if isinstance(member, NearestCounts) and detector.normal_names:
-            return [detector.normal_names[place] for place in member.nearest(encoded)[0]]
+            return [detector.normal_names[index] for index in member.nearest(encoded)[0]]
     return []

@@ -1,18 +1,20 @@
-"""The members: the network's own score of a sequence, and companions that see what it does not.
+"""The members of the ensemble: the network's own score of a sequence, and scores that see what it does not.
 
-Each gives a sequence a number, the higher the stranger. What was learned is of normal sequences only.
+A member gives each sequence one number; a higher one is stranger. All members learn from normal sequences only.
 """
 
 from abc import ABC, abstractmethod
-from typing import ClassVar
+from dataclasses import dataclass
+from typing import ClassVar, Self
 
 import numpy as np
 import torch
 from jaxtyping import Float, Float64, Int64
 from torch import Tensor
+from typing_extensions import override
 
 from trine.detect.ngrams import NGrams
-from trine.detect.surprisal import Encoded, sequence_means
+from trine.detect.surprisal import EncodedTable, sequence_means
 from trine.detect.vocabulary import EVENT
 
 Surprisal = Float64[np.ndarray, "events"]
@@ -20,197 +22,220 @@ Scores = Float64[np.ndarray, "sequences"]
 
 
 class Member(ABC):
-    """One way to score sequences; `fit` sees normal training sequences only."""
+    """One way to score sequences. Immutable once fitted."""
 
     name: ClassVar[str]
     says: ClassVar[str]
     """What a high score means, for people."""
 
-    def fit(self, train: Encoded) -> None:
-        """Learn from normal sequences."""
+    @classmethod
+    @abstractmethod
+    def fitted(cls, train: EncodedTable) -> Self:
+        """The member after it has seen normal training sequences."""
 
     @abstractmethod
-    def score(self, table: Encoded, surprisal: Surprisal) -> Scores:
-        """A number a sequence, the higher the stranger; `surprisal` is the network's, event by event."""
+    def score(self, table: EncodedTable, surprisal: Surprisal) -> Scores:
+        """One number per sequence; `surprisal` is the network's, per event, in nats."""
 
+    @abstractmethod
     def tensors(self) -> dict[str, Tensor]:
-        """What was learned."""
-        return {}
+        """What the member learned."""
 
-    def load_tensors(self, tensors: dict[str, Tensor]) -> None:
-        """Take back what `tensors` gave."""
+    @classmethod
+    @abstractmethod
+    def of_tensors(cls, tensors: dict[str, Tensor]) -> Self:
+        """The member that `tensors` describes."""
 
 
-class MeanSurprisal(Member):
-    """The network's mean surprisal an event."""
+@dataclass(frozen=True, eq=False)
+class NetworkSurprisal(Member):
+    """The network's mean surprisal per event."""
 
-    name: ClassVar[str] = "lstm"
+    name: ClassVar[str] = "network"
     says: ClassVar[str] = "its events come in an order that the network did not expect"
 
-    def score(self, table: Encoded, surprisal: Surprisal) -> Scores:
-        """Mean over the sequence's events."""
+    @override
+    @classmethod
+    def fitted(cls, train: EncodedTable) -> Self:
+        return cls()
+
+    @override
+    def score(self, table: EncodedTable, surprisal: Surprisal) -> Scores:
         return sequence_means(surprisal, table.offsets)
 
+    @override
+    def tensors(self) -> dict[str, Tensor]:
+        return {}
 
+    @override
+    @classmethod
+    def of_tensors(cls, tensors: dict[str, Tensor]) -> Self:
+        return cls()
+
+
+@dataclass(frozen=True, eq=False)
 class NearestCounts(Member):
-    """Distance of a sequence's event shares to the nearest normal sequence's (Hellinger)."""
+    """Hellinger distance of a sequence's event shares to those of the nearest normal sequence, 0 to 1."""
 
     name: ClassVar[str] = "counts"
-    says: ClassVar[str] = "no normal sequence has a like mix of events"
+    says: ClassVar[str] = "no normal sequence has a similar mix of events"
 
-    def __init__(self) -> None:
-        self.profiles = torch.zeros(0, 0)
+    profiles: Float[Tensor, "normal codes"]
+    """Square roots of the event shares of each training sequence."""
 
-    def fit(self, train: Encoded) -> None:
-        """Keep the training sequences' profiles."""
-        self.profiles = _profiles(train, int(train.columns[EVENT].max()) + 2)
+    @override
+    @classmethod
+    def fitted(cls, train: EncodedTable) -> Self:
+        return cls(_profiles(train, int(train.columns[EVENT].max()) + 2))
 
-    def score(self, table: Encoded, surprisal: Surprisal) -> Scores:
-        """Distance to the nearest profile, 0 to 1."""
+    @override
+    def score(self, table: EncodedTable, surprisal: Surprisal) -> Scores:
         return self.nearest(table)[1]
 
-    def nearest(self, table: Encoded) -> tuple[Int64[np.ndarray, "sequences"], Scores]:
-        """The nearest training sequence of each, and its distance."""
-        places, distances = self.neighbours(table, 1)
-        return places[:, 0].numpy(), distances[:, 0].double().numpy() / 2**0.5
+    def nearest(self, table: EncodedTable) -> tuple[Int64[np.ndarray, "sequences"], Scores]:
+        """Index of the nearest training sequence of each sequence, and its distance."""
+        indices, distances = self.neighbours(table, 1)
+        return indices[:, 0].numpy(), distances[:, 0].double().numpy() / 2**0.5
 
     def neighbours(
-        self, table: Encoded, count: int
+        self, table: EncodedTable, count: int
     ) -> tuple[Int64[Tensor, "sequences count"], Float[Tensor, "sequences count"]]:
-        """The nearest training sequences of each, nearest first, and the distances of their profiles."""
+        """Indices of the nearest training sequences, nearest first, and the distances of their profiles."""
         pieces = torch.split(_profiles(table, self.profiles.shape[1]), 2_048)
-        found = [torch.cdist(piece, self.profiles).topk(count, largest=False) for piece in pieces]
-        return torch.cat([part.indices for part in found]), torch.cat([part.values for part in found])
+        nearest = [torch.cdist(piece, self.profiles).topk(count, largest=False) for piece in pieces]
+        return torch.cat([part.indices for part in nearest]), torch.cat([part.values for part in nearest])
 
+    @override
     def tensors(self) -> dict[str, Tensor]:
-        """The profiles."""
         return {"profiles": self.profiles}
 
-    def load_tensors(self, tensors: dict[str, Tensor]) -> None:
-        """Take back the profiles."""
-        self.profiles = tensors["profiles"]
+    @override
+    @classmethod
+    def of_tensors(cls, tensors: dict[str, Tensor]) -> Self:
+        return cls(**tensors)
 
 
-class LengthGivenKind(NearestCounts):
-    """How far a sequence's length is from the lengths of the normal sequences with the most alike event shares.
+@dataclass(frozen=True, eq=False)
+class LengthGivenCounts(NearestCounts):
+    """Distance of a sequence's length to the lengths of normal sequences with similar event shares.
 
-    In standard deviations of the logarithm, over the `alike` nearest.
+    In standard deviations of the logarithm of the length, over the `alike` nearest sequences.
     """
 
     name: ClassVar[str] = "length"
-    says: ClassVar[str] = "it is far longer or shorter than normal sequences with a like mix of events"
+    says: ClassVar[str] = "it is far longer or shorter than normal sequences with a similar mix of events"
     alike: ClassVar[int] = 10
     floor: ClassVar[float] = 0.1
-    """The least standard deviation: a tenth more or less is never strange."""
+    """Smallest standard deviation: a difference of a tenth is never strange."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.lengths = torch.zeros(0, dtype=torch.float64)
+    lengths: Float64[Tensor, "normal"]
+    """Logarithms of the training sequences' lengths."""
 
-    def fit(self, train: Encoded) -> None:
-        """Keep the training sequences' profiles and lengths."""
-        super().fit(train)
-        self.lengths = torch.from_numpy(np.log(train.lengths))
+    @override
+    @classmethod
+    def fitted(cls, train: EncodedTable) -> Self:
+        return cls(NearestCounts.fitted(train).profiles, torch.from_numpy(np.log(train.lengths)))
 
-    def score(self, table: Encoded, surprisal: Surprisal) -> Scores:
-        """Distance of the logarithm of the length to the mean of its like, in standard deviations."""
+    @override
+    def score(self, table: EncodedTable, surprisal: Surprisal) -> Scores:
         alike = self.lengths[self.neighbours(table, min(self.alike, len(self.lengths)))[0]]
         distance = (torch.from_numpy(np.log(table.lengths)) - alike.mean(1)).abs()
         return (distance / alike.std(1, unbiased=False).clamp_min(self.floor)).numpy()
 
+    @override
     def tensors(self) -> dict[str, Tensor]:
-        """The profiles and lengths."""
-        return super().tensors() | {"lengths": self.lengths}
-
-    def load_tensors(self, tensors: dict[str, Tensor]) -> None:
-        """Take back the profiles and lengths."""
-        super().load_tensors(tensors)
-        self.lengths = tensors["lengths"]
+        return {"profiles": self.profiles, "lengths": self.lengths}
 
 
+@dataclass(frozen=True, eq=False)
 class NGramSurprisal(Member):
-    """The mean surprisal an event of a model of short runs of events."""
+    """The mean surprisal per event under an n-gram model."""
 
     name: ClassVar[str] = "ngrams"
     says: ClassVar[str] = "it has short runs of events that normal sequences hardly have"
 
-    def __init__(self) -> None:
-        self.grams = NGrams()
+    grams: NGrams
 
-    def fit(self, train: Encoded) -> None:
-        """Count the training sequences' n-grams."""
-        self.grams.fit(train)
+    @override
+    @classmethod
+    def fitted(cls, train: EncodedTable) -> Self:
+        return cls(NGrams.counted(train))
 
-    def score(self, table: Encoded, surprisal: Surprisal) -> Scores:
-        """Mean over the sequence's events."""
+    @override
+    def score(self, table: EncodedTable, surprisal: Surprisal) -> Scores:
         return sequence_means(self.grams.surprisal(table), table.offsets)
 
+    @override
     def tensors(self) -> dict[str, Tensor]:
-        """The n-grams."""
         return self.grams.tensors()
 
-    def load_tensors(self, tensors: dict[str, Tensor]) -> None:
-        """Take back the n-grams."""
-        self.grams.load_tensors(tensors)
+    @override
+    @classmethod
+    def of_tensors(cls, tensors: dict[str, Tensor]) -> Self:
+        return cls(NGrams.of_tensors(tensors))
 
 
+@dataclass(frozen=True, eq=False)
 class EitherSurprisal(NGramSurprisal):
-    """The mean over the events of the larger of two surprisals, the network's and the n-grams'.
+    """The mean per event of the larger of two surprisals: the network's and the n-gram model's.
 
-    An event counts as expected where both expect it. Under a mixture of the two, each would excuse what surprises the
-    other.
+    An event counts as expected only if both models expect it. In a mixture of the two, each would excuse what surprises
+    the other.
     """
 
     name: ClassVar[str] = "either"
     says: ClassVar[str] = "its events come in an order that the network or the runs seen before did not expect"
 
-    def score(self, table: Encoded, surprisal: Surprisal) -> Scores:
-        """Mean over the sequence's events."""
+    @override
+    def score(self, table: EncodedTable, surprisal: Surprisal) -> Scores:
         return sequence_means(np.maximum(surprisal, self.grams.surprisal(table)), table.offsets)
 
 
+@dataclass(frozen=True, eq=False)
 class UnseenPairs(Member):
-    """The share of a sequence's pairs of neighbouring events that no normal sequence has.
+    """The share of a sequence's pairs of neighbouring events that no normal sequence has, 0 to 1.
 
-    After stide (Forrest et al., 1996), with its shortest window: longer runs are often new in normal sequences too,
-    most of all where a system's use has moved on since it was learned.
+    After stide (Forrest et al., 1996), with its shortest window: longer windows are often new in normal sequences too,
+    most of all where the use of a system has changed since the training.
     """
 
     name: ClassVar[str] = "unseen"
     says: ClassVar[str] = "its events follow one another as in no normal sequence"
 
-    def __init__(self) -> None:
-        self.seen = np.zeros(0, np.int64)
+    pairs: Int64[np.ndarray, "pairs"]
+    """Pairs in the training sequences, in rising order."""
 
-    def fit(self, train: Encoded) -> None:
-        """Keep the pairs of the training sequences."""
+    @override
+    @classmethod
+    def fitted(cls, train: EncodedTable) -> Self:
         pairs = _pairs(train)
-        self.seen = np.unique(pairs[pairs >= 0])
+        return cls(np.unique(pairs[pairs >= 0]))
 
-    def score(self, table: Encoded, surprisal: Surprisal) -> Scores:
-        """Share of unseen pairs, 0 to 1."""
+    @override
+    def score(self, table: EncodedTable, surprisal: Surprisal) -> Scores:
         pairs = _pairs(table)
-        unseen = (pairs >= 0) & ~np.isin(pairs, self.seen)
+        unseen = (pairs >= 0) & ~np.isin(pairs, self.pairs)
         shares: Scores = np.add.reduceat(unseen, table.offsets[:-1], dtype=np.float64) / (table.lengths - 1).clip(1)
         return shares
 
+    @override
     def tensors(self) -> dict[str, Tensor]:
-        """The pairs."""
-        return {"pairs": torch.from_numpy(self.seen)}
+        return {"pairs": torch.from_numpy(self.pairs)}
 
-    def load_tensors(self, tensors: dict[str, Tensor]) -> None:
-        """Take back the pairs."""
-        self.seen = tensors["pairs"].numpy()
+    @override
+    @classmethod
+    def of_tensors(cls, tensors: dict[str, Tensor]) -> Self:
+        return cls(tensors["pairs"].numpy())
 
 
 MEMBERS: dict[str, type[Member]] = {
     member.name: member
-    for member in (MeanSurprisal, NearestCounts, LengthGivenKind, NGramSurprisal, EitherSurprisal, UnseenPairs)
+    for member in (NetworkSurprisal, NearestCounts, LengthGivenCounts, NGramSurprisal, EitherSurprisal, UnseenPairs)
 }
 
 
-def _profiles(table: Encoded, width: int) -> Tensor:
-    """Square roots of the shares of each event in each sequence; codes beyond `width` count as the last one."""
+def _profiles(table: EncodedTable, width: int) -> Float[Tensor, "sequences width"]:
+    """Square roots of the event shares of each sequence; codes of `width` or more count as the last one."""
     rows = np.repeat(np.arange(len(table)), table.lengths)
     cells = rows * width + np.minimum(table.columns[EVENT], width - 1)
     counts = np.bincount(cells, minlength=len(table) * width).reshape(len(table), width)
@@ -218,8 +243,8 @@ def _profiles(table: Encoded, width: int) -> Tensor:
     return torch.from_numpy(np.sqrt(shares).astype(np.float32))
 
 
-def _pairs(table: Encoded) -> Int64[np.ndarray, "events"]:
-    """Each event and the one before it, as one number; -1 where a sequence begins."""
+def _pairs(table: EncodedTable) -> Int64[np.ndarray, "events"]:
+    """Each event and its predecessor as one number; -1 for the first event of a sequence."""
     codes = table.columns[EVENT]
     pairs = np.asarray((np.roll(codes, 1) << 32) | codes, dtype=np.int64)
     pairs[table.offsets[:-1]] = -1

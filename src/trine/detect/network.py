@@ -1,7 +1,7 @@
-"""The network of detect: what comes next, given what came before.
+"""The recurrent network of detect: predicts the next event from the events before it.
 
-Embedded events go through one to three recurrent layers (`lstm`, `gru` or `rnn`); a linear head a column gives the
-distribution of the next event, of the time until it, and of chosen attributes. Every column is categorical.
+Embedded events pass through one to three recurrent layers; one linear head per column gives the distribution of the
+next event, of the time until it, and of chosen attributes. Every column is categorical.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,21 +13,21 @@ import torch.nn.functional as F  # noqa: N812
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
-BEGIN, UNKNOWN, FIRST = 0, 1, 2
-"""Codes of every column: before the first event; never seen in training; the first known value."""
+from trine.detect.cells import CELLS
 
-CELLS: dict[str, Callable[..., nn.RNNBase]] = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
+BEGIN, UNKNOWN, FIRST = 0, 1, 2
+"""Codes in every column: start token; value never seen in training; first known value."""
 
 Columns = dict[str, Int64[Tensor, "batch time"]]
 Logits = dict[str, Float[Tensor, "batch time values"]]
 State = tuple[Tensor, ...]
-"""Hidden state, and for an LSTM its cell state: (layers, batch, hidden) each."""
+"""Hidden state, and the cell state of an LSTM; each of shape (layers, batch, hidden)."""
 
 
 class SequenceDropout(nn.Module):
-    """Silences units for all of a piece of a sequence, not anew at each event (Gal and Ghahramani, 2016).
+    """Dropout with one mask per piece of a sequence, not one per event (Gal and Ghahramani, 2016).
 
-    One random number a unit and piece instead of one a unit and event: those took a quarter of the training time.
+    Drawing a random number per unit and event took a quarter of the training time.
     """
 
     def __init__(self, share: float) -> None:
@@ -35,12 +35,12 @@ class SequenceDropout(nn.Module):
         self.share = share
 
     def forward(self, values: Float[Tensor, "batch time width"]) -> Float[Tensor, "batch time width"]:
-        """The values, some units at zero and the others scaled up in training."""
+        """In training, some units at zero and the others scaled up; else the values unchanged."""
         return F.dropout1d(values.transpose(1, 2), self.share, self.training).transpose(1, 2)
 
 
 class EventNet(nn.Module):
-    """A recurrent network over events; `sizes` gives the number of codes of each column, `event` among them."""
+    """A recurrent network over events; `sizes` is the number of codes per column, `event` included."""
 
     def __init__(
         self,
@@ -52,36 +52,34 @@ class EventNet(nn.Module):
         dropout: float = 0.2,
     ) -> None:
         super().__init__()
-        self.columns = tuple(sizes)
+        self.cell, self.columns = cell, tuple(sizes)
         self.embeddings = nn.ModuleList(nn.Embedding(size, embedding) for size in sizes.values())
-        self.recurrence = CELLS[cell](
-            embedding, hidden, layers, batch_first=True, dropout=dropout if layers > 1 else 0.0
-        )
+        layer: Callable[..., nn.RNNBase] = getattr(nn, CELLS[cell].layer)
+        self.recurrence = layer(embedding, hidden, layers, batch_first=True, dropout=dropout if layers > 1 else 0.0)
         self.dropout = SequenceDropout(dropout)
         self.heads = nn.ModuleList(nn.Linear(hidden, size) for size in sizes.values())
-        for place, size in enumerate(sizes.values()):
-            self.register_buffer(f"known_{place}", torch.ones(size, dtype=torch.bool))
-        if cell == "lstm":
-            self._open_forget_gates()
+        for index, size in enumerate(sizes.values()):
+            self.register_buffer(f"known_{index}", torch.ones(size, dtype=torch.bool))
+        self._open_forget_gates()
 
     def forward(self, columns: Columns, state: State | None = None) -> tuple[Logits, State]:
-        """Logits of the event after each one given, and the state after the last."""
+        """Logits of the event after each given event, and the state after the last one."""
         hidden, after = self.recur(self.embed(columns), state)
         return self.predict(hidden), after
 
     def meet(self, columns: Mapping[str, Int64[np.ndarray, "events"]]) -> None:
-        """Note which codes occur in training: others read as unknown from now on."""
+        """Mark the codes that occur in training: all others read as unknown from then on."""
         for name, codes in columns.items():
             known = self._known(name)
             known[FIRST:] = False
             known[torch.from_numpy(codes)] = True
 
     def recognise(self, columns: Columns) -> Columns:
-        """The columns with every code that never occurred in training as `UNKNOWN`."""
+        """The columns with every code that did not occur in training replaced by `UNKNOWN`."""
         return {name: codes.masked_fill(~self._known(name)[codes], UNKNOWN) for name, codes in columns.items()}
 
     def embed(self, columns: Columns) -> Float[Tensor, "batch time embedding"]:
-        """The sum of the columns' embeddings."""
+        """Sum of the columns' embeddings."""
         embedded = (embedding(columns[name]) for name, embedding in zip(self.columns, self.embeddings, strict=True))
         summed: Tensor = reduce(torch.add, embedded)
         return summed
@@ -89,7 +87,7 @@ class EventNet(nn.Module):
     def recur(
         self, embedded: Float[Tensor, "batch time embedding"], state: State | None = None
     ) -> tuple[Float[Tensor, "batch time hidden"], State]:
-        """The top layer's output at every step, and the state after the last."""
+        """Output of the last layer at every event, and the state after the last event."""
         given = state if state is None or len(state) == 2 else state[0]
         hidden, after = self.recurrence(self.dropout(embedded), given)
         return hidden, after if isinstance(after, tuple) else (after,)
@@ -100,7 +98,7 @@ class EventNet(nn.Module):
         return {name: head(dropped) for name, head in zip(self.columns, self.heads, strict=True)}
 
     def head(self, name: str) -> nn.Module:
-        """The layer that gives a column's logits."""
+        """The linear layer of a column's logits."""
         return self.heads[self.columns.index(name)]
 
     def _known(self, name: str) -> Bool[Tensor, "codes"]:
@@ -108,14 +106,17 @@ class EventNet(nn.Module):
 
     @torch.no_grad()
     def _open_forget_gates(self) -> None:
-        """A forget gate that begins open lets gradients through from the start (Jozefowicz et al., 2015)."""
+        """Start with open forget gates, which let gradients through (Jozefowicz et al., 2015)."""
+        gate = CELLS[self.cell].open_gate
+        if gate is None:
+            return
         for name, bias in self.recurrence.named_parameters():
             if name.startswith("bias_ih"):
-                bias.view(4, -1)[1].fill_(1.0)
+                bias.view(-1, self.recurrence.hidden_size)[gate].fill_(1.0)
 
 
 class FoldNets(nn.Module):
-    """Networks of one shape, each trained without one fold of the normal sequences, which it can then judge."""
+    """One network per fold, each trained without that fold's held-out sequences."""
 
     def __init__(self, nets: Sequence[EventNet]) -> None:
         super().__init__()
@@ -128,5 +129,5 @@ class FoldNets(nn.Module):
         return len(self.nets)
 
     def forward(self, pieces: Sequence[Columns], states: Sequence[State | None]) -> list[tuple[Logits, State]]:
-        """Each network's logits on its own piece, and its state after it."""
+        """Logits and next state of each network on its own piece."""
         return [net(piece, state) for net, piece, state in zip(self.nets, pieces, states, strict=True)]

@@ -1,9 +1,9 @@
-"""An n-gram language model of events: the likelihood of each event given the few before it.
+"""An n-gram language model of events: the probability of each event given the few events before it.
 
-Interpolated Witten-Bell smoothing (Witten and Bell, 1991): how many kinds of event followed a context says how likely a
-new one is, which the next shorter context then names. Here each kind counts twelvefold: events repeat in loops, so that
-their counts are worth less than so many independent draws. Length and weight are those under which held-out normal
-sequences of three systems were likeliest (docs/lab-notes.md).
+Interpolated Witten-Bell smoothing (Witten and Bell, 1991): the number of distinct events that followed a context
+estimates the probability of a new event, which the next shorter context then distributes. Here each distinct event
+counts `NOVELTY` times: events repeat in loops, so their counts are worth less than independent draws. `ORDER` and
+`NOVELTY` are those under which held-out normal sequences of three systems were most likely (bench/notes/detect.md).
 """
 
 from dataclasses import dataclass
@@ -16,138 +16,146 @@ from jaxtyping import Bool, Float64, Int64
 from torch import Tensor
 
 from trine.detect.network import BEGIN, FIRST, UNKNOWN
-from trine.detect.surprisal import Encoded
+from trine.detect.surprisal import EncodedTable
 from trine.detect.vocabulary import EVENT
 
 ORDER = 12
 """Events of the longest n-gram."""
 NOVELTY = 12
-"""What each kind of event that followed a context counts towards a new one."""
+"""Weight of each distinct event that followed a context, in the estimate of a new event's probability."""
 MOST = 2_000_000
-"""n-grams of one length that are kept; where there are more, this length and all longer ones are left out."""
+"""Largest number of n-grams of one length that is kept; this length and longer ones are left out beyond it."""
 PIECE = 1_000_000
-"""Events that are scored at a time."""
+"""Events that are scored together: bounds the memory."""
 
 Codes = Int64[np.ndarray, "joined"]
-"""Sequences joined, each after a `BEGIN`."""
-Places = Int64[np.ndarray, "joined"]
-"""Where in a level each n-gram stands that ends at an event; -1: it was never seen."""
+"""Joined sequences, each after a start token."""
+Positions = Int64[np.ndarray, "joined"]
+"""For each event, the position of the n-gram that ends there among the counted n-grams of its length; -1 for none."""
 
 
 @dataclass(frozen=True, eq=False)
-class Level:
-    """The n-grams of one length, as (place of all but the last event in the shorter level) · width + last event."""
+class NGramCounts:
+    """Counts of the n-grams of one length.
+
+    Key of an n-gram: (position of its context among the n-grams one event shorter) · width + last event.
+    """
 
     keys: Int64[np.ndarray, "grams"]
-    """Rising."""
+    """In rising order."""
     counts: Int64[np.ndarray, "grams"]
     width: int
+    """Number of event codes."""
 
     @cached_property
     def totals(self) -> Int64[np.ndarray, "contexts"]:
-        """How often each context was followed by anything."""
+        """How often each context was followed by an event."""
         return np.bincount(self._contexts, self.counts).astype(np.int64)
 
     @cached_property
     def types(self) -> Int64[np.ndarray, "contexts"]:
-        """How many kinds of event followed each context."""
+        """How many distinct events followed each context."""
         return np.bincount(self._contexts)
 
     @property
     def _contexts(self) -> Int64[np.ndarray, "grams"]:
         return self.keys // self.width
 
-    def find(self, contexts: Places, codes: Codes) -> Places:
-        """Where the n-grams of these contexts and events stand."""
+    def find(self, contexts: Positions, codes: Codes) -> Positions:
+        """Positions of the n-grams that continue these contexts with these events."""
         wanted = contexts * self.width + codes
-        places = np.minimum(np.searchsorted(self.keys, wanted), len(self.keys) - 1)
-        return np.where((contexts >= 0) & (self.keys[places] == wanted), places, -1)
+        positions = np.minimum(np.searchsorted(self.keys, wanted), len(self.keys) - 1)
+        return np.where((contexts >= 0) & (self.keys[positions] == wanted), positions, -1)
 
     def refine(
-        self, chances: Float64[np.ndarray, "joined"], contexts: Places, places: Places
+        self, probabilities: Float64[np.ndarray, "joined"], contexts: Positions, positions: Positions
     ) -> Float64[np.ndarray, "joined"]:
-        """The chances of the shorter level, interpolated with what this one saw."""
+        """Interpolate the shorter n-grams' probabilities with these counts."""
         known = (contexts >= 0) & (contexts < len(self.totals))
         at = np.where(known, contexts, 0)
         totals, new = np.where(known, self.totals[at], 0), np.where(known, NOVELTY * self.types[at], 0)
-        seen = np.where(places >= 0, self.counts[places], 0)
-        return np.where(totals > 0, (seen + new * chances) / np.maximum(totals + new, 1), chances)
+        seen = np.where(positions >= 0, self.counts[positions], 0)
+        return np.where(totals > 0, (seen + new * probabilities) / np.maximum(totals + new, 1), probabilities)
 
 
+@dataclass(frozen=True, eq=False)
 class NGrams:
-    """Counts of all n-grams of up to `ORDER` events; what was never seen reads as `UNKNOWN`."""
+    """Counts of all n-grams of up to `ORDER` events; an event that was never counted reads as unknown."""
 
-    def __init__(self) -> None:
-        self.single = np.zeros(FIRST, np.int64)
-        """How often each event was seen."""
-        self.levels: list[Level] = []
-        """Two events, three events, and so on."""
+    single: Int64[np.ndarray, "codes"]
+    """Count of each event."""
+    longer: tuple[NGramCounts, ...]
+    """Counts of two events, three events, and so on."""
 
-    def fit(self, table: Encoded) -> None:
-        """Count the n-grams of these sequences."""
+    @classmethod
+    def counted(cls, table: EncodedTable) -> "NGrams":
+        """The n-grams of a table's sequences."""
         codes, _ = _joined(table)
-        self.single = np.bincount(codes, minlength=FIRST)
-        self.levels, places = [], codes
-        while len(self.levels) < ORDER - 1:
-            contexts = _before(places, codes)
-            found = contexts[contexts >= 0] * len(self.single) + codes[contexts >= 0]
-            keys, counts = np.unique(found, return_counts=True)
+        single = np.bincount(codes, minlength=FIRST)
+        longer: list[NGramCounts] = []
+        positions = codes
+        while len(longer) < ORDER - 1:
+            contexts = _before(positions, codes)
+            keys, counts = np.unique(contexts[contexts >= 0] * len(single) + codes[contexts >= 0], return_counts=True)
             if not 0 < len(keys) <= MOST:
                 break
-            self.levels.append(Level(keys, counts, len(self.single)))
-            places = self.levels[-1].find(contexts, codes)
+            longer.append(NGramCounts(keys, counts, len(single)))
+            positions = longer[-1].find(contexts, codes)
+        return cls(single, tuple(longer))
 
-    def surprisal(self, table: Encoded) -> Float64[np.ndarray, "events"]:
-        """−ln p of every event given those before it, in nats."""
+    def surprisal(self, table: EncodedTable) -> Float64[np.ndarray, "events"]:
+        """−ln p of every event given the events before it, in nats."""
         cuts = np.searchsorted(table.offsets, np.arange(PIECE, table.events, PIECE))
         bounds = np.unique(np.concatenate([[0], cuts, [len(table)]]))
         pieces = [_rows(table, int(a), int(b)) for a, b in pairwise(bounds)]
-        return np.concatenate([np.zeros(0), *(-np.log(self._chances(piece)) for piece in pieces)])
+        return np.concatenate([np.zeros(0), *(-np.log(self._probabilities(piece)) for piece in pieces)])
 
     def tensors(self) -> dict[str, Tensor]:
         """The counts."""
-        found = {"single": torch.from_numpy(self.single)}
-        for length, level in enumerate(self.levels, 2):
-            found |= {
+        tensors = {"single": torch.from_numpy(self.single)}
+        for length, level in enumerate(self.longer, 2):
+            tensors |= {
                 f"{length}.keys": torch.from_numpy(level.keys),
                 f"{length}.counts": torch.from_numpy(level.counts),
             }
-        return found
+        return tensors
 
-    def load_tensors(self, tensors: dict[str, Tensor]) -> None:
-        """Take back the counts."""
-        self.single = tensors["single"].numpy()
+    @classmethod
+    def of_tensors(cls, tensors: dict[str, Tensor]) -> "NGrams":
+        """The n-grams that `tensors` describes."""
+        single = tensors["single"].numpy()
         lengths = range(2, 2 + sum(name.endswith(".keys") for name in tensors))
-        self.levels = [
-            Level(tensors[f"{n}.keys"].numpy(), tensors[f"{n}.counts"].numpy(), len(self.single)) for n in lengths
+        longer = [
+            NGramCounts(tensors[f"{n}.keys"].numpy(), tensors[f"{n}.counts"].numpy(), len(single)) for n in lengths
         ]
+        return cls(single, tuple(longer))
 
-    def _chances(self, table: Encoded) -> Float64[np.ndarray, "events"]:
+    def _probabilities(self, table: EncodedTable) -> Float64[np.ndarray, "events"]:
         codes, is_event = _joined(table)
         codes = np.where(codes < len(self.single), codes, UNKNOWN)
         codes = np.where(self.single[codes] > 0, codes, UNKNOWN)
-        chances, places = self._single_chances()[codes], codes
-        for level in self.levels:
-            contexts = _before(places, codes)
-            places = level.find(contexts, codes)
-            chances = level.refine(chances, contexts, places)
-        return np.asarray(chances[is_event])
+        probabilities, positions = self._single_probabilities()[codes], codes
+        for level in self.longer:
+            contexts = _before(positions, codes)
+            positions = level.find(contexts, codes)
+            probabilities = level.refine(probabilities, contexts, positions)
+        return np.asarray(probabilities[is_event])
 
-    def _single_chances(self) -> Float64[np.ndarray, "codes"]:
-        """Of each event whatever came before; the unseen share of it is spread over the known and the unknown."""
+    def _single_probabilities(self) -> Float64[np.ndarray, "codes"]:
+        """Probabilities without context; the share of new events is spread over known events and the unknown one."""
         counts = self.single.astype(np.float64)
         counts[BEGIN] = 0
         types = np.count_nonzero(counts)
         return np.asarray((counts + types / (types + 1)) / (counts.sum() + types))
 
 
-def _rows(table: Encoded, start: int, end: int) -> Encoded:
+def _rows(table: EncodedTable, start: int, end: int) -> EncodedTable:
     bounds = table.offsets[start : end + 1]
-    return Encoded({EVENT: table.columns[EVENT][bounds[0] : bounds[-1]]}, bounds - bounds[0])
+    return EncodedTable({EVENT: table.columns[EVENT][bounds[0] : bounds[-1]]}, bounds - bounds[0])
 
 
-def _joined(table: Encoded) -> tuple[Codes, Bool[np.ndarray, "joined"]]:
-    """The sequences joined, each after a `BEGIN`, and which of the codes are events."""
+def _joined(table: EncodedTable) -> tuple[Codes, Bool[np.ndarray, "joined"]]:
+    """The joined sequences, each after a start token, and a mask of the events among these codes."""
     starts = table.offsets[:-1]
     codes = np.insert(table.columns[EVENT], starts, BEGIN)
     is_event = np.ones(len(codes), dtype=bool)
@@ -155,7 +163,7 @@ def _joined(table: Encoded) -> tuple[Codes, Bool[np.ndarray, "joined"]]:
     return codes, is_event
 
 
-def _before(places: Places, codes: Codes) -> Places:
-    """The n-gram that ends one event before; none at what begins a sequence."""
-    before = np.concatenate([[-1], places[:-1]])
+def _before(positions: Positions, codes: Codes) -> Positions:
+    """Position of the n-gram that ends one event earlier; -1 at a start token."""
+    before = np.concatenate([[-1], positions[:-1]])
     return np.where(codes == BEGIN, -1, before)

@@ -1,7 +1,7 @@
-"""From the members' scores to one p-value a sequence.
+"""From the members' scores to one p-value per sequence.
 
-Each member's score becomes a p-value among held-out normal sequences; the p-values are fused by a fixed rule; the fused
-score has a p-value of its own. No attack has a say in it.
+Each member's score becomes a p-value among held-out normal sequences; a fixed rule fuses the p-values; the fused score
+has a p-value of its own. Attacks have no influence on any of it.
 """
 
 from collections.abc import Sequence
@@ -9,93 +9,110 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Int64
+from jaxtyping import Bool, Float64, Int64
 from torch import Tensor
 
 from trine.bundle import part
-from trine.detect.conformal import MemberScores, Reference, least_of_a_bucket
-from trine.detect.members import MEMBERS, Scores, Surprisal
-from trine.detect.surprisal import Encoded
+from trine.detect.conformal import MemberScores, Reference, smallest_bucket
+from trine.detect.members import MEMBERS, Member, Scores, Surprisal
+from trine.detect.surprisal import EncodedTable
 
 CONTENT = 0.995
-"""The largest p-value that is fused."""
+"""Largest p-value that is fused: no member can outweigh another's alarm by being more content than this."""
 
 
+@dataclass(frozen=True, eq=False)
 class Panel:
-    """The members of one fold: fitted to its training sequences, calibrated on its held-out ones."""
+    """The members of one fold: fitted to its training sequences, calibrated on its held-out sequences."""
 
-    def __init__(self, names: Sequence[str], least: int) -> None:
-        self.members, self.least = [MEMBERS[name]() for name in names], least
-        self.reference = Reference(np.zeros((0, len(self.members))), np.zeros(0, np.int64))
-        self.fused_reference = np.zeros(0)
+    members: tuple[Member, ...]
+    reference: Reference
+    fused_reference: Scores
+    """Fused scores of the held-out sequences, in rising order."""
 
-    def fit(self, train: Encoded, held_out: Encoded, surprisal: Surprisal) -> None:
-        """Let every member learn from normal sequences, and keep the scores of held-out ones."""
-        for member in self.members:
-            member.fit(train)
-        self.calibrate(self.raw(held_out, surprisal), held_out.lengths)
+    @classmethod
+    def fitted(
+        cls, names: Sequence[str], smallest: int, train: EncodedTable, held_out: EncodedTable, surprisal: Surprisal
+    ) -> "Panel":
+        """Fit every member to `train`, and take their scores of `held_out` as the reference.
 
-    def calibrate(self, raw: MemberScores, lengths: Int64[np.ndarray, "sequences"]) -> None:
-        """Take these scores of held-out normal sequences, of these lengths, for what is normal."""
-        self.reference = Reference(raw, lengths, self.least)
-        self.fused_reference = np.sort(fuse(self.reference.own_p_values()))
+        smallest    smallest number of normal sequences per length bucket
+        surprisal   the network's surprisal of the held-out events, in nats
+        """
+        members = tuple(MEMBERS[name].fitted(train) for name in names)
+        return cls.calibrated(members, Reference(_raw(members, held_out, surprisal), held_out.lengths, smallest))
 
-    def raw(self, table: Encoded, surprisal: Surprisal) -> MemberScores:
-        """The members' scores."""
-        return np.stack([member.score(table, surprisal) for member in self.members], 1)
+    @classmethod
+    def calibrated(cls, members: tuple[Member, ...], reference: Reference) -> "Panel":
+        """Fitted members with a reference of held-out normal sequences."""
+        return cls(members, reference, np.sort(fuse(reference.own_p_values())))
 
-    def stranger(self, fused: Scores) -> Int64[np.ndarray, "sequences"]:
-        """How many held-out sequences are at least as strange."""
+    def raw(self, table: EncodedTable, surprisal: Surprisal) -> MemberScores:
+        """The members' scores of a table's sequences."""
+        return _raw(self.members, table, surprisal)
+
+    def at_least_as_strange(self, fused: Scores) -> Int64[np.ndarray, "sequences"]:
+        """Number of held-out sequences that are at least as strange, for each fused score."""
         return len(self.fused_reference) - np.searchsorted(self.fused_reference, fused, side="left")
 
     def tensors(self) -> dict[str, Tensor]:
-        """All that was learned, under the members' names."""
+        """Everything learned, by member."""
         own = {"raw": torch.from_numpy(self.reference.raw), "lengths": torch.from_numpy(self.reference.lengths)}
         return own | {f"{m.name}.{name}": value for m in self.members for name, value in m.tensors().items()}
 
-    def load_tensors(self, tensors: dict[str, Tensor]) -> None:
-        """Take back what `tensors` gave."""
-        self.calibrate(tensors["raw"].numpy(), tensors["lengths"].numpy())
-        for member in self.members:
-            member.load_tensors(part(tensors, member.name))
+    @classmethod
+    def of_tensors(cls, names: Sequence[str], smallest: int, tensors: dict[str, Tensor]) -> "Panel":
+        """The panel that `tensors` describes."""
+        members = tuple(MEMBERS[name].of_tensors(part(tensors, name)) for name in names)
+        return cls.calibrated(members, Reference(tensors["raw"].numpy(), tensors["lengths"].numpy(), smallest))
 
 
 @dataclass(frozen=True)
-class Judged:
-    """What an ensemble says of the sequences of a table."""
+class EnsembleScores:
+    """An ensemble's scores and p-values of the sequences of a table."""
 
     raw: MemberScores
-    """Each member's score, the mean over the folds."""
+    """Each member's score, averaged over the folds."""
     member_p: MemberScores
-    """Each member's p-value, the mean over the folds."""
+    """Each member's p-value, averaged over the folds."""
     fused: Scores
-    """The fused score, the mean over the folds; the higher the stranger."""
+    """Fused score, averaged over the folds; a higher one is stranger."""
     p_value: Scores
-    """Cross-conformal: the share of all held-out normal sequences that are at least as strange."""
+    """Cross-conformal p-value: the share of all held-out normal sequences that are at least as strange."""
 
 
+@dataclass(frozen=True)
+class TableScores:
+    """A detector's scores of the sequences of a table."""
+
+    ensemble: EnsembleScores
+    flagged: Bool[np.ndarray, "sequences"]
+    surprisal: Float64[np.ndarray, "events"]
+    """Surprisal of each event in nats, averaged over the networks."""
+    seconds: float
+    """Time that scoring took."""
+
+
+@dataclass(frozen=True, eq=False)
 class Ensemble:
-    """A panel a fold, and their common judgement: cross-conformal prediction (Vovk, 2015).
+    """One panel per fold, combined by cross-conformal prediction (Vovk, 2015)."""
 
-    `share` is that of normal sequences which may be flagged.
-    """
-
-    def __init__(self, names: Sequence[str], folds: int, share: float) -> None:
-        self.names = tuple(names)
-        self.panels = [Panel(names, least_of_a_bucket(share)) for _ in range(folds)]
+    names: tuple[str, ...]
+    """Names of the members."""
+    panels: tuple[Panel, ...]
 
     @property
     def calibrated_on(self) -> int:
-        """Held-out normal sequences of all folds."""
+        """Number of held-out normal sequences over all folds."""
         return sum(len(panel.fused_reference) for panel in self.panels)
 
-    def judge(self, table: Encoded, surprisals: Sequence[Surprisal]) -> Judged:
-        """Scores and p-values of a table; `surprisals` are the folds' networks'."""
+    def scores(self, table: EncodedTable, surprisals: Sequence[Surprisal]) -> EnsembleScores:
+        """Scores and p-values of a table; `surprisals` has one array per fold, of its network."""
         raw = [panel.raw(table, surprisal) for panel, surprisal in zip(self.panels, surprisals, strict=True)]
         p = [panel.reference.p_values(r, table.lengths) for panel, r in zip(self.panels, raw, strict=True)]
         fused = [fuse(of_fold) for of_fold in p]
-        stranger = [panel.stranger(scores) for panel, scores in zip(self.panels, fused, strict=True)]
-        return Judged(
+        stranger = [panel.at_least_as_strange(scores) for panel, scores in zip(self.panels, fused, strict=True)]
+        return EnsembleScores(
             raw=np.mean(raw, 0),
             member_p=np.mean(p, 0),
             fused=np.mean(fused, 0),
@@ -103,19 +120,27 @@ class Ensemble:
         )
 
     def tensors(self) -> dict[str, Tensor]:
-        """All that the panels learned."""
+        """Everything that the panels learned."""
         return {f"{fold}.{k}": v for fold, panel in enumerate(self.panels) for k, v in panel.tensors().items()}
 
-    def load_tensors(self, tensors: dict[str, Tensor]) -> None:
-        """Take back what `tensors` gave."""
-        for fold, panel in enumerate(self.panels):
-            panel.load_tensors(part(tensors, str(fold)))
+    @classmethod
+    def of_tensors(cls, names: Sequence[str], folds: int, share: float, tensors: dict[str, Tensor]) -> "Ensemble":
+        """The ensemble that `tensors` describes; `share` of the normal sequences may be flagged."""
+        smallest = smallest_bucket(share)
+        return cls(
+            tuple(names),
+            tuple(Panel.of_tensors(names, smallest, part(tensors, str(fold))) for fold in range(folds)),
+        )
 
 
 def fuse(p: MemberScores) -> Scores:
     """Stouffer's combination: the sum over the members of the normal quantile of 1 − p.
 
-    Two members that are both surprised outweigh one that is alone (Fisher's sum follows the smallest p), yet one that
-    is overwhelmed still comes through, which a mean of ranks would lose. No member is more content than p = 0.995.
+    Two members that are both surprised outweigh one that is surprised alone (Fisher's sum follows the smallest p). Yet
+    one extreme p-value still raises the sum, which a mean of ranks would hide.
     """
     return np.asarray(-torch.special.ndtri(torch.from_numpy(np.minimum(p, CONTENT))).sum(1).numpy())
+
+
+def _raw(members: Sequence[Member], table: EncodedTable, surprisal: Surprisal) -> MemberScores:
+    return np.stack([member.score(table, surprisal) for member in members], 1)

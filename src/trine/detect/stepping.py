@@ -1,4 +1,4 @@
-"""A detector at work, event by event: the state of an entity between two events is a small versioned byte string."""
+"""Scoring event by event: the state of an entity between two events is a small versioned byte string."""
 
 import struct
 import zlib
@@ -14,7 +14,7 @@ from trine.detect.vocabulary import EVENT, Vocabulary
 from trine.errors import UsageError
 
 HEADER = struct.Struct("<4sHHIII")
-"""Magic, version, networks, numbers, which model, and the checksum of the numbers."""
+"""Magic, version, number of networks, number of values, checksum of the model, checksum of the values."""
 MAGIC, VERSION = b"TRNS", 1
 
 
@@ -22,21 +22,22 @@ MAGIC, VERSION = b"TRNS", 1
 def step(
     nets: FoldNets, vocabulary: Vocabulary, states: Sequence[bytes | None], words: Mapping[str, Sequence[str]]
 ) -> tuple[list[bytes], list[float]]:
-    """One more event of each of several entities: their states after it, and its mean surprisal over the networks.
+    """Process one event for each of several entities.
 
-    `words` has a value an entity of each column; times are seconds since the event before. Raises `UsageError`.
+    states   state of each entity before the event; None for an entity without events
+    words    column -> one value per entity; a time is the seconds since the entity's previous event, as text
+    Returns the states after the event, and its surprisal in nats, averaged over the networks. Raises `UsageError`.
     """
-    nets.eval()
     _require_columns(vocabulary, words)
     columns = {name: _codes(vocabulary, name, words, len(states)) for name in vocabulary.values}
     before = _unpack(nets, states)
-    surprise, after = [], []
+    surprisal, after = [], []
     for net, state in zip(nets, before, strict=True):
         known = net.recognise(columns)
         logits = net.head(EVENT)(state[0][-1])
-        surprise.append(torch.logsumexp(logits, -1) - logits.gather(-1, known[EVENT])[:, 0])
+        surprisal.append(torch.logsumexp(logits, -1) - logits.gather(-1, known[EVENT])[:, 0])
         after.append(net.recur(net.embed(known), state)[1])
-    return _pack(nets, after), torch.stack(surprise).mean(0).tolist()
+    return _pack(nets, after), torch.stack(surprisal).mean(0).tolist()
 
 
 def _require_columns(vocabulary: Vocabulary, words: Mapping[str, Sequence[str]]) -> None:
@@ -46,52 +47,52 @@ def _require_columns(vocabulary: Vocabulary, words: Mapping[str, Sequence[str]])
 
 
 def _codes(vocabulary: Vocabulary, column: str, words: Mapping[str, Sequence[str]], count: int) -> Tensor:
-    said = words.get(column) or [""] * count
-    if len(said) != count:
-        raise UsageError(f"step: {count} states but {len(said)} values of {column}: give one a state")
+    values = words.get(column) or [""] * count
+    if len(values) != count:
+        raise UsageError(f"step: {count} states but {len(values)} values of {column}: give one per state")
     try:
-        codes = [vocabulary.code(word, column) for word in said]
+        codes = [vocabulary.code(word, column) for word in values]
     except ValueError as problem:
-        raise UsageError(f"step: {column}: {problem}: give seconds since the event before, or nothing") from None
+        raise UsageError(f"step: {column}: {problem}: give seconds since the previous event, or nothing") from None
     return torch.tensor(codes, dtype=torch.long).view(count, 1)
 
 
 def _pack(nets: FoldNets, states: list[State]) -> list[bytes]:
-    """A byte string an entity: header, then the single-precision states of all networks."""
+    """One byte string per entity: header, then the states of all networks in single precision."""
     model = _mark(nets)
     rows = torch.cat([part.transpose(0, 1).flatten(1) for state in states for part in state], 1).numpy().astype("<f4")
     numbers = [row.tobytes() for row in rows]
-    said = (MAGIC, VERSION, len(states), rows.shape[1], model)
-    return [HEADER.pack(*said, zlib.crc32(row)) + row for row in numbers]
+    header = (MAGIC, VERSION, len(states), rows.shape[1], model)
+    return [HEADER.pack(*header, zlib.crc32(row)) + row for row in numbers]
 
 
 def _mark(nets: FoldNets) -> int:
-    """A number that another model hardly has: the checksum of what its networks learned of the begin."""
+    """Checksum of the networks' start-token embeddings: it identifies the model."""
     learned = [net.embeddings[0].get_parameter("weight")[BEGIN] for net in nets]
     return zlib.crc32(torch.cat(learned).numpy().astype("<f4").tobytes())
 
 
 def _unpack(nets: FoldNets, states: Sequence[bytes | None]) -> list[State]:
-    begun = [_begun(net) for net in nets]
-    fresh = torch.cat([part.flatten() for state in begun for part in state]).numpy()
+    started = [_started(net) for net in nets]
+    fresh = torch.cat([part.flatten() for state in started for part in state]).numpy()
     expected = (MAGIC, VERSION, len(nets), len(fresh), _mark(nets))
     rows = [fresh if state is None else _checked(state, expected) for state in states]
     stacked = torch.from_numpy(np.stack(rows)) if rows else torch.zeros(0, len(fresh))
-    shapes = [part.shape for state in begun for part in state]
+    shapes = [part.shape for state in started for part in state]
     parts = iter(
         piece.view(len(rows), shape[0], shape[2]).transpose(0, 1).contiguous()
         for piece, shape in zip(torch.split(stacked, [shape.numel() for shape in shapes], 1), shapes, strict=True)
     )
-    return [tuple(next(parts) for _ in state) for state in begun]
+    return [tuple(next(parts) for _ in state) for state in started]
 
 
-def _begun(net: EventNet) -> State:
-    """The state after the begin of a sequence."""
+def _started(net: EventNet) -> State:
+    """The state after the start token."""
     return net.recur(net.embed({name: torch.full((1, 1), BEGIN) for name in net.columns}))[1]
 
 
 def _checked(state: bytes, expected: tuple[bytes, int, int, int, int]) -> Float[np.ndarray, "size"]:
     numbers = state[HEADER.size :]
     if len(state) < HEADER.size or HEADER.unpack_from(state) != (*expected, zlib.crc32(numbers)):
-        raise UsageError("step: a damaged state, or one of another model or version: begin again with None")
+        raise UsageError("step: the state is damaged, or of another model or version: start again with None")
     return np.frombuffer(numbers, "<f4").astype(np.float32)

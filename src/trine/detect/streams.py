@@ -1,31 +1,31 @@
-"""Sequences joined into streams that are read side by side, as a recurrent network trains on them."""
+"""Sequences joined into parallel streams, on which a recurrent network trains."""
 
 import numpy as np
 import torch
 
 from trine.detect.network import BEGIN, Columns
-from trine.detect.surprisal import Encoded
+from trine.detect.surprisal import EncodedTable
 
 
 class Streams:
-    """Each epoch the sequences are shuffled, joined (each after a `BEGIN`), turned at random and cut into streams."""
+    """Each epoch shuffles and joins the sequences (each after a start token), rotates the result and cuts it up."""
 
-    def __init__(self, table: Encoded, count: int, length: int, seed: int) -> None:
+    def __init__(self, table: EncodedTable, count: int, length: int, seed: int) -> None:
         self.table, self.count, self.length, self.seed = table, count, length, seed
         self.epoch, self.laid = -1, Columns()
 
     def piece(self, epoch: int, start: int, end: int) -> Columns:
-        """Events `start` to `end` of every stream of an epoch: (streams, end − start)."""
+        """Events `start` to `end` of every stream of an epoch, of shape (streams, end − start)."""
         if epoch != self.epoch:
             self.epoch, self.laid = epoch, self._lay(epoch)
         return {name: values[:, start:end] for name, values in self.laid.items()}
 
     def _lay(self, epoch: int) -> Columns:
         draw = np.random.default_rng((self.seed, epoch))
-        order, turn = draw.permutation(len(self.table)), int(draw.integers(self.table.events))
-        return {name: self._joined(codes, order, turn) for name, codes in self.table.columns.items()}
+        order, rotation = draw.permutation(len(self.table)), int(draw.integers(self.table.events))
+        return {name: self._joined(codes, order, rotation) for name, codes in self.table.columns.items()}
 
-    def _joined(self, codes: np.ndarray, order: np.ndarray, turn: int) -> torch.Tensor:
+    def _joined(self, codes: np.ndarray, order: np.ndarray, rotation: int) -> torch.Tensor:
         starts, ends = self.table.offsets[:-1], self.table.offsets[1:]
         flat = np.concatenate([part for i in order for part in ([BEGIN], codes[starts[i] : ends[i]])])
-        return torch.from_numpy(np.resize(np.roll(flat, turn), self.count * self.length).reshape(self.count, -1))
+        return torch.from_numpy(np.resize(np.roll(flat, rotation), self.count * self.length).reshape(self.count, -1))

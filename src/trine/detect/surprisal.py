@@ -1,4 +1,4 @@
-"""The surprisal of every event of whole sequences: −ln p of what came, given what came before, in nats."""
+"""The surprisal of every event of whole sequences: −ln p of the event given the events before it, in nats."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,18 +13,18 @@ from trine.detect.vocabulary import EVENT, Vocabulary
 from trine.sequences.table import SequenceTable
 
 BATCH_EVENTS = 32_768
-"""Events of a padded batch."""
+"""Largest number of events in a padded batch, padding included."""
 
 
 @dataclass(frozen=True, eq=False)
-class Encoded:
-    """A table's columns as codes, flat, with where each sequence begins."""
+class EncodedTable:
+    """A table's columns as codes; sequence i is `codes[offsets[i]:offsets[i + 1]]`."""
 
     columns: dict[str, Int64[np.ndarray, "events"]]
     offsets: Int64[np.ndarray, "bounds"]
 
     @classmethod
-    def of(cls, table: SequenceTable, vocabulary: Vocabulary) -> "Encoded":
+    def of(cls, table: SequenceTable, vocabulary: Vocabulary) -> "EncodedTable":
         """The codes of a table."""
         return cls(vocabulary.encode(table), table.offsets)
 
@@ -33,12 +33,12 @@ class Encoded:
 
     @property
     def lengths(self) -> Int64[np.ndarray, "sequences"]:
-        """Events of each sequence."""
+        """Number of events of each sequence."""
         return np.diff(self.offsets)
 
     @property
     def events(self) -> int:
-        """Events of all sequences."""
+        """Number of events of all sequences."""
         return int(self.offsets[-1])
 
     @property
@@ -48,29 +48,33 @@ class Encoded:
 
 
 @torch.inference_mode()
-def surprisals(model: EventNet, table: Encoded) -> dict[str, Float32[np.ndarray, "events"]]:
-    """Surprisal of every event of every column, flat like the table."""
-    model.eval()
-    found = {name: np.zeros(table.events, dtype=np.float32) for name in table.columns}
-    for places, padded in _padded(table):
-        columns = model.recognise(padded)
-        logits, _ = model({name: values[:, :-1] for name, values in columns.items()})
-        inside = torch.from_numpy(places >= 0)
+def surprisals(network: EventNet, table: EncodedTable) -> dict[str, Float32[np.ndarray, "events"]]:
+    """Surprisal of every event, per column, in the table's order. The network is in evaluation mode."""
+    surprisal = {name: np.zeros(table.events, dtype=np.float32) for name in table.columns}
+    for positions, padded in _padded(table):
+        columns = network.recognise(padded)
+        logits, _ = network({name: values[:, :-1] for name, values in columns.items()})
+        inside = torch.from_numpy(positions >= 0)
         for name, values in logits.items():
-            surprise = torch.logsumexp(values, -1) - values.gather(-1, columns[name][:, 1:, None])[..., 0]
-            found[name][places[places >= 0]] = surprise[inside].numpy()
-    return found
+            nats = torch.logsumexp(values, -1) - values.gather(-1, columns[name][:, 1:, None])[..., 0]
+            surprisal[name][positions[positions >= 0]] = nats[inside].numpy()
+    return surprisal
+
+
+def event_surprisal(network: EventNet, table: EncodedTable) -> Float64[np.ndarray, "events"]:
+    """Surprisal of the events themselves, without the further columns, in double precision."""
+    return surprisals(network, table)[EVENT].astype(np.float64)
 
 
 def sequence_means(
     values: Float[np.ndarray, "events"], offsets: Int64[np.ndarray, "bounds"]
 ) -> Float64[np.ndarray, "sequences"]:
-    """The mean of a value over the events of each sequence."""
+    """Mean of a per-event value over each sequence."""
     return np.add.reduceat(values.astype(np.float64), offsets[:-1]) / np.diff(offsets)
 
 
-def _padded(table: Encoded) -> Iterator[tuple[Int64[np.ndarray, "batch time"], Columns]]:
-    """Batches of sequences of like length, after a `BEGIN`: each event's place (−1: padding), and codes."""
+def _padded(table: EncodedTable) -> Iterator[tuple[Int64[np.ndarray, "batch time"], Columns]]:
+    """Batches of similar sequence length, after a start token each: positions in the table (−1: padding) and codes."""
     lengths = table.lengths
     order, start = np.argsort(lengths, kind="stable"), 0
     while start < len(order):
@@ -80,8 +84,8 @@ def _padded(table: Encoded) -> Iterator[tuple[Int64[np.ndarray, "batch time"], C
         chosen = order[start:end]
         steps = np.arange(lengths[chosen].max())
         inside = steps[None] < lengths[chosen][:, None]
-        places = np.where(inside, table.offsets[chosen][:, None] + steps, -1)
-        yield places, {name: _after_begin(codes[places], inside) for name, codes in table.columns.items()}
+        positions = np.where(inside, table.offsets[chosen][:, None] + steps, -1)
+        yield positions, {name: _after_begin(codes[positions], inside) for name, codes in table.columns.items()}
         start = end
 
 

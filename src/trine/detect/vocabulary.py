@@ -1,4 +1,4 @@
-"""From words to codes and back: what the network knows of each column."""
+"""Words to codes and back: the values of each column that the network knows."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,18 +13,18 @@ from trine.sequences.table import SequenceTable
 
 EVENT, TIME = "event", "time"
 GAPS = np.geomspace(1e-5, 1e5, 21)
-"""Edges of the classes of the time between two events, in seconds."""
+"""Edges of the classes of the time between two events, in seconds: logarithmic, from 10 µs to a day."""
 
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """The known values of each column, in the order of their codes."""
+    """The known values of each column, in code order."""
 
     values: dict[str, tuple[str, ...]]
 
     @classmethod
     def of(cls, table: SequenceTable, attributes: Sequence[str]) -> Self:
-        """What occurs in a table: its events, and the chosen attributes."""
+        """The events of a table, and the values of the chosen attributes."""
         values = {EVENT: _occurring(table.vocabulary, table.events)}
         for name in attributes:
             if name == TIME:
@@ -36,15 +36,15 @@ class Vocabulary:
 
     @property
     def sizes(self) -> dict[str, int]:
-        """Codes of each column."""
+        """Number of codes per column."""
         return {name: len(values) + FIRST for name, values in self.values.items()}
 
     def name(self, code: int, column: str = EVENT) -> str:
-        """The word of a code; what begins a sequence is expected where one ends."""
+        """The word of a code. The start token reads as the end: the network predicts it after the last event."""
         return {BEGIN: "(end)", UNKNOWN: "(unknown)"}.get(code) or self.values[column][code - FIRST]
 
     def encode(self, table: SequenceTable) -> dict[str, Int64[np.ndarray, "events"]]:
-        """The codes of all events of a table, column by column; what is not known is `UNKNOWN`."""
+        """Codes of all events of a table, per column; an unknown value becomes `UNKNOWN`."""
         codes = {EVENT: self._codes(EVENT, table.vocabulary)[table.events]}
         for name in self.values:
             if name == TIME:
@@ -54,18 +54,18 @@ class Vocabulary:
         return codes
 
     def code(self, word: str, column: str = EVENT) -> int:
-        """The code of a word; of a time, the seconds since the event before. Raises `ValueError` if they are none."""
+        """The code of a word; a time is text of the seconds since the previous event. Raises `ValueError`."""
         if column == TIME:
             return int(_gap_classes(np.array([float(word or "nan")]))[0])
-        return self._places[column].get(word, UNKNOWN)
+        return self._codes_of_words[column].get(word, UNKNOWN)
 
     def as_json(self) -> dict[str, Any]:
-        """The vocabulary as JSON."""
+        """A JSON object that `from_json` reads."""
         return {name: list(values) for name, values in self.values.items()}
 
     @classmethod
     def from_json(cls, document: dict[str, Any]) -> Self:
-        """Take back what `as_json` gave."""
+        """The vocabulary that `as_json` wrote."""
         return cls({name: tuple(values) for name, values in document.items()})
 
     def _attribute_codes(self, name: str, table: SequenceTable) -> Int64[np.ndarray, "events"]:
@@ -75,14 +75,12 @@ class Vocabulary:
         return np.asarray(self._codes(name, column.values)[column.codes])
 
     def _codes(self, column: str, words: Sequence[str]) -> Int64[np.ndarray, "words"]:
-        places = self._places[column]
-        return np.array([places.get(word, UNKNOWN) for word in words], dtype=np.int64)
+        codes = self._codes_of_words[column]
+        return np.array([codes.get(word, UNKNOWN) for word in words], dtype=np.int64)
 
     @cached_property
-    def _places(self) -> dict[str, dict[str, int]]:
-        return {
-            column: {word: place for place, word in enumerate(words, FIRST)} for column, words in self.values.items()
-        }
+    def _codes_of_words(self) -> dict[str, dict[str, int]]:
+        return {column: {word: code for code, word in enumerate(words, FIRST)} for column, words in self.values.items()}
 
 
 def _occurring(words: Sequence[str], codes: np.ndarray) -> tuple[str, ...]:
@@ -90,7 +88,7 @@ def _occurring(words: Sequence[str], codes: np.ndarray) -> tuple[str, ...]:
 
 
 def _gap_codes(table: SequenceTable) -> Int64[np.ndarray, "events"]:
-    """The class of the time since the event before; unknown where there is none."""
+    """Class of the time since the previous event; unknown for the first event of a sequence."""
     if table.times is None:
         return np.full(len(table.events), UNKNOWN, dtype=np.int64)
     gaps: Float64[np.ndarray, "events"] = np.diff(table.times, prepend=np.nan)

@@ -1,6 +1,6 @@
-"""How well a model explains pictures: the bound on their log likelihood, and a tighter estimate by importance sampling.
+"""The bound on the log likelihood of pictures, and a tighter estimate by importance sampling.
 
-Everything is in nats a picture, lower is better: these are negative log likelihoods.
+All values are negative log likelihoods in nats per picture: lower is better.
 """
 
 from collections.abc import Iterator
@@ -12,19 +12,19 @@ from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
 
 from trine.device import Device
-from trine.generate.network import Bounded
-from trine.pictures.batches import at_once
+from trine.generate.network import PictureVAE
+from trine.pictures.batches import at_once, batches
 
 ACTIVE = 0.01
-"""A latent unit is active when what a picture does to its mean varies by more than this (Burda et al., 2016)."""
+"""Variance over pictures of a latent unit's mean shift above which the unit is active (Burda et al., 2016)."""
 
 AT_ONCE = 200_000
-"""Pixels that importance sampling decodes together: more would not stay in the processor's caches."""
+"""Pixels that importance sampling decodes together: they stay in the processor's caches."""
 
 
 @dataclass(frozen=True)
 class Bound:
-    """The negative evidence lower bound and its parts, from one sample a picture."""
+    """The negative evidence lower bound and its parts, from one sample per picture."""
 
     nats: float
     reconstruction: float
@@ -39,97 +39,104 @@ class Bound:
 
     @property
     def collapsed(self) -> bool:
-        """Whether the latents say next to nothing of the picture: less than a unit in fifty is active."""
+        """Posterior collapse: fewer than one unit in fifty is active, or the KL divergence is below half a nat."""
         return self.active_units * 50 < self.units or self.kl < 0.5
 
 
-def batches(
+def labelled_batches(
     images: UInt8[np.ndarray, "n height width channels"], labels: Int64[Tensor, "n"] | None, size: int
 ) -> Iterator[tuple[UInt8[Tensor, "batch height width channels"], Int64[Tensor, "batch"] | None]]:
-    """Pictures with their labels, in order."""
-    for start in range(0, len(images), size):
-        part = slice(start, start + size)
-        yield torch.from_numpy(np.array(images[part])), None if labels is None else labels[part]
+    """Pictures with their labels, in order, `size` at a time."""
+    for index, batch in enumerate(batches(images, size)):
+        yield batch, None if labels is None else labels[index * size : (index + 1) * size]
 
 
 @torch.inference_mode()
 def measure_bound(
-    model: Bounded,
+    network: PictureVAE,
     images: UInt8[np.ndarray, "n height width channels"],
     labels: Int64[Tensor, "n"] | None,
     device: Device,
     seed: int = 0,
 ) -> Bound:
-    """The bound over pictures; the same seed draws the same samples."""
-    model.eval()
-    explained, divergence, moments = 0.0, torch.zeros(len(model.vae.shapes)), torch.zeros(0)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        for batch, classes in batches(images, labels, at_once(*images.shape[1:3])):
-            observed = model.likelihood.observe(batch.to(device.name))
-            with device.autocast():
-                done = model.vae(observed, on_device(classes, device))
-            explained += float(model.explained(done, observed).double().sum())
-            divergence = divergence + done.kl.double().sum(0).cpu()
-            moments = _moments(moments, [latent.learned for latent in done.latents])
+    """The mean bound of pictures; the same seed draws the same samples. The network is in evaluation mode."""
+    log_prob, divergence, moments = 0.0, torch.zeros(len(network.vae.shapes)), torch.zeros(0)
+    generator = torch.Generator(device.name).manual_seed(seed)
+    for batch, classes in labelled_batches(images, labels, at_once(*images.shape[1:3])):
+        observed = network.likelihood.observe(batch.to(device.name), generator)
+        with device.autocast():
+            decoded = network.vae(observed, on_device(classes, device), generator)
+        log_prob += float(network.log_prob(decoded, observed).double().sum())
+        divergence = divergence + decoded.kl.double().sum(0).cpu()
+        moments = _moments(moments, [latent.shift for latent in decoded.latents])
     count = len(images)
     kl = tuple(float(value) / count for value in divergence)
     variance = moments[1] / count - (moments[0] / count).square()
     active, units = int((variance > ACTIVE).sum()), moments.shape[1]
-    return Bound(sum(kl) - explained / count, -explained / count, kl, active, units)
+    return Bound(sum(kl) - log_prob / count, -log_prob / count, kl, active, units)
 
 
 @torch.inference_mode()
 def importance_nll(
-    model: Bounded,
+    network: PictureVAE,
     images: UInt8[np.ndarray, "n height width channels"],
     labels: Int64[Tensor, "n"] | None,
     device: Device,
     samples: int = 1000,
     seed: int = 0,
 ) -> float:
-    """Negative log likelihood by importance sampling with so many samples a picture (Burda et al., 2016).
+    """Mean negative log likelihood by importance sampling (Burda et al., 2016).
 
-    A picture is encoded once; its samples are decoded together with those of other pictures.
+    samples   samples per picture; a picture is encoded once, and its samples are decoded in large batches
+    The network is in evaluation mode.
     """
-    model.eval()
     width = images.shape[1] * images.shape[2]
-    at_once = max(1, AT_ONCE // width)
+    together = max(1, AT_ONCE // width)
+    sampler = _ImportanceSampler(network, device, samples, together, torch.Generator(device.name).manual_seed(seed))
     total = 0.0
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        for batch, classes in batches(images, labels, max(1, at_once // min(samples, at_once))):
-            total += float(_log_likelihood(model, batch, on_device(classes, device), device, samples, at_once).sum())
+    for batch, classes in labelled_batches(images, labels, max(1, together // min(samples, together))):
+        total += float(sampler.log_likelihood(batch, on_device(classes, device)).sum())
     return -total / len(images)
 
 
-def _log_likelihood(
-    model: Bounded, images: Tensor, labels: Tensor | None, device: Device, samples: int, at_once: int
-) -> Float[Tensor, "batch"]:
-    """ln of the mean importance weight of each picture."""
-    observed = model.likelihood.observe(images.to(device.name))
-    with device.autocast():
-        encoding = model.vae.encode(observed, labels)
-    weights, left = [], samples
-    while left:
-        times = min(left, max(1, at_once // len(images)))
-        repeated = None if labels is None else labels.repeat_interleave(times)
-        with device.autocast():
-            done = model.vae.decode(len(images) * times, repeated, encoding=encoding.repeated(times))
-        log_prob = model.explained(done, observed.repeat_interleave(times, 0))
-        ratio = torch.stack([latent.log_ratio for latent in done.latents]).sum(0)
-        weights.append((log_prob + ratio).double().view(len(images), times))
-        left -= times
-    return torch.logsumexp(torch.cat(weights, 1), 1) - float(np.log(samples))
+@dataclass(frozen=True)
+class _ImportanceSampler:
+    network: PictureVAE
+    device: Device
+    samples: int
+    together: int
+    """Number of samples that are decoded together."""
+    generator: torch.Generator
+
+    def log_likelihood(
+        self, images: UInt8[Tensor, "batch height width channels"], labels: Int64[Tensor, "batch"] | None
+    ) -> Float[Tensor, "batch"]:
+        """Logarithm of the mean importance weight of each picture."""
+        observed = self.network.likelihood.observe(images.to(self.device.name), self.generator)
+        with self.device.autocast():
+            encoding = self.network.vae.encode(observed, labels)
+        weights, left = [], self.samples
+        while left:
+            times = min(left, max(1, self.together // len(images)))
+            repeated = None if labels is None else labels.repeat_interleave(times)
+            with self.device.autocast():
+                decoded = self.network.vae.decode(
+                    len(images) * times, repeated, encoding=encoding.repeated(times), generator=self.generator
+                )
+            log_prob = self.network.log_prob(decoded, observed.repeat_interleave(times, 0))
+            ratio = torch.stack([latent.log_ratio for latent in decoded.latents]).sum(0)
+            weights.append((log_prob + ratio).double().view(len(images), times))
+            left -= times
+        return torch.logsumexp(torch.cat(weights, 1), 1) - float(np.log(self.samples))
 
 
 def _moments(before: Tensor, means: list[Tensor]) -> Float[Tensor, "2 units"]:
-    """Sums of the means and of their squares over pictures."""
+    """Running sums over pictures of the mean shifts and of their squares."""
     units = torch.cat([mean.flatten(1) for mean in means], 1).double().cpu()
-    found = torch.stack([units.sum(0), units.square().sum(0)])
-    return found + before if before.numel() else found
+    sums = torch.stack([units.sum(0), units.square().sum(0)])
+    return sums + before if before.numel() else sums
 
 
 def on_device(labels: Int64[Tensor, "n"] | None, device: Device) -> Int64[Tensor, "n"] | None:
-    """Labels, if there are any, where the model computes."""
+    """The labels, if any, on the device."""
     return None if labels is None else labels.to(device.name)

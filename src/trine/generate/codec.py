@@ -1,4 +1,4 @@
-"""A trained network at work: pictures to latents, latents to pictures, noise to pictures."""
+"""Encoding and decoding with a trained network: pictures to latents, latents to pictures, noise to pictures."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -10,20 +10,21 @@ from torch import Tensor
 
 from trine.device import Device
 from trine.errors import DataError
-from trine.generate.bound import batches, on_device
+from trine.generate.bound import labelled_batches, on_device
 from trine.generate.latent import Latent
-from trine.generate.network import Bounded
+from trine.generate.network import PictureVAE
 from trine.generate.prior import Prior
 from trine.pictures.decode import as_channels
 
 BLOCK = 64
-"""Pictures whose noise is drawn together: the unit in which sampling can be cut without a change."""
+"""Pictures whose noise is drawn together. Part of what a seed means: sampling more pictures keeps the first ones."""
 ENCODED = 256
+"""Pictures that are encoded together."""
 
 
 @dataclass(frozen=True)
-class Encoded:
-    """Where pictures lie in the latent space, a tensor a group, top group first."""
+class EncodedPictures:
+    """Posteriors of pictures in the latent space: one tensor per group, top group first."""
 
     mean: list[Float[Tensor, "n ..."]]
     variance: list[Float[Tensor, "n ..."]]
@@ -32,65 +33,69 @@ class Encoded:
 
 @dataclass(frozen=True)
 class Noise:
-    """What pictures are made of: N(0, I) for each group, top group first, and a uniform number each."""
+    """The noise that pictures are made from: N(0, I) per group, top group first, and one uniform number per picture."""
 
     groups: list[Float[Tensor, "n ..."]]
     chance: Float[Tensor, "n"]
     pixel_seed: int = 0
-    """What the pixels' own noise is drawn by."""
+    """Seed of the pixels' noise."""
     pixels: float = 0.0
-    """Deviation of the pixels' own noise, in units of what the likelihood says; 0: the expected picture."""
+    """Scale of the pixels' noise relative to the likelihood's; 0 gives the expected picture."""
 
     @classmethod
     def drawn(cls, shapes: list[tuple[int, ...]], seed: int, block: int) -> "Noise":
-        """A block of it; the same seed and block give the same."""
+        """The noise of one block of pictures; the same seed and block give the same noise."""
         generator = torch.Generator().manual_seed(seed * 1_000_003 + block)
         groups = [torch.randn(BLOCK, *shape, generator=generator) for shape in shapes]
         chance = torch.rand(BLOCK, generator=generator)
         return cls(groups, chance, int(torch.randint(2**62, (1,), generator=generator)))
 
     def scaled(self, temperature: float, pixels: float = 0.0) -> "Noise":
-        """The same at other deviations."""
+        """The same noise, scaled: latents by `temperature`, pixels by `pixels`."""
         return replace(self, groups=[temperature * values for values in self.groups], pixels=pixels)
 
 
 @dataclass(frozen=True)
 class Codec:
-    """Encoder and decoder on a device; 8-bit pictures on one side, latents on the other."""
+    """Encoder and decoder on a device, between 8-bit pictures and latents. The network is in evaluation mode."""
 
-    model: Bounded
+    network: PictureVAE
     device: Device
 
     @torch.inference_mode()
-    def encode(self, images: UInt8[np.ndarray, "n height width channels"], seed: int) -> Encoded:
-        """The posteriors of pictures in every group, and a sample of each. Raises `DataError` for another size."""
-        size, channels = self.model.vae.size, self.model.likelihood.channels
+    def encode(self, images: UInt8[np.ndarray, "n height width channels"], seed: int) -> EncodedPictures:
+        """Posteriors of pictures in every group, and a sample of each. Raises `DataError` for another size."""
+        size, channels = self.network.vae.size, self.network.likelihood.channels
         if images.shape[1:3] != (size, size):
             raise DataError(f"pictures of {images.shape[2]}×{images.shape[1]}: the model takes {size}×{size}")
-        found: list[list[Latent]] = []
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            for batch, _ in batches(as_channels(images, channels), None, ENCODED):
-                observed = self.model.likelihood.observe(batch.to(self.device.name))
-                with self.device.autocast():
-                    found.append(self.model.vae(observed).latents)
-        return Encoded(*(_by_group(found, kind) for kind in ("mean", "variance", "sample")))
+        latents: list[list[Latent]] = []
+        generator = torch.Generator(self.device.name).manual_seed(seed)
+        for batch, _ in labelled_batches(as_channels(images, channels), None, ENCODED):
+            observed = self.network.likelihood.observe(batch.to(self.device.name), generator)
+            with self.device.autocast():
+                latents.append(self.network.vae(observed, generator=generator).latents)
+        return EncodedPictures(*(_by_group(latents, kind) for kind in ("mean", "variance", "sample")))
 
     @torch.inference_mode()
     def encode_top(
-        self, images: UInt8[np.ndarray, "n height width channels"], labels: Int64[Tensor, "n"] | None = None
+        self,
+        images: UInt8[np.ndarray, "n height width channels"],
+        labels: Int64[Tensor, "n"] | None = None,
+        seed: int = 0,
     ) -> tuple[Float[Tensor, "n latent"], Float[Tensor, "n latent"]]:
-        """Means and deviations of the latent vectors alone, without a way through the decoder.
+        """Means and standard deviations of the latent vectors alone, without the decoder.
 
-        labels   each picture's class, for a model of labels; none: as if no label were known
+        labels   class of each picture, for a model with labels; None: the label is unknown
+        seed     of the binarisation, for black and white pictures
         """
         means, log_variances = [], []
-        for batch, classes in batches(images, labels, ENCODED):
-            observed = self.model.likelihood.observe(batch.to(self.device.name))
+        generator = torch.Generator(self.device.name).manual_seed(seed)
+        for batch, classes in labelled_batches(images, labels, ENCODED):
+            observed = self.network.likelihood.observe(batch.to(self.device.name), generator)
             with self.device.autocast():
-                found = self.model.vae.encode(observed, on_device(classes, self.device)).top
-            means.append(found.mean.cpu())
-            log_variances.append(found.log_variance.cpu())
+                posterior = self.network.vae.encode(observed, on_device(classes, self.device)).top
+            means.append(posterior.mean.cpu())
+            log_variances.append(posterior.log_variance.cpu())
         return torch.cat(means), torch.exp(0.5 * torch.cat(log_variances))
 
     @torch.inference_mode()
@@ -98,19 +103,19 @@ class Codec:
         self, latents: Sequence[Float[Tensor, "n ..."]], label: int | None
     ) -> UInt8[np.ndarray, "n height width channels"]:
         """The expected pictures of latents; groups that are not given take the means of their priors."""
-        made = []
+        pictures = []
         for start in range(0, len(latents[0]), BLOCK):
             given = [values[start : start + BLOCK] for values in latents]
-            still = [torch.zeros(len(given[0]), *shape) for shape in self.model.vae.shapes]
-            made.append(_array(self.model.likelihood.mean(self._outputs(given, still, label))))
-        return np.concatenate(made)
+            zeros = [torch.zeros(len(given[0]), *shape) for shape in self.network.vae.shapes]
+            pictures.append(_array(self.network.likelihood.mean(self._outputs(given, zeros, label))))
+        return np.concatenate(pictures)
 
     @torch.inference_mode()
     def from_noise(self, noise: Noise, prior: Prior, label: int | None) -> UInt8[np.ndarray, "n height width channels"]:
-        """The pictures that noise becomes; `prior` makes latent vectors of it."""
+        """The pictures of given noise; `prior` turns it into latent vectors."""
         groups, chance = [values.to(self.device.name) for values in noise.groups], noise.chance.to(self.device.name)
         outputs = self._outputs([prior(groups[0], chance, self._labels(label, len(chance)))], groups, label)
-        likelihood = self.model.likelihood
+        likelihood = self.network.likelihood
         if not noise.pixels:
             return _array(likelihood.mean(outputs))
         generator = torch.Generator(outputs.device).manual_seed(noise.pixel_seed)
@@ -119,11 +124,11 @@ class Codec:
     def _outputs(
         self, given: Sequence[Tensor], noise: Sequence[Tensor], label: int | None
     ) -> Float[Tensor, "n maps height width"]:
-        """What the decoder says of the pictures."""
+        """Likelihood parameters from the decoder."""
         name, count = self.device.name, len(noise[0])
         given, noise = [values.to(name) for values in given], [values.to(name) for values in noise]
         with self.device.autocast():
-            return self.model.vae.decode(count, self._labels(label, count), given=given, noise=noise).outputs
+            return self.network.vae.decode(count, self._labels(label, count), given=given, noise=noise).outputs
 
     def _labels(self, label: int | None, count: int) -> Tensor | None:
         return None if label is None else torch.full((count,), label, device=self.device.name)
@@ -133,9 +138,9 @@ def _array(pictures: UInt8[Tensor, "n height width channels"]) -> UInt8[np.ndarr
     return np.asarray(pictures.cpu().numpy())
 
 
-def _by_group(found: list[list[Latent]], kind: str) -> list[Tensor]:
-    """One kind of value of every group, over all batches."""
-    return [torch.cat([_value(batch[group], kind).cpu() for batch in found]) for group in range(len(found[0]))]
+def _by_group(latents: list[list[Latent]], kind: str) -> list[Tensor]:
+    """Mean, variance or sample of every group, over all batches."""
+    return [torch.cat([_value(batch[group], kind).cpu() for batch in latents]) for group in range(len(latents[0]))]
 
 
 def _value(latent: Latent, kind: str) -> Tensor:

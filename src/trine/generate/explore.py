@@ -1,4 +1,4 @@
-"""Ways through the latent space: from one picture to another, along single directions, and a map of it."""
+"""Paths through the latent space: between two pictures, along single units, and a map in two dimensions."""
 
 from dataclasses import replace
 
@@ -10,34 +10,36 @@ from torch import Tensor
 
 from trine.drawing import figure, png
 from trine.errors import UsageError
-from trine.generate.generator import Generator, chosen_split
+from trine.generate.generator import Generator
+from trine.pictures.batches import evenly
 from trine.pictures.decode import as_channels
 from trine.pictures.picture_set import PictureSet
 
 Strip = UInt8[np.ndarray, "steps height width channels"]
 MAPPED = 2000
+"""Largest number of pictures in a map."""
 REACH = 2.5
-"""How far a direction is followed, in deviations of N(0, 1)."""
+"""Range of a traversed unit: ± this, in standard deviations of N(0, 1)."""
 
 
 def slerp(
     start: Float[Tensor, "1 *latent"], end: Float[Tensor, "1 *latent"], steps: int
 ) -> Float[Tensor, "steps *latent"]:
-    """Points on the arc between two points, both included: the norm goes evenly from one's to the other's.
+    """Spherical interpolation, both ends included; the norm changes linearly.
 
-    Latents of N(0, I) lie near a sphere; a straight line would pass through its empty middle (White, 2016).
+    Latents of N(0, I) lie near a sphere: a straight line would pass through its empty centre (White, 2016).
     """
-    way = torch.linspace(0, 1, steps).view(-1, *[1] * (start.dim() - 1))
+    share = torch.linspace(0, 1, steps).view(-1, *[1] * (start.dim() - 1))
     angle = torch.arccos(F.cosine_similarity(start.flatten(), end.flatten(), 0).clamp(-1, 1))
-    if not 1e-3 < angle < torch.pi - 1e-3 or not start.any() or not end.any():  # no arc, or more than one
-        return torch.lerp(start, end, way)
-    directions = torch.sin((1 - way) * angle) * start / start.norm() + torch.sin(way * angle) * end / end.norm()
-    found: Tensor = directions / torch.sin(angle) * torch.lerp(start.norm(), end.norm(), way)
-    return found
+    if not 1e-3 < angle < torch.pi - 1e-3 or not start.any() or not end.any():  # no unique arc
+        return torch.lerp(start, end, share)
+    directions = torch.sin((1 - share) * angle) * start / start.norm() + torch.sin(share * angle) * end / end.norm()
+    points: Tensor = directions / torch.sin(angle) * torch.lerp(start.norm(), end.norm(), share)
+    return points
 
 
 def between(model: Generator, ends: UInt8[np.ndarray, "2 height width channels"], steps: int = 10) -> Strip:
-    """Pictures on the way from one given picture to another, in every group's latents."""
+    """Pictures between two given pictures, interpolated in the latents of every group."""
     _check_steps(steps)
     means = model.encode(ends).mean
     return model.decode([slerp(values[:1], values[1:], steps) for values in means])
@@ -46,7 +48,7 @@ def between(model: Generator, ends: UInt8[np.ndarray, "2 height width channels"]
 def between_samples(
     model: Generator, steps: int = 10, seed: int = 0, label: str | None = None, prior: str | None = None
 ) -> Strip:
-    """Pictures on the way from one new picture to another: the way goes through the noise that they are made of."""
+    """Pictures between two new pictures, interpolated in their noise."""
     _check_steps(steps)
     noise = model.noise(seed)
     groups = [slerp(values[:1], values[1:2], steps) for values in noise.groups]
@@ -60,9 +62,10 @@ def traverse(
     steps: int = 9,
     seed: int = 0,
 ) -> tuple[list[int], UInt8[np.ndarray, "n height width channels"]]:
-    """The directions of the latent vector that say most of a picture, and pictures along each, a row a direction.
+    """Indices of the latent units with the most information, and pictures along each: one row per unit.
 
-    start   a picture to go from; without, a new one
+    start        the picture to start from; without, a new one
+    directions   number of units
     """
     _check_steps(steps)
     if directions < 1:
@@ -76,24 +79,24 @@ def traverse(
 
 
 def draw_map(model: Generator, opened: PictureSet, split: str | None = None, most: int = MAPPED) -> bytes:
-    """The latent vectors of pictures in two dimensions (t-SNE), coloured by label."""
-    _, chosen = chosen_split(opened, split)
-    some = np.linspace(0, len(chosen) - 1, min(most, len(chosen))).astype(int)  # sets are often in order of class
-    images = as_channels(chosen.images[some], model.channels)
-    labels = None if chosen.labels is None else chosen.labels[some]
+    """Latent vectors of at most `most` pictures in two dimensions (t-SNE), coloured by label."""
+    _, chosen = opened.chosen_split(split)
+    sampled = evenly(len(chosen), most)  # sets are often sorted by class
+    images = as_channels(chosen.images[sampled], model.channels)
+    labels = None if chosen.labels is None else chosen.labels[sampled]
     drawn, axes = figure(width=7, height=6)
-    places = _flat(model.codec.encode_top(images)[0].numpy(), model.recipe.seed)
+    points = _in_two_dimensions(model.codec.encode_top(images)[0].numpy(), model.recipe.seed)
     if labels is None:
-        axes.scatter(*places.T, s=6)
+        axes.scatter(*points.T, s=6)
     for number in np.unique(labels if labels is not None else []):
-        axes.scatter(*places[labels == number].T, s=6, color=f"C{number % 10}", label=opened.classes[int(number)])
+        axes.scatter(*points[labels == number].T, s=6, color=f"C{number % 10}", label=opened.classes[int(number)])
     if labels is not None and len(opened.classes) <= 20:
         axes.legend(markerscale=3, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
     axes.set(xticks=[], yticks=[], title=f"latent vectors of {len(images):,} pictures, in two dimensions")
     return png(drawn)
 
 
-def _flat(latents: Float[np.ndarray, "n latent"], seed: int) -> Float[np.ndarray, "n 2"]:
+def _in_two_dimensions(latents: Float[np.ndarray, "n latent"], seed: int) -> Float[np.ndarray, "n 2"]:
     if latents.shape[1] <= 2 or len(latents) < 5:
         return np.pad(latents, ((0, 0), (0, 1)))[:, :2]
     from sklearn.manifold import TSNE

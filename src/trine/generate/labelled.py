@@ -1,7 +1,7 @@
-"""Generated pictures as a set to learn from: the classification accuracy score (Ravuri and Vinyals, 2019).
+"""Generated pictures as a training set, for the classification accuracy score (Ravuri and Vinyals, 2019).
 
-A classifier that is trained on generated pictures with the labels they were made for, and tested on real ones, shows
-whether the pictures are of their classes and as varied as these are.
+A classifier is trained on generated pictures with the labels they were sampled for, and tested on real pictures. Its
+accuracy shows whether the pictures belong to their classes and are as varied as real ones.
 """
 
 from pathlib import Path
@@ -21,21 +21,21 @@ Pictures = UInt8[np.ndarray, "_ height width channels"]
 def write_labelled(
     model: Generator, real: PictureSet, count: int, folder: Path, shuffled: bool = False, seed: int = 1
 ) -> Path:
-    """A set in IDX files: so many generated pictures to train on, all classes alike; the real test pictures to test on.
+    """Write IDX files: `count` generated training pictures, equally many per class, and the real test pictures.
 
-    The pixels are drawn too: a classifier that learns smooth pictures leans on their smoothness, which real ones lack.
+    Pixel noise is drawn too: a classifier trained on smooth pictures relies on a smoothness that real ones lack.
 
-    shuffled   give the labels to the wrong pictures: the control, which must teach nothing
+    shuffled   assign the labels at random: the control, from which nothing can be learned
     Raises `UsageError` for a model without labels, `DataError` for a set without the model's classes or a test split.
     """
     if not model.classes:
-        raise UsageError("the model knows no labels: train one with --label")
+        raise UsageError("the model has no labels: train one with --label")
     test = real.splits.get("test")
     if test is None or test.labels is None or set(real.classes) - set(model.classes):
         raise DataError(f"{real.name}: needs labelled test pictures of the classes {', '.join(model.classes)}")
-    place = np.array([model.classes.index(name) for name in real.classes])
+    own = np.array([model.classes.index(name) for name in real.classes])
     each = [count // len(model.classes) + (number < count % len(model.classes)) for number in range(len(model.classes))]
-    made = [
+    generated = [
         model.sample(n, label=name, pixel_noise=1.0, seed=seed + number)
         for number, (name, n) in enumerate(zip(model.classes, each, strict=True))
         if n
@@ -43,13 +43,13 @@ def write_labelled(
     labels = np.repeat(np.arange(len(each)), each)
     if shuffled:
         labels = np.random.default_rng(seed).permutation(labels)
-    write_idx(folder / "train", np.concatenate(made), labels)
-    write_idx(folder / "t10k", as_channels(np.array(test.images), model.channels), place[test.labels])
+    write_idx(folder / "train", np.concatenate(generated), labels)
+    write_idx(folder / "t10k", as_channels(np.array(test.images), model.channels), own[test.labels])
     return folder
 
 
 def write_idx(stem: Path, images: Pictures, labels: Int64[np.ndarray, "_"]) -> None:
-    """Pictures and labels in the layout that `IdxFolder` reads; `stem` is the split's name."""
+    """Write pictures and labels in the layout that `IdxFolder` reads; `stem` is the path with the split's name."""
     values = images[..., 0] if images.shape[-1] == 1 else images
     for kind, array in (("images", values), ("labels", labels.astype(np.uint8))):
         header = bytes([0, 0, 8, array.ndim]) + np.array(array.shape, ">u4").tobytes()

@@ -1,4 +1,4 @@
-"""Latents: the distributions they are drawn from, what was drawn, and what the encoder has to say of them."""
+"""Latents: their distributions, their samples, and the encoder's output."""
 
 import math
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 LOG_VARIANCE = (-12.0, 6.0)
-"""The range of the latent vector's log variances; latent maps have a bound of their own, for their prior is learned."""
+"""Range of the latent vector's log variances. Latent maps have their own bound, because their prior is learned."""
 
 
 @dataclass(frozen=True)
@@ -20,16 +20,16 @@ class Normal:
 
     @classmethod
     def of(cls, parameters: Float[Tensor, "batch _ *rest"]) -> "Normal":
-        """From a network's output: means, then log variances."""
+        """From a network's output: the first half of the channels are means, the second half log variances."""
         mean, log_variance = parameters.float().chunk(2, 1)
         return cls(mean, log_variance.clamp(*LOG_VARIANCE))
 
     def at(self, noise: Float[Tensor, "batch *latent"]) -> Float[Tensor, "batch *latent"]:
-        """The reparameterisation trick: a sample that mean and variance have gradients of, from noise of N(0, I)."""
+        """The reparameterisation trick: a sample made from N(0, I) noise, differentiable in mean and variance."""
         return self.mean + torch.exp(0.5 * self.log_variance) * noise
 
     def log_prob(self, value: Float[Tensor, "batch *latent"]) -> Float[Tensor, "batch"]:
-        """Log density, in nats."""
+        """Log density in nats."""
         scaled = (value - self.mean).square() * torch.exp(-self.log_variance)
         return -0.5 * (scaled + self.log_variance + math.log(2 * math.pi)).flatten(1).sum(1)
 
@@ -38,7 +38,7 @@ class Normal:
         return self.kl_per_unit(other).flatten(1).sum(1)
 
     def kl_per_unit(self, other: "Normal") -> Float[Tensor, "batch *latent"]:
-        """KL divergence of each latent number on its own, in nats."""
+        """KL divergence of each latent unit, in nats."""
         ratio = torch.exp(self.log_variance - other.log_variance)
         shift = (self.mean - other.mean).square() * torch.exp(-other.log_variance)
         return 0.5 * (ratio + shift - 1 + other.log_variance - self.log_variance)
@@ -46,7 +46,7 @@ class Normal:
 
 @dataclass(frozen=True)
 class Latent:
-    """What one group drew, and from what."""
+    """A sample of one group, and its distributions."""
 
     sample: Float[Tensor, "batch *latent"]
     prior: Normal
@@ -54,55 +54,55 @@ class Latent:
 
     @property
     def kl(self) -> Float[Tensor, "batch"]:
-        """KL divergence of posterior and prior, in nats; nothing where no posterior was asked."""
+        """KL divergence of posterior and prior in nats; zero when the sample is from the prior."""
         return self.posterior.kl(self.prior) if self.posterior else torch.zeros(len(self.sample))
 
     @property
-    def learned(self) -> Float[Tensor, "batch *latent"]:
-        """How far the picture moves the mean from where the prior has it."""
+    def shift(self) -> Float[Tensor, "batch *latent"]:
+        """Posterior mean minus prior mean: the influence of the picture."""
         assert self.posterior
         return self.posterior.mean - self.prior.mean
 
     @property
     def log_ratio(self) -> Float[Tensor, "batch"]:
-        """ln p(z) − ln q(z) of the sample: its weight's part in importance sampling."""
+        """ln p(z) − ln q(z) of the sample, for its importance weight."""
         assert self.posterior
         return self.prior.log_prob(self.sample) - self.posterior.log_prob(self.sample)
 
 
 @dataclass(frozen=True)
-class Pass:
-    """One way through the decoder."""
+class DecoderPass:
+    """Result of one pass through the decoder."""
 
     squares: Float[Tensor, "maps 2 2 batch rows columns"]
-    """What the likelihood reads, as the decoder makes it: of each of the four pixels of all squares in turn."""
+    """Likelihood parameters in the decoder's own order: for each position in a 2×2 square, all squares."""
     size: int
-    """Of the pictures; the squares may reach over their edges."""
+    """Side of the pictures in pixels; the squares can extend beyond it."""
     latents: list[Latent]
 
     @property
     def outputs(self) -> Float[Tensor, "batch maps height width"]:
-        """The same, pixel beside pixel."""
+        """Likelihood parameters as maps."""
         pictures = self.squares.permute(3, 0, 4, 1, 5, 2).flatten(4).flatten(2, 3)
         return pictures[..., : self.size, : self.size]
 
     @property
     def kl(self) -> Float[Tensor, "batch groups"]:
-        """KL divergence a group, in nats."""
+        """KL divergence per group, in nats."""
         return torch.stack([latent.kl for latent in self.latents], 1)
 
 
 @dataclass(frozen=True)
 class Encoding:
-    """What the encoder has to say, for every group of the decoder."""
+    """The encoder's output for every group of the decoder."""
 
     top: Normal
-    """The posterior of the latent vector."""
+    """Posterior of the latent vector."""
     maps: list[Float[Tensor, "batch _ _ _"] | None]
-    """What the latent maps see, coarse to fine; nothing at a resolution that has none."""
+    """Activations for the latent maps, coarse to fine; None at a resolution without latent maps."""
 
     def repeated(self, times: int) -> "Encoding":
-        """Each picture's so many times in a row."""
+        """Each picture's output repeated `times` times in a row."""
         return Encoding(
             Normal(self.top.mean.repeat_interleave(times, 0), self.top.log_variance.repeat_interleave(times, 0)),
             [None if values is None else values.repeat_interleave(times, 0) for values in self.maps],
@@ -112,7 +112,7 @@ class Encoding:
 def in_squares(
     pictures: Float[Tensor, "batch channels height width"],
 ) -> Float[Tensor, "channels 2 2 batch rows columns"]:
-    """Pictures of even size in the order of a pass's squares."""
+    """Pictures of even size, in the order of `DecoderPass.squares`."""
     count, channels, height, width = pictures.shape
     pixels = pictures.reshape(count, channels, height // 2, 2, width // 2, 2)
     return pixels.permute(1, 3, 5, 0, 2, 4).contiguous()

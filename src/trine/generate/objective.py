@@ -1,66 +1,63 @@
-"""What the loop optimises for generate: the bound on the log likelihood, in nats a picture."""
+"""The objective of generate: the bound on the log likelihood, in nats per picture."""
 
 from typing import ClassVar
 
-import numpy as np
 import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
+from typing_extensions import override
 
 from trine.device import Device
 from trine.generate.bound import measure_bound
-from trine.generate.network import Bounded
-from trine.generate.prior import flow_cost
+from trine.generate.network import PictureVAE
 from trine.generate.recipe import GenerateRecipe
-from trine.pictures.batches import epoch_order
+from trine.pictures.batches import epoch_order, labels_of, mirrors
 from trine.pictures.picture_set import PictureSet
 from trine.progress import Figures
 from trine.train.objective import Objective, ParameterGroup
 
 Batch = dict[str, Tensor]
 GROWN = 10
-"""Latents whose pictures are kept at each validation."""
+"""Latents that are decoded after each validation, to show the training's course."""
 NEAR = 0.6
-"""Their deviation: latents nearer to the middle than N(0, I) has them are more like those of real pictures."""
+"""Standard deviation of these latents: closer to the centre than N(0, I), as the latents of real pictures are."""
 
 
 class GenerateObjective(Objective):
-    """Reconstruction and KL divergence; AdamW on everything."""
+    """Reconstruction and KL divergence; Muon for the inner filters, AdamW for all other parameters."""
 
     unit: ClassVar[str] = "pictures"
     headline: ClassVar[str] = "nats"
-    model: Bounded
+    network: PictureVAE
     recipe: GenerateRecipe
 
-    def __init__(self, model: Bounded, recipe: GenerateRecipe, pictures: PictureSet, device: Device) -> None:
-        self.model, self.recipe, self.device = model, recipe, device
+    def __init__(self, network: PictureVAE, recipe: GenerateRecipe, pictures: PictureSet, device: Device) -> None:
+        self.network, self.recipe, self.device = network, recipe, device
         self.train = pictures.splits["train"]
         self.held_out = pictures.splits.get("validation", self.train)
         labelled = recipe.label and self.train.labels is not None
-        self.labels = torch.from_numpy(np.array(self.train.labels, dtype=np.int64)) if labelled else None
+        self.labels = labels_of(self.train) if labelled else None
         self.batch_size = min(recipe.batch_size, len(self.train))
-        flip = recipe.flip == "random" or (recipe.flip == "auto" and pictures.channels == 3)
-        self.flip = 0.5 if flip else 0.0
+        self.flip = 0.5 if mirrors(recipe.flip, pictures.channels) else 0.0
         self.growth = torch.zeros(0, GROWN, *self.train.images.shape[1:], dtype=torch.uint8)
         encoded = len(self.train) / 2 + len(pictures.splits.get("test", ()))
         self.closing_validations = 3.0 + encoded / len(self.held_out)
-        self.closing_seconds, self.prepared_flops = flow_cost(model.vae.top.latent, model.vae.classes, recipe)
 
     @property
     def epoch_steps(self) -> int:
-        """Steps in a pass over the train split; what does not fill a batch waits for the next pass."""
+        """Steps per epoch; pictures that do not fill a batch are left for the next epoch."""
         return max(1, len(self.train) // self.batch_size)
 
+    @override
     def steps(self) -> int:
-        """The recipe's epochs, or its least steps."""
         return max(round(self.recipe.epochs * self.epoch_steps), self.recipe.least_steps)
 
+    @override
     def samples(self, batch: Batch) -> int:
-        """Pictures in a batch."""
         return len(batch["images"])
 
+    @override
     def batch(self, step: int) -> Batch:
-        """The pictures of one step: this process's share."""
         epoch, within = divmod(step, self.epoch_steps)
         order = epoch_order(self.recipe.seed, epoch, len(self.train))
         mine = order[within * self.batch_size : (within + 1) * self.batch_size][self.device.rank :: self.device.world]
@@ -70,21 +67,26 @@ class GenerateObjective(Objective):
         if self.labels is None:
             return batch
         hidden = torch.rand(len(images)) < self.recipe.label_dropped
-        return {**batch, "labels": torch.where(hidden, self.model.vae.classes, self.labels[mine]).to(self.device.name)}
+        return {
+            **batch,
+            "labels": torch.where(hidden, self.network.vae.classes, self.labels[mine]).to(self.device.name),
+        }
 
-    def loss(self, model: nn.Module, batch: Batch, progress: float) -> Float[Tensor, ""]:
-        """Negative bound, mean over the batch; the KL divergence's weight rises first, and free bits cost nothing."""
-        log_prob, kl = model(**batch)
+    @override
+    def loss(self, network: nn.Module, batch: Batch, progress: float) -> Float[Tensor, ""]:
+        """Negative bound, averaged over the batch, with KL warm-up and free bits."""
+        log_prob, kl = network(**batch)
         divergence = kl.mean(0)
         divergence = torch.cat([divergence[:1], divergence[1:].clamp_min(self.recipe.free_bits)])
         loss: Tensor = self._weight(progress) * divergence.sum() - log_prob.mean()
         return loss
 
+    @override
     def parameter_groups(self) -> list[ParameterGroup]:
-        """Muon on the inner filters, AdamW on the rest; biases and embeddings do not decay."""
-        recipe, vae = self.recipe, self.model.vae
+        """Muon for the inner filters, AdamW for the rest; biases have no weight decay."""
+        recipe, vae = self.recipe, self.network.vae
         edges = {id(value) for layer in (vae.stem, vae.out) for value in layer.parameters()}
-        parameters = list(self.model.parameters())
+        parameters = list(self.network.parameters())
         filters = [value for value in parameters if value.dim() == 4 and id(value) not in edges and recipe.filter_rate]
         taken = {id(value) for value in filters}
         weights = [value for value in parameters if value.dim() > 1 and id(value) not in taken]
@@ -98,39 +100,45 @@ class GenerateObjective(Objective):
             ParameterGroup("adamw", rest, recipe.learning_rate, stays),
         ]
 
-    def validate(self, model: nn.Module) -> Figures:
-        """The bound on the validation split; keeps pictures of the same latents."""
-        assert isinstance(model, Bounded)
-        found = measure_bound(model, self.held_out.images, self._held_out_labels(), self.device)
-        self.growth = torch.cat([self.growth, self._grown(model)[None]])
+    @override
+    def validate(self, network: nn.Module) -> Figures:
+        assert isinstance(network, PictureVAE)
+        bound = measure_bound(network.eval(), self.held_out.images, self._held_out_labels(), self.device)
         return {
-            "loss": found.nats,
-            "nats": found.nats,
-            "kl": found.kl,
-            "reconstruction": found.reconstruction,
-            "active_units": float(found.active_units),
+            "loss": bound.nats,
+            "nats": bound.nats,
+            "kl": bound.kl,
+            "reconstruction": bound.reconstruction,
+            "active_units": float(bound.active_units),
         }
 
+    @override
+    def validated(self, network: nn.Module) -> None:
+        """Keep the pictures of fixed latents: they show how the network learns to draw."""
+        assert isinstance(network, PictureVAE)
+        self.growth = torch.cat([self.growth, self._decoded(network.eval())[None]])
+
+    @override
     def state(self) -> dict[str, Tensor]:
-        """The pictures kept so far."""
         return {"growth": self.growth}
 
+    @override
     def load_state(self, state: dict[str, Tensor]) -> None:
-        """Take back what `state` gave."""
         self.growth = state["growth"]
 
     @torch.inference_mode()
-    def _grown(self, model: Bounded) -> UInt8[Tensor, "latents height width channels"]:
+    def _decoded(self, network: PictureVAE) -> UInt8[Tensor, "latents height width channels"]:
         generator = torch.Generator().manual_seed(self.recipe.seed)
-        noise = [NEAR * torch.randn(GROWN, *shape, generator=generator) for shape in model.vae.shapes]
+        noise = [NEAR * torch.randn(GROWN, *shape, generator=generator) for shape in network.vae.shapes]
         with self.device.autocast():
-            made = model.vae.decode(GROWN, noise=[values.to(self.device.name) for values in noise])
-        return model.likelihood.mean(made.outputs).cpu()
+            decoded = network.vae.decode(GROWN, noise=[values.to(self.device.name) for values in noise])
+        return network.likelihood.mean(decoded.outputs).cpu()
 
     def _held_out_labels(self) -> Tensor | None:
         if self.labels is None or self.held_out.labels is None:
             return None
-        return torch.from_numpy(np.array(self.held_out.labels, dtype=np.int64))
+        return labels_of(self.held_out)
 
     def _weight(self, progress: float) -> float:
+        """Weight of the KL divergence: rises from 0 to beta during the KL warm-up."""
         return self.recipe.beta * min(1.0, progress / self.recipe.kl_warmup if self.recipe.kl_warmup else 1.0)

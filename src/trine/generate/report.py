@@ -1,4 +1,4 @@
-"""A generator's figures, and their pictures for people."""
+"""A generator's figures from its bound, their pictures, and its model card."""
 
 import json
 from typing import Any
@@ -8,12 +8,12 @@ from trine.generate.bound import Bound
 from trine.generate.likelihood import Likelihood, bits_per_dim
 
 SILENT = 0.05
-"""A group whose KL divergence is below so many nats says nothing."""
+"""KL divergence in nats below which a group carries no information."""
 
 
 def metrics(bound: Bound, likelihood: Likelihood, name: str, dimensions: int) -> dict[str, Any]:
-    """The figures of a split, under the names that every result uses; nats are negative log likelihoods a picture."""
-    found: dict[str, Any] = {
+    """The figures of a split, under the names that every result uses; nats are negative log likelihoods per picture."""
+    figures: dict[str, Any] = {
         "elbo_nats": bound.nats,
         "reconstruction_nats": bound.reconstruction,
         "kl_nats": bound.kl,
@@ -24,26 +24,26 @@ def metrics(bound: Bound, likelihood: Likelihood, name: str, dimensions: int) ->
         "likelihood": name,
     }
     if likelihood.discrete:
-        return {**found, "bits_per_dim": bits_per_dim(bound.nats, dimensions)}
-    return {**found, "binarisation": "dynamic"}
+        return {**figures, "bits_per_dim": bits_per_dim(bound.nats, dimensions)}
+    return {**figures, "binarisation": "dynamic"}
 
 
 def remarks(bound: Bound) -> list[str]:
-    """What is wrong with the latents, if anything."""
+    """Warnings about the latents."""
     if bound.collapsed:
         return [
-            f"posterior collapse: the latents say {bound.kl:.2g} nats of a picture, {bound.active_units:,} of "
-            f"{bound.units:,} are active: train longer, or with --set kl_warmup=0.5"
+            f"posterior collapse: the latents carry {bound.kl:.2g} nats per picture, {bound.active_units:,} of "
+            f"{bound.units:,} units are active: train longer, or with --set kl_warmup=0.5"
         ]
-    silent = [str(place + 1) for place, kl in enumerate(bound.kl_per_group) if kl < SILENT]
-    return [f"groups {', '.join(silent)} of the latents say nothing of a picture"] if silent else []
+    silent = [str(index + 1) for index, kl in enumerate(bound.kl_per_group) if kl < SILENT]
+    return [f"latent groups {', '.join(silent)} carry no information about a picture"] if silent else []
 
 
 def draw_kl(kl_per_group: tuple[float, ...]) -> bytes:
-    """KL divergence a group, top group first."""
+    """KL divergence per group, top group first."""
     drawn, axes = figure(height=2.6)
     axes.bar(range(1, len(kl_per_group) + 1), kl_per_group)
-    axes.set(xlabel="group, top first", ylabel="KL, nats a picture", title="What each group of latents says")
+    axes.set(xlabel="group, top first", ylabel="KL, nats per picture", title="Information in each latent group")
     return png(drawn)
 
 
@@ -61,8 +61,8 @@ A variational autoencoder ({recipe["network"]}, {recipe["likelihood"]} likelihoo
 
 - Sample: `trine generate sample MODEL -n 64 --out grid.png`
 - Data: {data.get("name")}, fingerprint `{str(data.get("fingerprint"))[:16]}`
-- Nats are negative log likelihoods a picture, lower is better; the bound is with the model's own prior N(0, I).
-- It makes pictures like its training pictures, and can come close to single ones of them: check before publishing.
+- Nats are negative log likelihoods per picture: lower is better. The bound uses the model's own prior N(0, I).
+- Its pictures resemble the training pictures and can come close to single ones: check before publishing.
 
 ```json
 {measured}

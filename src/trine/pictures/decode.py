@@ -105,10 +105,20 @@ def decode(path: Path, name: str, shape: tuple[int, int], channels: int) -> UInt
 TURNED = frozenset(ROTATIONS[i] for i in (5, 6, 7, 8))
 
 
-def read_picture(path: str | Path, size: tuple[int, int], channels: int) -> UInt8[np.ndarray, "height width channels"]:
+Picture = str | Path
+
+
+def picture_name(picture: Picture, number: int) -> str:
+    """The path of a picture, or `picture N` for one that was not given as a path."""
+    return str(picture)
+
+
+def read_picture(
+    picture: Picture, size: tuple[int, int], channels: int, name: str | None = None
+) -> UInt8[np.ndarray, "height width channels"]:
     """One file as a model of that picture size (height, width) and channel count takes it."""
     with quiet_pillow():
-        return decode(Path(path), str(path), size, channels)
+        return decode(Path(picture), name or str(picture), size, channels)
 
 
 def resize(

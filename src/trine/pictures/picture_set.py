@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Int64, UInt8
@@ -11,8 +12,8 @@ from jaxtyping import Int64, UInt8
 from trine import files
 from trine.datasets.cache import cache_dir, disk_errors
 from trine.datasets.catalogue import CATALOGUE, is_present, named_set, nothing_there
-from trine.errors import DataError, UsageError
-from trine.pictures.entries import SPLITS, TRAIN, VALIDATION, Source
+from trine.errors import DataError, UsageError, nearest
+from trine.pictures.entries import SPLITS, TEST, TRAIN, VALIDATION, Source
 from trine.pictures.ingest import ingest
 from trine.pictures.named import picture_source
 from trine.pictures.sources import source_at
@@ -51,6 +52,23 @@ class PictureSet:
         """Height and width, in pixels."""
         height, width = next(iter(self.splits.values())).images.shape[1:3]
         return height, width
+
+    def is_labelled(self, split: str) -> bool:
+        """Whether the set has this split, with labels."""
+        return split in self.splits and self.splits[split].labels is not None
+
+    def chosen_split(self, name: str | None = None) -> tuple[str, PictureSplit]:
+        """The split of that name; by default test, else validation, else train. Raises `DataError`."""
+        name = name or next(name for name in (TEST, VALIDATION, TRAIN) if name in self.splits)
+        if name not in self.splits:
+            meant = nearest(name, self.splits)
+            raise DataError(f"{self.name}: has no split {name!r}: it has {', '.join(self.splits)}{meant}")
+        return name, self.splits[name]
+
+    def described(self) -> dict[str, Any]:
+        """Name, fingerprint and number of pictures per split."""
+        counts = {name: len(split) for name, split in self.splits.items()}
+        return {"name": self.name, "fingerprint": self.fingerprint, "splits": counts}
 
     @property
     def channels(self) -> int:

@@ -1,4 +1,4 @@
-"""`--minutes M`: measure what a step costs, fit the whole schedule into the time, say so before it starts."""
+"""`--minutes M`: measure a step's cost, plan the schedule for the time, and keep to it."""
 
 import time
 from collections.abc import Callable
@@ -6,29 +6,31 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from trine.errors import UsageError
-from trine.train.clock import Clock
+from trine.train.schedules import Clock
 
 T = TypeVar("T")
 
 CLOSING_SECONDS = 5.0
-"""What drawing, measuring the machine and saving take after the last evaluation."""
+"""Seconds for drawing, measuring the machine and saving after the evaluation."""
 PROBE_STEPS = 6
+"""Steps that the probe times at most."""
 PROBE_SHARE = 0.03
-"""The probe takes at most this share of the time, once it has its first steps."""
+"""Largest share of the budget for the probe, after its first two timed steps."""
 REFITS = 64
-"""How often the number of steps is fitted again to the pace so far."""
+"""Times that the number of steps is refitted to the pace during a training."""
 
 
 @dataclass
 class Budget:
-    """Wall-clock time for everything from the command's start to its last written file."""
+    """Wall-clock time from the command's start to its last written file."""
 
     minutes: float
     spent: float = 0.0
-    """Seconds used before this process: what a run that is resumed has had already."""
+    """Seconds that earlier processes of a resumed run have used."""
     reserve: float = 0.0
-    """Seconds kept back for what follows the last step: evaluation, pictures, saving."""
+    """Seconds kept for the work after the last step: evaluation, pictures, saving."""
     started: float = 0.0
+    """Time of the start, by `time.monotonic`."""
 
     def __post_init__(self) -> None:
         if not 0 < self.minutes <= 60 * 24 * 30:
@@ -38,7 +40,7 @@ class Budget:
 
     @property
     def elapsed(self) -> float:
-        """Seconds used so far, those before a resume included."""
+        """Seconds used so far, earlier processes included."""
         return self.spent + time.monotonic() - self.started
 
     @property
@@ -49,7 +51,7 @@ class Budget:
 
 @dataclass(frozen=True)
 class Forecast:
-    """What a training will cost."""
+    """Expected cost of a training."""
 
     steps: int
     step_seconds: float
@@ -58,7 +60,7 @@ class Forecast:
 
     @property
     def pflop(self) -> float:
-        """Floating-point operations of all steps, in 10¹⁵."""
+        """Operations of all steps, in 10¹⁵."""
         return self.steps * self.step_flops / 1e15
 
     def __str__(self) -> str:
@@ -67,14 +69,14 @@ class Forecast:
 
 
 def own(value: T) -> T:
-    """What a process that is alone agrees on."""
+    """The agreement of a single process: its own value."""
     return value
 
 
 def probe(step: Callable[[], None], seconds: float, agree: Callable[[bool], bool] = own) -> float:
-    """The median time of a step, in seconds, after one that warms up; takes about `seconds` at the most.
+    """Median time of a step in seconds, after one warm-up step; takes about `seconds`, and at least three steps.
 
-    `agree` gives all processes the first one's word on whether to go on.
+    `agree` returns the first process's value in all processes: they must take the same number of steps.
     """
     step()
     times: list[float] = []
@@ -87,7 +89,7 @@ def probe(step: Callable[[], None], seconds: float, agree: Callable[[bool], bool
 
 
 class Pace:
-    """Keeps the end of a training at its time: fits the steps left to the pace measured so far."""
+    """Keeps a training to its budget: refits the number of remaining steps to the pace so far."""
 
     def __init__(
         self,
@@ -101,7 +103,7 @@ class Pace:
         self.refits_done = int(clock.progress * REFITS)
 
     def keep(self) -> None:
-        """Called after each step; changes the clock's total a few times over the training."""
+        """Call after each step; changes the clock's total up to `REFITS` times per training."""
         self.work += self.relative_cost(self.clock.progress_at(self.clock.step - 1))
         if int(self.clock.progress * REFITS) <= self.refits_done or self.clock.done:
             return
@@ -112,6 +114,6 @@ class Pace:
 
 
 def mean_cost(relative_cost: Callable[[float], float], start: float = 0.0) -> float:
-    """The mean relative cost of the steps from a point of the training to its end."""
-    points = [start + (1 - start) * (place + 0.5) / 100 for place in range(100)]
+    """Mean relative cost of the steps from progress `start` to the end."""
+    points = [start + (1 - start) * (index + 0.5) / 100 for index in range(100)]
     return sum(map(relative_cost, points)) / len(points)

@@ -1,4 +1,4 @@
-"""Checkpoints: safetensors beside JSON with a checksum; a torn one is noticed and the one before it used."""
+"""Checkpoints: tensors in safetensors, other state in JSON with a checksum. A damaged one is detected and skipped."""
 
 import json
 import re
@@ -16,25 +16,25 @@ from trine.bundle import part
 from trine.errors import CheckpointError
 
 KEPT = 2
-"""How many checkpoints a run keeps."""
+"""Checkpoints that a run keeps: when the newest is damaged, the one before it is used."""
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """The whole state of a training between two steps."""
+    """Complete state of a training between two steps."""
 
     step: int
     tensors: dict[str, Tensor]
     state: dict[str, Any]
-    """What is not a tensor: the clock, the rate, the figures so far."""
+    """JSON values: clock, learning-rate factor, cost, last figures."""
 
     def part(self, prefix: str) -> dict[str, Tensor]:
-        """The tensors whose name begins with `prefix.`, without it."""
+        """Tensors under `prefix.`, with the prefix removed."""
         return part(self.tensors, prefix)
 
 
 def save(folder: Path, checkpoint: Checkpoint) -> None:
-    """Write a checkpoint: tensors first, then the JSON that makes them count; drop all but the last few."""
+    """Write the tensors, then the JSON that validates them; delete all but the newest `KEPT` checkpoints."""
     tensors, document = _paths(folder, checkpoint.step)
     files.write_bytes(tensors, files.tensor_bytes(checkpoint.tensors))
     body = {"step": checkpoint.step, "state": checkpoint.state, "sha256": files.sha256(tensors)}
@@ -45,27 +45,27 @@ def save(folder: Path, checkpoint: Checkpoint) -> None:
 
 
 def steps(folder: Path) -> list[int]:
-    """The steps that have a checkpoint, whole or not, in order."""
+    """Steps that have a checkpoint, intact or not, in order."""
     return sorted(int(path.stem) for path in folder.glob("*.json") if re.fullmatch(r"\d+", path.stem))
 
 
 def latest(folder: Path, warn: Callable[[str], None], before: int | None = None) -> Checkpoint:
-    """The newest checkpoint that is whole, from before step `before` if there is such a one.
+    """The newest intact checkpoint, earlier than step `before` if there is one.
 
-    `warn` is called with a line for each one that is not whole. Raises `CheckpointError` when none is.
+    `warn` is called with one line per damaged checkpoint. Raises `CheckpointError` when none is intact.
     """
-    found = steps(folder)
-    earlier = [step for step in found if before is None or step < before]
-    for step in reversed(earlier or found):
+    saved = steps(folder)
+    earlier = [step for step in saved if before is None or step < before]
+    for step in reversed(earlier or saved):
         try:
             return read(folder, step)
         except CheckpointError as problem:
             warn(f"{problem}: trying the one before it")
-    raise CheckpointError(f"{folder}: no checkpoint is whole: start again with another --out")
+    raise CheckpointError(f"{folder}: no checkpoint is intact: start a new run with another --out")
 
 
 def read(folder: Path, step: int) -> Checkpoint:
-    """One checkpoint, checked. Raises `CheckpointError` when it is torn, altered or missing."""
+    """One verified checkpoint. Raises `CheckpointError` when it is truncated, altered or missing."""
     tensors, document = _paths(folder, step)
     try:
         body = json.loads(document.read_text(encoding="utf-8"))
@@ -78,7 +78,7 @@ def read(folder: Path, step: int) -> Checkpoint:
 
 
 def discard_after(folder: Path, step: int) -> None:
-    """Remove what is later than `step`, which the run is about to write anew, tensors without their JSON included."""
+    """Delete the checkpoints after `step`, which the run will write again, incomplete ones included."""
     for path in [*folder.glob("*.json"), *folder.glob("*.safetensors")]:
         if re.fullmatch(r"\d+", path.stem) and int(path.stem) > step:
             path.unlink(missing_ok=True)

@@ -1,21 +1,25 @@
-"""What a training costs while it goes on."""
+"""What a training costs."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 
 @dataclass
 class Cost:
-    """What the training has cost so far, over all its processes and resumes."""
+    """Cost of a training so far, over all its processes and resumes."""
 
     flops: float = 0.0
     """Operations of the steps."""
     prepared_flops: float = 0.0
-    """Operations beside the steps."""
+    """Operations before the first step."""
     seconds: float = 0.0
     """Time in training steps and validations."""
     step_seconds: float = 0.0
     """Time in training steps alone, batches included."""
     samples: int = 0
+    """Samples of all steps, repeated ones included."""
+
+    def __add__(self, other: "Cost") -> "Cost":
+        return Cost(*(getattr(self, field.name) + getattr(other, field.name) for field in fields(self)))
 
     @property
     def pflop(self) -> float:
@@ -23,7 +27,7 @@ class Cost:
         return (self.flops + self.prepared_flops) / 1e15
 
     def add_step(self, flops: float, seconds: float, samples: int) -> None:
-        """One more step, whether or not its update is kept."""
+        """Count one step, whether or not its update is kept."""
         self.flops += flops
         self.seconds += seconds
         self.step_seconds += seconds
@@ -31,10 +35,10 @@ class Cost:
 
     @property
     def gflops(self) -> float:
-        """The rate held through the steps, in GFLOP/s."""
+        """Rate of the steps, in GFLOP/s."""
         return self.flops / self.step_seconds / 1e9 if self.step_seconds else 0.0
 
     @property
     def sample_rate(self) -> float:
-        """Samples a second of step time."""
+        """Samples per second of step time."""
         return self.samples / self.step_seconds if self.step_seconds else 0.0

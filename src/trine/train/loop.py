@@ -1,46 +1,40 @@
-"""The one training loop.
+"""The training loop.
 
-- A step depends on the weights, the optimisers' state, the clock and (seed, step) only, so a run that was killed and
-  resumed ends with the same weights, bit for bit.
-- A non-finite loss takes the run back to its last good checkpoint at half the learning rate, twice.
-- SIGINT and SIGTERM save before they stop.
-- Several processes take the same decisions: whatever a clock or a signal has a say in, the first one says for all.
+- A step depends on weights, optimisers, clock and (seed, step) only: a run that was killed and resumed ends with the
+  same weights, bit for bit.
+- A non-finite loss returns the run to its last good checkpoint at half the learning rate, at most twice.
+- SIGINT and SIGTERM save a checkpoint before the process stops.
+- Several processes take the same decisions: the first process decides whatever depends on time or on a signal.
 """
 
 import math
 import time
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
-import torch
-import torch.distributed
-from torch import Tensor, nn
+from torch import nn
 
 from trine.device import Device
 from trine.errors import CheckpointError, DivergedError, InterruptedTraining
-from trine.machine import keep_freed_blocks
-from trine.nn.average import WeightAverage
-from trine.nn.operations import count_flops
 from trine.progress import Figures, Reporter, Silent
 from trine.train import checkpoint
-from trine.train.budget import PROBE_SHARE, Budget, Forecast, Pace, mean_cost, probe
-from trine.train.clock import Clock
+from trine.train.budget import PROBE_SHARE, Budget, Forecast, Pace, mean_cost
+from trine.train.checkpoint import Checkpoint
 from trine.train.cost import Cost
 from trine.train.objective import Objective
-from trine.train.optimisers import Optimisers
 from trine.train.run import Run
-from trine.train.schedules import rate_factor
+from trine.train.schedules import Clock
 from trine.train.signals import StopRequest
-from trine.train.snapshot import restore, snapshot
+from trine.train.step import Stepper, StepResult
 
 FORECAST_AFTER = 3
-"""Steps after which a training of the recipe's own length says what it will cost."""
+"""Steps after which a training without a budget forecasts its cost."""
 RESTARTS = 2
-"""How often a non-finite loss is answered with half the learning rate before it is an error."""
+"""Restarts at half the learning rate before a non-finite loss is an error."""
 
 
 @dataclass
-class Training:
+class TrainingLoop:
     """One training of an objective in a run's folder."""
 
     objective: Objective
@@ -50,41 +44,38 @@ class Training:
     budget: Budget | None = None
 
     def __post_init__(self) -> None:
-        keep_freed_blocks()
-        self.model = self.objective.model.to(self.device.name)
-        self.stepping = self.device.wrap(self.model)
-        self.average = WeightAverage(self.model, self.recipe.ema_decay) if self.recipe.ema_decay else None
-        self.optimisers = Optimisers(self.objective.parameter_groups())
-        self.clock = Clock(self.objective.steps())
+        self.stepper = Stepper(self.objective, self.device)
         self.cost = Cost(prepared_flops=self.objective.prepared_flops)
         self.restarts = 0
         self.figures: Figures = {}
-        self.phase_flops: dict[str, float] = {}
+        """Figures of the last validation."""
         self.pace: Pace | None = None
         self.saved_at = time.monotonic()
         self.stop = StopRequest()
-        self.stopping = False
 
     @property
-    def recipe(self) -> Any:
-        """The settings the loop reads."""
-        return self.objective.recipe
+    def clock(self) -> Clock:
+        """Steps taken and planned."""
+        return self.stepper.clock
 
     @property
-    def final_model(self) -> nn.Module:
-        """The model whose weights count: the average if there is one."""
-        return self.average.model if self.average else self.model
+    def final_network(self) -> nn.Module:
+        """The network that the training returns."""
+        return self.stepper.final_network
 
     def fit(self, resume: bool = False) -> nn.Module:
-        """Train to the end and return the final model. Raises `InterruptedTraining`, `DivergedError`, `RunError`."""
+        """Train to the end and return the final network.
+
+        Raises `InterruptedTraining`, `DivergedError`, `CheckpointError`, `RunError`.
+        """
         with self.stop.listening():
             self._begin(resume)
             try:
                 self._train()
-                self.objective.finishing(self.final_model)
+                self.objective.finishing(self.final_network)
             finally:
                 self.reporter.close()
-        return self.final_model
+        return self.final_network
 
     # ---- before the first step
 
@@ -99,61 +90,46 @@ class Training:
         self._set_pace()
 
     def _resume(self) -> bool:
-        """Go on from the newest whole checkpoint; False when no step was taken yet. Raises `CheckpointError`."""
+        """Continue from the newest intact checkpoint; False when no step was taken yet. Raises `CheckpointError`."""
         folder, history = self.run.checkpoints, self.run.history()
         if not checkpoint.steps(folder):
             if history:
                 step = history[-1]["step"]
                 raise CheckpointError(
-                    f"{folder}: no checkpoint is left of a run that had come to step {step:,}: "
-                    "put them back, or start again with another --out"
+                    f"{folder}: no checkpoint is left of a run that had reached step {step:,}: "
+                    "put them back, or start a new run with another --out"
                 )
             self.reporter.note(f"{self.run.folder}: no step was taken yet, starting from the beginning")
             return False
         saved = checkpoint.latest(folder, self.reporter.note)
-        restore(self, saved)
+        self._restore(saved)
         if self.budget:
             self.budget.spent, self.budget.reserve = saved.state["spent"], saved.state["reserve"]
         self.reporter.note(f"resuming at step {self.clock.step:,} of {self.clock.total:,}")
         return True
 
-    def measure_step(self, seconds: float) -> tuple[float, float]:
-        """Seconds and operations of a mean step, measured for about so many seconds; leaves no trace."""
-        before = snapshot(self)
-        flops = 0.0
-
-        def step() -> None:
-            nonlocal flops
-            flops = self.take_step(seed_step=0)[1]
-
-        later = mean_cost(self.objective.relative_cost) / self.objective.relative_cost(self.clock.progress)
-        measured = probe(step, seconds, self.device.agree)
-        self.optimisers.clear()
-        restore(self, before)
-        return measured * later, flops * later
-
     def _plan(self) -> None:
-        """Without a budget the recipe's own length; with one, as many steps as fit."""
+        """With a budget, plan as many steps as fit; without, keep the recipe's length."""
         if self.budget is None:
             return
-        seconds, flops = self.measure_step(PROBE_SHARE * self.budget.left)
+        step = self.stepper.measure(PROBE_SHARE * self.budget.left)
         start = time.perf_counter()
-        self.objective.validate(self.final_model)
+        self.objective.validate(self.final_network)
         validation = time.perf_counter() - start
         self.budget.reserve += validation * self.objective.closing_validations + self.objective.closing_seconds
-        steps = (self.budget.left - validation * self.recipe.validations) / seconds
-        self.clock = Clock(self.device.agree(max(1, int(steps))))
-        self._forecast(seconds, flops, (self.budget.elapsed + self.budget.left + self.budget.reserve) / 60)
+        steps = (self.budget.left - validation * self.objective.recipe.validations) / step.seconds
+        self.stepper.clock = Clock(self.device.agree(max(1, int(steps))))
+        minutes = (self.budget.elapsed + self.budget.left + self.budget.reserve) / 60
+        self._forecast(Forecast(self.clock.total, step.seconds, step.flops, minutes))
 
     def _forecast_own_length(self, flops: float) -> None:
-        """The forecast of a training of the recipe's own length, from its first steps."""
+        """Forecast a training of the recipe's length from its first steps."""
         later = mean_cost(self.objective.relative_cost) / self.objective.relative_cost(0.0)
         seconds = later * self.cost.step_seconds / FORECAST_AFTER
-        self._forecast(seconds, later * flops, self.clock.total * seconds / 60)
+        minutes = self.clock.total * seconds / 60
+        self._forecast(Forecast(self.clock.total, seconds, later * flops, minutes))
 
-    def _forecast(self, seconds: float, flops: float, minutes: float) -> None:
-        """Say what the training will cost, and for a known set how good it will be."""
-        forecast = Forecast(self.clock.total, seconds, flops, minutes)
+    def _forecast(self, forecast: Forecast) -> None:
         self.reporter.note(f"forecast: {forecast}{self.objective.expectation(forecast.pflop)}")
 
     def _set_pace(self) -> None:
@@ -165,76 +141,27 @@ class Training:
     def _train(self) -> None:
         while not self.clock.done:
             begin = time.perf_counter()
-            loss, flops = self.take_step(self.clock.step)
-            self.cost.add_step(flops, time.perf_counter() - begin, self.batch_samples)
-            if not self._sound(loss):
+            step = self.stepper.take(self.clock.step, stop=lambda: self.stop.made)
+            self.cost.add_step(step.flops, time.perf_counter() - begin, step.samples)
+            last = self.clock.step + 1 == self.clock.total  # no later loss would show non-finite weights
+            if math.isfinite(step.loss) and not (last and not self.stepper.weights_are_finite()):
+                self._count(step)
+            else:
                 self._back_off()
-                continue
-            self._tell(loss)
-            self.clock.step += 1
-            if self.clock.step == FORECAST_AFTER and self.budget is None:
-                self._forecast_own_length(flops)
-            self._validate_when_due()
-            if self.pace:
-                self.pace.keep()
-            self._save_when_due()
 
-    def take_step(self, seed_step: int) -> tuple[float, float]:
-        """Gradient and update of one step; returns the mean loss and the operations over all processes."""
-        torch.manual_seed(self.recipe.seed * 1_000_003 + seed_step * self.device.world + self.device.rank)
-        progress = self.clock.progress
-        self.objective.starting(progress)
-        batch = self.objective.batch(seed_step)
-        trained = self.optimisers.freeze(progress) if self.device.world == 1 else 0
-        phase = repr((trained, self.objective.phase(batch)))
-        if phase in self.phase_flops:
-            loss = self._update(batch, progress)
-        else:
-            loss, flops = count_flops(lambda: self._update(batch, progress))
-            self.phase_flops[phase] = flops * float(self.device.world)
-        if self.average and math.isfinite(loss):
-            self.average.update(self.model, seed_step)
-        self.batch_samples = self.objective.samples(batch) * self.device.world
-        return loss, self.phase_flops[phase]
+    def _count(self, step: StepResult) -> None:
+        """Accept a step: record it, validate, adjust the pace and save when due."""
+        self._record(step.loss)
+        self.clock.step += 1
+        if self.clock.step == FORECAST_AFTER and self.budget is None:
+            self._forecast_own_length(step.flops)
+        self._validate_when_due()
+        if self.pace:
+            self.pace.keep()
+        self._save_when_due(step.stop)
 
-    def _update(self, batch: Any, progress: float) -> float:
-        """One update of the weights, left out when the loss is not finite; returns the loss."""
-        self.model.train()
-        with self.device.autocast():
-            loss = self.objective.loss(self.stepping, batch, progress)
-        loss.backward()  # type: ignore[no-untyped-call]
-        if self.recipe.gradient_clip:
-            self._clip(self.recipe.gradient_clip)
-        mean = self._agreed(loss.detach())
-        if math.isfinite(mean):
-            self.optimisers.step(rate_factor(self.recipe, progress), progress)
-        else:
-            self.optimisers.discard_gradients()
-        return mean
-
-    def _clip(self, longest: float) -> None:
-        """Shorten the gradient if it is longer; most are not, and are left as they are without another pass."""
-        norm = nn.utils.get_total_norm([value.grad for value in self.model.parameters() if value.grad is not None])
-        if norm > longest:
-            nn.utils.clip_grads_with_norm_(self.model.parameters(), longest, norm)
-
-    def _agreed(self, loss: Tensor) -> float:
-        """The mean loss over all processes, which also agree on whether to stop."""
-        if self.device.world == 1:
-            self.stopping = self.stop.made
-            return float(loss)
-        shared = torch.stack([loss.float(), torch.tensor(float(self.stop.made), device=loss.device)])
-        torch.distributed.all_reduce(shared)
-        self.stopping = bool(shared[1] > 0)
-        return float(shared[0]) / self.device.world
-
-    def _sound(self, loss: float) -> bool:
-        """Whether the step can be built on; the last one must leave finite weights, as no later loss would tell."""
-        last = self.clock.step + 1 == self.clock.total
-        return math.isfinite(loss) and not (last and not self._weights_are_finite())
-
-    def _tell(self, loss: float) -> None:
-        """Write down what the step about to be counted found, and show it."""
+    def _record(self, loss: float) -> None:
+        """Write the step that is about to be counted to the run's metrics, and show it."""
         if not self.device.leads:
             return
         step = self.clock.step + 1
@@ -250,54 +177,70 @@ class Training:
         return {**shown, f"{self.objective.unit}/s": self.cost.sample_rate, "GFLOP/s": self.cost.gflops, "left": left}
 
     def _validate_when_due(self) -> None:
-        count = self.recipe.validations
+        count = self.objective.recipe.validations
         progress, before = self.clock.progress, self.clock.progress_at(self.clock.step - 1)
         if int(progress * count + 1e-9) == int(before * count + 1e-9):
             return
         begin = time.perf_counter()
-        self.figures = self.objective.validate(self.final_model)
+        self.figures = self.objective.validate(self.final_network)
+        self.objective.validated(self.final_network)
         self.cost.seconds += time.perf_counter() - begin
         if self.device.leads:
             self.run.record({"step": self.clock.step, "progress": self.clock.progress, "validation": self.figures})
 
-    # ---- what survives
+    # ---- checkpoints
 
-    def _save_when_due(self) -> None:
-        stopping = self.stopping and not self.clock.done
-        due = time.monotonic() - self.saved_at >= self.recipe.checkpoint_seconds
+    def _save_when_due(self, stop: bool) -> None:
+        stopping = stop and not self.clock.done
+        due = time.monotonic() - self.saved_at >= self.objective.recipe.checkpoint_seconds
         if due or stopping or self.clock.done:
             self._save()
         if stopping:
             raise InterruptedTraining(
-                f"stopped at step {self.clock.step:,} of {self.clock.total:,}, all saved in {self.run.folder}: "
-                "go on with the same command and --resume"
+                f"stopped at step {self.clock.step:,} of {self.clock.total:,}; everything is saved in "
+                f"{self.run.folder}: continue with the same command and --resume"
             )
 
     def _save(self) -> None:
-        if self.device.leads and self._weights_are_finite():
-            checkpoint.save(self.run.checkpoints, snapshot(self))
+        if self.device.leads and self.stepper.weights_are_finite():
+            snapshot = self.stepper.snapshot(
+                cost=asdict(self.cost),
+                restarts=self.restarts,
+                figures=self.figures,
+                spent=self.budget.elapsed if self.budget else 0.0,
+                reserve=self.budget.reserve if self.budget else 0.0,
+            )
+            checkpoint.save(self.run.checkpoints, snapshot)
         self.saved_at = time.monotonic()
 
-    def _weights_are_finite(self) -> bool:
-        return all(bool(value.isfinite().all()) for value in self.model.parameters())
+    def _restore(self, saved: Checkpoint) -> None:
+        try:
+            self.stepper.restore(saved)
+        except CheckpointError as problem:
+            raise CheckpointError(f"{self.run.checkpoints}: {problem}") from None
+        state: dict[str, Any] = saved.state
+        self.cost, self.restarts, self.figures = Cost(**state["cost"]), state["restarts"], state["figures"]
 
     def _rewind(self) -> None:
         if self.device.leads:
             self.run.rewind(self.clock.step)
 
     def _back_off(self) -> None:
-        """Back to the last good checkpoint at half the learning rate; after two such restarts, an error."""
-        rate, restarts, step, cost = self.optimisers.rate / 2, self.restarts + 1, self.clock.step, self.cost
+        """Return to the last good checkpoint at half the learning rate. Raises `DivergedError` after two restarts."""
+        optimisers, restarts, step, cost = self.stepper.optimisers, self.restarts + 1, self.clock.step, self.cost
+        rate = optimisers.rate / 2
         if restarts > RESTARTS:
             raise DivergedError(
-                f"the loss is not finite at step {step:,}, also at a quarter of the learning rate: "
+                f"the loss is not finite at step {step:,}, even at a quarter of the learning rate: "
                 "check the data with `trine data check`, or lower the learning rate with --set"
             )
-        self.optimisers.clear()
+        optimisers.clear()
         self.device.wait()
-        restore(self, checkpoint.latest(self.run.checkpoints, self.reporter.note, before=step))
+        self._restore(checkpoint.latest(self.run.checkpoints, self.reporter.note, before=step))
         self.device.wait()
-        self.optimisers.rate, self.restarts, self.cost = rate, restarts, cost
+        optimisers.rate, self.restarts, self.cost = rate, restarts, cost
         self._rewind()
         self._set_pace()
-        self.reporter.note(f"the loss is not finite at step {step:,}: back to step {self.clock.step:,}, half the rate")
+        self.reporter.note(
+            f"the loss is not finite at step {step:,}: back to step {self.clock.step:,} at half the learning rate"
+        )

@@ -1,4 +1,4 @@
-"""What a task gives the training loop: a model, batches, a loss, parameter groups and validation figures."""
+"""What a task gives the training loop: a network, batches, a loss, parameter groups and validation figures."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
@@ -14,37 +14,39 @@ from trine.recipe import Recipe
 
 @dataclass(frozen=True)
 class ParameterGroup:
-    """Parameters that one optimiser treats alike; its learning rate is scaled by the schedule."""
+    """Parameters that share an optimiser and a learning rate."""
 
     optimiser: str
-    """A key of `trine.train.optimisers.OPTIMISERS`."""
+    """Key of `trine.train.parameter_groups.OPTIMISERS`."""
     parameters: list[nn.Parameter]
     learning_rate: float
+    """Peak rate; the schedule scales it."""
     options: dict[str, Any] = field(default_factory=dict)
+    """Further arguments of the optimiser."""
     until: float = 1.0
-    """The share of the training after which this group stays as it is; its rate falls to zero by then."""
+    """Progress after which the group is frozen; its rate falls linearly to zero by then."""
 
 
 class Objective(ABC):
-    """One task, as the loop sees it. Subclasses set `model` and `recipe`.
+    """One training task as the loop sees it. Subclasses set `network` and `recipe`.
 
-    `batch` must depend on nothing but the step, the recipe's seed and `state`: that is what makes a resumed run exact.
-    Random numbers drawn in `loss` are seeded by the loop from the seed and the step.
+    A resumed run is exact only if `batch` depends on the step, the recipe's seed and `state`, and on nothing else.
+    Random numbers in `batch` and `loss` come from torch's global generator, which is seeded from (seed, step).
     """
 
     unit: ClassVar[str] = "samples"
     """What `samples` counts: pictures, events."""
     headline: ClassVar[str] = "loss"
-    """The validation figure shown beside the loss."""
+    """Validation figure that is shown with the loss."""
 
-    model: nn.Module
+    network: nn.Module
     recipe: Recipe
     prepared_flops: float = 0.0
-    """Operations spent beside the steps: features that are computed once, a prior that is fitted afterwards."""
+    """Operations before the first step, such as features that are computed once."""
     closing_validations: float = 2.0
-    """What follows the last step (evaluation, calibration, pictures) takes as long as so many validations."""
+    """Duration of the work after the last step (evaluation, calibration, pictures), in validations."""
     closing_seconds: float = 0.0
-    """And so many seconds more."""
+    """Duration of further work after the last step, in seconds."""
 
     @abstractmethod
     def steps(self) -> int:
@@ -56,42 +58,45 @@ class Objective(ABC):
 
     @abstractmethod
     def samples(self, batch: Any) -> int:
-        """How many samples a batch holds."""
+        """Number of samples in a batch."""
 
     @abstractmethod
-    def loss(self, model: nn.Module, batch: Any, progress: float) -> Float[Tensor, ""]:
-        """The mean loss of a batch; `progress` runs from 0 to 1 over the training."""
+    def loss(self, network: nn.Module, batch: Any, progress: float) -> Float[Tensor, ""]:
+        """Mean loss of a batch; `progress` goes from 0 to 1 over the training."""
 
     @abstractmethod
     def parameter_groups(self) -> list[ParameterGroup]:
-        """Every trained parameter, each in one group."""
+        """All trained parameters, each in exactly one group."""
 
     @abstractmethod
-    def validate(self, model: nn.Module) -> Figures:
-        """Figures on the validation split; must leave the training's state as it was."""
+    def validate(self, network: nn.Module) -> Figures:
+        """Figures on the validation split. Changes nothing in the training: it also runs to be timed."""
 
     def relative_cost(self, progress: float) -> float:
-        """What a step costs at this point of the training, beside others of it."""
+        """Cost of a step at this progress, relative to the training's other steps."""
         return 1.0
 
     def expectation(self, pflop: float) -> str:
-        """What figures so much compute is known to give on this data, to follow the forecast; else nothing."""
+        """Clause for the forecast: the figures that this compute is known to give on this data. May be empty."""
         return ""
 
     def starting(self, progress: float) -> None:
-        """Called before each step, for what changes over the training (frozen parts, resolution)."""
+        """Called before each step, for what changes over the training (crops, resolution)."""
 
-    def finishing(self, model: nn.Module) -> None:
-        """Called once with the final weights, before they are saved (batch norm statistics, a fitted prior)."""
+    def validated(self, network: nn.Module) -> None:
+        """Called after each scheduled validation, for what is kept of the training's course."""
+
+    def finishing(self, network: nn.Module) -> None:
+        """Called once with the final weights (batch-norm statistics)."""
 
     def phase(self, batch: Any) -> object:
-        """Steps of equal phase cost the same compute; by default the shapes of the batch's tensors."""
+        """Key of steps that cost the same compute; by default the shapes of the batch's tensors."""
         values = batch.values() if isinstance(batch, dict) else batch if isinstance(batch, tuple | list) else [batch]
         return tuple(value.shape for value in values if isinstance(value, torch.Tensor))
 
     def state(self) -> dict[str, Tensor]:
-        """What must survive beside weights and optimiser (a recurrent state carried from batch to batch)."""
+        """State beside weights and optimiser that a checkpoint must hold, such as a recurrent state."""
         return {}
 
     def load_state(self, state: dict[str, Tensor]) -> None:
-        """Take back what `state` gave."""
+        """Restore what `state` returned."""

@@ -14,40 +14,44 @@ from trine.recipe import Recipe
 from trine.result import Result
 from trine.train import checkpoint
 
-RECIPE, PLAN, METRICS, RESULT, LOCK = "recipe.json", "plan.json", "metrics.jsonl", "result.json", ".lock"
+RECIPE, PLAN, RESULT, LOCK = "recipe.json", "plan.json", "result.json", ".lock"
 
 
 class Run:
-    """recipe.json, metrics.jsonl, result.json, pictures, checkpoints/ and bundle/ under one folder."""
+    """recipe.json, metrics.jsonl, result.json, pictures, checkpoints/ and bundle/ under one folder.
 
-    def __init__(self, folder: Path) -> None:
+    stage   name of a second training in the same run, such as "flow": it has metrics and checkpoints of its own
+    """
+
+    def __init__(self, folder: Path, stage: str = "") -> None:
         self.folder = folder
-        self.checkpoints = folder / "checkpoints"
+        self.metrics = folder / (f"metrics-{stage}.jsonl" if stage else "metrics.jsonl")
+        self.checkpoints = folder / "checkpoints" / stage
         self.bundle = folder / "bundle"
 
     @property
     def started(self) -> bool:
-        """Whether a training was begun here."""
+        """Whether a training was started here."""
         return (self.folder / RECIPE).is_file()
 
     @property
     def finished(self) -> bool:
-        """Whether the training and its evaluation are done."""
+        """Whether training and evaluation are complete."""
         return (self.folder / RESULT).is_file()
 
     def begin(self, recipe: Recipe, plan: dict[str, Any]) -> None:
-        """Write down what is about to be trained, and on what data. Raises `RunError` when the folder is taken."""
+        """Write recipe and plan (data, settings, minutes). Raises `RunError` when the folder is in use."""
         if self.started:
-            raise RunError(f"{self.folder}: holds a run: add --resume to go on with it, or choose another --out")
+            raise RunError(f"{self.folder}: holds a run: add --resume to continue it, or choose another --out")
         files.sweep(self.folder)
         if self.folder.is_dir() and any(path.name != PLAN for path in self.folder.iterdir()):
-            raise RunError(f"{self.folder}: is not empty and not a run: choose another --out")
+            raise RunError(f"{self.folder}: is neither empty nor a run: choose another --out")
         files.write_json(self.folder / PLAN, plan)
         recipe.save(self.folder / RECIPE)
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Keep other processes from training here meanwhile. Raises `RunError` when one does already."""
+        """Lock the folder against other trainings. Raises `RunError` when one is active."""
         lock = FileLock(self.folder / LOCK)
         try:
             lock.acquire(timeout=0)
@@ -63,36 +67,36 @@ class Run:
             lock.release()
 
     def settings(self) -> dict[str, Any]:
-        """The recipe as it stands in recipe.json, unchecked. Raises `RunError`."""
+        """The content of recipe.json, unchecked. Raises `RunError`."""
         return self._document(RECIPE)
 
     def plan(self) -> dict[str, Any]:
-        """What `begin` wrote down beside the recipe. Raises `RunError`."""
+        """The plan that `begin` wrote. Raises `RunError`."""
         return self._document(PLAN)
 
     def record(self, figures: dict[str, Any]) -> None:
-        """Append a line to metrics.jsonl."""
+        """Append a line to the metrics."""
         try:
-            with (self.folder / METRICS).open("a", encoding="utf-8") as file:
+            with self.metrics.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(files.rounded(figures)) + "\n")
         except OSError as problem:
-            raise RunError(files.explain(problem, self.folder / METRICS)) from problem
+            raise RunError(files.explain(problem, self.metrics)) from problem
 
     def history(self) -> list[dict[str, Any]]:
-        """The lines of metrics.jsonl; one that a crash cut short is left out."""
-        path = self.folder / METRICS
+        """The metrics in order; a line that a crash truncated is left out."""
+        path = self.metrics
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else []
         return [entry for entry in map(_parsed, lines) if entry is not None]
 
     def rewind(self, step: int) -> None:
-        """Forget metrics and checkpoints later than `step`, and what a killed process had half written."""
+        """Delete metrics and checkpoints after `step`, and the temporary files of killed processes."""
         files.sweep(self.folder)
         checkpoint.discard_after(self.checkpoints, step)
         kept = [json.dumps(entry) for entry in self.history() if entry["step"] <= step]
-        files.write_bytes(self.folder / METRICS, "".join(f"{line}\n" for line in kept).encode())
+        files.write_bytes(self.metrics, "".join(f"{line}\n" for line in kept).encode())
 
     def finish(self, result: Result) -> None:
-        """Write result.json: the run is done."""
+        """Write result.json, which marks the run as complete."""
         files.write_json(self.folder / RESULT, result.model_dump(mode="json"))
 
     def result(self) -> Result:
@@ -100,21 +104,26 @@ class Run:
         try:
             return Result.model_validate_json((self.folder / RESULT).read_bytes())
         except (OSError, ValueError) as problem:
-            raise RunError(f"{self.folder / RESULT}: not readable ({problem}): train again") from None
+            raise RunError(
+                f"{self.folder / RESULT}: not readable ({problem}): train again with another --out"
+            ) from None
 
     def _document(self, name: str) -> dict[str, Any]:
         try:
             return dict(json.loads((self.folder / name).read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError) as problem:
-            raise RunError(f"{self.folder / name}: damaged ({problem}): start again with another --out") from None
+            raise RunError(f"{self.folder / name}: damaged ({problem}): start a new run with another --out") from None
 
     def write_picture(self, name: str, content: bytes) -> None:
-        """Keep a picture of the run."""
+        """Write a picture into the run's folder."""
         files.write_bytes(self.folder / name, content)
 
 
 def choose_folder(stem: str, out: Path | None, resume: bool) -> Path:
-    """The run's folder: `out`, else runs/<stem>, numbered from 2 when taken; with `resume` the newest there is."""
+    """The run's folder: `out`, else runs/<stem>, numbered from 2 when it exists; with `resume` the newest of them.
+
+    Raises `RunError` when there is nothing to resume.
+    """
     if out is not None:
         return out
     root, number = Path("runs"), 1
@@ -125,7 +134,7 @@ def choose_folder(stem: str, out: Path | None, resume: bool) -> Path:
     if not resume:
         return root / names[-1]
     if len(names) == 1:
-        raise RunError(f"{root / stem}: no run to resume: leave --resume out, or name its folder with --out")
+        raise RunError(f"{root / stem}: no run to resume: leave out --resume, or name the run's folder with --out")
     return root / names[-2]
 
 

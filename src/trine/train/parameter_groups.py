@@ -1,4 +1,4 @@
-"""The optimisers a parameter group can name, and all of a training's optimisers moved as one."""
+"""The optimisers that a parameter group can name, and all optimisers of a training stepped together."""
 
 from collections.abc import Iterator
 
@@ -11,8 +11,8 @@ from trine.train.objective import ParameterGroup
 OPTIMISERS: dict[str, type[Optimiser]] = {"muon": Muon, "sgd": SGD, "adamw": AdamW}
 
 
-class Optimisers:
-    """One optimiser a parameter group, stepped together; its state is a flat dict of tensors."""
+class GroupedOptimisers:
+    """One optimiser per parameter group, stepped together; their state is one flat dict of tensors."""
 
     def __init__(self, groups: list[ParameterGroup]) -> None:
         self.groups = [group for group in groups if group.parameters]
@@ -21,7 +21,7 @@ class Optimisers:
         """Factor on every learning rate; halved after a non-finite loss."""
 
     def freeze(self, progress: float) -> int:
-        """Differentiate only what is still trained at `progress`; returns how many groups that is."""
+        """Differentiate only the groups that are still trained at `progress`; returns their number."""
         for group in self.groups:
             for parameter in group.parameters:
                 parameter.requires_grad_(progress < group.until)
@@ -41,20 +41,20 @@ class Optimisers:
             optimiser.clear_gradients()
 
     def state(self) -> dict[str, Tensor]:
-        """Momenta and moments, named by group, parameter and kind."""
+        """Momenta and moments by `group.parameter.kind`."""
         return dict(self._entries())
 
     def load_state(self, tensors: dict[str, Tensor]) -> None:
-        """Take back what `state` gave."""
+        """Restore what `state` returned."""
         for number, (group, optimiser) in enumerate(zip(self.groups, self.optimisers, strict=True)):
             for index, parameter in enumerate(group.parameters):
                 prefix = f"{number}.{index}."
                 kept = {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
                 if kept:
-                    optimiser.state[parameter] = {name: _kept_for(parameter, value) for name, value in kept.items()}
+                    optimiser.state[parameter] = {name: _for_parameter(parameter, v) for name, v in kept.items()}
 
     def clear(self) -> None:
-        """Forget all momenta."""
+        """Forget all momenta and moments."""
         for optimiser in self.optimisers:
             optimiser.state.clear()
 
@@ -65,6 +65,6 @@ class Optimisers:
                     yield f"{number}.{index}.{kind}", value
 
 
-def _kept_for(parameter: Tensor, value: Tensor) -> Tensor:
-    """What was remembered of a parameter, as it is laid out; counters are scalars."""
+def _for_parameter(parameter: Tensor, value: Tensor) -> Tensor:
+    """The value in the parameter's memory layout; counters are scalars and keep theirs."""
     return laid_out_as(parameter, value) if value.shape == parameter.shape else value.to(parameter.device)

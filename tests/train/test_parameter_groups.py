@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from trine.train.objective import ParameterGroup
-from trine.train.optimisers import OPTIMISERS, Optimisers
+from trine.train.parameter_groups import OPTIMISERS, GroupedOptimisers
 
 OPTIONS = {"muon": {}, "sgd": {"momentum": 0.9}, "adamw": {}}
 
@@ -15,7 +15,9 @@ def network():
 
 def optimisers(model, name, until=1.0):
     matrices = [value for value in model.parameters() if value.dim() > 1]
-    return Optimisers([ParameterGroup(name, matrices, 0.1, OPTIONS[name], until), ParameterGroup("sgd", [], 0.1)])
+    return GroupedOptimisers(
+        [ParameterGroup(name, matrices, 0.1, OPTIONS[name], until), ParameterGroup("sgd", [], 0.1)]
+    )
 
 
 def train(model, moved, steps):

@@ -1,0 +1,75 @@
+"""A trained network applied to many pictures: logits, features, and answers with honest probabilities."""
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+from trine.classify import augment
+from trine.classify.network import PictureNet
+from trine.device import Device
+from trine.pictures.batches import at_once, batches
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The classifier's answer for one picture."""
+
+    path: str
+    """The path, or the name of a picture that was not given as a path: `picture 1` and so on."""
+    label: str = ""
+    probability: float = 0.0
+    """Calibrated probability of the label."""
+    top: tuple[tuple[str, float], ...] = ()
+    """The five most probable classes."""
+    typicality: float = 0.0
+    """p-value against held-out pictures of the training set; small means unlike them."""
+    abstain: bool = True
+    """Whether the answer should not be used: not sure enough, or not typical enough."""
+    error: str | None = None
+    """Why the picture cannot be read."""
+
+    def as_json(self) -> dict[str, Any]:
+        """A JSON object: path and error of an unreadable picture, else all fields but the error."""
+        fields = asdict(self)
+        return {
+            name: fields[name] for name in (("path", "error") if self.error else [n for n in fields if n != "error"])
+        }
+
+
+@torch.inference_mode()
+def predict_logits(
+    network: PictureNet,
+    images: UInt8[np.ndarray, "n height width channels"],
+    device: Device,
+    tta: bool = False,
+    flip: bool = True,
+) -> Float[Tensor, "n classes"]:
+    """Logits of pictures; with `tta` the weighted mean over test-time views. The network is in evaluation mode."""
+    logits = []
+    for batch in device_batches(images, device):
+        weighted = augment.views(batch, flip, network.view_shift) if tta else [(1.0, batch)]
+        with device.autocast():
+            logits.append(torch.stack([weight * network(view).float() for weight, view in weighted]).sum(0).cpu())
+    return torch.cat(logits)
+
+
+@torch.inference_mode()
+def predict_features(
+    network: PictureNet,
+    images: UInt8[np.ndarray, "n height width channels"] | Iterator[Tensor],
+    device: Device,
+) -> Float[Tensor, "n features"]:
+    """Inputs of the last layer for pictures, given as an array or batch by batch."""
+    prepared = device_batches(images, device) if isinstance(images, np.ndarray) else images
+    with device.autocast():
+        return torch.cat([network.features(batch.to(device.name)).float().cpu() for batch in prepared])
+
+
+def device_batches(images: UInt8[np.ndarray, "n height width channels"], device: Device) -> Iterator[Tensor]:
+    """Batches of a size that suits the pictures, on the device."""
+    return (batch.to(device.name) for batch in batches(images, at_once(*images.shape[1:3])))

@@ -1,0 +1,114 @@
+"""How a classifier is trained: opens pictures, builds and calibrates the network."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import nn
+from typing_extensions import override
+
+from trine import files
+from trine.classify.calibration import Novelty, abstain_threshold, fit_temperature
+from trine.classify.classifier import Classifier, build_network, open_for
+from trine.classify.network import SMALLEST
+from trine.classify.objective import PREPARED, ClassifyObjective, HeadObjective
+from trine.classify.prediction import predict_logits
+from trine.classify.pretrained import PretrainedNet
+from trine.classify.recipe import ClassifyRecipe
+from trine.datasets.catalogue import CATALOGUE
+from trine.errors import DataError
+from trine.nn.efficientnet import NATIVE
+from trine.pictures.batches import evenly, labels_of, mirrors
+from trine.pictures.check import refuse_unlearnable
+from trine.pictures.picture_set import PictureSet, PictureSplit
+from trine.train.budget import Budget
+from trine.train.fit import RunningFit, Trainer
+from trine.train.step import Stepper
+
+NAMED = 20
+"""Skipped files that are named before a training; further ones are counted."""
+
+
+class ClassifierTrainer(Trainer[ClassifyRecipe, PictureSet, ClassifyObjective, Classifier]):
+    """Trains classifiers."""
+
+    model_type: ClassVar[type[Classifier]] = Classifier
+
+    @override
+    def open(self, data: str | Path, data_dir: Path | None) -> PictureSet:
+        opened = open_for(self.recipe, data, data_dir, _picture_size(data, self.recipe))
+        if opened.size[0] != opened.size[1]:
+            opened = open_for(self.recipe, data, data_dir, max(SMALLEST, min(opened.size)))
+        return opened
+
+    @override
+    def remarks(self, opened: PictureSet) -> list[str]:
+        remarks = refuse_unlearnable(opened)
+        if not opened.is_labelled("validation"):
+            raise DataError(f"{opened.name}: the validation pictures have no classes: put each into its class's folder")
+        more = len(opened.skipped) - NAMED
+        skipped = [f"skipped, {line}" for line in opened.skipped[:NAMED]]
+        return [*skipped, *([f"and {more:,} more files skipped"] if more > 0 else []), *remarks]
+
+    @override
+    def describe(self, opened: PictureSet) -> dict[str, Any]:
+        return opened.described()
+
+    @override
+    def objective(self, opened: PictureSet, recipe: ClassifyRecipe) -> ClassifyObjective:
+        torch.manual_seed(recipe.seed)
+        network = build_network(recipe, opened.channels, opened.size[0], len(opened.classes))
+        network.prepare(torch.from_numpy(_prepared(opened.splits["train"]).images))
+        frozen = isinstance(network, PretrainedNet) and not network.trained
+        return (HeadObjective if frozen else ClassifyObjective)(network, recipe, opened, self.device)
+
+    @override
+    def scaled(self, opened: PictureSet, budget: Budget) -> ClassifyRecipe:
+        """The shape of the preset whose compute fits into the time at the measured rate."""
+        if self.recipe.network != "fast":
+            return self.recipe
+        step = Stepper(self.objective(opened, self.recipe), self.device).measure(2.0)
+        pflop = step.flops / step.seconds * budget.left / 1e15
+        share = opened.splits["train"].images[..., 0].size / (50_000 * 32 * 32)
+        return self.recipe.for_compute(pflop, max(share, 0.02))
+
+    @override
+    def complete(
+        self, opened: PictureSet, objective: ClassifyObjective, network: nn.Module, fit: RunningFit
+    ) -> Classifier:
+        """Fit temperature, abstain threshold and the reference of typical pictures to the validation split."""
+        trained = objective.trained_network(network).eval()
+        recipe, flip = objective.recipe, mirrors(objective.recipe.flip, opened.channels)
+        held_out, prepared = opened.splits["validation"], _prepared(opened.splits["train"])
+        logits, labels = predict_logits(trained, held_out.images, self.device, tta=True, flip=flip), labels_of(held_out)
+        temperature = files.rounded(fit_temperature(logits, labels))
+        confidence = torch.softmax(logits.double() / temperature, 1).amax(1).numpy()
+        correct = (logits.argmax(1) == labels).numpy()
+        return Classifier.assembled(
+            recipe,
+            classes=opened.classes,
+            size=opened.size[0],
+            channels=opened.channels,
+            temperature=temperature,
+            threshold=files.rounded(abstain_threshold(confidence, correct, recipe.selective_accuracy)),
+            network=trained,
+            novelty=Novelty.fit(predict_logits(trained, prepared.images, self.device), labels_of(prepared), logits),
+        )
+
+
+def _picture_size(data: str | Path, recipe: ClassifyRecipe) -> int | None:
+    """The size to open a set at; named sets, and folders for networks without a native size, keep their own."""
+    if recipe.network != "pretrained" or data in CATALOGUE:
+        return recipe.picture_size
+    return recipe.picture_size or NATIVE
+
+
+def _prepared(split: PictureSplit) -> PictureSplit:
+    """An even sample of at most `PREPARED` pictures, the same for every call."""
+    chosen = evenly(len(split), PREPARED)
+    labels = None if split.labels is None else split.labels[chosen]
+    return replace(
+        split, images=np.array(split.images[chosen]), labels=labels, names=(), positions=split.positions[chosen]
+    )

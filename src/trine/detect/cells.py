@@ -1,0 +1,59 @@
+"""The recurrent cells, each registered once: torch's layer and the equations of one step.
+
+torch's fused layers do not show their gates. So the equations are written out here; a test checks them against the
+fused layers. No import of torch: recipes and the command line read the names.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Step = Callable[["Tensor", "Tensor", Mapping[str, "Tensor"]], dict[str, "Tensor"]]
+"""(W x + b, U h + c, values of the step before) -> gates, cell state if there is one, and output, in this order."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A recurrent layer."""
+
+    layer: str
+    """Class in `torch.nn`."""
+    step: Step
+    open_gate: int | None = None
+    """Index of the forget gate among the blocks of the bias: it starts open (Jozefowicz et al., 2015)."""
+
+
+def _lstm(x: "Tensor", h: "Tensor", before: Mapping[str, "Tensor"]) -> dict[str, "Tensor"]:
+    """Hochreiter and Schmidhuber (1997), with the forget gate of Gers et al. (2000)."""
+    i, f, g, o = (x + h).chunk(4)
+    i, f, o = i.sigmoid(), f.sigmoid(), o.sigmoid()
+    cell = f * before["cell state"] + i * g.tanh()
+    return {"input gate": i, "forget gate": f, "output gate": o, "cell state": cell, "output": o * cell.tanh()}
+
+
+def _gru(x: "Tensor", h: "Tensor", before: Mapping[str, "Tensor"]) -> dict[str, "Tensor"]:
+    """Cho et al. (2014), in the variant that torch computes: the reset gate acts on U h + c."""
+    (reset_x, update_x, new_x), (reset_h, update_h, new_h) = x.chunk(3), h.chunk(3)
+    reset, update = (reset_x + reset_h).sigmoid(), (update_x + update_h).sigmoid()
+    output = update * before["output"] + (1 - update) * (new_x + reset * new_h).tanh()
+    return {"reset gate": reset, "update gate": update, "output": output}
+
+
+def _rnn(x: "Tensor", h: "Tensor", before: Mapping[str, "Tensor"]) -> dict[str, "Tensor"]:
+    """Elman (1990): no gate."""
+    return {"output": (x + h).tanh()}
+
+
+CELLS: dict[str, Cell] = {
+    "lstm": Cell("LSTM", _lstm, open_gate=1),
+    "gru": Cell("GRU", _gru),
+    "rnn": Cell("RNN", _rnn),
+}
+
+if TYPE_CHECKING:
+    CellName = str
+else:
+    CellName = Literal[*CELLS]

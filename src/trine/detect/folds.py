@@ -1,0 +1,104 @@
+"""The sequences that a detector learns from and is calibrated on: normal ones only.
+
+Where the data has no test split, a tenth of the normal sequences is set apart as one, so that the false-alarm rate is
+measured on sequences that neither trained nor calibrated the detector.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Int64
+
+from trine.detect.recipe import DetectRecipe
+from trine.errors import DataError
+from trine.sequences.table import SequenceTable
+
+TEST_SHARE = 0.1
+"""Share of the normal sequences that becomes the test split when there is none."""
+TEST_LEAST = 20
+"""Smallest number of normal sequences on which a false-alarm rate is measured; a smaller test split is not cut."""
+
+
+class Fold(NamedTuple):
+    """Sequences that one network learns from, and those that it is calibrated on."""
+
+    train: SequenceTable
+    held_out: SequenceTable
+
+
+@dataclass(frozen=True, eq=False)
+class NormalFolds:
+    """A table, and the folds of its normal training sequences; no folds for a table that is only evaluated on."""
+
+    table: SequenceTable
+    normal: SequenceTable
+    """All normal sequences that a network learns from."""
+    folds: tuple[Fold, ...]
+    left_out: int
+    """Number of abnormal sequences among the training rows; they are not used."""
+    remarks: tuple[str, ...] = ()
+    """Remarks from reading the table."""
+    kept_apart: int = 0
+    """Number of normal sequences that were set apart as a test split."""
+    log_format: str | None = None
+    """Format of the raw log that the table was read from."""
+    templates: str | None = None
+    """Templates of its messages, as `TemplateMiner.to_json` writes them."""
+
+    def of_log(self, log_format: str | None, templates: str | None) -> "NormalFolds":
+        """These folds with the format and the templates of the raw log."""
+        return replace(self, log_format=log_format, templates=templates)
+
+
+def split_normal(table: SequenceTable, recipe: DetectRecipe, remarks: Sequence[str] = ()) -> NormalFolds:
+    """Random folds of a table's normal training rows; a validation split is held out as it is.
+
+    Rows labelled abnormal are left out; where a test split is cut here, they go into it. Raises `DataError` when fewer
+    than two normal sequences or two distinct events are left.
+    """
+    rows = table.splits == "train" if (table.splits == "train").any() else table.splits != "test"
+    left_out, count = int((rows & (table.labels == 1)).sum()), int((rows & (table.labels != 1)).sum())
+    if not (table.splits == "test").any():
+        table = _with_test(table, rows, recipe.seed)
+        rows &= table.splits != "test"
+    normal = table.rows(rows & (table.labels != 1))
+    held_out = table.rows((table.splits == "validation") & (table.labels != 1) & ~(table.splits == "train"))
+    if len(normal) < 2:
+        raise DataError(
+            f"{table.name}: {len(normal)} normal sequence to learn from: give at least two, better hundreds"
+        )
+    if len(np.unique(normal.events)) < 2:
+        raise DataError(f"{table.name}: one distinct event in the normal sequences: there is no order to learn")
+    own_validation = (table.splits == "train").any() and len(held_out)
+    folds = (Fold(normal, held_out),) if own_validation else _folds(normal, recipe)
+    return NormalFolds(table, normal, folds, left_out, tuple(remarks), count - len(normal))
+
+
+def even_sample(count: int, most: int) -> Int64[np.ndarray, "chosen"]:
+    """Indices of at most `most` of `count` items, evenly spaced."""
+    return np.unique(np.linspace(0, count - 1, min(count, most)).astype(np.int64))
+
+
+def _with_test(table: SequenceTable, rows: Bool[np.ndarray, "sequences"], seed: int) -> SequenceTable:
+    """The table with a test split cut from these rows: a tenth of the normal ones and all abnormal ones."""
+    normal = np.flatnonzero(rows & (table.labels != 1))
+    count = round(TEST_SHARE * len(normal))
+    if count < TEST_LEAST:
+        return table
+    splits = table.splits.copy()
+    splits[np.random.default_rng((seed, len(normal))).permutation(normal)[:count]] = "test"
+    splits[rows & (table.labels == 1)] = "test"
+    return replace(table, splits=splits)
+
+
+def _folds(normal: SequenceTable, recipe: DetectRecipe) -> tuple[Fold, ...]:
+    """Each part is held out once; with one fold, one part of the recipe's share is held out."""
+    count = min(recipe.folds, len(normal))
+    order = np.random.default_rng(recipe.seed).permutation(len(normal))
+    share = recipe.calibration_share if count == 1 else 1 / count
+    size = min(max(1.0, share * len(normal)), len(normal) - 1)
+    part = np.empty(len(normal), dtype=np.int64)
+    part[order] = (np.arange(len(normal)) / size).astype(np.int64)
+    return tuple(Fold(normal.rows(part != index), normal.rows(part == index)) for index in range(count))

@@ -1,0 +1,132 @@
+"""The inside of a recurrent network: its gates over a sequence, how far back it remembers, and the cells compared."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float64
+from torch import Tensor
+
+from trine import files
+from trine.detect.cells import CELLS, Cell
+from trine.detect.detector import Detector
+from trine.detect.folds import split_normal
+from trine.detect.network import BEGIN, EventNet
+from trine.detect.recipe import DetectRecipe
+from trine.detect.surprisal import EncodedTable
+from trine.detect.vocabulary import EVENT
+from trine.drawing import figure, png
+from trine.errors import DataError
+
+REACH = 100
+"""Largest number of events that the reach looks back."""
+SEQUENCES = 32
+"""Sequences over which the reach is averaged: the longest."""
+
+Trace = Float[Tensor, "time hidden"]
+
+
+@dataclass(frozen=True)
+class LayerTrace:
+    """Gates, cell state and output of one layer at each event of a sequence, by name."""
+
+    layer: int
+    values: dict[str, Trace]
+
+
+@torch.inference_mode()
+def trace(network: EventNet, embedded: Float[Tensor, "time embedding"]) -> list[LayerTrace]:
+    """The inside of every layer over one sequence of embedded events."""
+    traces, inputs, cell, recurrence = [], embedded, CELLS[network.cell], network.recurrence
+    for layer in range(recurrence.num_layers):
+        weights = [getattr(recurrence, f"{kind}_l{layer}") for kind in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")]
+        traces.append(LayerTrace(layer, _layer_values(cell, inputs, *weights)))
+        inputs = traces[-1].values["output"]
+    return traces
+
+
+def reach(network: EventNet, table: EncodedTable, lags: int = REACH) -> Float64[np.ndarray, "lags"]:
+    """Mean norm of ∂ surprisal(t) / ∂ input(t − k) for k = 1 … `lags`, over the longest sequences.
+
+    In a plain recurrent layer this gradient shrinks or grows by about the same factor per step: it vanishes or explodes
+    (Bengio et al., 1994). Gates preserve it. Raises `ValueError` when no sequence is longer than `lags`.
+    """
+    long = [codes for codes in table.codes if len(codes) > lags]
+    if not long:
+        raise ValueError(f"no sequence is longer than {lags} events")
+    chosen = np.stack([codes[: lags + 1] for codes in sorted(long, key=len, reverse=True)[:SEQUENCES]])
+    events = torch.from_numpy(np.pad(chosen, ((0, 0), (1, 0)), constant_values=BEGIN))
+    columns = {name: events[:, :-1] if name == EVENT else torch.ones_like(events[:, :-1]) for name in network.columns}
+    embedded = network.embed(columns).detach().requires_grad_(True)
+    logits = network.predict(network.recur(embedded)[0])[EVENT]
+    last = torch.nn.functional.cross_entropy(logits[:, -1], events[:, -1], reduction="sum")
+    (gradient,) = torch.autograd.grad(last, embedded)
+    norms: Tensor = gradient.norm(dim=-1).mean(0).flip(0)[:lags]
+    return norms.double().numpy()
+
+
+@dataclass(frozen=True)
+class CellComparison:
+    """What one cell achieves."""
+
+    cell: str
+    surprisal: float
+    """Mean surprisal of held-out events, in nats."""
+    auc: float | None
+    gradient: tuple[float, ...]
+    """Norm of the gradient 1, 2, … events back."""
+
+    def gradient_at(self, lag: int) -> float:
+        """The norm `lag` events back, as a share of the norm one event back."""
+        return self.gradient[min(lag, len(self.gradient)) - 1] / max(self.gradient[0], 1e-30)
+
+
+def compare_cells(recipe: DetectRecipe, data: str | Path, out: Path, training: dict[str, Any]) -> list[CellComparison]:
+    """Train every cell on the same data with the same settings, under `out`; writes cells.png and cells.json there.
+
+    training   further arguments of `Detector.fit`
+    Raises `DataError` when the held-out sequences have one event each.
+    """
+    comparisons = []
+    for cell in CELLS:
+        model = Detector(recipe=recipe.changed(cell=cell, folds=1)).fit(data, **{**training, "out": out / cell})
+        assert model.result is not None
+        table = model.read(data, training.get("data_dir"))
+        held_out = split_normal(table, model.recipe).folds[0].held_out
+        longest = int(held_out.lengths.max())
+        if longest < 2:
+            raise DataError(
+                f"{held_out.name}: the held-out sequences have one event each: there is no reach to compare"
+            )
+        encoded = EncodedTable.of(held_out, model.vocabulary)
+        norms = reach(next(iter(model.networks)), encoded, min(REACH, longest - 1))
+        metrics = model.result.metrics
+        comparisons.append(CellComparison(cell, metrics["mean_surprisal"], metrics.get("auc"), tuple(norms.tolist())))
+    files.write_bytes(out / "cells.png", draw_reach({each.cell: each.gradient for each in comparisons}))
+    files.write_json(out / "cells.json", files.rounded([vars(each) for each in comparisons]))
+    return comparisons
+
+
+def draw_reach(curves: Mapping[str, Sequence[float]]) -> bytes:
+    """The reach of several cells, on a logarithmic axis."""
+    drawn, axes = figure(width=6, height=3.6)
+    for name, norms in curves.items():
+        axes.plot(np.arange(1, len(norms) + 1), np.maximum(norms, 1e-12), label=name)
+    axes.set(yscale="log", xlabel="events back", ylabel="norm of the gradient", title="how far back the cells remember")
+    axes.legend(frameon=False)
+    return png(drawn)
+
+
+def _layer_values(
+    cell: Cell, inputs: Tensor, w_input: Tensor, w_hidden: Tensor, b_input: Tensor, b_hidden: Tensor
+) -> dict[str, Trace]:
+    zeros = w_hidden.new_zeros(w_hidden.shape[1])
+    values: dict[str, Tensor] = {"cell state": zeros, "output": zeros}
+    steps = []
+    for x in inputs @ w_input.T + b_input:
+        values = cell.step(x, w_hidden @ values["output"] + b_hidden, values)
+        steps.append(values)
+    return {name: torch.stack([step[name] for step in steps]) for name in steps[0]}

@@ -1,0 +1,82 @@
+"""Figures of a generator: the bound, how realistic its pictures are, and whether they are copies."""
+
+from typing import Any
+
+import numpy as np
+from jaxtyping import UInt8
+
+from trine.errors import DataError, UsageError
+from trine.generate.generator import Generator
+from trine.generate.memorisation import Memorisation, check_memorisation
+from trine.generate.realism import Features, RealPictures, realism_metrics
+from trine.generate.sheet import grid_png
+from trine.model import Evaluation
+from trine.pictures.batches import evenly, mirrors
+from trine.pictures.decode import as_channels
+from trine.pictures.picture_set import PictureSet
+
+Pictures = UInt8[np.ndarray, "_ height width channels"]
+
+
+def with_realism(
+    evaluation: Evaluation,
+    model: Generator,
+    opened: PictureSet,
+    spaces: dict[str, Features],
+    count: int,
+    seed: int = 1,
+) -> Evaluation:
+    """Add Fréchet distance, density and coverage of `count` new pictures in each feature space.
+
+    Density and coverage are those of the last space. The distance depends a little on the number of pictures, which is
+    stated with it.
+    """
+    real = _sample(_own_form(model, opened, evaluation.data.split), count)
+    train = _sample(_own_form(model, opened, "train"), count) if "train" in opened.splits else None
+    generated = model.sample(_at_least_two(count), seed=seed)
+    metrics: dict[str, Any] = {"compared": {"generated": len(generated), "real": len(real)}}
+    for space, features in spaces.items():
+        reference = None if evaluation.data.split == "train" else train
+        metrics |= realism_metrics(space, RealPictures(features, real), generated, reference)
+    return evaluation.extended(metrics)
+
+
+def with_memorisation(
+    evaluation: Evaluation, model: Generator, opened: PictureSet, count: int, seed: int = 1
+) -> Evaluation:
+    """Add whether new pictures are copies of training pictures, and a sheet of the most suspicious ones.
+
+    Raises `DataError` without a train split and another one.
+    """
+    if "train" not in opened.splits or evaluation.data.split == "train":
+        raise DataError(f"{opened.name}: copies are searched in the train split and another: it has one split only")
+    train, held_out = _own_form(model, opened, "train"), _own_form(model, opened, evaluation.data.split)
+    generated = model.sample(_at_least_two(count), seed=seed)
+    mirrored = mirrors(model.recipe.flip, model.channels)
+    memorisation = check_memorisation(generated, train, held_out, mirrored)
+    sheet = nearest_png(memorisation, generated, train, held_out)
+    return evaluation.extended({**memorisation.metrics(), "checked": len(generated)}, {"nearest.png": sheet})
+
+
+def nearest_png(memorisation: Memorisation, generated: Pictures, train: Pictures, held_out: Pictures) -> bytes:
+    """The most suspicious pictures, and below each the nearest training picture and the nearest held-out picture."""
+    worst = memorisation.most_suspicious()
+    other = memorisation.compared[memorisation.held_out.place[worst].numpy()]
+    rows = [generated[worst.numpy()], train[memorisation.train.place[worst].numpy()], held_out[other]]
+    return grid_png(np.concatenate(rows), columns=len(worst))
+
+
+def _sample(images: Pictures, most: int) -> Pictures:
+    """At most `most` of the pictures, evenly spaced over the set."""
+    chosen: Pictures = images[evenly(len(images), most)]
+    return chosen
+
+
+def _own_form(model: Generator, opened: PictureSet, split: str) -> Pictures:
+    return as_channels(opened.chosen_split(split)[1].images, model.channels)
+
+
+def _at_least_two(count: int) -> int:
+    if count < 2:
+        raise UsageError(f"{count} generated pictures: at least two are needed to compare them")
+    return count

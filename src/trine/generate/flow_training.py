@@ -1,0 +1,117 @@
+"""The objective of the flow prior: flow matching on the posteriors of the training pictures.
+
+It runs in the training loop after the network is trained, with checkpoints of its own.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from jaxtyping import Float, Int64
+from torch import Tensor, nn
+from typing_extensions import override
+
+from trine.device import Device
+from trine.generate.prior import FlowPrior
+from trine.generate.recipe import GenerateRecipe
+from trine.progress import Figures
+from trine.recipe import Recipe
+from trine.train.objective import Objective, ParameterGroup
+from trine.train.step import Stepper
+
+BATCH = 512
+"""Latents per step."""
+RATE = 7e-3
+"""AdamW's peak learning rate."""
+SPREAD = 0.5
+"""Training times are sigmoid(0.5 · N(0, 1)): most lie near 0.5, where the direction is hardest to predict
+(Esser et al., "Scaling rectified flow transformers", 2024)."""
+PROBE_SECONDS = 0.5
+"""Time for measuring the cost of a step."""
+
+
+@dataclass(frozen=True)
+class Posteriors:
+    """Posteriors of pictures' latent vectors."""
+
+    means: Float[Tensor, "n latent"]
+    deviations: Float[Tensor, "n latent"]
+    labels: Int64[Tensor, "n"] | None
+    """Class of each picture, or the number of classes for an unknown label; None for a model without labels."""
+
+    def __len__(self) -> int:
+        return len(self.means)
+
+    def sampled(self, chosen: Int64[Tensor, "batch"], generator: torch.Generator | None = None) -> dict[str, Tensor]:
+        """Start, end, time and label of training paths to samples of these posteriors."""
+        shape = self.means[chosen].shape
+        noise, start = torch.randn(2, *shape, generator=generator).unbind()
+        time = torch.sigmoid(SPREAD * torch.randn(len(chosen), generator=generator))
+        paths = {"start": start, "end": self.means[chosen] + self.deviations[chosen] * noise, "time": time}
+        return paths if self.labels is None else {**paths, "labels": self.labels[chosen]}
+
+
+class FlowObjective(Objective):
+    """Mean squared error of the velocity along straight paths from noise to latents; AdamW, cosine schedule."""
+
+    unit: ClassVar[str] = "latents"
+    network: FlowPrior
+
+    def __init__(
+        self, flow: FlowPrior, recipe: GenerateRecipe, train: Posteriors, held_out: Posteriors, device: Device
+    ) -> None:
+        flow.scale_to(train.means, train.deviations)
+        self.network, self.device = flow, device
+        self.train, self.held_out = train, held_out
+        self.length = recipe.flow_steps
+        self.recipe = Recipe(
+            seed=recipe.seed,
+            batch_size=BATCH,
+            schedule="cosine",
+            warmup=0.0,
+            precision="float32",
+            validations=4,
+            checkpoint_seconds=recipe.checkpoint_seconds,
+        )
+
+    @override
+    def steps(self) -> int:
+        return self.length
+
+    @override
+    def batch(self, step: int) -> dict[str, Tensor]:
+        return self._on_device(self.train.sampled(torch.randint(len(self.train), (min(BATCH, len(self.train)),))))
+
+    @override
+    def samples(self, batch: dict[str, Tensor]) -> int:
+        return len(batch["start"])
+
+    @override
+    def loss(self, network: nn.Module, batch: dict[str, Tensor], progress: float) -> Float[Tensor, ""]:
+        flow = self.network
+        end = (batch["end"] - flow.mean) / flow.deviation
+        at = torch.lerp(batch["start"], end, batch["time"][:, None])
+        return F.mse_loss(flow.velocity(at, batch["time"], batch.get("labels")), end - batch["start"])
+
+    @override
+    def parameter_groups(self) -> list[ParameterGroup]:
+        return [ParameterGroup("adamw", list(self.network.parameters()), RATE)]
+
+    @override
+    def validate(self, network: nn.Module) -> Figures:
+        generator = torch.Generator().manual_seed(self.recipe.seed)
+        paths = self.held_out.sampled(torch.arange(len(self.held_out)), generator)
+        with torch.inference_mode():
+            return {"loss": float(self.loss(network, self._on_device(paths), 1.0))}
+
+    def _on_device(self, paths: dict[str, Tensor]) -> dict[str, Tensor]:
+        return {name: values.to(self.device.name) for name, values in paths.items()}
+
+
+def flow_seconds(latent: int, classes: int, recipe: GenerateRecipe, device: Device) -> float:
+    """Duration of the flow's training with this recipe, from a few measured steps."""
+    zeros = Posteriors(torch.zeros(BATCH, latent), torch.ones(BATCH, latent), None)
+    flow = FlowPrior(latent, classes, recipe.flow_units(latent))
+    objective = FlowObjective(flow, recipe, zeros, zeros, device)
+    return Stepper(objective, device).measure(PROBE_SECONDS).seconds * recipe.flow_steps

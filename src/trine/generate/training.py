@@ -1,0 +1,152 @@
+"""How a generator is trained: opens pictures, trains the autoencoder, then fits the priors to its latents."""
+
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from typing_extensions import override
+
+from trine.errors import DataError
+from trine.generate.bound import measure_bound
+from trine.generate.codec import Codec
+from trine.generate.flow_training import FlowObjective, Posteriors, flow_seconds
+from trine.generate.generator import Generator, build_network, build_priors, open_square
+from trine.generate.latent import Normal
+from trine.generate.network import PictureVAE
+from trine.generate.objective import GenerateObjective
+from trine.generate.prior import FlowPrior, MixturePrior
+from trine.generate.recipe import GenerateRecipe
+from trine.generate.report import remarks
+from trine.generate.sheet import grid_png
+from trine.pictures.batches import labels_of
+from trine.pictures.decode import as_channels
+from trine.pictures.picture_set import PictureSet, PictureSplit
+from trine.train.budget import Budget
+from trine.train.fit import RunningFit, Trainer
+
+FLOW_SHARE = 0.15
+"""Share of a time budget that the flow's training may take."""
+UNLABELLED = 4
+"""One in this many pictures is also learned by the flow without its label."""
+NAMED = 20
+"""Skipped files that are named before a training."""
+
+
+class GeneratorTrainer(Trainer[GenerateRecipe, PictureSet, GenerateObjective, Generator]):
+    """Trains generators."""
+
+    model_type: ClassVar[type[Generator]] = Generator
+
+    @override
+    def open(self, data: str | Path, data_dir: Path | None) -> PictureSet:
+        return open_square(self.recipe, data, data_dir, self.recipe.picture_size)
+
+    @override
+    def remarks(self, opened: PictureSet) -> list[str]:
+        if "train" not in opened.splits or len(opened.splits["train"]) < 2:
+            raise DataError(f"{opened.name}: has fewer than two pictures to learn from: add some")
+        if self.recipe.label and not opened.classes:
+            raise DataError(f"{opened.name}: has no labels: leave out --label, or put pictures into class folders")
+        train = opened.splits["train"].images
+        notes = [f"skipped, {line}" for line in opened.skipped[:NAMED]]
+        if all(np.array_equal(train[0], other) for other in train[:100]):
+            notes.append("all pictures are equal: there is nothing to learn but that one")
+        elif len(train) < 500:
+            notes.append(f"only {len(train):,} pictures: expect copies of them; a few thousand are better")
+        return notes
+
+    @override
+    def describe(self, opened: PictureSet) -> dict[str, Any]:
+        return opened.described()
+
+    @override
+    def objective(self, opened: PictureSet, recipe: GenerateRecipe) -> GenerateObjective:
+        torch.manual_seed(recipe.seed)
+        network = build_network(recipe, opened.channels, opened.size[0], _classes(opened, recipe))
+        objective = GenerateObjective(network, recipe, opened, self.device)
+        objective.closing_seconds = self.flow_step_seconds * recipe.flow_steps
+        return objective
+
+    @override
+    def scaled(self, opened: PictureSet, budget: Budget) -> GenerateRecipe:
+        """The flow trains for its share of the time, but not shorter than in the preset."""
+        recipe = self.recipe
+        classes = len(_classes(opened, recipe))
+        seconds = self.device.agree(flow_seconds(recipe.latents(opened.channels), classes, recipe, self.device))
+        self.flow_step_seconds = seconds / recipe.flow_steps
+        if "flow_steps" in recipe.by_hand:
+            return recipe
+        longer = max(1.0, FLOW_SHARE * budget.left / seconds)
+        return recipe.changed(flow_steps=round(longer * recipe.flow_steps))
+
+    flow_step_seconds: float = 0.0
+    """Measured duration of a step of the flow, for a training with a budget."""
+
+    @override
+    def complete(
+        self, opened: PictureSet, objective: GenerateObjective, network: nn.Module, fit: RunningFit
+    ) -> Generator:
+        """Fit the priors to the latents of the training pictures."""
+        assert isinstance(network, PictureVAE)
+        recipe, trained = objective.recipe, network.eval()
+        classes = _classes(opened, recipe)
+        codec = Codec(trained, self.device)
+        train, held_out = opened.splits["train"], opened.splits.get("validation", opened.splits["train"])
+        means, deviations = codec.encode_top(train.images, seed=recipe.seed)
+        priors = build_priors(recipe, opened.channels, classes)
+        mixture, flow = priors["mixture"], priors["flow"]
+        assert isinstance(mixture, MixturePrior)
+        assert isinstance(flow, FlowPrior)
+        generator = torch.Generator().manual_seed(recipe.seed)
+        mixture.fit(means + deviations * torch.randn(means.shape, generator=generator), recipe.seed)
+        fit.report.note(f"the flow learns to sample latent vectors: {recipe.flow_steps:,} steps")
+        learned, validated = _posteriors(codec, train, classes, recipe), _posteriors(codec, held_out, classes, recipe)
+        fit.train_stage("flow", FlowObjective(flow, recipe, learned, validated, self.device))
+        if len(objective.growth):
+            rows = objective.growth.flatten(0, 1).numpy()
+            fit.pictures["latents.png"] = grid_png(rows, columns=objective.growth.shape[1])
+        model = Generator.assembled(
+            recipe,
+            classes=classes,
+            size=opened.size[0],
+            channels=opened.channels,
+            network=trained,
+            priors=priors.to(self.device.name).eval().requires_grad_(False),
+            information=_kl_per_unit(means, deviations),
+        )
+        for line in self._warnings(model, opened, held_out):
+            fit.report.note(line)
+        return model
+
+    def _warnings(self, model: Generator, opened: PictureSet, split: PictureSplit) -> list[str]:
+        images, labels = as_channels(split.images, model.channels), model.known_labels(opened, split)
+        return remarks(measure_bound(model.network, images, labels, self.device))
+
+
+def _classes(opened: PictureSet, recipe: GenerateRecipe) -> tuple[str, ...]:
+    return opened.classes if recipe.label else ()
+
+
+def _posteriors(codec: Codec, split: PictureSplit, classes: tuple[str, ...], recipe: GenerateRecipe) -> Posteriors:
+    """Posteriors that the flow learns, or is validated on.
+
+    In a model with labels, a picture's posterior with its label differs from that without, and each belongs to the
+    decoder with the same knowledge. So the flow learns all pictures with their labels, and some without.
+    """
+    unlabelled = codec.encode_top(split.images, seed=recipe.seed)
+    if not classes or split.labels is None:
+        return Posteriors(*unlabelled, None)
+    labels = labels_of(split)
+    labelled = codec.encode_top(split.images, labels, seed=recipe.seed)
+    means, deviations = (torch.cat([a, b[::UNLABELLED]]) for a, b in zip(labelled, unlabelled, strict=True))
+    unknown = torch.full_like(labels[::UNLABELLED], len(classes))
+    return Posteriors(means, deviations, torch.cat([labels, unknown]))
+
+
+def _kl_per_unit(means: Tensor, deviations: Tensor) -> Float[Tensor, "latent"]:
+    zeros = torch.zeros_like(means)
+    posterior, prior = Normal(means, 2 * deviations.log()), Normal(zeros, zeros)
+    return posterior.kl_per_unit(prior).mean(0)

@@ -1,0 +1,214 @@
+"""The way that all trainings take: data → recipe → training → calibrated model → evaluation → bundle.
+
+A task's trainer says how its data is opened, what is optimised, and how the trained network becomes a model.
+"""
+
+from abc import ABC, abstractmethod
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, ClassVar, Generic, TypeVar
+
+from torch import nn
+
+from trine import files, machine
+from trine.device import Device, choose, together
+from trine.errors import RunError
+from trine.model import Model
+from trine.progress import Reporter, Silent
+from trine.recipe import Recipe
+from trine.result import Compute
+from trine.train.budget import Budget
+from trine.train.cost import Cost
+from trine.train.loop import TrainingLoop
+from trine.train.objective import Objective
+from trine.train.run import RECIPE, Run, choose_folder
+
+R = TypeVar("R", bound=Recipe)
+D = TypeVar("D")
+O = TypeVar("O", bound=Objective)  # noqa: E741  (the objective)
+M = TypeVar("M", bound=Model[Any])
+
+
+@dataclass
+class RunningFit:
+    """The trainings of one run, one after another, and what they cost together."""
+
+    run: Run
+    device: Device
+    report: Reporter
+    resume: bool
+    budget: Budget | None = None
+    cost: Cost = field(default_factory=Cost)
+    steps: int = 0
+    """Steps of the first training."""
+    pictures: dict[str, bytes] = field(default_factory=dict)
+    """Pictures of the training's course, PNGs by file name."""
+
+    def train(self, objective: Objective) -> nn.Module:
+        """Train the task's objective and return the final network."""
+        loop = TrainingLoop(objective, self.run, self.device, self.report, self.budget)
+        network = loop.fit(self.resume)
+        self.cost, self.steps = loop.cost, loop.clock.step
+        return network
+
+    def train_stage(self, stage: str, objective: Objective) -> nn.Module:
+        """Train a second objective of the run, in this process alone and in single precision.
+
+        It has checkpoints of its own, and resumes and restarts like the first.
+        """
+        alone = replace(self.device, bfloat16=False, rank=0, world=1)
+        loop = TrainingLoop(objective, Run(self.run.folder, stage), alone, self.report)
+        network = loop.fit(self.resume)
+        self.cost = self.cost + loop.cost
+        return network
+
+
+class Trainer(ABC, Generic[R, D, O, M]):
+    """How one task is trained: `D` is its opened data, `O` its objective, `M` its model."""
+
+    model_type: ClassVar[type[Model[Any]]]
+
+    def __init__(self, recipe: R, device: str = "auto") -> None:
+        self.recipe = recipe
+        self.device = choose(device, recipe.precision)
+
+    # ---- what each task provides
+
+    @abstractmethod
+    def open(self, data: str | Path, data_dir: Path | None) -> D:
+        """Read the data to train on. Raises `DataError`, `UsageError`."""
+
+    @abstractmethod
+    def describe(self, opened: D) -> dict[str, Any]:
+        """Name, fingerprint and sizes of the data."""
+
+    @abstractmethod
+    def objective(self, opened: D, recipe: R) -> O:
+        """A new network for this data, and what the loop optimises."""
+
+    @abstractmethod
+    def complete(self, opened: D, objective: O, network: nn.Module, fit: RunningFit) -> M:
+        """The model of a trained network: calibrated on held-out data, ready to be used."""
+
+    def remarks(self, opened: D) -> list[str]:
+        """Lines about the data for the user. Raises `DataError` when it cannot be learned from."""
+        return []
+
+    def scaled(self, opened: D, budget: Budget) -> R:
+        """The recipe for a budget, before its number of steps is fitted to the time."""
+        return self.recipe
+
+    # ---- the way
+
+    def fit(
+        self,
+        data: str | Path,
+        *,
+        minutes: float | None = None,
+        out: str | Path | None = None,
+        resume: bool = False,
+        data_dir: Path | None = None,
+        test: bool = True,
+        report: Reporter | None = None,
+    ) -> M | None:
+        """Train, evaluate and save; the arguments are those of `Model.fit`. None in processes that do not lead."""
+        budget = Budget(minutes) if minutes is not None else None
+        report = report if report and self.device.leads else Silent()
+        with together(self.device):
+            stem = f"{self.model_type.task}-{_stem(data)}"
+            run = Run(self.device.agree(choose_folder(stem, Path(out) if out else None, resume)))
+            if resume and run.finished:
+                report.note(f"{run.folder}: this run is complete already")
+                return self._loaded(run)
+            with self.device.leader_first():
+                opened = self.open(data, data_dir)
+            for line in self.remarks(opened):
+                report.note(line)
+            recipe = self._begin(run, opened, budget, resume)
+            fit = RunningFit(run, self.device, report, resume, budget)
+            with run.held() if self.device.leads else nullcontext():
+                objective = self.objective(opened, recipe)
+                network = fit.train(objective)
+                return self._finish(fit, opened, objective, network, test) if self.device.leads else None
+
+    def _begin(self, run: Run, opened: D, budget: Budget | None, resume: bool) -> R:
+        """The recipe of this run, written into its folder. Raises `RunError` when another one was started there."""
+        plan: dict[str, Any] = {
+            "data": self.describe(opened),
+            "recipe": self.recipe.model_dump(mode="json"),
+            "minutes": budget.minutes if budget else None,
+        }
+        if resume and run.started:
+            self._require_same_plan(run, plan)
+            recipe: R = type(self.recipe).read(run.folder / RECIPE)
+        else:
+            recipe = self.scaled(opened, budget) if budget else self.recipe
+            if self.device.leads:
+                run.begin(recipe, plan)
+        self.device.wait()
+        return recipe
+
+    def _require_same_plan(self, run: Run, plan: dict[str, Any]) -> None:
+        """Raise `RunError` when the run was started with other data, settings or minutes."""
+        started = run.plan()
+        recipe = type(self.recipe).checked(started.get("recipe") or {})  # reads the names of earlier versions too
+        started["recipe"] = recipe.model_dump(mode="json")
+        for name, now in plan.items():
+            if started.get(name) != now:
+                raise RunError(
+                    f"{run.folder}: was started with another {name} ({_difference(started.get(name), now)}): "
+                    "resume with the same settings, or start a new run with --out"
+                )
+
+    def _finish(self, fit: RunningFit, opened: D, objective: O, network: nn.Module, test: bool) -> M:
+        """Complete the model, evaluate it and write what the run keeps."""
+        model = self.complete(opened, objective, network, fit)
+        cost = _stated(fit.cost, fit.steps)
+        trained: M = model.replaced(device=self.device, data=self.describe(opened), cost=cost, run=fit.run.folder)
+        evaluation = trained.evaluation(opened, None if test else "validation")
+        measured = {
+            "sgemm_gflops": round(machine.sgemm_gflops(), 1),
+            "peak_memory_gib": round(machine.peak_memory_gib(), 3),
+        }
+        trained = trained.replaced(cost=cost.model_copy(update=measured))
+        trained = trained.replaced(result=trained.stated(evaluation))
+        pictures = {**fit.pictures, **evaluation.pictures}
+        for name, content in {**pictures, **_curves(fit.run, objective.headline)}.items():
+            fit.run.write_picture(name, content)
+        trained.save(fit.run.bundle, pictures)
+        assert trained.result
+        fit.run.finish(trained.result)
+        return trained
+
+    def _loaded(self, run: Run) -> M:
+        loaded: M = self.model_type.load(run.folder)  # type: ignore[assignment]
+        return loaded.replaced(run=run.folder)
+
+
+def _stated(cost: Cost, steps: int) -> Compute:
+    return Compute(
+        train_pflop=files.rounded(cost.pflop),
+        train_seconds=round(cost.seconds, 2),
+        gflops=round(cost.gflops, 1),
+        steps=steps,
+    )
+
+
+def _curves(run: Run, headline: str) -> dict[str, bytes]:
+    from trine.train.curves import draw_curves
+
+    return {"curves.png": draw_curves(run.history(), headline)}
+
+
+def _stem(data: str | Path) -> str:
+    """A short name of the data for the run's folder."""
+    name = Path(data).name.split(".")[0]
+    return "".join(letter if letter.isalnum() or letter in "-_" else "-" for letter in name) or "data"
+
+
+def _difference(before: Any, now: Any) -> str:
+    if not (isinstance(before, dict) and isinstance(now, dict)):
+        return f"{before}, now {now}"
+    changed = [name for name in now if before.get(name) != now[name]]
+    return ", ".join(f"{name}={before.get(name)}, now {now[name]}" for name in changed[:2])
