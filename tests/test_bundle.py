@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trine import bundle, files
-from trine.bundle import Manifest
+from trine.bundle import BundleManifest
 from trine.errors import BundleError
 
 JSON = st.recursive(
@@ -19,7 +19,7 @@ JSON = st.recursive(
 
 def manifest(task="classify", **changes):
     parts = {"recipe": {"seed": 1}, "content": {"classes": ["cat", "dog"]}, "data": {}, "figures": {}, "versions": {}}
-    return Manifest(task=task, **{**parts, **changes})
+    return BundleManifest(task=task, **{**parts, **changes})
 
 
 @pytest.fixture

@@ -1,9 +1,9 @@
-"""A trained model on disk: a folder of safetensors and JSON, each file with its checksum, no pickle anywhere.
+"""A trained model on disk: a folder of safetensors and JSON with a checksum for every file, and no pickle.
 
-trine.json            task, recipe, what the task needs to use the model, figures, versions, sha256 of every other file
+trine.json            task, recipe, what the model needs beside its weights, figures, versions, sha256 of other files
 model.safetensors     the weights
 README.md             the model card
-*.png                 pictures of the card
+*.png                 pictures of its evaluation
 """
 
 import json
@@ -25,7 +25,7 @@ CARD = "README.md"
 
 
 class BundleManifest(BaseModel):
-    """What stands in trine.json."""
+    """The content of trine.json."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
@@ -34,22 +34,22 @@ class BundleManifest(BaseModel):
     task: str
     """classify, detect or generate."""
     recipe: dict[str, Any]
-    """Every setting of its training."""
+    """All settings of the training."""
     content: dict[str, Any]
-    """What the task needs beside the weights: class names or vocabulary, thresholds, calibration."""
+    """What the model needs beside its weights: class names or vocabulary, thresholds, calibration."""
     data: dict[str, Any]
-    """Name and fingerprint of the data it was trained on."""
+    """Name and fingerprint of the training data."""
     figures: dict[str, Any]
-    """The result of its evaluation, as in result.json."""
+    """Result of the evaluation, as in result.json."""
     versions: dict[str, str]
-    """Of the libraries that it was trained with."""
+    """Versions of the libraries used in the training."""
     files: dict[str, str] = {}
-    """sha256 of each other file of the folder."""
+    """sha256 of every other file in the folder."""
     checksum: str = ""
-    """sha256 of this document without this entry."""
+    """sha256 of this document without this field."""
 
     def sealed(self, file_sums: dict[str, str]) -> "BundleManifest":
-        """This manifest with the checksums of the other files and its own."""
+        """This manifest with the other files' checksums and its own."""
         body = {**self.model_dump(mode="json", exclude={"checksum"}), "files": file_sums}
         return BundleManifest(**body, checksum=files.digest(body))
 
@@ -61,9 +61,9 @@ def save(
     card: str,
     pictures: dict[str, bytes] | None = None,
 ) -> BundleManifest:
-    """Write the bundle as a whole or not at all; one that stood there before is replaced. Raises `BundleError`."""
+    """Write the bundle atomically; an earlier bundle is replaced. Raises `BundleError`."""
     if folder.is_dir() and any(folder.iterdir()) and not (folder / MANIFEST).is_file():
-        raise BundleError(f"{folder}: holds something else than a model, and is left as it is: choose another folder")
+        raise BundleError(f"{folder}: is neither empty nor a model, and is left unchanged: choose another folder")
     with files.writing(folder, BundleError) as part:
         part.mkdir()
         (part / WEIGHTS).write_bytes(files.tensor_bytes(tensors))
@@ -76,7 +76,7 @@ def save(
 
 
 def locate(model: str | Path) -> Path:
-    """The bundle's folder for a bundle or a run folder. Raises `BundleError`."""
+    """The bundle's folder, given a bundle or a run folder. Raises `BundleError`."""
     folder = Path(model)
     for candidate in (folder, folder / "bundle"):
         if (candidate / MANIFEST).is_file():
@@ -89,7 +89,7 @@ def locate(model: str | Path) -> Path:
 
 
 def read_manifest(folder: Path, task: str | None = None) -> BundleManifest:
-    """The checked manifest of a bundle; `task` is what it must be for. Raises `BundleError`."""
+    """The verified manifest of a bundle; `task` is the expected task. Raises `BundleError`."""
     path = folder / MANIFEST
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
@@ -112,7 +112,7 @@ def read_manifest(folder: Path, task: str | None = None) -> BundleManifest:
 
 
 def read(model: str | Path, task: str | None = None) -> tuple[BundleManifest, dict[str, Tensor]]:
-    """Manifest and weights of a bundle or run folder, every file checked. Raises `BundleError`."""
+    """Manifest and tensors of a bundle or run folder, every file verified. Raises `BundleError`."""
     folder = locate(model)
     manifest = read_manifest(folder, task)
     for name, expected in manifest.files.items():
@@ -129,5 +129,5 @@ def read(model: str | Path, task: str | None = None) -> tuple[BundleManifest, di
 
 
 def part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    """The tensors whose name begins with `prefix.`, without it."""
+    """The tensors under `prefix.`, with the prefix removed."""
     return {name.removeprefix(f"{prefix}."): value for name, value in tensors.items() if name.startswith(f"{prefix}.")}

@@ -1,4 +1,4 @@
-"""Where a training runs: device, precision, and the other processes when torchrun started several."""
+"""Where a network computes: device, precision, and the other processes of a run under torchrun."""
 
 import contextlib
 import os
@@ -18,7 +18,7 @@ DEVICES = ("auto", "cpu", "cuda", "mps")
 
 @dataclass(frozen=True)
 class Device:
-    """A device, the arithmetic used on it, and this process's place among its peers."""
+    """A device, its arithmetic, and the rank of this process."""
 
     name: str
     bfloat16: bool
@@ -27,21 +27,21 @@ class Device:
 
     @property
     def leads(self) -> bool:
-        """Whether this process writes files and speaks to the user."""
+        """Whether this process writes files and reports to the user."""
         return self.rank == 0
 
     def autocast(self) -> contextlib.AbstractContextManager[None]:
-        """The context in which networks compute."""
+        """The context manager for computations of networks."""
         return torch.autocast(self.name, dtype=torch.bfloat16, enabled=self.bfloat16)
 
-    def wrap(self, model: nn.Module) -> nn.Module:
-        """The model as it takes part in a step: alone, or averaging its gradients with the other processes."""
+    def wrap(self, network: nn.Module) -> nn.Module:
+        """The network for training steps: as it is, or with gradients averaged over the processes."""
         if self.world == 1:
-            return model
-        return nn.parallel.DistributedDataParallel(model)
+            return network
+        return nn.parallel.DistributedDataParallel(network)
 
     def agree(self, value: T) -> T:
-        """The first process's value, in all of them."""
+        """The first process's value, in all processes."""
         if self.world == 1:
             return value
         shared = [value]
@@ -49,7 +49,7 @@ class Device:
         return shared[0]
 
     def total(self, values: Tensor) -> Tensor:
-        """The sum of all processes' values, in all of them."""
+        """The sum over all processes, in all processes."""
         if self.world == 1:
             return values
         summed = values.to(self.name, copy=True)
@@ -57,13 +57,13 @@ class Device:
         return summed.to(values.device)
 
     def wait(self) -> None:
-        """Go on when all processes have come here."""
+        """Wait until all processes are here."""
         if self.world > 1:
             torch.distributed.barrier()
 
     @contextlib.contextmanager
     def leader_first(self) -> Iterator[None]:
-        """The first process does what follows before the others do: they find its files in place."""
+        """Run the block in the first process before the others: they find its files."""
         if not self.leads:
             self.wait()
         yield
@@ -72,21 +72,21 @@ class Device:
 
 
 def choose(name: str = "auto", precision: str = "auto") -> Device:
-    """The device to use. Raises `UsageError` when it is not there."""
+    """The device to use; auto prefers cuda, then mps. Raises `UsageError` when it is not available."""
     if name not in DEVICES:
         raise UsageError(f"device {name!r} is not known: choose one of {', '.join(DEVICES)}")
     available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if name == "auto":
         name = next(candidate for candidate in ("cuda", "mps", "cpu") if available[candidate])
     if not available[name]:
-        raise UsageError(f"device {name!r} is not on this machine: use --device cpu")
+        raise UsageError(f"device {name!r} is not available on this machine: use --device cpu")
     bfloat16 = _computes_in_bfloat16(name) if precision == "auto" else precision == "bfloat16"
     return Device(name, bfloat16, int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1")))
 
 
 @contextlib.contextmanager
 def together(device: Device) -> Iterator[None]:
-    """Join the processes that torchrun started, if any, for the length of a training."""
+    """Join the process group of torchrun, if any, for the duration of the block."""
     if device.world == 1:
         yield
         return

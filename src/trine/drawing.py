@@ -1,4 +1,4 @@
-"""Pictures for people: matplotlib without a screen, one look for all of them."""
+"""Figures: matplotlib without a screen, in one style."""
 
 import io
 from typing import Any
@@ -19,7 +19,7 @@ STYLE: dict[Any, Any] = {
 
 
 def figure(rows: int = 1, columns: int = 1, width: float = 6.0, height: float = 4.0) -> tuple[Any, Any]:
-    """A figure of `width` × `height` inches and its axes (an array when there are several)."""
+    """A figure of `width` × `height` inches and its axes: an array if there are several."""
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 

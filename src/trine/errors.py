@@ -1,18 +1,17 @@
-"""Every error Trine raises on purpose, and the level to catch it at.
+"""Every error that Trine raises on purpose, and the level to catch it at.
 
-TrineError                    anything below; the command line prints it as one line and exits with 1
-├── UsageError                what was asked for cannot be asked: an option, a name, a combination (exits with 2)
+TrineError                    any error below; the command line prints it as one line and exits with 1
+├── UsageError                a wrong option, name or combination, or a missing extra (exits with 2)
 │   └── RecipeError           a setting is unknown or out of its range
-├── DataError                 the data cannot be read or cannot be learned from
+├── DataError                 the data cannot be read, or nothing can be learned from it
 │   └── UnsafeDataError       a picture bomb, an archive bomb, a path that leaves its archive
-├── BundleError               a trained model is missing a file, altered, truncated, too new or of another task
-├── RunError                  a run folder cannot be written, or holds something else than this training
-│   └── CheckpointError       no checkpoint of the run is whole
-├── DivergedError             the loss became non-finite and stayed so after two restarts at a lower learning rate
-└── InterruptedTraining       SIGINT or SIGTERM: the state is saved, `--resume` goes on from there
+├── BundleError               a trained model lacks a file, is altered, truncated, too new or of another task
+├── RunError                  a run folder cannot be written, or holds another training
+│   └── CheckpointError       no checkpoint of the run is intact
+├── DivergedError             the loss is not finite, even after two restarts at a lower learning rate
+└── InterruptedTraining       SIGINT or SIGTERM: the state is saved, `--resume` continues from there
 
-Every message is one line: what is wrong, where, what to do. Where a name is not known, `nearest` names the one that was
-probably meant.
+Every message is one line: what is wrong, where, what to do. For an unknown name, `nearest` suggests a known one.
 """
 
 from collections.abc import Iterable
@@ -20,9 +19,9 @@ from difflib import get_close_matches
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """A clause for a message: `: did you mean 'cifar10'?`; empty when no known name is near."""
-    found = get_close_matches(name, list(known), n=1)
-    return f": did you mean {found[0]!r}?" if found else ""
+    """A clause for a message, `: did you mean 'cifar10'?`; empty when no known name is similar."""
+    matches = get_close_matches(name, list(known), n=1)
+    return f": did you mean {matches[0]!r}?" if matches else ""
 
 
 class TrineError(Exception):
@@ -32,7 +31,7 @@ class TrineError(Exception):
 
 
 class UsageError(TrineError):
-    """What was asked for cannot be asked."""
+    """A wrong option, name or combination, or a missing extra."""
 
     exit_status = 2
 
@@ -42,7 +41,7 @@ class RecipeError(UsageError):
 
 
 class DataError(TrineError):
-    """The data cannot be read or cannot be learned from."""
+    """The data cannot be read, or nothing can be learned from it."""
 
 
 class UnsafeDataError(DataError):
@@ -50,20 +49,20 @@ class UnsafeDataError(DataError):
 
 
 class BundleError(TrineError):
-    """A trained model on disk is not whole, not readable by this version, or of another task."""
+    """A trained model on disk is damaged, not readable by this version, or of another task."""
 
 
 class RunError(TrineError):
-    """A run folder cannot be written, or holds something else than this training."""
+    """A run folder cannot be written, or holds another training."""
 
 
 class CheckpointError(RunError):
-    """No checkpoint of the run is whole."""
+    """No checkpoint of the run is intact."""
 
 
 class DivergedError(TrineError):
-    """The loss became non-finite and stayed so."""
+    """The loss is not finite, even after restarts at a lower learning rate."""
 
 
 class InterruptedTraining(TrineError):  # noqa: N818  (it is an event as much as an error)
-    """The training was asked to stop; its state is saved."""
+    """The training was interrupted; its state is saved."""

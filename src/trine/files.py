@@ -1,4 +1,4 @@
-"""Files that are either whole or not there: atomic writes, checksums, and errors a person can act on."""
+"""Files that are complete or absent: atomic writes, checksums, and errors that say what to do."""
 
 import ctypes
 import errno
@@ -57,9 +57,9 @@ def write_json(path: Path, content: Any) -> None:
 
 
 def tensor_bytes(tensors: "dict[str, Tensor]") -> bytes:
-    """Tensors as the content of a safetensors file, tied weights each on their own.
+    """The content of a safetensors file; tied weights are stored separately.
 
-    Not safetensors' own way to a file: it reports a full disk as something else than an `OSError`.
+    safetensors' own function that writes a file does not report a full disk as an `OSError`.
     """
     from safetensors.torch import save
 
@@ -67,32 +67,32 @@ def tensor_bytes(tensors: "dict[str, Tensor]") -> bytes:
 
 
 def sweep(folder: Path) -> None:
-    """Remove what writers that were killed left behind in a folder."""
+    """Remove the temporary files of killed writers from a folder."""
     for leftover in folder.glob(".*.part"):
         _remove(leftover)
 
 
 def sha256(path: Path) -> str:
-    """The hexadecimal SHA-256 of a file's content."""
+    """Hexadecimal SHA-256 of a file's content."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def digest(content: Any) -> str:
-    """The hexadecimal SHA-256 of a JSON value, independent of key order and layout."""
+    """Hexadecimal SHA-256 of a JSON value, independent of key order and layout."""
     return hashlib.sha256(json.dumps(content, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
 
 
 def explain(problem: OSError, path: Path) -> str:
-    """One line that says what the system refused, where, and what to do."""
+    """One line: what the system refused, where, and what to do."""
     remedy = {
-        errno.ENOSPC: "the disk is full: free some space, then go on",
-        errno.EDQUOT: "the disk quota is used up: free some space, then go on",
+        errno.ENOSPC: "the disk is full: free some space, then continue",
+        errno.EDQUOT: "the disk quota is used up: free some space, then continue",
         errno.EROFS: "the file system is read-only: choose another folder",
         errno.EACCES: "no permission: choose another folder, or change its permissions",
         errno.EPERM: "no permission: choose another folder, or change its permissions",
-        errno.ENOTDIR: "a file stands where a folder is needed: choose another folder",
-        errno.EEXIST: "a file stands where a folder is needed: choose another folder",
+        errno.ENOTDIR: "a file has the name of a needed folder: choose another folder",
+        errno.EEXIST: "a file has the name of a needed folder: choose another folder",
     }.get(problem.errno or 0, problem.strerror or str(problem))
     return f"cannot write {path}: {remedy}"
 
@@ -111,7 +111,7 @@ def _sync_entry(path: Path) -> None:
 
 
 def _replace(part: Path, path: Path) -> None:
-    """Put `part` in `path`'s place; of two folders, the old one is then where `part` was."""
+    """Replace `path` by `part`; an old folder then has the temporary name."""
     if not (part.is_dir() and path.is_dir()):
         part.replace(path)
     elif not _exchange(part, path):
@@ -122,7 +122,7 @@ def _replace(part: Path, path: Path) -> None:
 
 
 def _exchange(first: Path, second: Path) -> bool:
-    """Swap two names in one step, where the system can (Linux's renameat2)."""
+    """Swap two names in one step where the system supports it (Linux's renameat2)."""
     here, exchange = -100, 2
     rename = getattr(ctypes.CDLL(None), "renameat2", None)
     return rename is not None and rename(here, os.fsencode(first), here, os.fsencode(second), exchange) == 0
@@ -137,9 +137,9 @@ def _remove(part: Path) -> None:
 
 
 def rounded(content: Any, digits: int = 6) -> Any:
-    """A JSON value with its floats rounded to so many significant digits; those that JSON cannot hold become null."""
+    """A JSON value with floats rounded to `digits` significant digits; non-finite floats become null."""
     if isinstance(content, float):
-        short = float(f"{content:.{digits}g}")  # the largest floats would be rounded up to infinity
+        short = float(f"{content:.{digits}g}")  # the largest floats round up to infinity
         return short if math.isfinite(short) else content if math.isfinite(content) else None
     if isinstance(content, dict):
         return {key: rounded(value, digits) for key, value in content.items()}

@@ -18,13 +18,13 @@ VERSIONED = ("trine", "torch", "numpy", "Pillow", "safetensors", "pydantic", "sc
 
 
 def sgemm_gflops(size: int = 2048, repeats: int = 8) -> float:
-    """The rate of single-precision matrix products on this machine now, in GFLOP/s (the best of the repeats)."""
+    """Rate of single-precision matrix products on this machine now, in GFLOP/s: the best of the repeats."""
     a, b = torch.randn(2, size, size)
     return max(2 * size**3 / _seconds(lambda: a @ b) for _ in range(repeats)) / 1e9
 
 
 def facts() -> dict[str, Any]:
-    """What this machine is: processor, cores and threads in use, memory, system."""
+    """Processor, cores, threads in use, memory in GiB, system and accelerator."""
     return {
         "processor": _processor(),
         "cores": os.cpu_count() or 1,
@@ -36,18 +36,18 @@ def facts() -> dict[str, Any]:
 
 
 def versions() -> dict[str, str]:
-    """The versions of Python and of the libraries that figures depend on."""
-    found = {"python": platform.python_version()}
+    """Versions of Python and of the libraries that figures depend on."""
+    installed = {"python": platform.python_version()}
     for name in VERSIONED:
         try:
-            found[name] = version(name)
+            installed[name] = version(name)
         except PackageNotFoundError:
             continue
-    return found
+    return installed
 
 
 def peak_memory_gib() -> float:
-    """The most memory this process has held so far, in GiB."""
+    """Peak memory of this process so far, in GiB."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return float(peak) / (2**30 if sys.platform == "darwin" else 2**20)
 
@@ -68,10 +68,10 @@ def _processor() -> str:
 
 
 def keep_freed_blocks() -> None:
-    """Let freed memory stay with the process instead of going back to the system.
+    """Keep freed memory in the process instead of returning it to the system.
 
-    glibc gives large blocks back when they are freed, so every step would pay for the pages of its activation maps
-    again: a sixth of the training rate on two cores. Elsewhere than on glibc nothing changes.
+    glibc returns large blocks when they are freed: every step would then allocate the pages of its activations again,
+    which costs a sixth of the training rate on two cores. Without glibc nothing changes.
     """
     if platform.libc_ver()[0] != "glibc":
         return

@@ -1,4 +1,4 @@
-"""What a person sees while a network trains: a live bar on a terminal, plain lines otherwise, on stderr."""
+"""Progress on stderr: a live bar on a terminal, plain lines otherwise."""
 
 import sys
 import time
@@ -6,98 +6,93 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
+from typing_extensions import override
+
 if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
 
 Figures = dict[str, float]
+"""Figures by name, of one moment of a training."""
 LINE_SECONDS = 10.0
+"""Seconds between plain lines."""
 
 
 @runtime_checkable
 class Reporter(Protocol):
-    """Told of the training's course by the loop."""
+    """Receives the course of a training from the loop. By default it does nothing with it."""
 
     def note(self, line: str) -> None:
-        """A line to be read: a forecast, a warning."""
+        """A line for the user: a forecast, a warning."""
+        return
 
     def advance(self, step: int, total: int, figures: Figures) -> None:
-        """After each step: loss, the validation figure, samples/s, GFLOP/s, seconds left."""
+        """Called after each step with loss, validation figure, samples/s, GFLOP/s and seconds left."""
+        return
 
     def close(self) -> None:
-        """The training ended."""
+        """Called when the training ends."""
+        return
 
 
-class Silent:
-    """Says nothing: for processes that do not lead, and for callers in Python who do not want it."""
-
-    def note(self, line: str) -> None:
-        """Say nothing."""
-
-    def advance(self, step: int, total: int, figures: Figures) -> None:
-        """Say nothing."""
-
-    def close(self) -> None:
-        """Say nothing."""
+class Silent(Reporter):
+    """Reports nothing: for processes that do not lead, and the default in Python."""
 
 
-class Lines:
-    """Plain lines, one every few seconds and one at the end."""
+class Lines(Reporter):
+    """Plain lines: one every `LINE_SECONDS`, and one at the end."""
 
     def __init__(self) -> None:
         self.next_time = 0.0
         self.last = ""
 
+    @override
     def note(self, line: str) -> None:
-        """Print the line."""
         print(line, file=sys.stderr, flush=True)  # noqa: T201
 
+    @override
     def advance(self, step: int, total: int, figures: Figures) -> None:
-        """Print where the training stands, at most every few seconds."""
         self.last = f"step {step:,}/{total:,}  {describe(figures)}"
         if time.monotonic() >= self.next_time or step == total:
             self.next_time = time.monotonic() + LINE_SECONDS
             self.note(self.last)
 
-    def close(self) -> None:
-        """Nothing is left to print."""
 
-
-class Bar:
-    """A live bar of rich."""
+class Bar(Reporter):
+    """A live bar, drawn by rich."""
 
     def __init__(self) -> None:
         self.bar: RichProgress | None = None
 
+    @override
     def note(self, line: str) -> None:
-        """Print the line above the bar."""
         if self.bar:
             self.bar.console.print(line, highlight=False, markup=False)
         else:
             print(line, file=sys.stderr, flush=True)  # noqa: T201
 
+    @override
     def advance(self, step: int, total: int, figures: Figures) -> None:
-        """Move the bar."""
         if self.bar is None:
             self.bar = _bar()
             self.bar.start()
             self.bar.add_task("train", total=total)
         self.bar.update(self.bar.task_ids[0], completed=step, total=total, description=describe(figures))
 
+    @override
     def close(self) -> None:
-        """Leave the bar as it stands."""
         if self.bar:
             self.bar.stop()
 
 
 def reporter(leads: bool = True, quiet: bool = False) -> Reporter:
-    """The reporter that suits where stderr goes."""
+    """A bar if stderr is a terminal, else lines; silent when `quiet` or not leading."""
     if quiet or not leads:
         return Silent()
     return Bar() if sys.stderr.isatty() else Lines()
 
 
 def describe(figures: Figures) -> str:
-    """The figures of one moment as a line: `loss 1.23  accuracy 0.81  1,234 pictures/s  210 GFLOP/s  3:10 left`."""
+    """Figures as a line: `loss 1.23  accuracy 0.81  1,234 pictures/s  210 GFLOP/s  3:10 left`."""
     return "  ".join(_shown(name, value) for name, value in figures.items())
 
 
@@ -111,7 +106,7 @@ def _shown(name: str, value: float) -> str:
 
 @contextmanager
 def counted(what: str, total: int, wanted: bool = True) -> Iterator[Callable[[int], None]]:
-    """A bar on stderr for work outside a training; call what it yields with what was done. None off a terminal."""
+    """A bar on stderr for other work: call the yielded function with the number of items done. None off a terminal."""
     with _bar(transient=True, disable=not (wanted and sys.stderr.isatty())) as progress:
         task = progress.add_task(what, total=total)
         yield lambda done: progress.advance(task, done)

@@ -1,4 +1,4 @@
-"""The base of every recipe: all settings of one training, checked, frozen, saved with the run."""
+"""The base of all recipes: the settings of one training, validated, frozen and saved with the run."""
 
 import json
 from pathlib import Path
@@ -13,69 +13,69 @@ Effort = Literal["quick", "good", "best"]
 
 
 class Recipe(BaseModel):
-    """What the training loop itself reads; each task adds its own settings."""
+    """The settings that the training loop reads; each task adds its own."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
 
     presets: ClassVar[dict[str, dict[str, Any]]] = {"quick": {}, "good": {}, "best": {}}
 
     effort: Effort = "quick"
-    """The dial that the other settings follow."""
+    """The preset that the other settings follow."""
     seed: int = Field(0, ge=0, le=2**31 - 1)
-    """Seed of every random choice: the cut, the weights, the order, the augmentation."""
+    """Seed of all random choices: validation split, initial weights, order, augmentation."""
     epochs: float = Field(10.0, gt=0, le=10_000)
-    """Length of the training in passes over the train split."""
+    """Length of the training, in passes over the train split."""
     batch_size: int = Field(500, ge=1, le=65_536)
-    """Samples a step, over all processes together."""
+    """Samples per step, over all processes together."""
     schedule: Literal["triangular", "cosine", "constant"] = "triangular"
-    """How the learning rate goes over the training."""
+    """Learning-rate schedule after the warm-up."""
     warmup: float = Field(0.2, ge=0, lt=1)
-    """Share of the training in which the learning rate rises."""
+    """Share of the training in which the learning rate rises linearly."""
     final_rate: float = Field(0.0, ge=0, le=1)
-    """Learning rate at the end, as a share of its peak."""
+    """Final learning rate, as a share of the peak."""
     gradient_clip: float = Field(0.0, ge=0)
-    """Largest norm of the gradient; 0 leaves it as it is."""
+    """Largest norm of the gradient; 0 for no limit."""
     ema_decay: float = Field(0.0, ge=0, lt=1)
-    """Decay a step of the weights' exponential moving average; 0 turns it off."""
+    """Decay per step of the weights' exponential moving average; 0 turns it off."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    """Arithmetic of the network; auto takes bfloat16 where the hardware computes with it."""
+    """Arithmetic of the network; auto chooses bfloat16 where the hardware supports it."""
     validations: int = Field(8, ge=0, le=1_000)
-    """How often the validation split is measured during the training."""
+    """Number of validations during the training."""
     checkpoint_seconds: float = Field(60.0, ge=0)
-    """Time between checkpoints; 0 saves after every step."""
+    """Seconds between checkpoints; 0 saves after every step."""
 
     @classmethod
     def preset(cls, effort: str = "quick", **settings: Any) -> Self:
-        """The preset of this effort with some settings changed. Raises `RecipeError`."""
+        """The preset of an effort, with some settings changed. Raises `RecipeError`."""
         if effort not in cls.presets:
             raise RecipeError(f"effort {effort!r} is not known: choose one of {', '.join(cls.presets)}")
         return cls.checked({"effort": effort, **cls.presets[effort], **settings})
 
     @classmethod
     def checked(cls, settings: dict[str, Any]) -> Self:
-        """A recipe from plain values. Raises `RecipeError` naming the first setting that is wrong."""
+        """A recipe from plain values. Raises `RecipeError` that names the first wrong setting."""
         try:
             return cls.model_validate(settings)
         except ValidationError as problem:
             raise RecipeError(cls._explain(problem)) from None
 
     def changed(self, **settings: Any) -> Self:
-        """A copy with some settings changed, checked again."""
+        """A copy with some settings changed, validated again."""
         return self.checked({**self.model_dump(), **settings})
 
     @property
     def by_hand(self) -> set[str]:
-        """The settings that are not as the preset has them."""
+        """The settings that differ from the preset."""
         preset, fields = self.presets[self.effort], type(self).model_fields
         return {name for name in fields if getattr(self, name) != preset.get(name, fields[name].default)} - {"effort"}
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """The recipe saved in a JSON file. Raises `RecipeError`."""
+        """The recipe in a JSON file. Raises `RecipeError`."""
         try:
             settings = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as problem:
-            raise RecipeError(f"{path}: not a readable recipe ({problem}): give a recipe.json of a run") from None
+            raise RecipeError(f"{path}: not a readable recipe ({problem}): give the recipe.json of a run") from None
         if not isinstance(settings, dict):
             raise RecipeError(f"{path}: not a recipe: its JSON must be an object of settings")
         try:
@@ -84,7 +84,7 @@ class Recipe(BaseModel):
             raise RecipeError(f"{path}: {problem}") from None
 
     def save(self, path: Path) -> None:
-        """Write the recipe as JSON that `read` takes."""
+        """Write the recipe as JSON for `read`."""
         files.write_json(path, self.model_dump(mode="json"))
 
     @classmethod
@@ -99,7 +99,7 @@ class Recipe(BaseModel):
 
 
 def parse_settings(pairs: list[str]) -> dict[str, Any]:
-    """Settings from `name=value` words of a command line; values are JSON where they can be. Raises `RecipeError`."""
+    """Settings from `name=value` texts; a value is read as JSON if it is valid JSON. Raises `RecipeError`."""
     settings: dict[str, Any] = {}
     for pair in pairs:
         name, sign, value = pair.partition("=")

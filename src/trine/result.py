@@ -1,4 +1,4 @@
-"""The one schema of a result: what `result.json` holds and what `evaluate --json` prints."""
+"""The schema of results: of `result.json` and of `evaluate --json`."""
 
 from typing import Any
 
@@ -8,41 +8,41 @@ from trine import files, machine
 
 
 class Data(BaseModel):
-    """The data a result was measured on."""
+    """The data that a result was measured on."""
 
     model_config = ConfigDict(use_attribute_docstrings=True)
 
     name: str
     """A named set, or the path's name."""
     fingerprint: str
-    """sha256 over all of it."""
+    """sha256 of the whole set."""
     split: str
     """train, validation, test or all."""
     n: int
-    """Pictures or sequences in it."""
+    """Number of pictures or sequences."""
 
 
 class Compute(BaseModel):
-    """What the training cost."""
+    """Cost of the training."""
 
     model_config = ConfigDict(use_attribute_docstrings=True)
 
     train_pflop: float = 0.0
-    """Operations of the training, in units of 10¹⁵, counted on real steps."""
+    """Operations of the training in 10¹⁵, counted on real steps."""
     train_seconds: float = 0.0
-    """Time of its steps."""
+    """Seconds in training steps and validations."""
     gflops: float = 0.0
-    """Their rate, in 10⁹ operations a second."""
+    """Rate of the steps, in 10⁹ operations per second."""
     sgemm_gflops: float = 0.0
-    """The rate of single-precision matrix products in the same process."""
+    """Rate of single-precision matrix products in the same process, in the same unit."""
     steps: int = 0
-    """Steps of the optimiser."""
+    """Number of optimiser steps."""
     peak_memory_gib: float = 0.0
-    """The most memory the process held."""
+    """Peak memory of the process, in GiB."""
 
 
 class Result(BaseModel):
-    """Figures of one model on one split, with all that is needed to judge them."""
+    """Figures of one model on one split, with the conditions they were measured under."""
 
     model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
 
@@ -50,18 +50,18 @@ class Result(BaseModel):
     """classify, detect or generate."""
     data: Data
     seed: int
-    """Of every random choice."""
+    """Seed of the training."""
     metrics: dict[str, Any]
-    """The figures, by name."""
+    """Figures by name."""
     compute: Compute
     machine: dict[str, Any]
-    """Processor, cores, threads, memory, system."""
+    """Processor, cores, threads, memory, system, accelerator."""
     versions: dict[str, str]
-    """Of the libraries."""
+    """Versions of Python and the libraries."""
 
     @classmethod
     def measured(cls, task: str, data: Data, seed: int, metrics: dict[str, Any], cost: Compute) -> "Result":
-        """A result with this machine and these library versions written in."""
+        """A result with this machine and its library versions."""
         return cls(
             task=task,
             data=data,

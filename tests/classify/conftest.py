@@ -3,9 +3,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from trine.classify.classifier import Classifier
+from trine.classify.evaluation import Answers
 
 SHAPES = ("bar", "cross", "disc")
 SHORT = {"widths": (16, 16), "depth": 1, "least_steps": 40, "epochs": 1.0, "validations": 1, "batch_size": 32}
@@ -52,4 +54,14 @@ def fitted(shapes: Path, tmp_path_factory: pytest.TempPathFactory) -> Classifier
 def model(fitted: Classifier) -> Path:
     """Its run's folder."""
     assert fitted.run
-    return fitted.run.folder
+    return fitted.run
+
+
+@pytest.fixture
+def answers() -> Answers:
+    """Six pictures; one bee is taken for an ant, surely."""
+    labels = torch.tensor([0, 0, 1, 1, 2, 2])
+    given = torch.tensor([0, 0, 1, 0, 2, 2])
+    logits = torch.nn.functional.one_hot(given, 3).float() * torch.tensor([2, 3, 2, 4, 3, 1])[:, None]
+    typical = torch.tensor([0.5, 0.5, 0.5, 0.5, 0.5, 0.001])
+    return Answers(logits, logits, labels, temperature=2.0, threshold=0.5, novelty=typical)

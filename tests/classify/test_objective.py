@@ -56,7 +56,7 @@ def test_epochs_have_orders_of_their_own(opened: PictureSet) -> None:
 def test_a_step_tells_the_sampler_how_hard_its_pictures_are(opened: PictureSet) -> None:
     made = objective(opened)
     batch = made.batch(0)
-    made.loss(made.model, batch, 0.0)
+    made.loss(made.network, batch, 0.0)
     learned = made.state()["seen"]
     assert learned.isfinite().nonzero().flatten().tolist() == sorted(batch["indices"].tolist())
     assert float(learned[batch["indices"]].min()) > 0
@@ -73,7 +73,7 @@ def test_processes_share_a_batch_among_them(opened: PictureSet) -> None:
 def test_every_trained_parameter_is_in_exactly_one_group(opened: PictureSet, network: str) -> None:
     made = objective(opened, network=network)
     grouped = [id(parameter) for group in made.parameter_groups() for parameter in group.parameters]
-    trained = [id(parameter) for parameter in made.model.parameters() if parameter.requires_grad]
+    trained = [id(parameter) for parameter in made.network.parameters() if parameter.requires_grad]
     assert sorted(grouped) == sorted(trained)
 
 
@@ -88,10 +88,10 @@ def test_grey_pictures_are_not_mirrored_unless_asked(opened: PictureSet) -> None
 
 def test_validation_leaves_the_weights_as_they_were(opened: PictureSet) -> None:
     made = objective(opened)
-    before = {name: value.clone() for name, value in made.model.state_dict().items()}
-    figures = made.validate(made.model)
+    before = {name: value.clone() for name, value in made.network.state_dict().items()}
+    figures = made.validate(made.network)
     assert 0 <= figures["accuracy"] <= 1
-    assert all(torch.equal(value, before[name]) for name, value in made.model.state_dict().items())
+    assert all(torch.equal(value, before[name]) for name, value in made.network.state_dict().items())
 
 
 def test_the_last_layer_alone_learns_from_features_computed_once(opened: PictureSet) -> None:
@@ -101,16 +101,16 @@ def test_the_last_layer_alone_learns_from_features_computed_once(opened: Picture
     made = HeadObjective(model, recipe, opened, CPU)
     batch = made.batch(0)
     assert torch.equal(made.table[0], made.table[1])
-    made.loss(made.model, batch, 0.0).backward()
+    made.loss(made.network, batch, 0.0).backward()
     assert model.head.weight.grad is not None
     assert all(value.grad is None for value in model.blocks.parameters())
     assert [list(group.parameters) for group in made.parameter_groups()] == [list(model.head.parameters())]
-    assert set(made.validate(made.model)) == {"loss", "accuracy"}
+    assert set(made.validate(made.network)) == {"loss", "accuracy"}
 
 
 def test_networks_that_easy_pictures_were_not_left_out_for_see_all_of_them(opened: PictureSet) -> None:
     assert objective(opened, hard_share=0.5).sampler.chooses
     classic = objective(opened, network="classic", hard_share=0.5)
     assert not classic.sampler.chooses
-    classic.loss(classic.model, classic.batch(0), 0.0)
+    classic.loss(classic.network, classic.batch(0), 0.0)
     assert not classic.state()["seen"].isfinite().any()

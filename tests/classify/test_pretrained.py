@@ -69,4 +69,4 @@ def test_fine_tuning_changes_the_features(shapes: Path, tmp_path: Path) -> None:
     model = Classifier(**settings).fit(shapes, out=tmp_path / "run")
     fresh = PretrainedNet(3, 8, 3)
     fresh.prepare(torch.zeros(1, 8, 8, 3, dtype=torch.uint8))
-    assert not torch.equal(model.model.filters(), fresh.filters())
+    assert not torch.equal(model.network.filters(), fresh.filters())

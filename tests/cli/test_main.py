@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from trine.cli import JOBS
+from trine.tasks import TASKS
 
 SMALL = ("--network", "classic", "--set", "widths=[8]", "--set", "epochs=1", "--set", "least_steps=1")
 
@@ -104,14 +104,14 @@ def test_a_seed_goes_with_a_recipe(trine, shared, tmp_path):
 def test_help_groups_by_job_with_an_example_each(trine):
     found = trine("--help")
     assert found.status == 0
-    for name, (job, example, _) in JOBS.items():
-        group = found.out[found.out.index(job) :].partition("╰")[0]
-        assert example in group
+    for name, task in TASKS.items():
+        group = found.out[found.out.index(task.job) :].partition("╰")[0]
+        assert task.example in group
         assert f"│ {name} " in group
 
 
 def test_help_names_every_command(trine):
-    assert {*JOBS, "data", "show", "demo", "completion"} <= set(trine("--help").out.split())
+    assert {*TASKS, "data", "show", "demo", "completion"} <= set(trine("--help").out.split())
 
 
 def test_help_does_not_wait_for_torch():

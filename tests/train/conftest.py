@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from trine.device import Device
 from trine.progress import Figures
 from trine.recipe import Recipe
+from trine.train.loop import TrainingLoop
 from trine.train.objective import Objective, ParameterGroup
 from trine.train.run import Run
 
@@ -20,7 +21,7 @@ class Line(Objective):
     def __init__(self, recipe: Recipe, steps: int = 20, spoil: Callable[[int, int], bool] = lambda *_: False) -> None:
         torch.manual_seed(recipe.seed)
         self.recipe, self.length, self.spoil = recipe, steps, spoil
-        self.model = nn.Sequential(nn.Linear(1, 8), nn.ReLU(), nn.Dropout(0.2), nn.Linear(8, 1))
+        self.network = nn.Sequential(nn.Linear(1, 8), nn.ReLU(), nn.Dropout(0.2), nn.Linear(8, 1))
         self.visits: dict[int, int] = {}
         self.rates: list[float] = []
 
@@ -35,20 +36,20 @@ class Line(Objective):
     def samples(self, batch: dict[str, Any]) -> int:
         return len(batch["x"])
 
-    def loss(self, model: nn.Module, batch: dict[str, Any], progress: float) -> Tensor:
-        loss = (model(batch["x"]) - batch["y"]).square().mean()
+    def loss(self, network: nn.Module, batch: dict[str, Any], progress: float) -> Tensor:
+        loss = (network(batch["x"]) - batch["y"]).square().mean()
         return loss * torch.nan if batch["spoilt"] else loss
 
     def parameter_groups(self) -> list[ParameterGroup]:
         weights, biases = (
-            [value for value in self.model.parameters() if (value.dim() > 1) is matrix] for matrix in (True, False)
+            [value for value in self.network.parameters() if (value.dim() > 1) is matrix] for matrix in (True, False)
         )
         return [ParameterGroup("muon", weights, 0.02), ParameterGroup("adamw", biases, 0.01)]
 
-    def validate(self, model: nn.Module) -> Figures:
+    def validate(self, network: nn.Module) -> Figures:
         x = torch.linspace(-1, 1, 32)[:, None]
         with torch.no_grad():
-            return {"loss": float((model.eval()(x) - 3 * x + 1).square().mean())}
+            return {"loss": float((network.eval()(x) - 3 * x + 1).square().mean())}
 
 
 class Heard:
@@ -75,6 +76,6 @@ def training(tmp_path):
     def make(folder="run", steps=20, spoil=lambda *_: False, budget=None, **settings):
         recipe = Recipe.preset(**{"checkpoint_seconds": 0, "ema_decay": 0.9, "gradient_clip": 5.0, **settings})
         run = Run(tmp_path / folder)
-        return Training(Line(recipe, steps, spoil), run, Device("cpu", bfloat16=False), Heard(), budget)
+        return TrainingLoop(Line(recipe, steps, spoil), run, Device("cpu", bfloat16=False), Heard(), budget)
 
     return make

@@ -114,12 +114,12 @@ def test_a_training_with_a_budget_forecasts_first_and_ends_near_its_time(trainin
 
 def test_the_probe_leaves_no_trace_in_the_weights(training):
     probed, plain = training("a", budget=Budget(0.02)), training("b")
-    before = {name: value.clone() for name, value in plain.model.state_dict().items()}
+    before = {name: value.clone() for name, value in plain.stepper.network.state_dict().items()}
     probed._plan()
     assert probed.cost.samples == 0
-    assert not probed.optimisers.state()
-    assert all((value == before[name]).all() for name, value in probed.model.state_dict().items())
-    assert all((value == before[name]).all() for name, value in probed.average.state().items())
+    assert not probed.stepper.optimisers.state()
+    assert all((value == before[name]).all() for name, value in probed.stepper.network.state_dict().items())
+    assert all((value == before[name]).all() for name, value in probed.stepper.average.state().items())
 
 
 def test_a_resumed_training_keeps_the_time_already_spent(training):

@@ -72,5 +72,5 @@ def test_what_a_killed_writer_left_is_swept_and_other_files_stay(tmp_path):
 
 
 def test_an_empty_folder_has_no_checkpoint(tmp_path):
-    with pytest.raises(CheckpointError, match="no checkpoint is whole"):
+    with pytest.raises(CheckpointError, match="no checkpoint is intact"):
         warned(tmp_path)

@@ -12,7 +12,7 @@ from trine.train import checkpoint
 
 
 def same(one, other):
-    mine, theirs = one.final_model.state_dict(), other.final_model.state_dict()
+    mine, theirs = one.final_network.state_dict(), other.final_network.state_dict()
     return all(torch.equal(mine[name], theirs[name]) for name in mine)
 
 
@@ -29,7 +29,7 @@ def stop_at(training, step):
 
 def test_a_training_learns(training):
     trained = training(steps=200, checkpoint_seconds=60)
-    before = trained.objective.validate(trained.model)["loss"]
+    before = trained.objective.validate(trained.stepper.network)["loss"]
     trained.fit()
     assert trained.figures["loss"] < 0.2 * before
 
@@ -109,7 +109,7 @@ def test_checkpoints_that_were_all_removed_are_missed(training):
     for path in part.run.checkpoints.iterdir():
         path.unlink()
     part.run.checkpoints.rmdir()
-    with pytest.raises(CheckpointError, match="no checkpoint is left of a run that had come to step 11"):
+    with pytest.raises(CheckpointError, match="no checkpoint is left of a run that had reached step 11"):
         training().fit(resume=True)
 
 
@@ -124,7 +124,7 @@ def test_resuming_before_any_step_starts_from_the_beginning_and_says_so(training
 def test_checkpoints_of_another_network_are_refused(training):
     training().fit()
     other = training()
-    other.model[0] = torch.nn.Linear(1, 9)
+    other.stepper.network[0] = torch.nn.Linear(1, 9)
     with pytest.raises(CheckpointError, match="of another network"):
         other.fit(resume=True)
 
@@ -140,7 +140,7 @@ def test_a_full_disk_is_one_line_and_the_run_goes_on_when_there_is_room(training
         part.fit()
     with pytest.raises(OSError, match="No space"):
         blocker.write_bytes(bytes(2**20))
-    with pytest.raises(RunError, match="the disk is full: free some space, then go on"):
+    with pytest.raises(RunError, match="the disk is full: free some space, then continue"):
         training(disk / "run", steps=60).fit(resume=True)
     blocker.unlink()
     resumed = training(disk / "run", steps=60)
@@ -152,17 +152,21 @@ def test_a_full_disk_is_one_line_and_the_run_goes_on_when_there_is_room(training
 def test_a_loss_that_is_nan_once_is_answered_with_half_the_rate(training):
     guarded = training(spoil=lambda step, visit: step == 12 and visit == 1)
     guarded.fit()
-    assert guarded.optimisers.rate == 0.5
+    assert guarded.stepper.optimisers.rate == 0.5
     assert guarded.restarts == 1
-    assert [line for line in guarded.reporter.lines if "not finite at step 12: back to step 11, half the rate" in line]
-    assert all(value.isfinite().all() for value in guarded.final_model.parameters())
+    assert [
+        line
+        for line in guarded.reporter.lines
+        if "not finite at step 12: back to step 11 at half the learning rate" in line
+    ]
+    assert all(value.isfinite().all() for value in guarded.final_network.parameters())
     assert [entry["step"] for entry in guarded.run.history() if "loss" in entry] == list(range(1, 21))
     assert guarded.cost.samples == 22 * 16, "steps that were taken back have cost as much"
 
 
 def test_a_loss_that_stays_nan_is_an_error_after_two_restarts(training):
     spoilt = training(spoil=lambda step, visit: step == 12)
-    with pytest.raises(DivergedError, match="not finite at step 12, also at a quarter of the learning rate"):
+    with pytest.raises(DivergedError, match="not finite at step 12, even at a quarter of the learning rate"):
         spoilt.fit()
     assert spoilt.objective.visits[12] == 3
 
@@ -176,19 +180,19 @@ def test_a_loss_that_is_nan_from_the_start_is_an_error(training):
 
 def test_weights_that_the_last_step_ruins_are_not_handed_out(training):
     ruined = training(steps=5)
-    step = ruined.optimisers.step
+    step = ruined.stepper.optimisers.step
     calls = []
 
     def ruin(factor, progress):
         step(factor, progress)
         calls.append(progress)
         if len(calls) == 5:
-            ruined.model[0].weight.data.fill_(torch.inf)
+            ruined.stepper.network[0].weight.data.fill_(torch.inf)
 
-    ruined.optimisers.step = ruin
+    ruined.stepper.optimisers.step = ruin
     ruined.fit()
     assert ruined.restarts == 1
-    assert all(value.isfinite().all() for value in ruined.final_model.parameters())
+    assert all(value.isfinite().all() for value in ruined.final_network.parameters())
 
 
 def test_a_resumed_run_remembers_its_restarts(training):
@@ -198,19 +202,19 @@ def test_a_resumed_run_remembers_its_restarts(training):
         part.fit()
     resumed = training()
     resumed.fit(resume=True)
-    assert (resumed.optimisers.rate, resumed.restarts) == (0.5, 1)
+    assert (resumed.stepper.optimisers.rate, resumed.restarts) == (0.5, 1)
 
 
 def test_the_gradient_is_clipped_to_the_recipe_s_norm(training, monkeypatch):
     clipped = training(gradient_clip=0.01)
     norms = []
-    step = clipped.optimisers.step
+    step = clipped.stepper.optimisers.step
 
     def watch(factor, progress):
-        norms.append(math.sqrt(sum(float(value.grad.square().sum()) for value in clipped.model.parameters())))
+        norms.append(math.sqrt(sum(float(value.grad.square().sum()) for value in clipped.stepper.network.parameters())))
         step(factor, progress)
 
-    clipped.optimisers.step = watch
+    clipped.stepper.optimisers.step = watch
     clipped.fit()
     assert max(norms) <= 0.01 * 1.001
 

@@ -114,7 +114,7 @@ def test_resuming_with_other_settings_is_refused(uninterrupted, trine, tmp_path)
     finally:
         (tmp_path / "result.json").rename(run / "result.json")
     assert said.status == 1
-    assert "its recipe was another (epochs 1.0 then, 3.0 now)" in said.err
+    assert "was started with another recipe (epochs=1.0, now 3.0)" in said.err
 
 
 def test_a_finished_run_is_left_as_it_is(uninterrupted, trine):
@@ -122,7 +122,7 @@ def test_a_finished_run_is_left_as_it_is(uninterrupted, trine):
     before = {path: path.stat().st_mtime_ns for path in run.rglob("*")}
     said = trine(*fit("adamw", run), "--resume")
     assert said.status == 0
-    assert "finished already" in said.err
+    assert "complete already" in said.err
     said = trine(*fit("adamw", run))
     assert said.status == 1
     assert "holds a run: add --resume" in said.err

@@ -22,14 +22,14 @@ def test_a_run_says_whether_it_was_started(run):
 
 def test_a_folder_that_holds_a_run_is_not_taken(run):
     run.begin(Recipe(), {})
-    with pytest.raises(RunError, match="holds a run: add --resume to go on with it, or choose another --out"):
+    with pytest.raises(RunError, match="holds a run: add --resume to continue it, or choose another --out"):
         run.begin(Recipe(), {})
 
 
 def test_a_folder_that_holds_something_else_is_not_taken(run):
     run.folder.mkdir()
     (run.folder / "thesis.tex").write_text("precious")
-    with pytest.raises(RunError, match="not empty and not a run"):
+    with pytest.raises(RunError, match="neither empty nor a run"):
         run.begin(Recipe(), {})
     assert [path.name for path in run.folder.iterdir()] == ["thesis.tex"]
 

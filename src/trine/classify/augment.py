@@ -1,4 +1,4 @@
-"""Augmentation of whole batches of 8-bit pictures as tensor operations."""
+"""Augmentation of batches of 8-bit pictures, as tensor operations on the whole batch."""
 
 import itertools
 
@@ -7,7 +7,7 @@ from jaxtyping import Bool, Int64, UInt8
 from torch import Tensor
 
 MIDDLE, DEVIATION = 127.5, 64.0
-"""Mean and deviation of the grey levels of usual pictures."""
+"""Usual mean and standard deviation of grey levels."""
 
 
 def shift_and_flip(
@@ -16,9 +16,9 @@ def shift_and_flip(
     flipped: Bool[Tensor, "batch"] | None = None,
     crop: int = 0,
 ) -> UInt8[Tensor, "batch rows columns channels"]:
-    """Move each picture by up to `shift` pixels both ways, mirrored at its edges, and flip those that are `flipped`.
+    """Shift each picture by up to `shift` pixels in each direction, with reflection, and mirror the `flipped` ones.
 
-    With `crop` that many pixels are cut off in height and width, on a random side.
+    crop   pixels cut off in height and width, at random positions
     """
     count, height, width, channels = images.shape
     rows = _reflected(torch.arange(height - crop) + _offsets(count, -shift, crop + shift), height)
@@ -38,7 +38,7 @@ def shift_and_flip(
 def cutout(
     images: UInt8[Tensor, "batch height width channels"], side: int
 ) -> UInt8[Tensor, "batch height width channels"]:
-    """Set a random square of each picture to grey (DeVries and Taylor, 2017)."""
+    """Set a random square of `side` pixels in each picture to grey (DeVries and Taylor, 2017)."""
     count, height, width, _ = images.shape
     covered = _band(count, height, side)[:, :, None] & _band(count, width, side)[:, None, :]
     return images.masked_fill(covered[..., None], 128)
@@ -47,7 +47,7 @@ def cutout(
 def colour_jitter(
     images: UInt8[Tensor, "batch height width channels"], strength: float
 ) -> UInt8[Tensor, "batch height width channels"]:
-    """Change brightness and contrast of each picture at random, by up to `strength` of the usual deviation and of 1."""
+    """Change brightness by up to ± `strength` · 64 levels and contrast by a factor of 1 ± `strength`, at random."""
     brightness, contrast = (strength * (2 * torch.rand(2, len(images), 1, 1, 1) - 1)).unbind()
     scale = 1 + contrast
     levels = images * scale + (MIDDLE + (brightness * DEVIATION - MIDDLE) * scale)
@@ -57,9 +57,9 @@ def colour_jitter(
 def views(
     images: UInt8[Tensor, "batch height width channels"], flip: bool = True, shift: int = 1
 ) -> list[tuple[float, UInt8[Tensor, "batch height width channels"]]]:
-    """The views of test-time averaging with their weights: as it is, and moved by `shift` pixels to each corner.
+    """Views for test-time averaging, with their weights: unchanged, and shifted by `shift` pixels towards each corner.
 
-    With `flip` each of them mirrored too.
+    flip   add the mirror image of every view
     """
     weighted = [(1.0, images)]
     if shift:
@@ -73,9 +73,10 @@ def views(
 
 
 def alternating_flips(seed: int, epoch: int, indices: Int64[Tensor, "batch"]) -> Bool[Tensor, "batch"]:
-    """Which pictures are flipped: half of them by chance in the first epoch, the other half in the next, and so on.
+    """Mask of the pictures to mirror: a random half in one epoch, the other half in the next.
 
-    Jordan, "94% on CIFAR-10 in 3.29 seconds on a single GPU", 2024: two epochs in a row see every picture both ways.
+    Two consecutive epochs show every picture both ways (Jordan, "94% on CIFAR-10 in 3.29 seconds on a single GPU",
+    2024).
     """
     mixed = (indices * 2_654_435_761 + seed * 40_503 + 12_345) % 4_294_967_296
     return ((mixed >> 16) + epoch) % 2 == 1

@@ -16,7 +16,7 @@ NOVEL = 0.01
 
 @dataclass(frozen=True)
 class Answers:
-    """What a classifier said of a labelled split: logits of one view and of the average over views."""
+    """Logits of a labelled split, of one view and averaged over test-time views, with the model's thresholds."""
 
     plain: Float[Tensor, "n classes"]
     averaged: Float[Tensor, "n classes"]
@@ -24,7 +24,7 @@ class Answers:
     temperature: float
     threshold: float
     novelty: Float[Tensor, "n"]
-    """p-values against training-like pictures."""
+    """p-values against held-out pictures."""
 
     @property
     def probabilities(self) -> Float[np.ndarray, "n classes"]:
@@ -33,45 +33,47 @@ class Answers:
 
     @property
     def confidence(self) -> Float[np.ndarray, "n"]:
-        """The calibrated probability of each answer."""
+        """Calibrated probability of each answer."""
         return np.asarray(self.probabilities.max(1))
 
     @property
     def uncalibrated(self) -> Float[np.ndarray, "n"]:
-        """The probability of each answer before calibration."""
+        """Probability of each answer before calibration."""
         return np.asarray(torch.softmax(self.averaged.double(), 1).amax(1))
 
     @property
-    def answers(self) -> Int64[np.ndarray, "n"]:
-        """The class said for each picture."""
+    def labels_given(self) -> Int64[np.ndarray, "n"]:
+        """Index of the class answered for each picture."""
         return np.asarray(self.averaged.argmax(1))
 
     @property
     def correct(self) -> Bool[np.ndarray, "n"]:
-        """Whether each answer is right."""
-        return np.asarray(self.answers == self.labels.numpy())
+        """Whether each answer is correct."""
+        return np.asarray(self.labels_given == self.labels.numpy())
 
 
-def metrics(said: Answers, classes: tuple[str, ...]) -> dict[str, Any]:
+def metrics(answers: Answers, classes: tuple[str, ...]) -> dict[str, Any]:
     """The figures of a split, under the names that every result uses."""
-    per_class, given = _per_class(said, classes), said.confidence >= said.threshold
+    per_class, given = _per_class(answers, classes), answers.confidence >= answers.threshold
     return {
-        "accuracy": float((said.plain.argmax(1) == said.labels).float().mean()),
-        "accuracy_tta": float(said.correct.mean()),
-        "nll": float(-np.log(said.probabilities[np.arange(len(said.labels)), said.labels.numpy()] + 1e-12).mean()),
-        "ece": reliability(said.confidence, said.correct).error,
-        "ece_uncalibrated": reliability(said.uncalibrated, said.correct).error,
+        "accuracy": float((answers.plain.argmax(1) == answers.labels).float().mean()),
+        "accuracy_tta": float(answers.correct.mean()),
+        "nll": float(
+            -np.log(answers.probabilities[np.arange(len(answers.labels)), answers.labels.numpy()] + 1e-12).mean()
+        ),
+        "ece": reliability(answers.confidence, answers.correct).error,
+        "ece_uncalibrated": reliability(answers.uncalibrated, answers.correct).error,
         "macro_f1": float(np.mean([figures["f1"] for figures in per_class.values()])),
-        "abstain_threshold": said.threshold,
+        "abstain_threshold": answers.threshold,
         "coverage": float(given.mean()),
-        "selective_accuracy": float(said.correct[given].mean()) if given.any() else 0.0,
-        "unlike_training": float((said.novelty < NOVEL).float().mean()),
+        "selective_accuracy": float(answers.correct[given].mean()) if given.any() else 0.0,
+        "unlike_training": float((answers.novelty < NOVEL).float().mean()),
         "per_class": per_class,
     }
 
 
-def _per_class(said: Answers, classes: tuple[str, ...]) -> dict[str, dict[str, float]]:
-    counts = confusion(said, len(classes))
+def _per_class(answers: Answers, classes: tuple[str, ...]) -> dict[str, dict[str, float]]:
+    counts = confusion(answers, len(classes))
     hits, truth, answered = counts.diagonal(), counts.sum(1), counts.sum(0)
     precision, recall = hits / np.maximum(answered, 1), hits / np.maximum(truth, 1)
     f1 = 2 * hits / np.maximum(truth + answered, 1)
@@ -84,5 +86,5 @@ def _per_class(said: Answers, classes: tuple[str, ...]) -> dict[str, dict[str, f
 def confusion(answers: Answers, classes: int) -> Int64[np.ndarray, "truth answer"]:
     """Number of pictures by true class and answer."""
     counts = np.zeros((classes, classes), dtype=np.int64)
-    np.add.at(counts, (answers.labels.numpy(), answers.answers), 1)
+    np.add.at(counts, (answers.labels.numpy(), answers.labels_given), 1)
     return counts

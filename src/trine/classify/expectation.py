@@ -1,4 +1,4 @@
-"""What accuracy a named set is known to give at what compute: measured results, kept in expected.json."""
+"""Measured accuracies of named sets at known compute, from expected.json, for the forecast of a training."""
 
 import json
 from functools import cache
@@ -7,7 +7,7 @@ from pathlib import Path
 
 @cache
 def known(name: str) -> list[tuple[float, float, float]]:
-    """PFLOP, lowest and highest test accuracy over seeds of each measured preset, by rising compute."""
+    """(PFLOP, lowest and highest test accuracy over seeds) of each measured preset, by rising compute."""
     document = json.loads((Path(__file__).parent / "expected.json").read_text(encoding="utf-8"))
     return [(row["pflop"], row["low"], row["high"]) for row in document.get(name, [])]
 

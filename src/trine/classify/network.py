@@ -1,7 +1,7 @@
-"""The networks of classify: 8-bit pictures in, one logit a class out.
+"""The networks of classify: 8-bit pictures in, one logit per class out.
 
 - `FastNet`: a frozen patch-whitening stem, then blocks of two 3×3 convolutions with pooling between them.
-- `ClassicNet`: the textbook's network: convolution and pooling, flattened into fully connected layers with dropout.
+- `ClassicNet`: the textbook's network: convolution and pooling, then fully connected layers with dropout.
 """
 
 import math
@@ -13,15 +13,16 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
+from typing_extensions import override
 
 from trine.nn.convolution import Convolution
 
 SMALLEST = 8
-"""The smallest side of a picture that the networks take, in pixels."""
+"""Smallest side of a picture that the networks accept, in pixels."""
 
 
 class Pixels(nn.Module):
-    """8-bit pictures to normalised channels: (value − mean) / deviation, channels_last without a copy."""
+    """Normalisation of 8-bit pictures: (value − mean) / deviation per channel, in channels_last without a copy."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -32,7 +33,7 @@ class Pixels(nn.Module):
     deviation: Tensor
 
     def fit(self, images: UInt8[Tensor, "batch height width channels"]) -> None:
-        """Take mean and deviation from these pictures."""
+        """Set mean and standard deviation to those of these pictures."""
         values = images.flatten(0, -2).double()
         self.mean.copy_(values.mean(0))
         self.deviation.copy_(values.std(0).clamp_min(1.0))
@@ -40,14 +41,14 @@ class Pixels(nn.Module):
     def forward(
         self, images: UInt8[Tensor, "batch height width channels"]
     ) -> Float[Tensor, "batch channels height width"]:
-        """Normalised pictures."""
+        """Normalised pictures, channels first."""
         return ((images.float() - self.mean) / self.deviation).permute(0, 3, 1, 2)
 
 
 class PatchWhitening(nn.Module):
-    """A frozen convolution that turns small patches into uncorrelated features of unit variance, and their negatives.
+    """A frozen convolution whose outputs are uncorrelated and of unit variance, followed by their negatives.
 
-    The filters are the eigenvectors of the patches' covariance over the square root of their eigenvalues
+    The filters are the eigenvectors of the patches' covariance matrix, divided by the square roots of its eigenvalues
     (Page, "How to train your ResNet 8", 2019). Only the bias is trained.
     """
 
@@ -62,7 +63,7 @@ class PatchWhitening(nn.Module):
 
     @torch.no_grad()
     def fit(self, pixels: Float[Tensor, "batch channels height width"], floor: float = 5e-4) -> None:
-        """Take the filters from these pictures; `floor` is added to the variances."""
+        """Compute the filters from these pictures; `floor` is added to the variances."""
         patches = F.unfold(pixels, self.patch, stride=self.stride).transpose(1, 2).flatten(0, 1).double()
         variances, vectors = torch.linalg.eigh(patches.T @ patches / len(patches))
         scaled = (vectors / torch.sqrt(variances + floor)).T.flip(0).view(-1, *self.filters.shape[1:])
@@ -71,12 +72,12 @@ class PatchWhitening(nn.Module):
     def forward(
         self, pixels: Float[Tensor, "batch channels height width"]
     ) -> Float[Tensor, "batch features rows columns"]:
-        """Whitened patches."""
+        """Whitened patches as feature maps."""
         return F.conv2d(pixels, self.filters, self.bias, stride=self.stride)
 
 
 class ShiftNorm(nn.BatchNorm2d):
-    """Batch normalisation without a scale: the next convolution has one already."""
+    """Batch normalisation without a scale, which the next convolution makes redundant."""
 
     def __init__(self, channels: int, momentum: float = 0.4) -> None:
         super().__init__(channels, eps=1e-5, momentum=momentum)
@@ -84,7 +85,7 @@ class ShiftNorm(nn.BatchNorm2d):
 
 
 class ConvBlock(nn.Sequential):
-    """3×3 convolutions, each with its norm and activation; the first one's output is pooled to half the size."""
+    """3×3 convolutions, each with normalisation and activation; the first is followed by 2×2 pooling."""
 
     def __init__(self, inputs: int, outputs: int, depth: int) -> None:
         parts: list[nn.Module] = []
@@ -97,26 +98,26 @@ class ConvBlock(nn.Sequential):
 
 
 class PictureNet(nn.Module):
-    """What every network of classify has: normalisation, features, and a last linear layer."""
+    """Base of all networks of classify: normalisation, features, and a last linear layer."""
 
     pixels: Pixels
     head: nn.Linear
     view_shift: ClassVar[int] = 1
-    """How far the views of test-time averaging are moved, in pixels."""
+    """Shift of the views for test-time averaging, in pixels."""
     largest_batch: ClassVar[int] = 65_536
-    """The most pictures that a step of its training fits into memory."""
+    """Largest batch size whose training step fits into memory."""
 
     def prepare(self, images: UInt8[Tensor, "batch height width channels"]) -> None:
-        """Fit what is not trained to some training pictures."""
+        """Fit the parts that are not trained by gradients to some training pictures."""
         self.pixels.fit(images)
 
     @abstractmethod
     def features(self, images: UInt8[Tensor, "batch height width channels"]) -> Float[Tensor, "batch features"]:
-        """What the last layer sees."""
+        """Inputs of the last layer."""
 
     @abstractmethod
     def layers(self) -> dict[str, nn.Module]:
-        """The parts whose outputs are feature maps, by name, first to last."""
+        """The modules whose outputs are feature maps, by name, first to last."""
 
     @abstractmethod
     def filters(self) -> Float[Tensor, "filters channels height width"]:
@@ -129,10 +130,10 @@ class PictureNet(nn.Module):
 
 
 class FastNet(PictureNet):
-    """The strongest network per unit of compute: whitening stem, pooled convolution blocks, one linear layer.
+    """The network with the best accuracy per compute: whitening stem, convolution blocks, one linear layer.
 
-    After airbench94 (Jordan, 2024). Blocks are added until the feature map is at most 4 pixels wide, so depth grows
-    with the picture; blocks before the last three have the first width.
+    After airbench94 (Jordan, 2024). There are as many blocks as it takes to reach feature maps of at most 4 pixels, so
+    depth grows with the picture; blocks before the last three have the first width.
     """
 
     def __init__(self, channels: int, size: int, classes: int, widths: tuple[int, ...], depth: int = 2) -> None:
@@ -151,38 +152,41 @@ class FastNet(PictureNet):
             self.head.weight.mul_(1 / self.head.weight.std())
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
+    @override
     def prepare(self, images: UInt8[Tensor, "batch height width channels"]) -> None:
-        """Fit normalisation and whitening to some training pictures."""
         super().prepare(images)
         self.stem.fit(self.pixels(images))
 
+    @override
     def features(self, images: UInt8[Tensor, "batch height width channels"]) -> Float[Tensor, "batch features"]:
-        """What the linear layer sees: the largest value of each feature map."""
+        """The largest value of each feature map."""
         maps = self.blocks(F.gelu(self.stem(self.pixels(images))))
         peaks: Tensor = maps.amax((2, 3))
         return peaks
 
+    @override
     def layers(self) -> dict[str, nn.Module]:
-        """The whitened patches, then every convolution after its norm and activation."""
-        found: dict[str, nn.Module] = {"whitening": self.stem}
+        """The whitened patches, then every convolution after normalisation and activation."""
+        layers: dict[str, nn.Module] = {"whitening": self.stem}
         for number, block in enumerate(self.blocks, 1):
             activations = [part for part in block.children() if isinstance(part, nn.GELU)]
-            found |= {f"block {number}, convolution {place}": part for place, part in enumerate(activations, 1)}
-        return found
+            layers |= {f"block {number}, convolution {index}": part for index, part in enumerate(activations, 1)}
+        return layers
 
+    @override
     def filters(self) -> Float[Tensor, "filters channels height width"]:
         """The whitening filters, without their negatives."""
         return self.stem.filters[: len(self.stem.filters) // 2]
 
+    @override
     def forward(self, images: UInt8[Tensor, "batch height width channels"]) -> Float[Tensor, "batch classes"]:
-        """Logits."""
         return super().forward(images) * self.scale
 
 
 class ClassicNet(PictureNet):
-    """The textbook's network: convolution, pooling, flattening, fully connected layers with dropout, softmax.
+    """The textbook's network: convolution, pooling, flattening, fully connected layers with dropout.
 
-    The softmax itself is in the loss: the network returns logits.
+    The network returns logits; the softmax is part of the loss.
     """
 
     def __init__(self, channels: int, size: int, classes: int, widths: tuple[int, ...], dropout: float = 0.4) -> None:
@@ -205,34 +209,35 @@ class ClassicNet(PictureNet):
         self.head = nn.Linear(256, classes)
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
+    @override
     def features(self, images: UInt8[Tensor, "batch height width channels"]) -> Float[Tensor, "batch features"]:
-        """The last hidden layer."""
         hidden: Tensor = self.blocks(self.pixels(images))
         return hidden
 
+    @override
     def layers(self) -> dict[str, nn.Module]:
         """Every convolution after its activation, and every pooling."""
-        found = {name: part for name, part in self.blocks.named_children() if name.startswith(("relu_", "pooling_"))}
-        maps = [name for name in found if name not in ("relu_connected", "pooling_last")]
-        return {name.replace("relu", "convolution").replace("_", " "): found[name] for name in maps}
+        layers = {name: part for name, part in self.blocks.named_children() if name.startswith(("relu_", "pooling_"))}
+        maps = [name for name in layers if name not in ("relu_connected", "pooling_last")]
+        return {name.replace("relu", "convolution").replace("_", " "): layers[name] for name in maps}
 
+    @override
     def filters(self) -> Float[Tensor, "filters channels height width"]:
-        """The first convolution's filters."""
         return self.blocks.get_parameter("convolution_1a.weight")
 
 
 def _identity_conv(inputs: int, outputs: int, pooled: bool) -> nn.Conv2d:
-    """A 3×3 convolution that begins by passing its inputs on."""
+    """A 3×3 convolution initialised as the identity."""
     convolution = Convolution(inputs, outputs, bias=False, pooled=pooled)
     nn.init.dirac_(convolution.weight.data[:inputs])
     return convolution
 
 
 def _halvings(size: int) -> int:
-    """How often a map of this size is halved until it is at most 4 wide."""
+    """Number of halvings until a map of this size is at most 4 pixels wide."""
     return 0 if size <= 4 else 1 + _halvings(size // 2)
 
 
 def _stretched(widths: tuple[int, ...], count: int) -> tuple[int, ...]:
-    """So many widths: the first repeated in front, or the last ones only."""
+    """`count` widths: the first one repeated at the front, or only the last ones."""
     return ((widths[0],) * max(0, count - len(widths)) + widths)[-max(1, count) :]

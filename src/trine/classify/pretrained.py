@@ -1,6 +1,6 @@
-"""EfficientNet-Lite0 with its ImageNet weights (Tan and Le, 2019), for folders with few pictures.
+"""EfficientNet-Lite0 with ImageNet weights (Tan and Le, 2019), for sets of few pictures.
 
-As it is, only the last layer is trained; with a `finetune_rate` the features follow.
+By default only the last layer is trained; with a `finetune_rate` the features are trained too.
 """
 
 from typing import Any
@@ -9,13 +9,14 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
+from typing_extensions import override
 
 from trine.classify.network import PictureNet, Pixels
 from trine.nn.efficientnet import CHUNK, DEVIATION, FEATURES, MEAN, NATIVE, architecture, load_weights, pooled
 
 
 class PretrainedNet(PictureNet):
-    """ImageNet features, then dropout and one linear layer; grey pictures are taken as RGB."""
+    """ImageNet features, dropout and one linear layer; grey pictures are repeated to RGB."""
 
     view_shift = 0
     largest_batch = 64
@@ -33,32 +34,36 @@ class PretrainedNet(PictureNet):
         nn.init.zeros_(self.head.bias)
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
+    @override
     def prepare(self, images: UInt8[Tensor, "batch height width channels"]) -> None:
-        """Take the ImageNet weights: the training pictures change nothing."""
+        """Load the ImageNet weights; the pictures are not used."""
         load_weights(self.network)
 
+    @override
     def train(self, mode: bool = True) -> "PretrainedNet":
-        """Training mode; features that are not trained keep their batch norm statistics and drop nothing."""
+        """Set the training mode; frozen features stay in evaluation mode."""
         super().train(mode)
         self.network.train(mode and self.trained)
         return self
 
+    @override
     def features(self, images: UInt8[Tensor, "batch height width channels"]) -> Float[Tensor, "batch features"]:
-        """What the linear layer sees: the mean of each feature map."""
+        """The mean of each feature map."""
         if self.training and self.trained:
             return F.dropout(self._pooled(images), self.dropout)
         return torch.cat([self._pooled(part) for part in torch.split(images, CHUNK)])
 
+    @override
     def layers(self) -> dict[str, nn.Module]:
-        """The stem, each block that ends a resolution, and the last convolution."""
+        """The stem, the last block of each resolution, and the last convolution."""
         blocks: Any = self.network._blocks
         ends = [index for index in range(len(blocks)) if index + 1 == len(blocks) or _halves(blocks[index + 1])]
         last: dict[str, nn.Module] = {"last convolution": self.network.get_submodule("_bn1")}
         stem: dict[str, nn.Module] = {"stem": self.network.get_submodule("_bn0")}
         return stem | {f"block {index + 1}": blocks[index] for index in ends} | last
 
+    @override
     def filters(self) -> Float[Tensor, "filters channels height width"]:
-        """The stem's filters."""
         return self.network.get_parameter("_conv_stem.weight")
 
     def _pooled(self, images: UInt8[Tensor, "batch height width channels"]) -> Float[Tensor, "batch features"]:
@@ -66,9 +71,9 @@ class PretrainedNet(PictureNet):
 
 
 def resolution(size: int) -> int:
-    """The side at which pictures of `size` pixels are computed: small ones are enlarged, up to five times.
+    """Side to which pictures of `size` pixels are scaled: small ones are enlarged up to five times.
 
-    CIFAR-10, 100 pictures a class: 82.8 % at 128 pixels, 84.9 % at 160, 87.5 % at 224, which costs twice as much.
+    CIFAR-10 with 100 pictures per class: 82.8 % at 128 pixels, 84.9 % at 160, 87.5 % at 224, which costs twice as much.
     """
     return max(size, min(NATIVE, max(96, 5 * size // 32 * 32)))
 

@@ -11,73 +11,74 @@ class ClassifyRecipe(Recipe):
     """Settings of one training of a classifier."""
 
     network: Literal["fast", "classic", "pretrained"] = "fast"
-    """fast: most accuracy per compute; classic: the textbook's; pretrained: ImageNet features, for few pictures."""
+    """fast: best accuracy per compute; classic: the textbook's; pretrained: ImageNet features, for few pictures."""
     widths: tuple[int, ...] = Field((64, 128, 128), min_length=1, max_length=8)
     """Channels of the convolution blocks, first to last."""
     depth: int = Field(2, ge=1, le=8)
-    """Convolutions in each block of the fast network."""
+    """Convolutions per block of the fast network."""
     picture_size: int | None = Field(None, ge=8, le=512)
-    """Side that pictures are resized to, in pixels; none: their own size, or one chosen from their sizes."""
+    """Side that pictures are scaled to, in pixels; none: their own size, or one chosen from their sizes."""
     validation_share: float = Field(0.1, gt=0, lt=0.9)
-    """Share of the train split held out for calibration and for choosing."""
+    """Share of the train split that is held out for validation and calibration."""
     validation_limit: int = Field(1000, ge=1)
-    """The most pictures held out."""
+    """Largest number of pictures that are held out."""
 
     warmup: float = Field(0.0, ge=0, lt=1)
-    """Share of the training in which the learning rate rises; Muon needs none."""
+    """Share of the training in which the learning rate rises linearly; Muon needs no warm-up."""
     filter_rate: float = Field(0.205, gt=0)
-    """Muon's learning rate on convolution filters, whose norm is kept at the root of their number."""
+    """Muon's peak learning rate for convolution filters. Each filter bank is rescaled to norm √(number of filters)
+    before an update."""
     filter_momentum: float = Field(0.655, ge=0, lt=1)
     """Muon's momentum."""
     bias_rate: float = Field(0.0573, gt=0)
-    """SGD's learning rate of the biases, a sample of the batch."""
+    """SGD's learning rate for biases, per sample: multiplied by the batch size."""
     head_rate: float = Field(0.5415, gt=0)
-    """SGD's learning rate of the last layer, a sample of the batch."""
+    """SGD's learning rate for the last layer, per sample: multiplied by the batch size."""
     momentum: float = Field(0.825, ge=0, lt=1)
     """SGD's Nesterov momentum."""
     weight_decay: float = Field(1.04e-6, ge=0)
-    """Decay of biases and last layer, a sample of the batch."""
+    """Weight decay of biases and last layer, per sample: multiplied by the batch size."""
     adam_rate: float = Field(1e-3, gt=0)
-    """AdamW's learning rate: the classic network, and the pretrained one's last layer."""
+    """AdamW's peak learning rate for the classic network and for the last layer of the pretrained one."""
     finetune_rate: float = Field(0.0, ge=0)
-    """AdamW's learning rate of the pretrained features; 0 leaves them as they are."""
+    """AdamW's peak learning rate for the pretrained features; 0 freezes them."""
     stem_until: float = Field(0.03, ge=0, le=1)
-    """The share of the training in which the whitening stem's bias is trained."""
+    """Share of the training in which the bias of the whitening stem is trained."""
 
     hard_share: float = Field(1.0, gt=0, le=1)
-    """Share of the pictures that later epochs of the fast network show: those explained worst when last seen."""
+    """Share of the pictures that later epochs of the fast network show: those with the largest losses."""
     hard_from: float = Field(0.35, ge=0, le=1)
-    """The share of the training in which epochs still show every picture."""
+    """Share of the training after which epochs show only the hardest pictures."""
 
     label_smoothing: float = Field(0.09, ge=0, lt=1)
-    """Probability given to all classes alike."""
+    """Probability that is spread evenly over all classes."""
     dropout: float = Field(0.4, ge=0, lt=1)
-    """Share of the classic network's connected units that is silenced in a step."""
+    """Dropout rate of the classic network's fully connected layer, and of pretrained features."""
     flip: Literal["auto", "alternating", "random", "none"] = "auto"
     """Mirroring; auto: alternating for colour pictures, none for grey ones (digits and letters are not symmetric)."""
     shift: int = Field(2, ge=0, le=32)
-    """The furthest a picture is moved, in pixels."""
+    """Largest random shift of a picture, in pixels."""
     crop: float = Field(0.0, ge=0, le=0.5)
-    """Share of height and width cut off at random, to save compute; the network takes any size."""
+    """Share of height and width that is cropped early in the training, to save compute."""
     crop_until: float = Field(0.8, ge=0, le=1)
-    """The share of the training in which pictures are cropped."""
+    """Share of the training in which pictures are cropped."""
     cutout: int = Field(0, ge=0, le=256)
-    """Side of the square that is blanked, in pixels; 0: none."""
+    """Side of the square that is set to grey, in pixels; 0: none."""
     colour_jitter: float = Field(0.14, ge=0, lt=1)
-    """Strength of random changes in brightness and contrast."""
+    """Strength of random changes of brightness and contrast."""
 
     least_steps: int = Field(300, ge=1)
-    """Steps that even a small set is trained for."""
+    """Smallest number of steps, also for a small set."""
     selective_accuracy: float = Field(0.99, gt=0, le=1)
-    """Accuracy wanted of the answers that are given; less sure ones are marked `abstain`."""
+    """Target accuracy of the given answers; less confident ones are marked `abstain`."""
 
     costs: ClassVar[dict[str, float]] = {"quick": 0.03, "good": 0.25, "best": 0.52}
-    """What the presets cost on 50,000 pictures of 32×32, in PFLOP."""
+    """Cost of the presets on 50,000 pictures of 32×32 pixels, in PFLOP."""
 
     def for_compute(self, pflop: float, share: float) -> "ClassifyRecipe":
-        """This recipe with the shape of the preset that suits so much compute; what was set by hand stays.
+        """This recipe in the shape of the largest preset that fits the compute; settings changed by hand stay.
 
-        `share` is the size of the set, as a share of 50,000 pictures of 32×32: a smaller set is passed over more often.
+        share   pixels of the set relative to 50,000 pictures of 32×32: a smaller set gets more epochs
         """
         fitting = [name for name, cost in self.costs.items() if cost * share <= 1.5 * pflop]
         chosen, own = self.presets[fitting[-1] if fitting else "quick"], self.presets[self.effort]

@@ -1,9 +1,9 @@
-"""Which pictures a step shows.
+"""The pictures of each step.
 
-- At first every epoch shows each picture once, in an order of its own.
-- Later epochs leave out the pictures that were explained best when they were last seen: their gradients are small, and
-  the steps saved go to the rest. Losses are those of the training steps themselves, so the choice costs nothing; a
-  picture that was left out comes back when the others have become easier than it.
+- Early epochs show each picture once, in a new random order.
+- Later epochs leave out the pictures with the smallest losses: their gradients are small, and the saved steps go to the
+  others. The losses are those of the training steps themselves, so the choice costs nothing. A picture that was left
+  out returns when the losses of others have become smaller.
 """
 
 import torch
@@ -15,7 +15,7 @@ from trine.pictures.batches import epoch_order
 
 
 class Sampler:
-    """The order of a training's pictures; all that it depends on is in `state`."""
+    """The order of a training's pictures. Everything that it depends on is in `state`."""
 
     def __init__(
         self, count: int, batch_size: int, seed: int, device: Device, hard_share: float = 1.0, hard_from: float = 1.0
@@ -26,15 +26,15 @@ class Sampler:
         self.order = torch.zeros(0, dtype=torch.int64)
         self.losses = torch.full((count,), torch.inf)
         self.seen = torch.full((count,), torch.inf)
-        """The losses of this epoch, of the pictures that this process had."""
+        """Losses of this epoch, for the pictures that this process has shown."""
 
     @property
     def chooses(self) -> bool:
-        """Whether it ever leaves pictures out, and so needs to learn how hard they are."""
+        """Whether later epochs leave pictures out, so that losses are needed."""
         return self.hard_share < 1
 
     def next(self, progress: float) -> tuple[int, Int64[Tensor, "batch"]]:
-        """The epoch, and this process's share of the next batch; what fills no batch waits for the next epoch."""
+        """The epoch, and this process's share of the next batch; pictures that do not fill a batch are left out."""
         if self.place + self.batch_size > len(self.order):
             self._begin_epoch(progress)
         whole = self.order[self.place : self.place + self.batch_size]
@@ -42,16 +42,16 @@ class Sampler:
         return self.epoch, whole[self.device.rank :: self.device.world]
 
     def learn(self, indices: Int64[Tensor, "batch"], losses: Float[Tensor, "batch"]) -> None:
-        """How badly pictures were explained just now."""
+        """Record the losses of pictures that were just shown."""
         self.seen[indices] = losses.detach().float().cpu()
 
     def state(self) -> dict[str, Tensor]:
-        """All that the coming batches depend on."""
+        """Everything that the next batches depend on."""
         place = torch.tensor([self.epoch, self.place])
         return {"place": place, "order": self.order, "losses": self.losses, "seen": self.seen}
 
     def load_state(self, state: dict[str, Tensor]) -> None:
-        """Take back what `state` gave."""
+        """Restore what `state` returned."""
         self.epoch, self.place = state["place"].tolist()
         self.order, self.losses, self.seen = state["order"], state["losses"].clone(), state["seen"].clone()
 
@@ -62,7 +62,7 @@ class Sampler:
         self.order = self._order(self._kept(progress))
 
     def _gather(self) -> None:
-        """Bring together what the processes learned in the epoch that ends."""
+        """Combine the losses of all processes at the end of an epoch."""
         known = self.seen.isfinite()
         shown = self.device.total(known.float())
         losses = self.device.total(self.seen.where(known, 0.0)) / shown.clamp_min(1)
@@ -70,7 +70,7 @@ class Sampler:
         self.seen.fill_(torch.inf)
 
     def _kept(self, progress: float) -> int:
-        """How many pictures an epoch that begins now shows."""
+        """Number of pictures in an epoch that starts now."""
         return max(self.batch_size, int(self.hard_share * self.count)) if progress >= self.hard_from else self.count
 
     def _order(self, kept: int) -> Int64[Tensor, "kept"]:

@@ -1,1 +1,1 @@
-"""Detect: event sequences to surprise, and surprise to findings."""
+"""Detect: event sequences to surprisal, and surprisal to findings."""

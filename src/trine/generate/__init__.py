@@ -1,1 +1,1 @@
-"""generate: pictures -> latent space -> new pictures."""
+"""Generate: pictures to a latent space, and new pictures from it."""

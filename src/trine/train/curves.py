@@ -1,4 +1,4 @@
-"""curves.png: the loss and the validation figures over a training."""
+"""curves.png: loss and validation figures over a training."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from trine.drawing import figure, png
 
 
 def draw_curves(history: list[dict[str, Any]], headline: str) -> bytes:
-    """The run's course as a PNG: training loss left, the headline's validation figure right."""
+    """A run's metrics as a PNG: the loss left, the headline figure on validation right."""
     steps = [(entry["step"], entry["loss"]) for entry in history if "loss" in entry]
     checks = [(entry["step"], entry["validation"]) for entry in history if "validation" in entry]
     drawn, axes = figure(1, 2, width=9, height=3.2)

@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM as a request that the loop answers between two steps."""
+"""SIGINT and SIGTERM as a request to stop, which the loop answers between two steps."""
 
 import contextlib
 import signal
@@ -14,7 +14,7 @@ class StopRequest:
 
     @contextlib.contextmanager
     def listening(self) -> Iterator[None]:
-        """Take the signals' place for a while; outside the main thread they are its business."""
+        """Handle the signals within the block; outside the main thread they keep their handlers."""
         try:
             before = {number: signal.signal(number, self._remember) for number in (signal.SIGINT, signal.SIGTERM)}
         except ValueError:
