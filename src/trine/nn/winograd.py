@@ -89,9 +89,8 @@ def gradients(
 @cache
 def _filtering(inputs: int, outputs: int, dtype: torch.dtype) -> Filtering:
     """That of the first outputs of rows of so many inputs, rounded from double precision."""
-    count = math.ceil(outputs / TILE)
+    count, points = _tiles(outputs), _points(outputs)
     ends = [outputs * tile // count for tile in range(count + 1)]
-    points = outputs + (TAPS - 1) * count
     maps = torch.zeros(points, inputs + TAPS - 1, dtype=torch.float64)
     taps = torch.zeros(points, TAPS, dtype=torch.float64)
     sums = torch.zeros(outputs, points, dtype=torch.float64)
@@ -99,6 +98,16 @@ def _filtering(inputs: int, outputs: int, dtype: torch.dtype) -> Filtering:
         own = slice(begin + number * (TAPS - 1), end + (number + 1) * (TAPS - 1))
         maps[own, begin : end + TAPS - 1], taps[own], sums[begin:end, own] = _tile(end - begin)
     return Filtering(*(part.to(dtype) for part in (maps[:, 1:-1], taps, sums)))
+
+
+def _tiles(outputs: int) -> int:
+    """Number of tiles that a row of outputs is cut into."""
+    return math.ceil(outputs / TILE)
+
+
+def _points(outputs: int) -> int:
+    """Number of points at which a row of outputs is evaluated: two more than it has outputs, per tile."""
+    return outputs + (TAPS - 1) * _tiles(outputs)
 
 
 def _tile(outputs: int) -> Filtering:
@@ -136,6 +145,25 @@ def _turns(
     return (slice(begin, begin + at_once) for begin in range(0, count, at_once))
 
 
+def _convolve_fake(maps: Tensor, filters: Tensor, rows: int, columns: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Empty results of `convolve`'s shapes, by which torch traces and exports it."""
+    (batch, _, _, inputs), outputs, points = maps.shape, filters.shape[0], _points(rows) * _points(columns)
+    return (
+        maps.new_empty(batch, rows, columns, outputs),
+        maps.new_empty(batch, points, inputs),
+        maps.new_empty(points, inputs, outputs),
+    )
+
+
+def _gradients_fake(
+    gradient: Tensor, at_points: Tensor, taps: Tensor, height: int, width: int
+) -> tuple[Tensor, Tensor]:
+    """Empty results of `gradients`' shapes and strides."""
+    _, inputs, outputs = taps.shape
+    to_maps = gradient.new_empty(gradient.shape[0], height, width, inputs)
+    return to_maps, gradient.new_empty(inputs, TAPS, TAPS, outputs).permute(3, 1, 2, 0)
+
+
 torch.library.define(
     "trine::convolve", "(Tensor maps, Tensor filters, int rows, int columns) -> (Tensor, Tensor, Tensor)"
 )
@@ -144,6 +172,8 @@ torch.library.define(
 )
 torch.library.impl("trine::convolve", "cpu", convolve)
 torch.library.impl("trine::gradients", "cpu", gradients)
+torch.library.register_fake("trine::convolve", _convolve_fake)
+torch.library.register_fake("trine::gradients", _gradients_fake)
 OPERATORS = torch.ops.trine
 
 
