@@ -2,8 +2,7 @@
 
 - In single precision a 3×3 convolution with many filters is taken by minimal filtering, with a third of the products.
 - Otherwise, as bfloat16 has not the digits for that, the gradient of a small convolution's weights is a matrix product
-  of its outputs' gradients and the patches around them. torch's own way takes up to four times as long. With many
-  filters the whole convolution is made of patches, in the same time: nothing is multiplied by padding so.
+  of its outputs' gradients and the patches around them. torch's own way takes up to four times as long.
 - Where patches do not overlap, the convolution itself is a matrix product of pixels and filters.
 - 2×2 pooling ignores the last row and column of a map with an odd side, a quarter of a map of 7×7 pixels: they are left
   out, but where torch's own way in single precision is the slower for it.
@@ -27,8 +26,6 @@ PRECISE = (torch.float32, torch.float64)
 """With digits enough for it."""
 SMALL = 49
 """The most pixels of a map that is laid out in patches."""
-MANY = 2**15
-"""Pairs of an input and an output from which on every part of a convolution of small maps is made of patches."""
 FEW = 16
 """The most pixels of a map on which a convolution of single pixels is a matrix product."""
 
@@ -41,7 +38,7 @@ class Convolution(nn.Conv2d):
 
     def __init__(self, inputs: int, outputs: int, bias: bool = True, pooled: bool = False) -> None:
         super().__init__(inputs, outputs, 3, padding=1, bias=bias)
-        self.pooled, self.worth, self.many = pooled, inputs * outputs >= WORTH, inputs * outputs >= MANY
+        self.pooled, self.worth = pooled, inputs * outputs >= WORTH
 
     def forward(self, maps: Float[Tensor, "batch inputs height width"]) -> Float[Tensor, "batch outputs rows columns"]:
         """A map for each filter."""
@@ -52,13 +49,10 @@ class Convolution(nn.Conv2d):
             maps = maps.to(torch.get_autocast_dtype("cpu"))
         if learns and self.worth and max(height, width) <= FILTERED and maps.dtype in PRECISE:
             return _apply(_Filtered, maps, self.weight, self.bias, rows, columns)
-        small = learns and height * width <= SMALL
-        if small and self.many:
-            return _apply(_OfPatches, maps, self.weight, self.bias, rows, columns)
         padding = 1
         if (rows, columns) != (height, width) and maps.dtype not in PRECISE:
             maps, padding = F.pad(maps, (1, columns - width + 1, 1, rows - height + 1)), 0
-        if small:
+        if learns and height * width <= SMALL:
             return _apply(_WithPatches, maps, self.weight, self.bias, padding)
         return F.conv2d(maps, self.weight, self.bias, padding=padding)
 
@@ -125,27 +119,8 @@ class _WithPatches(torch.autograd.Function):
         (maps, weight), padding = ctx.saved_tensors, ctx.padding
         to_maps: Tensor = conv2d_input(maps.shape, weight, gradient, padding=padding)  # type: ignore[no-untyped-call]
         padded = F.pad(_pixels(maps), (0, 0, *[padding] * 4))
-        to_weight = patches.weight_gradient(padded, _pixels(gradient), 0).permute(0, 3, 1, 2)
+        to_weight = patches.weight_gradient(padded, _pixels(gradient)).permute(0, 3, 1, 2)
         return to_maps, to_weight, _of_bias(ctx, gradient), None
-
-
-class _OfPatches(torch.autograd.Function):
-    """The first rows and columns of a convolution, with every part of it a product with patches."""
-
-    @staticmethod
-    def forward(ctx: Any, maps: Tensor, weight: Tensor, bias: Tensor | None, rows: int, columns: int) -> Tensor:
-        weight = weight.to(maps.dtype)
-        ctx.save_for_backward(maps, weight)
-        found = patches.convolve(_pixels(maps), weight.permute(0, 2, 3, 1), rows, columns)
-        return (found if bias is None else found.add_(bias.to(maps.dtype))).permute(0, 3, 1, 2)
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor | None, None, None]:
-        maps, weight = ctx.saved_tensors
-        turned = weight.flip(2, 3).permute(1, 2, 3, 0)
-        to_maps = patches.convolve(_pixels(gradient), turned, *maps.shape[2:]).permute(0, 3, 1, 2)
-        to_weight = patches.weight_gradient(_pixels(maps), _pixels(gradient), 1).permute(0, 3, 1, 2)
-        return to_maps, to_weight, _of_bias(ctx, gradient), None, None
 
 
 def _apply(function: type[torch.autograd.Function], *arguments: Any) -> Tensor:

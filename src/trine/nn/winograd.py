@@ -25,7 +25,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.utils.flop_counter import register_flop_formula
 
-from trine.nn.patches import TAPS, bands, size
+from trine.nn.patches import TAPS
 
 TILE = 8
 """The most outputs of a row that are interpolated together: a longer row is cut into even tiles."""
@@ -193,5 +193,5 @@ def _operations(inputs: Sequence[int], outputs: Sequence[int], pairs: int) -> in
 
 
 def _meetings(inputs: int, outputs: int) -> int:
-    """Of the taps and the pixels of a row."""
-    return sum(size(band.outputs) * size(band.taps) for band in bands(outputs, inputs, 1))
+    """Pairs of a tap and a pixel in a row: output i meets the pixels i - 1, i and i + 1 that lie inside the row."""
+    return sum(min(outputs, inputs - offset) - max(0, -offset) for offset in (-1, 0, 1))
