@@ -1,8 +1,10 @@
-"""One picture file -> uint8 pixels, whatever its mode: RGB, or one grey channel when the whole set is grey.
+"""One picture -> uint8 pixels: RGB, or one grey channel when the whole set is grey.
 
-- Transparency lies over white; 16-bit grey is scaled; EXIF rotation is applied; of an animation the first frame counts.
+- A picture is a path, the bytes of a file, an open binary file, a PIL image or an array (see `Picture`).
+- Transparent pixels become white, 16-bit grey is scaled, and EXIF rotation is applied.
+- Only the first frame of an animation is read.
 - Resizing scales the short side and crops the centre in one antialiased step.
-- Pictures over 100 megapixels are refused before a pixel of them is decoded.
+- Pictures over 100 megapixels are refused before their pixels are decoded.
 """
 
 import struct
@@ -10,25 +12,35 @@ import threading
 import warnings
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import UInt8
+from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError
 from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from trine.errors import DataError, UnsafeDataError
+from trine.pictures.modes import is_grey, over_white, plain_mode
 
 PICTURE_SUFFIXES = frozenset(
     {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm"}
 )
-# Other formats may start programs, as EPS does. The last two are known to Pillow only once their modules are imported.
+"""Suffixes of the files that are read as pictures, in lower case."""
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "PPM", TiffImageFile.format, WebPImageFile.format)
+"""Formats that Pillow may open; others can start programs, as EPS does. Importing TIFF's and WebP's classes registers
+these two formats with Pillow."""
 MAX_PIXELS = 100_000_000
-GREY_MODES = frozenset({"1", "L", "LA", "La", "I", "F", "I;16", "I;16B", "I;16L", "I;16N"})
+"""Largest number of pixels of a picture: its decoded levels take at most 0.4 GB."""
+MAX_BYTES = 2**30
+"""Most bytes read from an open file: 100 megapixels of 64 bits each take 0.8 GB without compression."""
+CHUNK = 2**20
+"""Bytes read from an open file at a time."""
 ROTATIONS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -38,7 +50,9 @@ ROTATIONS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-# What Pillow's readers are known to raise on broken files, beside their own errors.
+"""The transposition that makes a picture upright, for each EXIF orientation but 1."""
+SIDEWAYS = (5, 6, 7, 8)
+"""EXIF orientations that exchange height and width."""
 BROKEN = (
     OSError,
     SyntaxError,
@@ -51,14 +65,26 @@ BROKEN = (
     struct.error,
     zlib.error,
 )
-
-
+"""Errors that Pillow's readers are known to raise on broken files, in addition to Pillow's own."""
 _QUIET = threading.RLock()
+
+
+@runtime_checkable
+class BinaryReader(Protocol):
+    """An open binary file, of which only `read` is used."""
+
+    def read(self, size: int = -1, /) -> bytes:
+        """At most `size` bytes; none at the end of the file."""
+
+
+Picture = str | Path | bytes | bytearray | memoryview | BinaryReader | Image.Image | NDArray[Any]
+"""A picture: a path, an encoded file as bytes or as an open binary file, a PIL image, or a uint8 array of shape
+(height, width) or (height, width, channels) with 1, 3 or 4 channels: grey, RGB, or RGB and opacity."""
 
 
 @dataclass(frozen=True)
 class Header:
-    """What a picture's first bytes say: its size as shown to people, and whether it has no colour."""
+    """Facts read from a picture's first bytes: its upright size in pixels, and whether it has no colour."""
 
     height: int
     width: int
@@ -67,58 +93,57 @@ class Header:
 
 @contextmanager
 def quiet_pillow() -> Iterator[None]:
-    """Pillow's remarks on odd files stay out of the way: what cannot be read raises by itself."""
-    with _QUIET, warnings.catch_warnings():  # the filters are the process's: one thread changes them at a time
+    """Silences Pillow's warnings about odd files: a file that cannot be read raises an error in any case."""
+    with _QUIET, warnings.catch_warnings():  # the warning filters belong to the process: one thread may change them
         warnings.simplefilter("ignore")
         yield
 
 
 def read_header(path: Path, name: str) -> Header:
-    """Look at a picture without decoding it; raises DataError like `decode`."""
+    """Read a picture's header without decoding its pixels; raises the same errors as `decode`."""
     with _opened(path, name) as image:
         width, height = image.size
         # PNG's getexif decodes the whole picture unless the header held the data.
         known = image.format != "PNG" or "exif" in image.info
-        if known and image.format != "TIFF" and _orientation(image) >= 5:
+        if known and image.format != "TIFF" and _orientation(image) in SIDEWAYS:
             width, height = height, width
-        return Header(height, width, _is_grey(image))
-
-
-def decode(path: Path, name: str, shape: tuple[int, int], channels: int) -> UInt8[np.ndarray, "height width channels"]:
-    """The pixels of one file at `shape` (height, width), with 1 or 3 channels.
-
-    Raises DataError (`unreadable: …`, `truncated: …`, `missing: …`) and UnsafeDataError (`oversized: …`).
-    """
-    with _opened(path, name) as image:
-        if image.format in ("JPEG", "MPO") and image.mode in ("L", "RGB"):
-            # The JPEG decoder scales by powers of two almost for free; twice the final size loses nothing.
-            image.draft(image.mode, (2 * max(shape), 2 * max(shape)))
-        image.load()
-        turn = ROTATIONS.get(1 if image.format == "TIFF" else _orientation(image))
-        turned = shape[::-1] if turn in TURNED else shape
-        small = _over_white(_fit(_plain_mode(image), turned))
-        if turn is not None:
-            small = small.transpose(turn)
-        return np.asarray(small.convert("L" if channels == 1 else "RGB")).reshape(*shape, channels)
-
-
-TURNED = frozenset(ROTATIONS[i] for i in (5, 6, 7, 8))
-
-
-Picture = str | Path
-
-
-def picture_name(picture: Picture, number: int) -> str:
-    """The path of a picture, or `picture N` for one that was not given as a path."""
-    return str(picture)
+        return Header(height, width, is_grey(image))
 
 
 def read_picture(
     picture: Picture, size: tuple[int, int], channels: int, name: str | None = None
 ) -> UInt8[np.ndarray, "height width channels"]:
-    """One file as a model of that picture size (height, width) and channel count takes it."""
+    """One picture as a model of that picture size (height, width) and channel count takes it.
+
+    An open file is read from its position to its end. Of a PIL image the frame that it shows is read. The caller's
+    image or array is never changed.
+
+    name   names the picture in error messages; by default its path, or `picture` if it has none
+
+    Raises the same errors as `decode`.
+    """
+    label = name or (str(picture) if isinstance(picture, str | Path) else "picture")
     with quiet_pillow():
-        return decode(Path(picture), name or str(picture), size, channels)
+        return decode(picture, label, size, channels)
+
+
+def decode(
+    picture: Picture, name: str, shape: tuple[int, int], channels: int
+) -> UInt8[np.ndarray, "height width channels"]:
+    """The pixels of one picture at `shape` (height, width), with 1 or 3 channels.
+
+    Raises DataError (`unreadable: …`, `truncated: …`, `missing: …`) and UnsafeDataError (`oversized: …`).
+    """
+    with _opened(picture, name) as image:
+        if image is not picture and image.format in ("JPEG", "MPO") and image.mode in ("L", "RGB"):
+            # The JPEG decoder scales by powers of two almost for free; twice the final size loses nothing.
+            image.draft(image.mode, (2 * max(shape), 2 * max(shape)))
+        image.load()
+        orientation = 1 if image.format == "TIFF" else _orientation(image)  # Pillow itself turns a TIFF file upright
+        small = over_white(_fit(plain_mode(image), shape[::-1] if orientation in SIDEWAYS else shape))
+        if orientation in ROTATIONS:
+            small = small.transpose(ROTATIONS[orientation])
+        return np.asarray(small.convert("L" if channels == 1 else "RGB")).reshape(*shape, channels)
 
 
 def resize(
@@ -144,14 +169,11 @@ def as_channels(
 
 
 @contextmanager
-def _opened(path: Path, name: str) -> Iterator[Image.Image]:
-    """The picture, opened and of a bearable size; every way to fail is one line that starts with its kind."""
+def _opened(picture: Picture, name: str) -> Iterator[Image.Image]:
+    """The picture, opened and checked for its size; every error is one line that begins with its kind."""
     try:
-        if path.exists() and not path.is_file():
-            raise DataError(f"unreadable: {name} (not a file)")
-        with Image.open(path, formats=FORMATS) as image:
-            if image.width * image.height > MAX_PIXELS:
-                raise UnsafeDataError(f"oversized: {name} ({image.width}x{image.height}; the limit is 100 megapixels)")
+        with _image(picture, name) as image:
+            _check_size(image.width, image.height, name)
             yield image
     except Image.DecompressionBombError:
         raise UnsafeDataError(f"oversized: {name} (the limit is 100 megapixels)") from None
@@ -165,34 +187,77 @@ def _opened(path: Path, name: str) -> Iterator[Image.Image]:
         raise DataError(f"{kind}: {name} ({why})") from None
 
 
+def _image(picture: object, name: str) -> AbstractContextManager[Image.Image]:
+    """The picture as Pillow's image, closed at the end unless it is the caller's."""
+    if isinstance(picture, str | Path):
+        return _from_path(Path(picture), name)
+    if isinstance(picture, bytes | bytearray | memoryview):
+        return Image.open(BytesIO(bytes(picture)), formats=FORMATS)
+    if isinstance(picture, BinaryReader):
+        return Image.open(_content(picture, name), formats=FORMATS)
+    if isinstance(picture, np.ndarray):
+        return nullcontext(_from_array(picture, name))
+    if not isinstance(picture, Image.Image):
+        kinds = "a path, bytes, an open binary file, a PIL image or a uint8 array"
+        raise DataError(f"unreadable: {name} ({type(picture).__name__} is no picture: give {kinds})")
+    if picture.format not in (None, "MPO", *FORMATS):  # an image made in memory has no format; MPO is a kind of JPEG
+        raise DataError(f"unreadable: {name} (the format {picture.format} is not read: give image.convert('RGB'))")
+    return nullcontext(picture)
+
+
+@contextmanager
+def _from_path(path: Path, name: str) -> Iterator[Image.Image]:
+    """The picture in a file, which Pillow is given open: from a path, Pillow 13 maps the file into memory and garbles
+    uncompressed TIFF files with an EXIF rotation."""
+    if path.exists() and not path.is_file():
+        raise DataError(f"unreadable: {name} (not a file)")
+    with path.open("rb") as file, Image.open(file, formats=FORMATS) as image:
+        yield image
+
+
+def _content(file: BinaryReader, name: str) -> BytesIO:
+    """The bytes of an open file from its position to its end."""
+    try:
+        is_text = isinstance(file.read(0), str)
+    except ValueError:
+        raise DataError(f"unreadable: {name} (the file is closed or only written to: open it with 'rb')") from None
+    if is_text:
+        raise DataError(f"unreadable: {name} (the file is open as text: open it with 'rb')")
+    content = BytesIO()
+    while chunk := file.read(CHUNK):
+        content.write(chunk)
+        if content.tell() > MAX_BYTES:
+            raise UnsafeDataError(f"oversized: {name} (the limit is {MAX_BYTES // 2**20:,} MiB)")
+    content.seek(0)
+    return content
+
+
+def _from_array(array: NDArray[Any], name: str) -> Image.Image:
+    """The array as a grey, an RGB or an RGBA image."""
+    shape = array.shape
+    if array.dtype != np.uint8 or 0 in shape or not (len(shape) == 2 or (len(shape) == 3 and shape[2] in (1, 3, 4))):
+        raise DataError(
+            f"unreadable: {name} (an array of {array.dtype}, shape {shape}: give uint8 levels of shape (height, width) "
+            "or (height, width, channels) with 1, 3 or 4 channels)"
+        )
+    _check_size(shape[1], shape[0], name)
+    return Image.fromarray(array[:, :, 0] if shape[2:] == (1,) else array)
+
+
+def _check_size(width: int, height: int, name: str) -> None:
+    if width * height > MAX_PIXELS:
+        raise UnsafeDataError(f"oversized: {name} ({width}x{height}; the limit is 100 megapixels)")
+    if not width * height:
+        raise DataError(f"unreadable: {name} ({width}x{height} pixels)")
+
+
 def _orientation(image: Image.Image) -> int:
+    """The EXIF orientation, 1 to 8 in sound files; 1 (upright) where none is given."""
     return int(image.getexif().get(ExifTags.Base.Orientation, 1) or 1)
 
 
-def _is_grey(image: Image.Image) -> bool:
-    if image.mode not in ("P", "PA"):
-        return image.mode in GREY_MODES
-    palette = image.getpalette("RGB")
-    return palette is not None and palette[0::3] == palette[1::3] == palette[2::3]
-
-
-def _plain_mode(image: Image.Image) -> Image.Image:
-    """A mode that can be scaled: L, LA, RGB, RGBA or CMYK."""
-    if image.mode == "F":
-        levels = np.asarray(image)
-        return Image.fromarray(np.clip(levels * (255 if levels.max() <= 1 else 1), 0, 255).astype(np.uint8))
-    if image.mode.startswith("I"):
-        return Image.fromarray(np.clip(np.asarray(image) / 257 + 0.5, 0, 255).astype(np.uint8))
-    if image.mode in ("P", "PA"):
-        return image.convert("RGBA" if image.has_transparency_data else "RGB")
-    if image.mode in ("L", "RGB") and image.has_transparency_data:
-        return image.convert("LA" if image.mode == "L" else "RGBA")
-    plain = {"1": "L", "La": "LA", "RGBa": "RGBA", "L": "L", "LA": "LA", "RGBA": "RGBA", "CMYK": "CMYK"}
-    return image.convert(plain.get(image.mode, "RGB"))
-
-
 def _fit(image: Image.Image, shape: tuple[int, int]) -> Image.Image:
-    """The largest centred part of the right proportions, scaled."""
+    """The largest centred part with the proportions of `shape` (height, width), scaled to it."""
     height, width = shape
     if image.size == (width, height):
         return image
@@ -201,10 +266,3 @@ def _fit(image: Image.Image, shape: tuple[int, int]) -> Image.Image:
     left, top = (image.width - across) / 2, (image.height - down) / 2
     box = (max(left, 0), max(top, 0), min(left + across, image.width), min(top + down, image.height))
     return image.resize((width, height), Image.Resampling.BICUBIC, box=box)
-
-
-def _over_white(image: Image.Image) -> Image.Image:
-    if image.mode not in ("LA", "RGBA"):
-        return image
-    image = image.convert("RGBA")
-    return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")

@@ -22,7 +22,7 @@ LARGEST_CHOSEN = 96
 NATIVE = range(8, 257)
 BATCH = 256
 
-Picture = UInt8[np.ndarray, "height width channels"]
+Pixels = UInt8[np.ndarray, "height width channels"]
 Advance = Callable[[int], None]
 T = TypeVar("T")
 
@@ -107,10 +107,10 @@ def _kept(
         advance(len(batch))
 
 
-def _batches(decoded: Iterator[tuple[Entry, Picture]]) -> Iterator[list[tuple[Entry, Picture]]]:
+def _batches(decoded: Iterator[tuple[Entry, Pixels]]) -> Iterator[list[tuple[Entry, Pixels]]]:
     """Runs of one split, of a bounded length."""
     for _, run in groupby(decoded, key=lambda pair: pair[0].split):
-        batch: list[tuple[Entry, Picture]] = []
+        batch: list[tuple[Entry, Pixels]] = []
         for pair in run:
             batch.append(pair)
             if len(batch) == BATCH:
@@ -120,7 +120,7 @@ def _batches(decoded: Iterator[tuple[Entry, Picture]]) -> Iterator[list[tuple[En
             yield batch
 
 
-def _add(batch: list[tuple[Entry, Picture]], classes: list[str], writer: StoreWriter) -> None:
+def _add(batch: list[tuple[Entry, Pixels]], classes: list[str], writer: StoreWriter) -> None:
     number = {name: i for i, name in enumerate(classes)}
     labels = [number[entry.label] for entry, _ in batch if entry.label is not None]
     writer.add(

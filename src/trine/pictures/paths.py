@@ -1,11 +1,11 @@
-"""From the words of a command line to picture files: files, folders, globs."""
+"""From the words of a command line to picture files: files, folders, globs; and the names of pictures in messages."""
 
 import glob
 from collections.abc import Iterable
 from pathlib import Path
 
 from trine.errors import DataError
-from trine.pictures.decode import PICTURE_SUFFIXES
+from trine.pictures.decode import PICTURE_SUFFIXES, Picture
 
 
 def find_pictures(words: Iterable[str | Path]) -> list[Path]:
@@ -14,6 +14,11 @@ def find_pictures(words: Iterable[str | Path]) -> list[Path]:
     if not found:
         raise DataError("no picture was named: give files, folders or globs, or - to read names from standard input")
     return found
+
+
+def picture_name(picture: Picture, number: int) -> str:
+    """The picture's path; `picture 3` for a picture without a path that is the third of its list."""
+    return str(picture) if isinstance(picture, str | Path) else f"picture {number}"
 
 
 def _expanded(word: str) -> list[Path]:
