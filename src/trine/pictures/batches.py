@@ -1,4 +1,4 @@
-"""Pictures taken together: how many at once, and in which order an epoch shows them."""
+"""Which pictures are processed together: batches, even samples, the order of an epoch; and the rule for mirroring."""
 
 from collections.abc import Iterator
 from functools import lru_cache
@@ -8,41 +8,50 @@ import torch
 from jaxtyping import Int64, UInt8
 from torch import Tensor
 
+from trine.errors import DataError
 from trine.pictures.picture_set import PictureSplit
 
 PIXELS = 500 * 32 * 32
-"""Of the pictures that are judged together."""
+"""Pixels per batch when no gradients are computed: 500 pictures of CIFAR-10's size."""
 
 
 def at_once(height: int, width: int) -> int:
-    """How many pictures of this size are judged together."""
+    """Batch size for pictures of this height and width when no gradients are computed; at least 1."""
     return max(1, PIXELS // (height * width))
-
-
-@lru_cache(maxsize=2)
-def epoch_order(seed: int, epoch: int, count: int) -> Int64[Tensor, "count"]:
-    """The samples' places, shuffled anew each epoch; the same whenever it is asked for. Not to be changed in place."""
-    return torch.randperm(count, generator=torch.Generator().manual_seed(seed * 7_919 + epoch))
 
 
 def batches(
     images: UInt8[np.ndarray, "n height width channels"], size: int
 ) -> Iterator[UInt8[Tensor, "batch height width channels"]]:
-    """Pictures in order, `size` at a time, copied from the memory map."""
+    """All pictures in order, `size` per batch; each batch is a copy, so a memory-mapped file is never written to."""
     for start in range(0, len(images), size):
         yield torch.from_numpy(np.array(images[start : start + size]))
 
 
-def evenly(count: int, most: int) -> Int64[np.ndarray, "chosen"]:
-    """Indices of at most `most` of `count` items, evenly spaced."""
+def evenly(count: int, most: int) -> Int64[np.ndarray, "sample"]:
+    """Indices of at most `most` of `count` pictures at even distances; with two or more, the first and the last."""
     return np.linspace(0, count - 1, min(count, most)).astype(np.int64)
 
 
+@lru_cache(maxsize=2)
+def epoch_order(seed: int, epoch: int, count: int) -> Int64[Tensor, "count"]:
+    """A random permutation of all indices, determined by seed and epoch.
+
+    The result is cached: do not change it in place.
+    """
+    return torch.randperm(count, generator=torch.Generator().manual_seed(seed * 7_919 + epoch))
+
+
 def mirrors(flip: str, channels: int) -> bool:
-    """Whether a recipe's `flip` mirrors pictures of these channels; `auto` mirrors colour pictures."""
+    """Whether a recipe's `flip` mirrors pictures from left to right.
+
+    `auto` mirrors colour pictures only: grey ones are often digits or letters, which change their meaning.
+    """
     return flip in ("alternating", "random") or (flip == "auto" and channels == 3)
 
 
 def labels_of(split: PictureSplit) -> Int64[Tensor, "n"]:
-    """The class indices of a labelled split."""
+    """The class index of each picture. Raises `DataError` for a split without labels."""
+    if split.labels is None:
+        raise DataError("the pictures have no classes: put the pictures of each class into a folder named after it")
     return torch.from_numpy(np.array(split.labels, dtype=np.int64))
