@@ -4,7 +4,7 @@ from torch import nn
 from trine.nn.average import EVERY, WeightAverage
 
 
-def test_the_average_trails_the_weights_and_forgets_its_start():
+def test_the_average_approaches_the_weights_and_forgets_its_start():
     model = nn.Linear(1, 1)
     average = WeightAverage(model, decay=0.99)
     start = model.weight.detach().clone()
@@ -19,7 +19,7 @@ def test_the_average_trails_the_weights_and_forgets_its_start():
     assert gaps[-1] < 0.1
 
 
-def test_an_update_every_few_steps_trails_as_far_as_one_every_step_would():
+def test_updates_every_few_steps_decay_as_updates_in_every_step_would():
     model = nn.Linear(1, 1)
     average = WeightAverage(model, decay=0.9)
     gap = 8.0

@@ -16,9 +16,9 @@ def test_singular_values_that_are_not_small_end_near_one(rows, columns, seed):
     values = torch.linspace(1, 2, rank)
     values = values / values.norm()
     matrix = left[:, :rank] * values @ right[:rank]
-    found = torch.linalg.svdvals(orthogonalise(matrix, iterations=6))
-    assert found.max() < 1.25
-    assert found.min() > 0.6
+    orthogonalised = torch.linalg.svdvals(orthogonalise(matrix, iterations=6))
+    assert orthogonalised.max() < 1.25
+    assert orthogonalised.min() > 0.6
 
 
 def test_the_singular_vectors_stay_as_they_are():
@@ -36,7 +36,7 @@ def test_a_tall_matrix_is_treated_as_its_transpose():
 
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
 @pytest.mark.parametrize("shape", [(8, 3, 3, 3), (64, 1, 3, 3)])
-def test_filters_are_updated_as_matrices_of_one_row_a_filter(shape, layout):
+def test_filters_are_updated_as_a_matrix_with_one_row_per_filter(shape, layout):
     gradient = torch.randn(shape)
     filters = nn.Parameter(torch.randn(shape).to(memory_format=layout))
     before = filters.detach().clone()
@@ -47,7 +47,7 @@ def test_filters_are_updated_as_matrices_of_one_row_a_filter(shape, layout):
     assert filters.is_contiguous(memory_format=layout)
 
 
-def test_each_filter_bank_is_scaled_to_the_root_of_its_number():
+def test_each_filter_bank_is_scaled_to_the_root_of_its_number_of_filters():
     filters = nn.Parameter(5 * torch.randn(16, 4, 3, 3))
     filters.grad = torch.zeros_like(filters)
     Muon([filters]).step(0.1)
@@ -73,7 +73,7 @@ def test_the_update_is_computed_in_single_precision_under_autocast():
     assert torch.equal(*results)
 
 
-def test_it_finds_the_minimum_of_a_bowl():
+def test_it_reaches_the_minimum_of_a_quadratic():
     torch.manual_seed(0)
     target, weight = torch.randn(6, 6), nn.Parameter(torch.zeros(6, 6))
     optimiser = Muon([weight], normalise=False)
@@ -83,9 +83,9 @@ def test_it_finds_the_minimum_of_a_bowl():
     assert (weight - target).norm() < 0.1 * target.norm()
 
 
-def test_many_matrices_are_made_orthogonal_as_each_would_be_alone():
-    many = torch.randn(3, 6, 10)
-    assert torch.allclose(orthogonalise(many), torch.stack([orthogonalise(one) for one in many]), atol=1e-5)
+def test_a_batch_of_matrices_is_made_orthogonal_as_each_would_be_alone():
+    batch = torch.randn(3, 6, 10)
+    assert torch.allclose(orthogonalise(batch), torch.stack([orthogonalise(x) for x in batch]), atol=1e-5)
 
 
 def test_the_iteration_is_newton_schulz_on_the_matrix_itself():
@@ -100,10 +100,10 @@ def test_the_iteration_is_newton_schulz_on_the_matrix_itself():
 
 def test_parameters_of_one_shape_are_updated_as_each_would_be_alone():
     together, alone = ([nn.Parameter(torch.ones(4, 6)) for _ in range(3)] for _ in range(2))
-    for one, other in zip(together, alone, strict=True):
-        one.grad = torch.randn(4, 6)
-        other.grad = one.grad.clone()
+    for first, second in zip(together, alone, strict=True):
+        first.grad = torch.randn(4, 6)
+        second.grad = first.grad.clone()
     Muon(together).step(0.02)
-    for other in alone:
-        Muon([other]).step(0.02)
-    assert all(torch.allclose(one, other, atol=1e-5) for one, other in zip(together, alone, strict=True))
+    for parameter in alone:
+        Muon([parameter]).step(0.02)
+    assert all(torch.allclose(first, second, atol=1e-5) for first, second in zip(together, alone, strict=True))

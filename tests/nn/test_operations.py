@@ -16,7 +16,7 @@ def forward_and_backward(network, inputs):
     return count_flops(work)[1]
 
 
-def test_a_linear_layer_costs_two_operations_a_weight_and_sample_forward_and_twice_that_back():
+def test_a_linear_layer_costs_two_operations_per_weight_and_sample_and_twice_that_backward():
     inputs = torch.randn(7, 5, requires_grad=True)
     assert forward_and_backward(nn.Linear(5, 3), inputs) == 3 * (2 * 7 * 5 * 3)
 
@@ -25,7 +25,7 @@ def test_the_first_layer_needs_no_gradient_of_its_input():
     assert forward_and_backward(nn.Linear(5, 3), torch.randn(7, 5)) == 2 * (2 * 7 * 5 * 3)
 
 
-def test_a_convolution_costs_two_operations_a_weight_and_output_pixel():
+def test_a_convolution_costs_two_operations_per_weight_and_output_pixel():
     network = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.ReLU(), nn.Conv2d(8, 4, 3, stride=2))
     first, second = 2 * 8 * 3 * 9 * (2 * 9 * 9), 2 * 4 * 8 * 9 * (2 * 4 * 4)
     assert forward_and_backward(network, torch.randn(2, 3, 9, 9)) == 2 * first + 3 * second
@@ -37,19 +37,19 @@ def recurrent(gates, layers, directions, length=4, batch=3, inputs=5, hidden=8):
 
 
 @pytest.mark.parametrize("bfloat16", [False, pytest.param(True, marks=IN_BFLOAT16)])
-@pytest.mark.parametrize(("layers", "both_ways"), [(1, False), (2, False), (1, True), (2, True)])
-def test_an_lstm_is_counted_by_its_weights_events_layers_and_directions(layers, both_ways, bfloat16):
-    network = nn.LSTM(5, 8, layers, bidirectional=both_ways, batch_first=True)
+@pytest.mark.parametrize(("layers", "bidirectional"), [(1, False), (2, False), (1, True), (2, True)])
+def test_an_lstm_costs_two_operations_per_weight_and_event_in_each_layer_and_direction(layers, bidirectional, bfloat16):
+    network = nn.LSTM(5, 8, layers, bidirectional=bidirectional, batch_first=True)
     inputs = torch.randn(3, 4, 5, requires_grad=True)
-    once = recurrent(4, layers, 1 + both_ways)
+    forward = recurrent(4, layers, 1 + bidirectional)
     with torch.autocast("cpu", dtype=torch.bfloat16, enabled=bfloat16):
-        assert forward_and_backward(network, inputs) == 3 * once
+        assert forward_and_backward(network, inputs) == 3 * forward
         with torch.no_grad():
-            assert count_flops(lambda: network(inputs.detach()))[1] == once
+            assert count_flops(lambda: network(inputs.detach()))[1] == forward
 
 
 @pytest.mark.parametrize(("cell", "gates"), [(nn.GRU, 3), (nn.RNN, 1)])
-def test_other_cells_are_counted_too(cell, gates):
+def test_a_gru_and_an_rnn_are_counted_too(cell, gates):
     network, inputs = cell(5, 8, 2, bidirectional=True), torch.randn(4, 3, 5)
     assert count_flops(lambda: network(inputs))[1] == recurrent(gates, 2, 2)
 

@@ -16,43 +16,43 @@ PEERS = {
 }
 
 
-def some_parameters():
+def random_parameters():
     torch.manual_seed(0)
     filters = torch.randn(4, 3, 2, 2).to(memory_format=torch.channels_last)
     return [nn.Parameter(filters), nn.Parameter(torch.randn(5)), nn.Parameter(torch.randn(()))]
 
 
 @pytest.mark.parametrize("name", PEERS)
-def test_it_moves_as_the_optimiser_of_that_name_in_torch(name):
+def test_updates_equal_those_of_torchs_optimiser_of_that_name(name):
     ours, theirs, shared, own = PEERS[name]
-    mine, peers = some_parameters(), some_parameters()
+    mine, peers = random_parameters(), random_parameters()
     optimiser, peer = ours(mine, **shared), theirs(peers, lr=0.0, **shared, **own)
     for step in range(20):
-        for place, (one, other) in enumerate(zip(mine, peers, strict=True)):
-            seen = place != step % 4  # now and then a parameter has no gradient
-            one.grad = torch.randn(one.shape) * 10.0 ** (step % 7 - 5) if seen else None
-            other.grad = one.grad.clone() if seen else None
-        peer.param_groups[0]["lr"] = rate = 0.1 / (1 + step)
+        for index, (first, second) in enumerate(zip(mine, peers, strict=True)):
+            differentiated = index != step % 4  # in some steps a parameter has no gradient
+            first.grad = torch.randn(first.shape) * 10.0 ** (step % 7 - 5) if differentiated else None
+            second.grad = first.grad.clone() if differentiated else None
+        peer.param_groups[0]["lr"] = learning_rate = 0.1 / (1 + step)
         peer.step()
-        optimiser.step(rate)
-        for one, other in zip(mine, peers, strict=True):
-            torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-6)
+        optimiser.step(learning_rate)
+        for first, second in zip(mine, peers, strict=True):
+            torch.testing.assert_close(first, second, rtol=1e-5, atol=1e-6)
 
 
 SETTINGS = {"classify": ("epochs=0.1", "least_steps=2"), "generate": ("epochs=0.1", "flow_steps=2")}
 
 
 @pytest.mark.parametrize("task", SETTINGS)
-def test_a_training_does_not_wait_for_a_compiler_that_it_does_not_use(task, tmp_path):
+def test_a_training_does_not_import_torchs_compiler(task, tmp_path):
     for number in range(40):
         folder = tmp_path / "pictures" / "ab"[number % 2]
         folder.mkdir(parents=True, exist_ok=True)
         Image.new("L", (8, 8), 6 * number).save(folder / f"{number}.png")
     fit = ["trine", task, "fit", str(tmp_path / "pictures"), "--out", str(tmp_path / "run"), "--no-test"]
     words = [*fit, *(word for setting in SETTINGS[task] for word in ("--set", setting))]
-    told = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-X", "importtime", "-m", *words], capture_output=True, text=True, timeout=120, check=True
     )
-    imported = {line.rsplit("|")[-1].strip() for line in told.stderr.splitlines() if line.startswith("import time:")}
+    imported = {line.rsplit("|")[-1].strip() for line in process.stderr.splitlines() if line.startswith("import time:")}
     assert "torch" in imported
     assert "torch._dynamo" not in imported

@@ -1,10 +1,10 @@
-"""The operators of minimal filtering, as torch's tracing and export see them."""
+"""torch traces and exports the operators of minimal filtering."""
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from trine.nn.convolution import WORTH, Convolution
+from trine.nn.convolution import FILTERED_PAIRS, Convolution
 from trine.nn.winograd import OPERATORS, TILE
 
 SIDES = (1, 7, TILE, 16)
@@ -28,7 +28,7 @@ def test_torch_traces_the_gradients_as_it_computes_them(side):
 
 @pytest.mark.filterwarnings("ignore::FutureWarning")  # torch 2.13 warns of its own calls while it exports
 def test_a_network_is_exported_while_gradients_are_on():
-    channels = round(WORTH**0.5)
+    channels = round(FILTERED_PAIRS**0.5)
     network = nn.Sequential(Convolution(channels, channels, pooled=True), nn.MaxPool2d(2), Convolution(channels, 65))
     batch = {0: torch.export.Dim("batch", min=2, max=64)}
     program = torch.export.export(network, (torch.randn(3, channels, 15, 15),), dynamic_shapes=(batch,))

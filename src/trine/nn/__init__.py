@@ -1,1 +1,1 @@
-"""Layers and optimisers: what networks are made of, and how they are moved."""
+"""Layers and optimisers for all networks, and the counter of floating-point operations."""

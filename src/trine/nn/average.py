@@ -6,11 +6,12 @@ import torch
 from torch import Tensor, nn
 
 EVERY = 4
-"""Steps from one update to the next: weights hardly move in between, and each update passes over all of them twice."""
+"""Training steps per update of the average: weights change little in 4 steps, and each update reads and writes all of
+them."""
 
 
 class WeightAverage:
-    """A second copy of the model whose weights trail those being trained; buffers are copied as they are."""
+    """A second copy of a model. Its weights are the moving average of the trained weights; its buffers are copies."""
 
     def __init__(self, model: nn.Module, decay: float) -> None:
         self.model = copy.deepcopy(model).requires_grad_(False)
@@ -18,20 +19,23 @@ class WeightAverage:
 
     @torch.no_grad()
     def update(self, model: nn.Module, step: int) -> None:
-        """Move towards the model, every few steps; early steps move further, so that the start is forgotten."""
+        """Move the average towards the model; does nothing in steps that are no multiple of `EVERY`.
+
+        The decay is smaller in early steps, so that the average forgets the initial weights.
+        """
         if step % EVERY:
             return
         decay = min(self.decay, (1 + step) / (10 + step)) ** EVERY
-        averaged: list[Tensor] = [mine for mine in self.model.parameters() if mine.dtype.is_floating_point]
-        current: list[Tensor] = [theirs.detach() for theirs in model.parameters() if theirs.dtype.is_floating_point]
-        torch._foreach_lerp_(averaged, current, 1 - decay)
-        for mine, theirs in zip(self.model.buffers(), model.buffers(), strict=True):
-            mine.copy_(theirs)
+        averaged: list[Tensor] = [weight for weight in self.model.parameters() if weight.dtype.is_floating_point]
+        trained: list[Tensor] = [weight.detach() for weight in model.parameters() if weight.dtype.is_floating_point]
+        torch._foreach_lerp_(averaged, trained, 1 - decay)
+        for copied, buffer in zip(self.model.buffers(), model.buffers(), strict=True):
+            copied.copy_(buffer)
 
     def state(self) -> dict[str, Tensor]:
-        """The averaged weights."""
+        """The averaged weights and the buffers."""
         return self.model.state_dict()
 
     def load_state(self, state: dict[str, Tensor]) -> None:
-        """Take back what `state` gave."""
+        """Restore what `state` returned."""
         self.model.load_state_dict(state)

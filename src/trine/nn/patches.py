@@ -1,4 +1,4 @@
-"""The weight gradient of a 3×3 convolution of small maps: a matrix product of the outputs' gradients and patches."""
+"""The weight gradient of a 3×3 convolution of small maps, as a matrix product with patches of the maps."""
 
 from collections.abc import Iterator
 
@@ -15,7 +15,7 @@ TAPS = 3
 def weight_gradient(
     maps: Float[Tensor, "batch height width inputs"], gradient: Float[Tensor, "batch rows columns outputs"]
 ) -> Float[Tensor, "outputs 3 3 inputs"]:
-    """The gradient in float32 of the filters of a convolution without padding, from the gradient of its outputs."""
+    """The gradient of the filters in float32, from the gradient of the outputs; `maps` include the padding."""
     _, rows, columns, outputs = gradient.shape
     total = torch.zeros(outputs, TAPS * TAPS * maps.shape[-1])
     for pictures, patches in _patches(maps.contiguous(), rows, columns):
@@ -26,7 +26,7 @@ def weight_gradient(
 def _patches(
     maps: Float[Tensor, "batch height width inputs"], rows: int, columns: int
 ) -> Iterator[tuple[slice, Float[Tensor, "patches taps"]]]:
-    """The patch of each output, for several pictures at a time; each patch holds its taps row by row."""
+    """The patches of several pictures at a time, one per output pixel, with the indices of these pictures."""
     inputs, at_once = maps.shape[-1], max(1, ROWS // (rows * columns))
     picture, row, column, _ = maps.stride()
     for start in range(0, len(maps), at_once):
