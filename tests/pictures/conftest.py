@@ -1,8 +1,8 @@
-"""Every test here has a cache of its own."""
+"""Each test in this folder has its own cache."""
 
 import pytest
 
 
 @pytest.fixture(autouse=True)
 def apart(own_cache):
-    """No test finds what another one stored."""
+    """No test opens a store that another test wrote."""

@@ -46,7 +46,7 @@ def test_any_bytes_are_an_idx_array_or_a_data_error(data):
 
 
 @given(npst.arrays(np.uint8, npst.array_shapes(max_dims=3, max_side=5)), st.integers(1, 20))
-def test_missing_and_left_over_bytes_are_noticed(array, n):
+def test_missing_and_left_over_bytes_are_errors(array, n):
     data = idx(array)
     with pytest.raises(DataError, match=r"truncated|not an IDX"):
         parse_idx(data[:-n], "x")
@@ -61,7 +61,7 @@ def test_a_header_that_promises_terabytes_is_refused_before_reading(tmp_path):
         read_idx_bytes(path)
 
 
-def test_a_packed_file_that_goes_on_for_ever_is_not_unpacked_whole(tmp_path):
+def test_a_packed_file_is_unpacked_up_to_the_size_in_its_header(tmp_path):
     path = tmp_path / "train-labels-idx1-ubyte.gz"
     path.write_bytes(gzip.compress(idx(np.zeros(4, np.uint8)) + bytes(10**8)))
     assert len(read_idx_bytes(path)) == 8 + 4 + 1
@@ -69,12 +69,12 @@ def test_a_packed_file_that_goes_on_for_ever_is_not_unpacked_whole(tmp_path):
 
 @pytest.mark.parametrize("packed", [False, True])
 def test_an_idx_folder_is_a_picture_set(tmp_path, packed):
-    found = open_pictures(idx_folder(tmp_path / "set", packed=packed), cut=False)
-    assert {split: part.images.shape for split, part in found.splits.items()} == {
+    pictures = open_pictures(idx_folder(tmp_path / "set", packed=packed), cut=False)
+    assert {split: part.images.shape for split, part in pictures.splits.items()} == {
         "train": (12, 9, 10, 1),
         "test": (4, 9, 10, 1),
     }
-    assert found.classes == ("0", "1", "2")
+    assert pictures.classes == ("0", "1", "2")
 
 
 def test_an_idx_folder_without_labels_is_unlabelled(tmp_path):
@@ -84,14 +84,14 @@ def test_an_idx_folder_without_labels_is_unlabelled(tmp_path):
     assert open_pictures(folder).splits["train"].labels is None
 
 
-def test_as_many_labels_as_pictures_are_needed(tmp_path):
+def test_a_number_of_labels_other_than_that_of_pictures_is_refused(tmp_path):
     folder = idx_folder(tmp_path / "set")
     (folder / "train-labels-idx1-ubyte").write_bytes(idx(np.zeros(5, np.uint8)))
     with pytest.raises(DataError, match="5 labels for 12 pictures"):
         open_pictures(folder)
 
 
-def test_a_truncated_packed_file_is_named(tmp_path):
+def test_the_error_for_a_truncated_packed_file_names_it(tmp_path):
     folder = idx_folder(tmp_path / "set", packed=True)
     path = folder / "train-images-idx3-ubyte.gz"
     path.write_bytes(path.read_bytes()[:-20])
@@ -117,12 +117,12 @@ def cifar_folder(path: Path, rows: int = 5) -> Path:
 
 def test_a_cifar_folder_is_a_picture_set(tmp_path):
     folder = cifar_folder(tmp_path / "set")
-    found = open_pictures(folder, cut=False)
+    pictures = open_pictures(folder, cut=False)
     raw = np.fromfile(folder / "data_batch_1.bin", np.uint8).reshape(5, CIFAR_ROW)
-    assert found.splits["train"].labels.tolist() == raw[:, 0].tolist()
-    assert np.array_equal(found.splits["train"].images[2, :, :, 1].ravel(), raw[2, 1 + 1024 : 1 + 2048])
-    assert found.classes[3] == "cat"
-    assert found.splits["test"].names[4] == "test_batch.bin#4"
+    assert pictures.splits["train"].labels.tolist() == raw[:, 0].tolist()
+    assert np.array_equal(pictures.splits["train"].images[2, :, :, 1].ravel(), raw[2, 1 + 1024 : 1 + 2048])
+    assert pictures.classes[3] == "cat"
+    assert pictures.splits["test"].names[4] == "test_batch.bin#4"
 
 
 @pytest.mark.parametrize("keep", [0, 3000, CIFAR_ROW + 1])

@@ -13,7 +13,7 @@ def checked(folder, **options):
     return check_pictures(open_pictures(folder, cut=False, **options))
 
 
-def test_a_sound_set_has_nothing_to_remark(make_folder):
+def test_a_sound_set_has_no_remarks(make_folder):
     report = checked(make_folder({"train/cat": 4, "train/dog": 4, "test/cat": 2, "test/dog": 2}))
     assert report.remarks == ()
     assert report.unlearnable is None
@@ -40,7 +40,7 @@ def test_duplicates_are_found_within_and_across_splits(make_folder):
     assert report.exact_duplicates.labels_differ == 1
     leak = report.exact_duplicates.pairs[1]
     assert (leak.first, leak.second) == ("train/train/dog/train-dog0.png", "test/test/cat/leak.png")
-    assert "1 pairs of pictures are equal, one in each split: train+test" in report.remarks
+    assert "1 pairs of equal pictures across two splits: train+test" in report.remarks
 
 
 def test_a_picture_saved_as_jpeg_across_splits_is_found(tmp_path):
@@ -57,10 +57,10 @@ def test_classes_that_a_split_lacks_are_named(make_folder):
     assert report.missing_classes == {"test": ("dog",)}
 
 
-def test_imbalance_is_said(make_folder):
+def test_imbalance_is_a_remark(make_folder):
     report = checked(make_folder({"cat": 24, "dog": 2}))
     assert report.imbalance == 12.0
-    assert "the largest class of train has 12 times the pictures of the smallest" in report.remarks
+    assert "the largest class of train has 12 times as many pictures as the smallest" in report.remarks
 
 
 def test_the_report_is_json(make_folder):
@@ -99,10 +99,10 @@ def test_a_set_without_a_train_split_is_refused(make_folder):
         refuse_unlearnable(open_pictures(make_folder({"test/cat": 3, "test/dog": 3})))
 
 
-def test_a_class_with_one_picture_stays_in_train_and_is_remarked_upon(make_folder):
-    found = open_pictures(make_folder({"cat": 12, "dog": 1}))
-    assert found.classes[found.splits["train"].labels[-1]] == "dog"
-    assert refuse_unlearnable(found)[0] == "one picture only, so nothing can validate it: dog"
+def test_a_class_with_one_picture_stays_in_train_and_is_named_in_a_remark(make_folder):
+    pictures = open_pictures(make_folder({"cat": 12, "dog": 1}))
+    assert pictures.classes[pictures.splits["train"].labels[-1]] == "dog"
+    assert refuse_unlearnable(pictures)[0] == "one picture only, which cannot be validated: dog"
 
 
 def test_two_classes_with_one_picture_each_leave_nothing_to_validate(make_folder):

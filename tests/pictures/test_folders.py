@@ -24,11 +24,11 @@ def test_pictures_at_any_depth_of_a_class_folder_count(make_folder):
     assert entries(make_folder({"cat/2024/may": 1, "dog": 1}))[0][1] == "cat"
 
 
-def test_a_lone_folder_around_the_class_folders_is_passed_through(make_folder):
+def test_a_single_folder_around_the_class_folders_is_entered(make_folder):
     assert {label for _, label, _ in entries(make_folder({"export/cat": 1, "export/dog": 1}))} == {"cat", "dog"}
 
 
-def test_one_class_folder_is_a_class_and_no_wrapper(make_folder):
+def test_a_single_class_folder_is_a_class(make_folder):
     assert {label for _, label, _ in entries(make_folder({"cat": 2}))} == {"cat"}
 
 
@@ -38,13 +38,13 @@ def test_files_are_in_natural_order(make_folder):
     assert sorted(["10", "9", "a2", "a10", ""], key=natural_order) == ["", "9", "10", "a2", "a10"]
 
 
-def test_pictures_beside_class_folders_are_left_out_by_name(make_folder, make_picture):
+def test_pictures_outside_class_folders_are_skipped_by_name(make_folder, make_picture):
     root = make_folder({"cat": 1, "dog": 1})
     make_picture(root / "loose.png")
-    assert Folder(root).read(root).skipped == ["unlabelled: loose.png (lies beside the class folders)"]
+    assert Folder(root).read(root).skipped == ["unlabelled: loose.png (not in a class folder)"]
 
 
-def test_hidden_files_and_other_suffixes_are_passed_over(make_folder):
+def test_hidden_files_and_other_suffixes_are_left_out(make_folder):
     root = make_folder({"cat": 1})
     (root / "cat" / ".DS_Store").write_text("")
     (root / "cat" / "._cat0.png").write_text("")
@@ -53,13 +53,13 @@ def test_hidden_files_and_other_suffixes_are_passed_over(make_folder):
     assert len(entries(root)) == 1
 
 
-def test_a_split_folder_beside_class_folders_is_not_guessed_about(make_folder):
-    with pytest.raises(DataError, match=r"test/ names a split, but stands beside cat/"):
+def test_a_split_folder_next_to_class_folders_is_refused(make_folder):
+    with pytest.raises(DataError, match=r"test/ has the name of a split, but cat/ next to it has not"):
         entries(make_folder({"cat": 1, "test/cat": 1}))
 
 
-def test_two_folders_for_one_split_are_not_guessed_about(make_folder):
-    with pytest.raises(DataError, match=r"val/ and valid/ both name the validation split|valid/ and val/"):
+def test_two_folders_for_one_split_are_refused(make_folder):
+    with pytest.raises(DataError, match=r"val/ and valid/ both hold the validation split"):
         entries(make_folder({"train/cat": 1, "val/cat": 1, "valid/cat": 1}))
 
 
@@ -69,7 +69,7 @@ def test_a_link_back_to_its_own_folder_is_entered_once(make_folder):
     assert len(entries(root)) == 3
 
 
-def test_a_folder_without_pictures_says_what_was_looked_for(tmp_path):
+def test_the_error_for_a_folder_without_pictures_lists_the_suffixes(tmp_path):
     (tmp_path / "cat").mkdir()
     with pytest.raises(DataError, match=r"holds no picture \(looked for \.bmp"):
         entries(tmp_path)

@@ -9,7 +9,7 @@ SHAPES = st.lists(st.tuples(st.integers(1, 3000), st.integers(1, 3000)), min_siz
 
 
 @given(SHAPES)
-def test_a_chosen_size_is_the_pictures_own_or_a_square_of_32_to_96(shapes):
+def test_the_chosen_shape_is_the_pictures_own_or_a_square_of_32_to_96(shapes):
     shape = chosen_shape(shapes, None)
     assert shape == shapes[0] or shape in [(32, 32), (48, 48), (64, 64), (96, 96)]
 
@@ -26,16 +26,16 @@ def test_a_chosen_size_is_the_pictures_own_or_a_square_of_32_to_96(shapes):
         ([(3000, 4000), (2000, 3000)], (96, 96)),
     ],
 )
-def test_sizes_that_suit_the_pictures(shapes, shape):
+def test_the_chosen_shape_follows_the_pictures_sizes(shapes, shape):
     assert chosen_shape(shapes, None) == shape
 
 
-def test_a_named_size_wins():
+def test_a_size_set_by_the_user_is_used():
     assert chosen_shape([(28, 28)], 64) == (64, 64)
 
 
 def test_more_pictures_than_a_batch_keep_their_order(make_folder):
     folder = make_folder({"train/cat": 300, "test/cat": 270}, size=(8, 8))
-    found = open_pictures(folder, cut=False)
-    assert [name.rpartition("cat")[2] for name in found.splits["train"].names] == [f"{i}.png" for i in range(300)]
-    assert len(found.splits["test"]) == 270
+    pictures = open_pictures(folder, cut=False)
+    assert [name.rpartition("cat")[2] for name in pictures.splits["train"].names] == [f"{i}.png" for i in range(300)]
+    assert len(pictures.splits["test"]) == 270

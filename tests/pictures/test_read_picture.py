@@ -70,8 +70,8 @@ def test_bytes_open_files_and_images_give_the_pixels_of_the_path(tmp_path, form,
     data = encoded(picture(mode), form, **({"exif": exif} if form in ("PNG", "TIFF") else {}))
     path = tmp_path / "a"
     path.write_bytes(data)
-    with path.open("rb") as file, Image.open(BytesIO(data)) as image, Image.open(BytesIO(data)) as other:
-        pictures = [str(path), data, bytearray(data), memoryview(data), BytesIO(data), file, image, other.copy()]
+    with path.open("rb") as file, Image.open(BytesIO(data)) as image, Image.open(BytesIO(data)) as second:
+        pictures = [str(path), data, bytearray(data), memoryview(data), BytesIO(data), file, image, second.copy()]
         pixels = [read_picture(same, size, 3) for same in pictures]
     assert all(np.array_equal(same, read_picture(path, size, 3)) for same in pixels)
 
@@ -122,7 +122,7 @@ def test_files_inside_archives_and_temporary_files_are_open_files(tmp_path):
 
 
 @given(LEVELS, st.integers(1, 16), st.sampled_from([1, 3]))
-def test_the_callers_image_and_array_stay_as_they_are(levels, side, channels):
+def test_the_callers_image_and_array_are_not_changed(levels, side, channels):
     before, image = levels.copy(), Image.fromarray(levels[..., 0] if levels.shape[2:] == (1,) else levels)
     kept = image.copy()
     for same in (levels, image):
@@ -139,7 +139,7 @@ def test_an_image_that_the_caller_opened_keeps_its_size_and_stays_open():
         assert image.getpixel((639, 479))
 
 
-def test_of_an_animation_that_the_caller_opened_the_frame_it_shows_is_read():
+def test_the_current_frame_of_an_animation_that_the_caller_opened_is_read():
     frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "blue")]
     with Image.open(BytesIO(encoded(frames[0], "GIF", save_all=True, append_images=frames[1:]))) as image:
         image.seek(1)
@@ -159,7 +159,7 @@ def test_of_an_animation_that_the_caller_opened_the_frame_it_shows_is_read():
         (np.zeros((0, 4), np.uint8), r"uint8, shape \(0, 4\)"),
     ],
 )
-def test_an_array_that_is_no_picture_is_refused_with_what_to_give(array, given):
+def test_the_error_for_an_array_of_another_type_or_shape_says_what_to_give(array, given):
     with pytest.raises(DataError, match=rf"^unreadable: picture 3 \(an array of {given}: give uint8 levels of shape"):
         read_picture(array, (8, 8), 3, "picture 3")
 
@@ -172,7 +172,7 @@ def test_the_limit_of_100_megapixels_holds_for_arrays_images_and_bytes():
             read_picture(large, (8, 8), 3, "picture 3")
 
 
-def test_a_file_without_end_is_not_read_for_ever(monkeypatch):
+def test_a_file_without_end_is_read_up_to_a_limit(monkeypatch):
     class Endless:
         def read(self, size: int = -1) -> bytes:
             return bytes(size)
@@ -182,7 +182,7 @@ def test_a_file_without_end_is_not_read_for_ever(monkeypatch):
         read_picture(Endless(), (8, 8), 3)
 
 
-def test_closed_and_text_files_are_refused_with_what_to_do(tmp_path):
+def test_the_error_for_closed_and_text_files_says_how_to_open_them(tmp_path):
     (tmp_path / "a.png").write_bytes(encoded(picture()))
     with (tmp_path / "a.png").open("rb") as closed:
         pass
@@ -221,9 +221,9 @@ def test_damaged_bytes_are_a_data_error_or_a_picture(noise, at):
     assert kind in ("(8, 8, 3)", "truncated", "unreadable", "oversized")
 
 
-def test_what_is_no_picture_at_all_is_refused_with_the_kinds_there_are():
+def test_the_error_for_an_object_that_is_no_picture_lists_the_kinds():
     with pytest.raises(DataError, match=r"^unreadable: picture 3 \(list is no picture: give a path, bytes, an open"):
-        decode._image([[0, 255]], "picture 3")  # the tests' check of types stops others calls before they arrive here
+        decode._image([[0, 255]], "picture 3")  # called directly: tests enforce the types of all other functions
 
 
 def test_a_name_replaces_the_path_in_messages():

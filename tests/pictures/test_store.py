@@ -21,7 +21,7 @@ def the_store(cache: Path) -> Path:
 
 @pytest.mark.parametrize("name", [INDEX, "train.u8", "train.labels", "train.names"])
 @pytest.mark.parametrize("harm", ["remove", "truncate", "empty", "flip"])
-def test_a_damaged_store_is_built_anew(make_folder, own_cache, name, harm):
+def test_a_damaged_store_is_rebuilt(make_folder, own_cache, name, harm):
     folder = make_folder({"cat": 3, "dog": 3})
     first = open_pictures(folder)
     path = the_store(own_cache) / name
@@ -38,12 +38,12 @@ def test_a_damaged_store_is_built_anew(make_folder, own_cache, name, harm):
     assert is_whole(open_store(the_store(own_cache)))
 
 
-def test_a_flipped_bit_anywhere_is_found_and_mended_when_asked(make_folder, own_cache):
+def test_verify_rebuilds_a_store_with_a_flipped_bit_anywhere(make_folder, own_cache):
     folder = make_folder({"cat": 40}, size=(90, 90))
     first = open_pictures(folder, size=90)
     path = the_store(own_cache)
     pixels = bytearray((path / "train.u8").read_bytes())
-    pixels[20_000] ^= 1  # between two of the blocks that opening looks at
+    pixels[20_000] ^= 1  # between two of the blocks that opening verifies
     (path / "train.u8").write_bytes(pixels)
     assert open_pictures(folder, size=90).fingerprint == first.fingerprint
     assert not is_whole(open_store(path))
@@ -51,7 +51,7 @@ def test_a_flipped_bit_anywhere_is_found_and_mended_when_asked(make_folder, own_
     assert is_whole(open_store(path))
 
 
-def test_a_store_of_another_version_is_built_anew(make_folder, own_cache, monkeypatch):
+def test_a_store_of_another_version_is_rebuilt(make_folder, own_cache, monkeypatch):
     folder = make_folder({"cat": 3})
     open_pictures(folder)
     path = the_store(own_cache) / INDEX
@@ -62,13 +62,13 @@ def test_a_store_of_another_version_is_built_anew(make_folder, own_cache, monkey
     assert json.loads(path.read_text())["index"]["version"] == store.VERSION
 
 
-def test_half_written_stores_of_dead_processes_are_removed(make_folder, own_cache):
+def test_incomplete_stores_of_ended_processes_are_removed(make_folder, own_cache):
     folder = make_folder({"cat": 3})
     open_pictures(folder)
-    place = the_store(own_cache).parent
+    location = the_store(own_cache).parent
     dead = subprocess.run(["sh", "-c", "echo $$"], capture_output=True, text=True, check=True).stdout.strip()
-    abandoned = place / f"abc.{store.socket.gethostname()}-{dead}.part"
-    alive = place / f"abc.{store.socket.gethostname()}-{os.getppid()}.part"
+    abandoned = location / f"abc.{store.socket.gethostname()}-{dead}.part"
+    alive = location / f"abc.{store.socket.gethostname()}-{os.getppid()}.part"
     abandoned.mkdir()
     alive.mkdir()
     (the_store(own_cache) / INDEX).unlink()
@@ -89,7 +89,7 @@ def test_a_failed_build_leaves_nothing_behind(make_folder, own_cache, monkeypatc
     assert not [path for path in own_cache.rglob("*") if path.is_file()]
 
 
-def test_a_full_disk_is_said_and_harms_nothing(make_folder, small_disk, monkeypatch):
+def test_a_full_disk_is_an_error_and_leaves_other_stores_whole(make_folder, small_disk, monkeypatch):
     disk = small_disk("64k")
     monkeypatch.setenv("TRINE_CACHE", str(disk))
     small = make_folder({"cat": 2}, name="small-set")
@@ -100,7 +100,7 @@ def test_a_full_disk_is_said_and_harms_nothing(make_folder, small_disk, monkeypa
     assert not list(disk.rglob("*.part"))
 
 
-def test_a_file_in_place_of_the_cache_folder_is_said(make_folder, tmp_path, monkeypatch):
+def test_a_file_in_place_of_the_cache_folder_is_an_error(make_folder, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("TRINE_CACHE", str(tmp_path / "file"))
     with pytest.raises(DataError, match=r"file: the cache cannot be written \(Not a directory\): set TRINE_CACHE"):
@@ -108,7 +108,7 @@ def test_a_file_in_place_of_the_cache_folder_is_said(make_folder, tmp_path, monk
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
-def test_a_cache_that_may_not_be_written_is_said(make_folder, tmp_path, monkeypatch):
+def test_a_cache_without_write_permission_is_an_error(make_folder, tmp_path, monkeypatch):
     (tmp_path / "closed").mkdir(mode=0o500)
     monkeypatch.setenv("TRINE_CACHE", str(tmp_path / "closed"))
     with pytest.raises(DataError, match=r"the cache cannot be written \(Permission denied\)"):

@@ -1,4 +1,4 @@
-"""Two published binary layouts: IDX (MNIST and its kin) and CIFAR-10's binary version."""
+"""Two published binary layouts of picture sets: IDX, in which MNIST comes, and CIFAR-10's binary version."""
 
 import gzip
 import hashlib
@@ -12,24 +12,34 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Int64, UInt8
+from typing_extensions import override
 
 from trine.errors import DataError, UnsafeDataError
-from trine.pictures.entries import TEST, TRAIN, VALIDATION, Arrays, Block, stat_line
+from trine.pictures.entries import TEST, TRAIN, VALIDATION, Arrays, Block, Source, stat_line
 
 IDX_FILE = re.compile(r"(train|t10k|test|val|valid|validation)-(images|labels)[-.]idx([134])-ubyte(\.gz)?")
+"""Names of IDX files; the groups are the split, the kind of content, the number of dimensions and the compression."""
 IDX_SPLITS = {"train": TRAIN, "t10k": TEST, "test": TEST, "val": VALIDATION, "valid": VALIDATION} | {
     "validation": VALIDATION
 }
+"""The split for each word that a file's name begins with."""
 IDX_TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4"}
+"""NumPy's type for each type code in an IDX header, integers only."""
 IDX_MAX_BYTES = 4 * 2**30
+"""Largest content of an IDX file in bytes: it is read into memory as a whole. MNIST's largest file has 47 MB."""
 
 CIFAR_FILES = {f"data_batch_{i}.bin": TRAIN for i in range(1, 6)} | {"test_batch.bin": TEST}
+"""The files of CIFAR-10's binary version and their splits, in the official order."""
 CIFAR_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 CIFAR_ROW = 1 + 3 * 32 * 32
+"""Bytes per picture: its label and its levels."""
 
 
-class IdxFolder:
-    """A folder with `train-images-idx3-ubyte`, `train-labels-idx1-ubyte`, `t10k-…`, each plain or .gz."""
+class IdxFolder(Source):
+    """A folder with `train-images-idx3-ubyte`, `train-labels-idx1-ubyte`, `t10k-…`, each plain or .gz.
+
+    Each split is one block. `md5` maps file names without `.gz` to checksums of the unpacked files.
+    """
 
     def __init__(self, root: Path, classes: tuple[str, ...] = (), md5: Mapping[str, str] | None = None) -> None:
         self.root, self.classes, self.md5 = root, classes, md5 or {}
@@ -39,24 +49,25 @@ class IdxFolder:
         """Whether the folder holds an IDX file of pictures."""
         return any(IDX_FILE.fullmatch(path.name) and "-images" in path.name for path in root.iterdir())
 
+    @override
     def stamp(self) -> Iterator[str]:
-        """Names, sizes and times of the IDX files."""
         yield from (stat_line(path, path.name) for path in self._files().values())
 
+    @override
     def read(self, workspace: Path) -> Arrays:
-        """One block a split."""
         blocks = [self._block(path, *key) for key, path in self._files().items() if key[1] == "images"]
-        top = max(
+        largest = max(
             (int(block.labels.max()) for block in blocks if block.labels is not None and len(block.labels)), default=-1
         )
-        classes = self.classes or tuple(map(str, range(top + 1)))
-        if top >= len(classes):
-            raise DataError(f"{self.root}: a label of {top} in a set of {len(classes)} classes")
+        classes = self.classes or tuple(map(str, range(largest + 1)))
+        if largest >= len(classes):
+            raise DataError(f"{self.root}: a label of {largest} in a set of {len(classes)} classes: get the set again")
         return Arrays(blocks, classes)
 
     def _files(self) -> dict[tuple[str, str], Path]:
+        """The file for each split and kind of content."""
         files: dict[tuple[str, str], Path] = {}
-        for path in sorted(self.root.iterdir(), reverse=True):  # a plain file comes after, and wins over, its .gz
+        for path in sorted(self.root.iterdir(), reverse=True):  # a plain file comes after its .gz and replaces it
             if match := IDX_FILE.fullmatch(path.name):
                 files[IDX_SPLITS[match[1]], match[2]] = path
         return dict(sorted(files.items()))
@@ -68,7 +79,10 @@ class IdxFolder:
             or images.ndim not in (3, 4)
             or (images.ndim == 4 and images.shape[3] not in (1, 3))
         ):
-            raise DataError(f"{path}: not pictures of 8-bit levels, but {images.dtype} of {images.ndim} dimensions")
+            raise DataError(
+                f"{path}: holds {images.dtype} of shape {images.shape}: pictures must be uint8 of shape "
+                "(pictures, height, width), or with 1 or 3 channels last"
+            )
         labels = self._labels(split, len(images))
         return Block(split, path.name, images.reshape(*images.shape[:3], -1), labels)
 
@@ -77,8 +91,10 @@ class IdxFolder:
         if path is None:
             return None
         labels = self._checked(path)
-        if labels.shape != (n,) or labels.min(initial=0) < 0:
-            raise DataError(f"{path}: {labels.size} labels for {n} pictures, or a label below 0")
+        if labels.shape != (n,):
+            raise DataError(f"{path}: {labels.size} labels for {n} pictures: get the set again")
+        if labels.min(initial=0) < 0:
+            raise DataError(f"{path}: a label of {labels.min()}: labels begin at 0")
         return labels.astype(np.int64)
 
     def _checked(self, path: Path) -> np.ndarray[Any, np.dtype[Any]]:
@@ -88,26 +104,29 @@ class IdxFolder:
 
 
 def read_idx_bytes(path: Path) -> bytes:
-    """The content of an IDX file, unpacked; never more than its own header promises, plus one byte."""
+    """The unpacked content of an IDX file; at most one byte more than its header promises.
+
+    Raises `UnsafeDataError` for a header that promises more than 4 GiB.
+    """
     try:
         with _idx_stream(path) as stream:
-            head = stream.read(4)
-            head += stream.read(4 * head[3]) if len(head) == 4 else b""
-            want = _idx_size(head, str(path))
-            if want > IDX_MAX_BYTES:
-                raise UnsafeDataError(f"{path}: its header promises {want / 2**30:.0f} GiB; the limit is 4 GiB")
-            return head + stream.read(want + 1)
+            header = stream.read(4)
+            header += stream.read(4 * header[3]) if len(header) == 4 else b""
+            size = _idx_size(header, str(path))
+            if size > IDX_MAX_BYTES:
+                raise UnsafeDataError(f"{path}: its header promises {size / 2**30:.0f} GiB; the limit is 4 GiB")
+            return header + stream.read(size + 1)
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{path}: cannot be read ({error}): get the file again") from None
 
 
 def parse_idx(data: bytes, where: str) -> np.ndarray[Any, np.dtype[Any]]:
     """The array in an IDX file's bytes, of any integer type; raises DataError when bytes are missing or left over."""
-    want = _idx_size(data, where)
+    size = _idx_size(data, where)
     start = 4 + 4 * data[3]
-    if len(data) - start != want:
-        word = "is truncated" if len(data) - start < want else "goes on after its end"
-        raise DataError(f"{where}: the IDX file {word}: get it again")
+    if len(data) - start != size:
+        fault = "is truncated" if len(data) - start < size else "goes on after its end"
+        raise DataError(f"{where}: the IDX file {fault}: get it again")
     shape = np.frombuffer(data, ">u4", data[3], 4).tolist()
     array = np.frombuffer(data, IDX_TYPES[data[2]], offset=start).reshape(shape)
     return array.astype(array.dtype.newbyteorder("="), copy=False)
@@ -117,18 +136,21 @@ def _idx_stream(path: Path) -> io.BufferedReader:
     return io.BufferedReader(gzip.GzipFile(path)) if path.suffix == ".gz" else path.open("rb")
 
 
-def _idx_size(head: bytes, where: str) -> int:
-    """Bytes that follow an IDX header."""
-    if len(head) < 4 or head[:2] != b"\0\0" or head[2] not in IDX_TYPES or not 1 <= head[3] <= 4:
-        raise DataError(f"{where}: not an IDX file of whole numbers")
-    if len(head) < 4 + 4 * head[3]:
+def _idx_size(header: bytes, where: str) -> int:
+    """Number of bytes that follow an IDX header."""
+    if len(header) < 4 or header[:2] != b"\0\0" or header[2] not in IDX_TYPES or not 1 <= header[3] <= 4:
+        raise DataError(f"{where}: not an IDX file of integers with 1 to 4 dimensions")
+    if len(header) < 4 + 4 * header[3]:
         raise DataError(f"{where}: the IDX file is truncated: get it again")
-    sizes: list[int] = np.frombuffer(head, ">u4", head[3], 4).tolist()
-    return math.prod(sizes) * int(IDX_TYPES[head[2]][-1])
+    sizes: list[int] = np.frombuffer(header, ">u4", header[3], 4).tolist()
+    return math.prod(sizes) * int(IDX_TYPES[header[2]][-1])
 
 
-class CifarFolder:
-    """A folder with `data_batch_1.bin` … `test_batch.bin`; each row is a label and 3 x 32 x 32 levels."""
+class CifarFolder(Source):
+    """A folder with `data_batch_1.bin` … `test_batch.bin`; each row is a label and 3 × 32 × 32 levels.
+
+    Each file is one block, in the official order. A missing file is an error if its checksum is in `md5`.
+    """
 
     def __init__(self, root: Path, classes: tuple[str, ...] = (), md5: Mapping[str, str] | None = None) -> None:
         self.root, self.classes, self.md5 = root, classes, md5 or {}
@@ -138,22 +160,22 @@ class CifarFolder:
         """Whether the folder holds a CIFAR batch."""
         return any((root / name).is_file() for name in CIFAR_FILES)
 
+    @override
     def stamp(self) -> Iterator[str]:
-        """Names, sizes and times of the six files and of the class names."""
         yield from (stat_line(self.root / name, name) for name in (*CIFAR_FILES, "batches.meta.txt"))
 
+    @override
     def read(self, workspace: Path) -> Arrays:
-        """One block a file, in the official order; a missing file is an error if its checksum is known."""
         classes = self.classes or self._class_names()
         return Arrays(
             (self._block(name, split, len(classes)) for name, split in CIFAR_FILES.items() if self._has(name)), classes
         )
 
     def _has(self, name: str) -> bool:
-        there = (self.root / name).is_file()
-        if not there and name in self.md5:
+        is_file = (self.root / name).is_file()
+        if not is_file and name in self.md5:
             raise DataError(f"{self.root / name}: is missing: get the set again")
-        return there
+        return is_file
 
     def _class_names(self) -> tuple[str, ...]:
         path = self.root / "batches.meta.txt"
@@ -168,11 +190,11 @@ class CifarFolder:
             raise DataError(f"{path}: {len(data)} bytes are no whole number of rows of {CIFAR_ROW}: get the set again")
         rows: UInt8[np.ndarray, "n row"] = np.frombuffer(data, np.uint8).reshape(-1, CIFAR_ROW)
         if int(rows[:, 0].max()) >= classes:
-            raise DataError(f"{path}: a label of {rows[:, 0].max()} in a set of {classes} classes")
+            raise DataError(f"{path}: a label of {rows[:, 0].max()} in a set of {classes} classes: get the set again")
         images = np.ascontiguousarray(rows[:, 1:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1))
         return Block(split, name, images, rows[:, 0].astype(np.int64))
 
 
-def _check_md5(path: Path, data: bytes, want: str | None) -> None:
-    if want is not None and (found := hashlib.md5(data, usedforsecurity=False).hexdigest()) != want:
-        raise DataError(f"{path}: is not the official file (md5 {found}, not {want}): delete it and get it again")
+def _check_md5(path: Path, data: bytes, expected: str | None) -> None:
+    if expected is not None and (md5 := hashlib.md5(data, usedforsecurity=False).hexdigest()) != expected:
+        raise DataError(f"{path}: is not the official file (md5 {md5}, not {expected}): delete it and get it again")

@@ -1,4 +1,4 @@
-"""Is a set of pictures fit to learn from? The full report, and the cheap part of it that every training runs first."""
+"""Checks a set of pictures before a training: the full report, and its fast part, which every training runs first."""
 
 from collections import Counter
 from itertools import combinations
@@ -8,16 +8,18 @@ from jaxtyping import Int64
 from pydantic import BaseModel, ConfigDict
 
 from trine.errors import DataError
-from trine.pictures.duplicates import Pairs, exact_pairs, near_pairs, prints
+from trine.pictures.duplicates import Pairs, exact_pairs, near_pairs, signatures
 from trine.pictures.entries import TEST, TRAIN, VALIDATION
 from trine.pictures.picture_set import PictureSet, PictureSplit
 
-LISTED = 50  # pairs and files named in a report; the counts are of all
-IMBALANCE = 10.0  # times that the largest class of train may outnumber the smallest without a remark
+LISTED = 50
+"""Most pairs and files that a report lists by name; its counts include all."""
+IMBALANCE = 10.0
+"""Largest ratio of the largest to the smallest class of train, in pictures, without a remark."""
 
 
 class Pair(BaseModel):
-    """Two pictures that are the same, `split/name` each."""
+    """Two pictures that are the same, each as `split/name`."""
 
     model_config = ConfigDict(frozen=True)
     first: str
@@ -26,7 +28,7 @@ class Pair(BaseModel):
 
 
 class Duplicates(BaseModel):
-    """How often pictures occur twice, within a split (`train`) or across two (`train+test`)."""
+    """Pairs of pictures that are the same, counted within a split (`train`) and across two splits (`train+test`)."""
 
     model_config = ConfigDict(frozen=True)
     counts: dict[str, int]
@@ -35,7 +37,7 @@ class Duplicates(BaseModel):
 
 
 class PictureReport(BaseModel):
-    """What `trine data check` says about a set of pictures."""
+    """The report of `trine data check` on a set of pictures."""
 
     model_config = ConfigDict(frozen=True)
     name: str
@@ -56,9 +58,9 @@ class PictureReport(BaseModel):
 
 
 def check_pictures(pictures: PictureSet) -> PictureReport:
-    """Look at everything: files that were skipped, classes, balance, and duplicates within and across splits."""
+    """The full report: skipped files, classes, balance, and duplicates within and across splits."""
     exact, near = _duplicates(pictures)
-    unlearnable, remarks = _verdict(pictures)
+    unlearnable, remarks = _learnability(pictures)
     return PictureReport(
         name=pictures.name,
         fingerprint=pictures.fingerprint,
@@ -73,16 +75,16 @@ def check_pictures(pictures: PictureSet) -> PictureReport:
         imbalance=_imbalance(pictures),
         exact_duplicates=exact,
         near_duplicates=near,
-        remarks=(*remarks, *_more_remarks(pictures, exact, near)),
+        remarks=(*remarks, *_file_remarks(pictures, exact, near)),
         unlearnable=unlearnable,
     )
 
 
 def refuse_unlearnable(pictures: PictureSet) -> tuple[str, ...]:
-    """What to say before a classifier learns from the set: one line a remark.
+    """Remarks on a set that a classifier can learn from, one line each.
 
-    Raises DataError for no class, one class, classes that train lacks, or one picture in every class. One class with a
-    single picture is learned from and remarked upon: it cannot be validated, as its picture stays in train.
+    Raises DataError for no class, a single class, classes that train lacks, or a single picture in every class.
+    If only some classes have a single picture, that is a remark: it stays in train, so the class is not validated.
     """
     if TRAIN not in pictures.splits:
         raise DataError(f"{pictures.name}: has no train split: put the class folders into train/, or above test/")
@@ -98,12 +100,12 @@ def refuse_unlearnable(pictures: PictureSet) -> tuple[str, ...]:
     if len(learned) < 2:
         raise DataError(f"{pictures.name}: all pictures are of one class, {_listed(sorted(learned))}: add another")
     if VALIDATION not in pictures.splits and max(class_counts(pictures, TRAIN).values()) < 2:
-        raise DataError(f"{pictures.name}: no picture can be spared for validation: add some to each class")
-    return tuple(_rare_remarks(pictures))
+        raise DataError(f"{pictures.name}: no picture can be spared for validation: add pictures to each class")
+    return tuple(_class_remarks(pictures))
 
 
 def class_counts(pictures: PictureSet, split: str) -> dict[str, int]:
-    """Pictures a class in one split; empty without labels."""
+    """Number of pictures per class in one split; empty without labels."""
     labels = pictures.splits[split].labels
     if labels is None:
         return {}
@@ -111,33 +113,35 @@ def class_counts(pictures: PictureSet, split: str) -> dict[str, int]:
     return dict(zip(pictures.classes, map(int, counts), strict=True))
 
 
-def _rare_remarks(pictures: PictureSet) -> list[str]:
+def _class_remarks(pictures: PictureSet) -> list[str]:
+    """Remarks on rare classes."""
     learned: Counter[str] = Counter()
     for split in (TRAIN, VALIDATION):
         if split in pictures.splits:
             learned.update(class_counts(pictures, split))
     single = [name for name in pictures.classes if learned[name] == 1]
-    remarks = [f"one picture only, so nothing can validate it: {_listed(single)}"] if single else []
-    if (times := _imbalance(pictures)) is not None and times > IMBALANCE:
-        remarks.append(f"the largest class of train has {times:.0f} times the pictures of the smallest")
+    remarks = [f"one picture only, which cannot be validated: {_listed(single)}"] if single else []
+    if (ratio := _imbalance(pictures)) is not None and ratio > IMBALANCE:
+        remarks.append(f"the largest class of train has {ratio:.0f} times as many pictures as the smallest")
     return remarks
 
 
-def _more_remarks(pictures: PictureSet, exact: Duplicates, near: Duplicates) -> list[str]:
+def _file_remarks(pictures: PictureSet, exact: Duplicates, near: Duplicates) -> list[str]:
+    """Remarks on skipped files and on duplicates across splits."""
     remarks = [f"{len(pictures.skipped):,} files were skipped"] if pictures.skipped else []
-    for word, found in (("equal", exact), ("nearly equal", near)):
+    for word, duplicates in (("equal", exact), ("nearly equal", near)):
         remarks += [
-            f"{count:,} pairs of pictures are {word}, one in each split: {where}"
-            for where, count in found.counts.items()
-            if "+" in where and count
+            f"{count:,} pairs of {word} pictures across two splits: {splits}"
+            for splits, count in duplicates.counts.items()
+            if "+" in splits and count
         ]
     if exact.labels_differ:
-        remarks.append(f"{exact.labels_differ:,} pairs of equal pictures carry different labels")
+        remarks.append(f"{exact.labels_differ:,} pairs of equal pictures have different labels")
     return remarks
 
 
-def _verdict(pictures: PictureSet) -> tuple[str | None, tuple[str, ...]]:
-    """Why a classifier cannot learn from the set, if it cannot, and else what to say of it."""
+def _learnability(pictures: PictureSet) -> tuple[str | None, tuple[str, ...]]:
+    """The reason why a classifier cannot learn from the set, if there is one; and the remarks if there is none."""
     try:
         return None, refuse_unlearnable(pictures)
     except DataError as error:
@@ -147,44 +151,47 @@ def _verdict(pictures: PictureSet) -> tuple[str | None, tuple[str, ...]]:
 def _missing_classes(pictures: PictureSet) -> dict[str, tuple[str, ...]]:
     """The classes that each split with labels lacks."""
     counts = {split: class_counts(pictures, split) for split in pictures.splits}
-    lacking = {split: tuple(c for c, n in of.items() if not n) for split, of in counts.items()}
+    lacking = {split: tuple(c for c, n in per_class.items() if not n) for split, per_class in counts.items()}
     return {split: names for split, names in lacking.items() if names}
 
 
 def _imbalance(pictures: PictureSet) -> float | None:
-    """How many times the largest class of train outnumbers the smallest."""
+    """Ratio of the largest to the smallest class of train, in pictures."""
     counts = [n for n in class_counts(pictures, TRAIN).values() if n] if TRAIN in pictures.splits else []
     return max(counts) / min(counts) if counts else None
 
 
 def _duplicates(pictures: PictureSet) -> tuple[Duplicates, Duplicates]:
-    found = prints([part.images for part in pictures.splits.values()])
-    return _named(pictures, exact_pairs(found.exact)), _named(pictures, near_pairs(found))
+    """Equal and nearly equal pictures."""
+    signed = signatures([part.images for part in pictures.splits.values()])
+    return _named(pictures, exact_pairs(signed.digests)), _named(pictures, near_pairs(signed))
 
 
 def _named(pictures: PictureSet, pairs: Pairs) -> Duplicates:
-    """Pairs of positions in all splits laid end to end, as a report gives them."""
+    """Pairs of indices into all splits, one after the other, in the form of the report."""
     splits = list(pictures.splits)
     ends = np.cumsum([len(part) for part in pictures.splits.values()])
-    where = np.searchsorted(ends, pairs, side="right")
+    split_of = np.searchsorted(ends, pairs, side="right")
     labels = np.concatenate([_labels(part) for part in pictures.splits.values()])
     differ = (labels[pairs[:, 0]] != labels[pairs[:, 1]]) & (labels[pairs] >= 0).all(axis=1)
 
-    def called(position: int, split: int) -> str:
+    def name(index: int, split: int) -> str:
         part = pictures.splits[splits[split]]
-        return f"{splits[split]}/{part.names[position - int(ends[split]) + len(part)]}"
+        return f"{splits[split]}/{part.names[index - int(ends[split]) + len(part)]}"
 
-    named = [
-        Pair(first=called(int(a), int(i)), second=called(int(b), int(j)), labels_differ=bool(d))
-        for (a, b), (i, j), d in zip(pairs[:LISTED], where[:LISTED], differ[:LISTED], strict=True)
+    listed = [
+        Pair(first=name(int(a), int(i)), second=name(int(b), int(j)), labels_differ=bool(d))
+        for (a, b), (i, j), d in zip(pairs[:LISTED], split_of[:LISTED], differ[:LISTED], strict=True)
     ]
-    spots = splits + [f"{a}+{b}" for a, b in combinations(splits, 2)]
-    met = Counter(splits[i] if i == j else f"{splits[i]}+{splits[j]}" for i, j in where.tolist())
-    return Duplicates(counts={s: met[s] for s in spots}, labels_differ=int(differ.sum()), pairs=tuple(named))
+    kinds = splits + [f"{a}+{b}" for a, b in combinations(splits, 2)]
+    counts = Counter(splits[i] if i == j else f"{splits[i]}+{splits[j]}" for i, j in split_of.tolist())
+    return Duplicates(
+        counts={kind: counts[kind] for kind in kinds}, labels_differ=int(differ.sum()), pairs=tuple(listed)
+    )
 
 
 def _labels(part: PictureSplit) -> Int64[np.ndarray, "n"]:
-    """Class numbers; -1 where there are none."""
+    """Class indices; -1 for a split without labels."""
     return np.full(len(part), -1, np.int64) if part.labels is None else part.labels
 
 

@@ -149,7 +149,7 @@ def decode(
 def resize(
     images: UInt8[np.ndarray, "n h w channels"], shape: tuple[int, int]
 ) -> UInt8[np.ndarray, "n height width channels"]:
-    """Decoded pictures at another size (height, width)."""
+    """Decoded pictures scaled to another shape (height, width), as files are."""
     if images.shape[1:3] == shape:
         return images
     channels = images.shape[3]
@@ -160,7 +160,7 @@ def resize(
 def as_channels(
     images: UInt8[np.ndarray, "n height width from"], channels: int
 ) -> UInt8[np.ndarray, "n height width to"]:
-    """Grey pictures as RGB, or RGB pictures as grey."""
+    """Grey pictures as RGB, or RGB pictures as grey; the same array if they have that number of channels."""
     if images.shape[-1] == channels:
         return images
     if channels == 3:

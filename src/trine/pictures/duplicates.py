@@ -1,11 +1,12 @@
-"""Pictures that occur twice: equal in every pixel, or to the eye.
+"""Finds pictures that occur twice: equal in every pixel, or nearly equal to the eye.
 
-- Exact: equal bytes. To the eye: difference hashes of 64 bits (each bit says whether a picture grows brighter from one
-  cell of an 8 x 9 grid to the next) that differ in at most 3 bits, confirmed by the correlation
-  of 32 x 32 grey thumbnails.
-- Hashes are sorted four times, each time with another 16 bits in front: two that differ in 3 bits agree in one of the
-  four whole, so they come close to each other. Only 32 neighbours are looked at, and the half million pairs whose
-  hashes differ least, which bounds the time for sets of nearly equal pictures; there, some pairs are missed.
+- Equal pictures have equal bytes.
+- Nearly equal pictures have difference hashes that differ in at most 3 of 64 bits, and 32 × 32 grey thumbnails that
+  correlate. Each bit of a hash tells whether the picture becomes brighter from one cell of an 8 × 9 grid to the next.
+- Hashes are sorted four times, each time with another 16 bits in front. Two hashes that differ in 3 bits agree in at
+  least one group of 16, so that one of the orders brings them close to each other.
+- Only 32 neighbours are compared, and only the half million pairs whose hashes differ least. This limits the time for
+  sets of nearly equal pictures, in which pairs may be missed.
 """
 
 import hashlib
@@ -16,63 +17,71 @@ import numpy as np
 from jaxtyping import Bool, Float32, Int64, UInt8, UInt64
 
 HASH_BITS = 3
+"""Most bits in which the hashes of two nearly equal pictures differ."""
 THUMBNAIL = 32
+"""Side of a thumbnail in pixels."""
 CORRELATION = 0.99
-BRIGHTNESS = 16.0  # of 255 levels
+"""Smallest correlation of the thumbnails of two nearly equal pictures."""
+BRIGHTNESS = 16.0
+"""Largest difference in mean brightness of two nearly equal pictures, in levels of 255."""
 NEIGHBOURS = 32
+"""Hashes after each one in sorted order that it is compared with."""
 MAX_CANDIDATES = 500_000
+"""Most pairs whose thumbnails are compared."""
 BLOCK = 2048
+"""Pictures or pairs that are processed at a time, to limit memory."""
 
 Pairs = Int64[np.ndarray, "_ 2"]
+"""Indices of two pictures per row, the earlier one first."""
 
 
 @dataclass(frozen=True, eq=False)
-class Prints:
-    """What is kept of each picture to find its like."""
+class Signatures:
+    """Digest, difference hash and thumbnail of each picture."""
 
-    exact: list[bytes]
+    digests: list[bytes]
     hashes: UInt64[np.ndarray, "n"]
     thumbnails: UInt8[np.ndarray, "n side side"]
 
 
-def prints(parts: Sequence[UInt8[np.ndarray, "_ height width channels"]]) -> Prints:
-    """Digest, difference hash and thumbnail of every picture of some arrays, laid end to end."""
-    exact = [hashlib.blake2b(image.tobytes(), digest_size=16).digest() for images in parts for image in images]
+def signatures(parts: Sequence[UInt8[np.ndarray, "_ height width channels"]]) -> Signatures:
+    """Digest, difference hash and thumbnail of every picture of several arrays, one array after the other."""
+    digests = [hashlib.blake2b(image.tobytes(), digest_size=16).digest() for images in parts for image in images]
     blocks = [images[i : i + BLOCK] for images in parts for i in range(0, len(images), BLOCK)]
     hashes = [difference_hash(block) for block in blocks]
-    thumbnails = [np.rint(_shrunk(block, THUMBNAIL, THUMBNAIL)).astype(np.uint8) for block in blocks]
-    return Prints(exact, np.concatenate(hashes), np.concatenate(thumbnails))
+    thumbnails = [np.rint(_cell_means(block, THUMBNAIL, THUMBNAIL)).astype(np.uint8) for block in blocks]
+    return Signatures(digests, np.concatenate(hashes), np.concatenate(thumbnails))
 
 
 def difference_hash(images: UInt8[np.ndarray, "n height width channels"]) -> UInt64[np.ndarray, "n"]:
-    """64 bits a picture: where it grows brighter from left to right."""
-    cells = _shrunk(images, 8, 9)
+    """64 bits per picture: whether each cell's right neighbour in an 8 × 9 grid is brighter."""
+    cells = _cell_means(images, 8, 9)
     bits = (np.diff(cells, axis=2) > 0).reshape(len(images), 64)
     hashes: UInt64[np.ndarray, "n"] = np.packbits(bits, axis=1).view(">u8").ravel().astype(np.uint64)
     return hashes
 
 
-def exact_pairs(exact: list[bytes]) -> Pairs:
-    """Each picture that equals an earlier one, with the first of its kind."""
+def exact_pairs(digests: list[bytes]) -> Pairs:
+    """Each picture that equals an earlier one, with the first that it equals."""
     first: dict[bytes, int] = {}
-    pairs = [(first[digest], i) for i, digest in enumerate(exact) if first.setdefault(digest, i) != i]
+    pairs = [(first[digest], i) for i, digest in enumerate(digests) if first.setdefault(digest, i) != i]
     return np.array(pairs, np.int64).reshape(-1, 2)
 
 
-def near_pairs(found: Prints) -> Pairs:
-    """Pairs that look the same but are not equal, each once, the earlier picture first."""
-    candidates = _closest(found.hashes, _unique([_neighbours(found.hashes, turn) for turn in (0, 16, 32, 48)]))
-    near = [_alike(found.thumbnails, candidates[i : i + BLOCK]) for i in range(0, len(candidates), BLOCK)]
-    kept = candidates[np.concatenate(near)] if near else candidates
-    different = np.array([found.exact[a] != found.exact[b] for a, b in kept], bool)
-    near_ones: Pairs = kept[different]
-    return near_ones
+def near_pairs(signed: Signatures) -> Pairs:
+    """Pairs that are nearly but not exactly equal, each pair once."""
+    candidates = _closest(signed.hashes, _unique([_neighbours(signed.hashes, turn) for turn in (0, 16, 32, 48)]))
+    alike = [_alike(signed.thumbnails, candidates[i : i + BLOCK]) for i in range(0, len(candidates), BLOCK)]
+    pairs = candidates[np.concatenate(alike)] if alike else candidates
+    unequal = np.array([signed.digests[a] != signed.digests[b] for a, b in pairs], bool)
+    near: Pairs = pairs[unequal]
+    return near
 
 
-def _shrunk(
+def _cell_means(
     images: UInt8[np.ndarray, "n height width channels"], rows: int, columns: int
 ) -> Float32[np.ndarray, "n rows columns"]:
-    """Grey means over a grid of cells."""
+    """Mean grey level of each cell of a grid."""
     grey = images.mean(axis=3, dtype=np.float32)
     down, across = _averaging(grey.shape[1], rows), _averaging(grey.shape[2], columns)
     cells: Float32[np.ndarray, "n rows columns"] = np.matmul(np.matmul(down, grey), across.T)
@@ -80,7 +89,7 @@ def _shrunk(
 
 
 def _averaging(n: int, cells: int) -> Float32[np.ndarray, "cells n"]:
-    """Row i averages the i-th of equal parts of n pixels; a pixel on a border counts in part."""
+    """Matrix whose row i averages the i-th of `cells` equal parts of n pixels; a pixel on a border counts in part."""
     edges = np.linspace(0, n, cells + 1)
     pixels = np.arange(n)
     covered = np.minimum(pixels + 1, edges[1:, None]) - np.maximum(pixels, edges[:-1, None])
@@ -89,7 +98,7 @@ def _averaging(n: int, cells: int) -> Float32[np.ndarray, "cells n"]:
 
 
 def _neighbours(hashes: UInt64[np.ndarray, "n"], turn: int) -> Pairs:
-    """Pairs of hashes that are close, among neighbours in the order of the hashes turned by some bits."""
+    """Pairs of hashes that differ in few bits, among neighbours in the order of the hashes rotated by `turn` bits."""
     turned = (hashes << np.uint64(turn)) | (hashes >> np.uint64((64 - turn) % 64))
     order = np.argsort(turned, kind="stable").astype(np.int64)
     ordered = hashes[order]
@@ -101,7 +110,7 @@ def _neighbours(hashes: UInt64[np.ndarray, "n"], turn: int) -> Pairs:
 
 
 def _closest(hashes: UInt64[np.ndarray, "n"], pairs: Pairs) -> Pairs:
-    """The pairs worth a closer look, when there are too many for all of them."""
+    """The pairs whose hashes differ least, at most `MAX_CANDIDATES`."""
     if len(pairs) <= MAX_CANDIDATES:
         return pairs
     distance = np.bitwise_count(hashes[pairs[:, 0]] ^ hashes[pairs[:, 1]])
@@ -116,14 +125,14 @@ def _unique(parts: list[Pairs]) -> Pairs:
 def _alike(
     thumbnails: UInt8[np.ndarray, "n side side"], pairs: Int64[np.ndarray, "pairs 2"]
 ) -> Bool[np.ndarray, "pairs"]:
-    """Whether the two thumbnails of each pair are as bright and correlate; two flat ones need not."""
+    """Whether the two thumbnails of each pair are equally bright and correlate; two uniform ones need not correlate."""
     first, second = (thumbnails[pairs[:, i]].astype(np.float32).reshape(len(pairs), -1) for i in (0, 1))
     brightness = first.mean(axis=1) - second.mean(axis=1)
     first -= first.mean(axis=1, keepdims=True)
     second -= second.mean(axis=1, keepdims=True)
     norms = np.sqrt((first**2).sum(axis=1) * (second**2).sum(axis=1))
     correlated = (first * second).sum(axis=1) >= CORRELATION * norms
-    flat = norms <= thumbnails[0].size
+    uniform = norms <= thumbnails[0].size
     alike: Bool[np.ndarray, "pairs"]
-    alike = (np.abs(brightness) <= np.where(flat, 1, BRIGHTNESS)) & (correlated | flat)
+    alike = (np.abs(brightness) <= np.where(uniform, 1, BRIGHTNESS)) & (correlated | uniform)
     return alike

@@ -1,4 +1,4 @@
-"""What every source of pictures gives: files to decode, or blocks of pixels that are decoded already."""
+"""The two forms in which a source gives its pictures: files to decode, or blocks of decoded pixels."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -12,14 +12,15 @@ from jaxtyping import Int64, UInt8
 from trine.errors import DataError
 
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
-NUMBERS = re.compile(r"([0-9]+)")
 SPLITS = (TRAIN, VALIDATION, TEST)
 SPLIT_NAMES = {"train": TRAIN, "val": VALIDATION, "valid": VALIDATION, "validation": VALIDATION, "test": TEST}
+"""The split for each name that folders and tables may use, in lower case."""
+NUMBERS = re.compile(r"([0-9]+)")
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One picture file: where it lies, what people call it, and what is said of it."""
+    """One picture file: its path, its name in messages, its label and its split."""
 
     path: Path
     name: str
@@ -29,7 +30,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Files:
-    """Pictures still to be decoded, and one line for each that already cannot be: `kind: name (why)`."""
+    """Pictures to decode, and a line `kind: name (why)` for each file that is left out."""
 
     entries: list[Entry]
     skipped: list[str]
@@ -37,7 +38,7 @@ class Files:
 
 @dataclass(frozen=True)
 class Block:
-    """Decoded pictures of one split, in order; labels count through the classes of the set."""
+    """Decoded pictures of one split, in order; labels are indices into the classes of the set."""
 
     split: str
     name: str
@@ -47,7 +48,7 @@ class Block:
 
 @dataclass(frozen=True)
 class Arrays:
-    """Decoded pictures, a block at a time, so that a large set never lies in memory whole."""
+    """Decoded pictures, one block at a time, so that a large set is never in memory as a whole."""
 
     blocks: Iterable[Block]
     classes: tuple[str, ...]
@@ -55,17 +56,17 @@ class Arrays:
 
 @runtime_checkable
 class Source(Protocol):
-    """A place that holds pictures."""
+    """A folder, file or package that holds pictures."""
 
     def stamp(self) -> Iterator[str]:
-        """Lines that change whenever the content does, without reading the content."""
+        """Lines that change whenever the content does; computed without reading the content."""
 
     def read(self, workspace: Path) -> Files | Arrays:
-        """Everything the place holds; `workspace` is an empty folder that lasts until the pictures are stored."""
+        """All pictures. `workspace` is an empty folder, removed after the pictures are stored."""
 
 
 def stat_line(path: Path, name: str) -> str:
-    """A file's name, size and time of change; a missing file has a line too, so that its return is noticed."""
+    """A file's name, size and time of change. A missing file has a line too, so that a later file is noticed."""
     try:
         status = path.stat()
     except OSError:
@@ -74,7 +75,7 @@ def stat_line(path: Path, name: str) -> str:
 
 
 def split_called(text: str, where: str) -> str:
-    """The split that a person's word for it means; an empty word means train."""
+    """The split of this name; train for an empty name. Raises `DataError` for an unknown name."""
     split = SPLIT_NAMES.get(text.strip().lower() or TRAIN)
     if split is None:
         raise DataError(f"{where}: unknown split {text!r}: use one of {', '.join(SPLIT_NAMES)}")

