@@ -1,4 +1,7 @@
 import csv
+import gzip
+import io
+import json
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -7,25 +10,31 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trine.errors import DataError, UnsafeDataError
-from trine.pictures.manifests import Manifest
+from trine.errors import DataError, UnsafeDataError, UsageError
+from trine.pictures.manifests import PictureManifest
 from trine.pictures.picture_set import open_pictures
 
 TEXT = st.text(st.characters(blacklist_categories=("Cs", "Cc")), min_size=1, max_size=12).filter(str.strip)
 
 
-def manifest(path: Path, text: str) -> Manifest:
+def manifest(path: Path, text: str) -> PictureManifest:
     path.write_text(text, encoding="utf-8")
-    return Manifest(path)
+    return PictureManifest(path)
 
 
-@given(st.lists(st.tuples(TEXT, TEXT), min_size=1, max_size=8), st.sampled_from([".csv", ".tsv"]))
-def test_any_table_of_paths_and_labels_is_read_back(tmp_path_factory, rows, suffix):
-    path = tmp_path_factory.mktemp("table") / f"set{suffix}"
-    with path.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.writer(stream, delimiter="\t" if suffix == ".tsv" else ",")
-        writer.writerows([("path", "label"), *rows])
-    read = Manifest(path).read(path.parent).entries
+@given(st.lists(st.tuples(TEXT, TEXT), min_size=1, max_size=8))
+@pytest.mark.parametrize("ending", [".csv", ".tsv", ".jsonl", ".csv.gz", ".jsonl.gz"])
+def test_any_table_of_paths_and_labels_is_read_back(tmp_path_factory, ending, rows):
+    path = tmp_path_factory.mktemp("table") / f"set{ending}"
+    stream = io.StringIO(newline="")
+    if ".jsonl" in ending:
+        stream.writelines(json.dumps({"Label": label, "path": name}) + "\n" for name, label in rows)
+    else:
+        delimiter, quoting = (",", csv.QUOTE_MINIMAL) if ".csv" in ending else ("\t", csv.QUOTE_ALL)
+        csv.writer(stream, delimiter=delimiter, quoting=quoting).writerows([("path", "Label"), *rows])
+    content = stream.getvalue().encode()
+    path.write_bytes(gzip.compress(content) if ending.endswith(".gz") else content)
+    read = PictureManifest(path).read(path.parent).entries
     assert [(entry.name, entry.label) for entry in read] == [(name.strip(), label.strip()) for name, label in rows]
 
 
@@ -34,10 +43,10 @@ def test_any_bytes_are_a_table_or_a_data_error(tmp_path_factory, data):
     path = tmp_path_factory.mktemp("noise") / "set.csv"
     path.write_bytes(data)
     with pytest.raises(DataError):
-        Manifest(path).read(path.parent)
+        PictureManifest(path).read(path.parent)
     path.write_bytes(b"path,label\n" + data)
     with suppress(DataError):
-        assert Manifest(path).read(path.parent).entries
+        assert PictureManifest(path).read(path.parent).entries
 
 
 def test_a_table_with_splits_is_a_picture_set(tmp_path, make_picture):
@@ -62,27 +71,61 @@ def test_a_parquet_table_is_read_like_a_csv(tmp_path, make_picture):
     assert open_pictures(tmp_path / "set.parquet").classes == ("3", "10")
 
 
+def test_a_compressed_table_of_json_lines_makes_a_folder_a_picture_set(tmp_path, make_picture):
+    for i in range(4):
+        make_picture(tmp_path / f"{i}.png")
+    lines = [{"PATH": f"{i}.png", "label": i % 2, "split": None if i < 2 else "test", "width": 12} for i in range(4)]
+    content = "".join(json.dumps(line) + "\n" for line in lines).encode()
+    (tmp_path / "set.jsonl.gz").write_bytes(gzip.compress(content))
+    for source in (tmp_path / "set.jsonl.gz", tmp_path):
+        pictures = open_pictures(source, cut=False)
+        assert {split: len(part) for split, part in pictures.splits.items()} == {"train": 2, "test": 2}
+        assert pictures.classes == ("0", "1")
+
+
+def test_a_manifest_that_is_not_utf_8_is_refused_by_line(tmp_path):
+    (tmp_path / "set.csv").write_bytes("path,label\na.png,cat\nb.png,chèvre\n".encode("latin-1"))
+    with pytest.raises(DataError, match=r"set\.csv: line 3: not UTF-8; save the table as UTF-8"):
+        PictureManifest(tmp_path / "set.csv").read(tmp_path)
+
+
+def test_a_path_of_lone_surrogates_is_a_missing_picture(tmp_path, make_picture):
+    make_picture(tmp_path / "a.png")
+    (tmp_path / "set.jsonl").write_text('{"path": "\\ud800.png", "label": 1}\n{"path": "a.png", "label": 1}\n')
+    assert open_pictures(tmp_path / "set.jsonl").skipped == ("missing: \\ud800.png (no such file)",)
+
+
+def test_a_manifest_without_rows_is_refused(tmp_path):
+    with pytest.raises(DataError, match=r"set\.csv: 0 pictures could be read and 0 not; give a table with one picture"):
+        manifest(tmp_path / "set.csv", "path,label\n").read(tmp_path)
+
+
+def test_an_empty_path_is_refused_with_its_row(tmp_path):
+    with pytest.raises(DataError, match=r"set\.csv: line 3: no path in the column 'path'"):
+        manifest(tmp_path / "set.csv", "path,label\na.png,cat\n ,cat\n").read(tmp_path)
+
+
 def test_a_broken_parquet_table_is_refused(tmp_path):
     pytest.importorskip("pyarrow", exc_type=ImportError)
     (tmp_path / "set.parquet").write_bytes(b"PAR1 nothing")
-    with pytest.raises(DataError, match="no Parquet table"):
+    with pytest.raises(DataError, match="no whole Parquet file"):
         open_pictures(tmp_path / "set.parquet")
 
 
 def test_without_pyarrow_the_extra_is_named(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     (tmp_path / "set.parquet").write_bytes(b"PAR1")
-    with pytest.raises(DataError, match=r"pip install 'trine\[parquet\]'"):
+    with pytest.raises(UsageError, match=r"pip install 'trine\[parquet\]'"):
         open_pictures(tmp_path / "set.parquet")
 
 
 def test_a_table_without_paths_is_refused(tmp_path):
-    with pytest.raises(DataError, match="has no column `path`"):
+    with pytest.raises(DataError, match="no column 'path' among: file, label"):
         manifest(tmp_path / "set.csv", "file,label\na.png,cat\n").read(tmp_path)
 
 
 def test_an_unknown_split_is_refused_with_its_row(tmp_path):
-    with pytest.raises(DataError, match=r"set\.csv, row 3: unknown split 'dev'"):
+    with pytest.raises(DataError, match=r"set\.csv: line 3: unknown split 'dev'"):
         manifest(tmp_path / "set.csv", "path,split\na.png,train\nb.png,dev\n").read(tmp_path)
 
 
@@ -110,4 +153,4 @@ def test_a_picture_that_returns_is_noticed(tmp_path, make_picture):
 def test_a_table_out_of_an_archive_stays_in_its_folder(tmp_path, name):
     (tmp_path / "set.csv").write_text(f"path,label\n{name},cat\n")
     with pytest.raises(UnsafeDataError, match="leaves the archive"):
-        Manifest(tmp_path / "set.csv", confined=True).read(tmp_path)
+        PictureManifest(tmp_path / "set.csv", confined=True).read(tmp_path)

@@ -254,7 +254,7 @@ def test_a_line_of_10_mb_is_left_out_by_name(tmp_path: Path) -> None:
 
 def test_invalid_utf_8_is_kept_and_counted(tmp_path: Path) -> None:
     table = read_log(write(tmp_path / "a.log", b"caf\xe9 opens\n")).table
-    assert "no UTF-8" in table.skipped[0]
+    assert "not UTF-8" in table.skipped[0]
 
 
 def test_times_that_run_backwards_are_held_and_counted(tmp_path: Path) -> None:

@@ -1,8 +1,8 @@
-"""The lines of a text file, plain or gzip: bounded, decoded, and what was left out is counted by name.
+"""The lines of a text file, plain or gzip, decoded one at a time.
 
-- Content decides, not the name: a file that begins like gzip is read as gzip.
-- Bytes that are no UTF-8 stay visible and distinct as `\\xNN`.
-- A line beyond the limit is left out and never held whole: memory is one line.
+- The content decides, not the name: a file that begins like gzip is read as gzip.
+- Bytes that are not UTF-8 are kept as `\\xNN`, so that different bytes stay different.
+- A line longer than the limit is left out and never held in memory as a whole.
 """
 
 import gzip
@@ -15,45 +15,62 @@ from typing import cast
 from trine.errors import DataError
 
 MAX_LINE = 1 << 20
-"""Bytes of a log line; a longer one is left out."""
+"""Longest line of a log, in bytes: 1 MiB, many times the longest line of any known format."""
 
 MAX_ROW = 1 << 28
-"""Bytes of a row of a sequence table, which holds a whole sequence."""
+"""Longest row of a table, in bytes: 256 MiB, because one cell can hold a sequence of tens of millions of events."""
+
+NOT_UTF8 = "not UTF-8, bytes kept as \\xNN"
+"""Reason in `Skips` for a line that is not UTF-8."""
 
 _GZIP = b"\x1f\x8b"
 _BYTE_ORDER_MARK = "\ufeff"
 
 
 class Skips:
-    """What was left out or mended while reading `source`: each reason with its count and the first places."""
+    """Counts what was left out or repaired while `source` was read: per reason the number and the first positions."""
 
-    def __init__(self, source: str, places: int = 3) -> None:
+    def __init__(self, source: str, shown: int = 3) -> None:
         self.source = source
-        self._places = places
-        self._found: dict[str, tuple[int, list[str]]] = {}
+        self._shown = shown
+        self._reasons: dict[str, tuple[int, list[str]]] = {}
 
-    def add(self, reason: str, place: str) -> None:
-        """Count one more `reason`; keep `place` if it is among the first."""
-        count, places = self._found.get(reason, (0, []))
-        if len(places) < self._places:
-            places.append(place)
-        self._found[reason] = count + 1, places
+    def add(self, reason: str, position: str) -> None:
+        """Count `reason` once more, and keep `position` if it is among the first.
+
+        A reason that ends in "left out" is a loss of data; any other is a repair.
+        """
+        count, positions = self._reasons.get(reason, (0, []))
+        if len(positions) < self._shown:
+            positions.append(position)
+        self._reasons[reason] = count + 1, positions
+
+    def positions(self, reason: str) -> list[str]:
+        """The first positions of `reason`; empty if it never occurred."""
+        return self._reasons.get(reason, (0, []))[1]
 
     @property
     def left_out(self) -> int:
-        """How many lines, rows or files were left out; what was only mended does not count."""
-        return sum(count for reason, (count, _) in self._found.items() if reason.endswith("left out"))
+        """Number of lines, rows or files that were left out; what was repaired does not count."""
+        return sum(count for reason, (count, _) in self._reasons.items() if reason.endswith("left out"))
 
     def messages(self) -> tuple[str, ...]:
-        """One line a reason, in the order in which they first came up."""
+        """One line per reason, in the order in which the reasons first occurred."""
         return tuple(
-            f"{self.source}: {reason} ({count}: {', '.join(places)}{', …' if count > len(places) else ''})"
-            for reason, (count, places) in self._found.items()
+            f"{self.source}: {reason} ({count}: {', '.join(positions)}{', …' if count > len(positions) else ''})"
+            for reason, (count, positions) in self._reasons.items()
         )
+
+    def require(self, count: int, noun: str, advice: str) -> None:
+        """Raise `DataError` if `count`, the number of things read, is 0 or less than the number left out."""
+        if count >= max(1, self.left_out):
+            return
+        first = next((f" ({message})" for message in self.messages()), "")
+        raise DataError(f"{self.source}: {count} {noun} could be read and {self.left_out} not{first}; {advice}")
 
 
 def open_binary(path: Path) -> BufferedReader:
-    """The bytes of `path`, unpacked if it is gzip. Raises `DataError` if it cannot be opened."""
+    """The bytes of a file, unpacked if they are gzip. Raises `DataError` if the file cannot be opened."""
     try:
         file = path.open("rb")
     except OSError as error:
@@ -67,9 +84,9 @@ def open_binary(path: Path) -> BufferedReader:
 
 
 def text_lines(path: Path, skips: Skips, limit: int = MAX_LINE) -> Iterator[tuple[int, str]]:
-    """Number (from 1) and text of every line, without its line break.
+    """Number, counted from 1, and text of every line, without its line break.
 
-    Raises `DataError` if the file cannot be opened, or its gzip stream is damaged or cut off.
+    Raises `DataError` if the file cannot be opened, or if its gzip stream is damaged or cut off.
     """
     with open_binary(path) as file:
         for number, raw in _raw_lines(file, path, skips, limit):
@@ -77,8 +94,13 @@ def text_lines(path: Path, skips: Skips, limit: int = MAX_LINE) -> Iterator[tupl
                 text = raw.decode()
             except UnicodeDecodeError:
                 text = raw.decode(errors="backslashreplace")
-                skips.add("no UTF-8, its bytes are kept as \\xNN", f"line {number}")
+                skips.add(NOT_UTF8, f"line {number}")
             yield number, text.removeprefix(_BYTE_ORDER_MARK) if number == 1 else text
+
+
+def encodable(text: str) -> str:
+    """`text` with lone surrogates, which JSON can hold but UTF-8 cannot, as `\\udNNN`."""
+    return text if text.isascii() else text.encode(errors="backslashreplace").decode()
 
 
 def _raw_lines(file: BufferedReader, path: Path, skips: Skips, limit: int) -> Iterator[tuple[int, bytes]]:
@@ -101,7 +123,7 @@ def _raw_lines(file: BufferedReader, path: Path, skips: Skips, limit: int) -> It
 
 
 def _drop_rest(file: BufferedReader, limit: int) -> bool:
-    """Read on to the end of the line; whether there was anything left of it."""
+    """Read to the end of the line. Returns whether any byte was left of it."""
     dropped = False
     while rest := file.readline(limit):
         dropped = True

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from trine.datasets.tables import is_table
 from trine.detect.recipe import DetectRecipe
-from trine.sequences.readers import open_sequences, reader_of
+from trine.sequences.readers import open_sequences
 from trine.sequences.sessions import read_log
 from trine.sequences.table import SequenceTable
 from trine.sequences.templates import TemplateMiner
@@ -28,7 +29,7 @@ def read_sequences(
     A `miner` of a fitted detector knows its templates again and learns no new ones. Raises `DataError`, `UsageError`.
     """
     path = Path(data)
-    if not path.is_file() or reader_of(path) is not None:
+    if not path.is_file() or is_table(path):
         table = open_sequences(data, data_dir=data_dir)
         return Read(table, table.skipped)
     reading = read_log(

@@ -1,86 +1,63 @@
-"""Tables that list pictures: columns `path` and, if known, `label` and `split`; CSV, TSV or Parquet."""
+"""Tables that list pictures: the column `path` and, if known, `label` and `split`."""
 
-import csv
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 
+from trine.datasets.lines import NOT_UTF8, Skips, encodable
+from trine.datasets.tables import Row, read_table
 from trine.errors import DataError, UnsafeDataError
 from trine.pictures.entries import Entry, Files, split_called, stat_line
 
-MANIFEST_SUFFIXES = frozenset({".csv", ".tsv", ".parquet"})
-Row = dict[str, str]
+PATH = "path"
+"""The column that makes a table a manifest of pictures."""
+
+COLUMNS = (PATH, "label", "split")
+"""The columns that are read; all others are ignored."""
 
 
-class Manifest:
-    """A table of pictures; its paths start from the table's own folder.
+class PictureManifest:
+    """A table of pictures. Its paths are relative to the folder of the table.
 
-    With `confined`, paths may not leave that folder: the table came out of an archive.
+    With `confined`, for a table that came out of an archive, a path that leaves that folder raises `UnsafeDataError`.
     """
 
     def __init__(self, path: Path, *, confined: bool = False) -> None:
         self.path, self.confined = path, confined
 
     def stamp(self) -> Iterator[str]:
-        """The table's time and size, and those of every picture it lists."""
+        """Size and time of change of the table and of every picture that it lists."""
         yield stat_line(self.path, self.path.name)
         yield from (stat_line(entry.path, entry.name) for entry in self._files.entries)
 
     def read(self, workspace: Path) -> Files:
-        """One entry a row; in a table with labels, rows without one are left out by name."""
+        """One entry per row. If any row has a label, rows without a label are skipped."""
         return self._files
 
     @cached_property
     def _files(self) -> Files:
-        entries = [self._entry(line, row) for line, row in _rows(self.path)]
-        if not entries:
-            raise DataError(f"{self.path}: lists no picture")
-        if all(entry.label is None for entry in entries):
-            return Files(entries, [])
-        kept = [entry for entry in entries if entry.label is not None]
-        return Files(kept, [f"unlabelled: {e.name} (its row has no label)" for e in entries if e.label is None])
+        skips = Skips(self.path.name)
+        entries = [self._entry(row) for row in read_table(self.path, PATH, skips, COLUMNS)]
+        if lines := skips.positions(NOT_UTF8):
+            raise DataError(f"{self.path}: {lines[0]}: not UTF-8; save the table as UTF-8")
+        skips.require(len(entries), "pictures", "give a table with one picture per row")
+        skipped = [f"unreadable: {message}" for message in skips.messages()]
+        labelled = [entry for entry in entries if entry.label is not None]
+        if not labelled:
+            return Files(entries, skipped)
+        unlabelled = [f"unlabelled: {entry.name} (its row has no label)" for entry in entries if entry.label is None]
+        return Files(labelled, [*skipped, *unlabelled])
 
-    def _entry(self, line: int, row: Row) -> Entry:
-        where = f"{self.path}, row {line}"
-        name = row["path"].strip()
+    def _entry(self, row: Row) -> Entry:
+        where = f"{self.path}: {row.position}"
+        name, label, split = (_text(row.cells.get(column)) for column in COLUMNS)
         if not name or "\0" in name:
-            raise DataError(f"{where}: the column `path` is empty or no path: fill it in")
+            raise DataError(f"{where}: no path in the column {PATH!r}; give the path of a picture")
         path = self.path.parent / name
         if self.confined and not path.resolve().is_relative_to(self.path.parent.resolve()):
-            raise UnsafeDataError(f"{where}: {name} leaves the archive: leave it out")
-        return Entry(path, name, row.get("label", "").strip() or None, split_called(row.get("split", ""), where))
+            raise UnsafeDataError(f"{where}: {name} leaves the archive; remove the row")
+        return Entry(path, name, label or None, split_called(split, where))
 
 
-def _rows(path: Path) -> Iterator[tuple[int, Row]]:
-    """Row number as a person counts it (the header is row 1), and the row."""
-    rows = _parquet_rows(path) if path.suffix.lower() == ".parquet" else _csv_rows(path)
-    for line, row in enumerate(rows, 2):
-        if "path" not in row:
-            raise DataError(f"{path}: has no column `path`: name the columns path,label[,split]")
-        yield line, row
-
-
-def _csv_rows(path: Path) -> Iterator[Row]:
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            reader = csv.DictReader(stream, delimiter="\t" if path.suffix.lower() == ".tsv" else ",", strict=True)
-            for row in reader:
-                yield {key.strip().lower(): value or "" for key, value in row.items() if key is not None}
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path}: is no table that can be read ({error}): save it as UTF-8 CSV") from None
-
-
-def _parquet_rows(path: Path) -> Iterable[Row]:
-    try:
-        from pyarrow import ArrowException, parquet
-    except ImportError:
-        raise DataError(f"{path}: reading Parquet needs pyarrow: pip install 'trine[parquet]'") from None
-    try:
-        table = parquet.read_table(path)
-    except (OSError, ArrowException) as error:
-        raise DataError(f"{path}: is no Parquet table that can be read ({str(error).splitlines()[0]})") from None
-    wanted = [name for name in table.column_names if name.strip().lower() in ("path", "label", "split")]
-    return [
-        {key.strip().lower(): "" if value is None else str(value) for key, value in row.items()}
-        for row in table.select(wanted).to_pylist()
-    ]
+def _text(value: object) -> str:
+    return "" if value is None else encodable(str(value)).strip()

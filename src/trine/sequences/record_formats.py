@@ -5,8 +5,8 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import ClassVar
 
+from trine.datasets.lines import encodable
 from trine.sequences.log_event import Entity, LogEvent, known, seconds
-from trine.sequences.table import encodable
 
 
 class Strace:

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float64, Int8, Int32, Int64, Shaped
 
-from trine.datasets.lines import Skips
+from trine.datasets.lines import Skips, encodable
 from trine.errors import DataError
 
 LABELS = {"0": 0, "0.0": 0, "false": 0, "normal": 0, "benign": 0} | {
@@ -183,7 +183,7 @@ class SequenceBuilder:
 
     def build(self) -> SequenceTable:
         """The table. Raises `DataError` if no row could be read, or fewer than were left out."""
-        self._require_rows()
+        self.skips.require(len(self), "sequences", "give a column 'events', or a folder with one sequence per file")
         # The convention of ADFA-LD: what is called `valid` is the normal half of the test, `attack` the other.
         tests = {"attack", "validation"} if "attack" in self._splits and "test" not in self._splits else {"attack"}
         splits = ["test" if split in tests else split for split in self._splits]
@@ -207,13 +207,6 @@ class SequenceBuilder:
             skipped=self.skips.messages(),
         )
         return fingerprint(table)
-
-    def _require_rows(self) -> None:
-        if len(self) >= max(1, self.skips.left_out):
-            return
-        found = f"{len(self)} sequences could be read and {self.skips.left_out} not"
-        first = next(iter(self.skips.messages()), "the file is empty")
-        raise DataError(f"{self.skips.source}: {found} ({first}); give sequences with a column 'events'")
 
 
 class Codes:
@@ -283,8 +276,3 @@ def words(value: Any) -> list[str] | None:
     if not all(isinstance(item, str | int | float) for item in value):
         return None
     return [encodable(item) if isinstance(item, str) else json.dumps(item) for item in value]
-
-
-def encodable(text: str) -> str:
-    """`text` with lone surrogates, which JSON can hold and no file can, written out."""
-    return text if text.isascii() else text.encode(errors="backslashreplace").decode()
