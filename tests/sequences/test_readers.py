@@ -4,13 +4,15 @@ import os
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from trine.datasets.tables import READERS
 from trine.errors import DataError, TrineError, UsageError
-from trine.sequences.readers import open_sequences
+from trine.sequences.formats import FORMATS
+from trine.sequences.readers import open_sequences, read_log
 from trine.sequences.table import SequenceTable
 
 anywhere = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
@@ -149,3 +151,147 @@ def test_a_few_lines_of_another_format_are_left_out_by_name(tmp_path: Path) -> N
 def test_a_file_that_is_mostly_another_format_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="1 sequences could be read and 2 not"):
         open_sequences(write(tmp_path / "t.jsonl", '{"events": "a b"}\nx\ty\nz\n'))
+
+
+# --- raw logs
+
+
+SYSLOG = "Dec 31 23:59:59 web1 sshd[7]: Failed password for root from 10.0.0.9 port 22 ssh2"
+STRACE = [
+    '[pid  4242] 1700000000.100000 openat(AT_FDCWD, "/etc/passwd", O_RDONLY) = -1 ENOENT (No such file)',
+    "4243 1700000000.200000 read(3,  <unfinished ...>",
+    '4243 1700000000.300000 <... read resumed>"", 4096) = 0',
+    "--- SIGCHLD {si_signo=SIGCHLD} ---",
+    "4243 1700000000.400000 +++ exited with 0 +++",
+]
+
+
+def test_a_session_is_an_entity_until_a_gap(tmp_path: Path) -> None:
+    lines = [f"{time} {who} does {what}" for time, who, what in [
+        ("1700000000", "ann", "login"), ("1700000010", "bob", "login"), ("1700000020", "ann", "read"),
+        ("1700009000", "ann", "logout"),
+    ]]  # fmt: skip
+    pattern = r"(?P<time>\d+) (?P<user>\w+) does (?P<event>\w+)"
+    reading = read_log(write(tmp_path / "a.log", "\n".join(lines)), pattern=pattern, gap_seconds=600)
+    table = reading.table
+    assert (reading.format, reading.guessed, reading.entity) == ("pattern", False, "user")
+    assert table.names.tolist() == ["ann", "bob", "ann#2"]
+    assert [words_of(table, i) for i in range(3)] == [["login", "read"], ["login"], ["logout"]]
+    assert table.times is not None
+    assert table.times.tolist() == [1700000000, 1700000020, 1700000010, 1700009000]
+    assert len(read_log(tmp_path / "a.log", pattern=pattern, gap_seconds=None).table) == 2
+
+
+def test_attributes_survive_into_the_table(tmp_path: Path) -> None:
+    table = read_log(write(tmp_path / "a.log", "\n".join(STRACE)), format="strace").table
+    result = table.attributes["result"]
+    assert table.names.tolist() == ["4242", "4243", "0"]
+    assert [result.values[code] for code in result.codes] == ["ENOENT", "", "ok", "", ""]
+
+
+def test_free_text_becomes_its_final_template(tmp_path: Path) -> None:
+    users = ["ann", "bob", "cyd", "dan", "eve"]
+    lines = [f"Dec 10 06:55:4{i} web1 sshd[{i}]: Invalid login {user} here" for i, user in enumerate(users)]
+    reading = read_log(write(tmp_path / "a.log", "\n".join(lines)))
+    assert (reading.format, reading.guessed) == ("syslog", True)
+    assert reading.table.vocabulary == ("sshd: Invalid login <*> here",)
+    again = read_log(tmp_path / "a.log", miner=reading.miner, learn=False)
+    assert again.table.vocabulary == reading.table.vocabulary
+    assert again.table.fingerprint == reading.table.fingerprint
+
+
+@anywhere
+@given(who=st.lists(st.tuples(st.integers(0, 3), st.integers(0, 50)), min_size=1, max_size=30), gap=st.integers(1, 20))
+def test_sessions_hold_every_event_once_and_in_order(tmp_path: Path, who: list[tuple[int, int]], gap: int) -> None:
+    lines = [f"{1000 + time} u{user} e{number}" for number, (user, time) in enumerate(who)]
+    pattern = r"(?P<time>\d+) (?P<user>\w+) (?P<event>\w+)"
+    table = read_log(write(tmp_path / "a.log", "\n".join(lines)), pattern=pattern, gap_seconds=gap).table
+    sequences = [words_of(table, i) for i in range(len(table))]
+    assert sorted(word for sequence in sequences for word in sequence) == sorted(f"e{i}" for i in range(len(who)))
+    for i, sequence in enumerate(sequences):
+        numbers = [int(word[1:]) for word in sequence]
+        assert numbers == sorted(numbers)
+        assert {f"u{who[number][0]}" for number in numbers} == {table.names[i].split("#")[0]}
+        times = np.asarray(table.times)[table.offsets[i] : table.offsets[i + 1]]
+        assert ((np.diff(times) >= 0) & (np.diff(times) <= gap)).all()
+
+
+@pytest.mark.skipif("TRINE_DATA" not in os.environ, reason="TRINE_DATA names no folder of data sets")
+@pytest.mark.parametrize("entity", ["process", "address"])
+def test_a_raw_ssh_log_becomes_sessions(entity: str) -> None:
+    path = Path(os.environ["TRINE_DATA"]) / "ssh" / "openssh_2k_loghub.log.gz"
+    if not path.exists():
+        pytest.skip("the log is not there")
+    reading = read_log(path, entity=entity)
+    assert (reading.format, reading.guessed) == ("syslog", True)
+    assert "sshd: Failed password for <*> from <*> port <*>" in reading.table.vocabulary
+    assert len(reading.table.vocabulary) < 30
+    assert len(reading.table) > 30
+
+
+@anywhere
+@given(raw=st.binary(max_size=300))
+@pytest.mark.parametrize("name", [None, *FORMATS])
+def test_arbitrary_bytes_of_a_log_end_in_a_table_or_a_named_error(tmp_path: Path, name: str | None, raw: bytes) -> None:
+    path = write(tmp_path / "a.log", raw)
+    try:
+        read_log(path, format=name)
+    except TrineError as error:
+        message = str(error)
+    else:
+        message = "a.log"
+    assert "a.log" in message
+
+
+def test_an_empty_log_is_a_clear_error(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"a\.log: the log is empty"):
+        read_log(write(tmp_path / "a.log", b""))
+
+
+def test_a_log_of_another_format_is_a_clear_error(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="0 lines of the format strace could be read and 1 not"):
+        read_log(write(tmp_path / "a.log", "something happened to disk 7"), format="strace")
+
+
+def test_a_few_lines_of_a_log_in_another_format_are_left_out_by_line(tmp_path: Path) -> None:
+    table = read_log(write(tmp_path / "a.log", "\n".join([*[SYSLOG] * 9, *["10.0.0.1 - ann"] * 2]))).table
+    assert len(table.events) == 9
+    assert table.skipped == ("a.log: not of the format syslog, left out (2: line 10, line 11)",)
+
+
+def test_a_truncated_log_is_a_clear_error(tmp_path: Path) -> None:
+    whole = gzip.compress("\n".join(f"{i * i} things" for i in range(20_000)).encode())
+    with pytest.raises(DataError, match="cut off or damaged"):
+        read_log(write(tmp_path / "a.log.gz", whole[: len(whole) // 2]))
+
+
+def test_a_line_of_10_mb_is_left_out_by_number(tmp_path: Path) -> None:
+    table = read_log(write(tmp_path / "a.log", b"one\n" + b"x" * 10_000_000 + b"\nthree\n")).table
+    assert len(table.events) == 2
+    assert "longer than 1,048,576 bytes, left out (1: line 2)" in table.skipped[0]
+
+
+def test_invalid_utf_8_in_a_log_is_kept_and_counted(tmp_path: Path) -> None:
+    table = read_log(write(tmp_path / "a.log", b"caf\xe9 opens\n")).table
+    assert "not UTF-8" in table.skipped[0]
+
+
+def test_times_of_a_log_that_run_backwards_are_held_and_counted(tmp_path: Path) -> None:
+    table = read_log(write(tmp_path / "a.log", "1700000005 a\n1700000003 b\n1700000006 c")).table
+    assert table.times is not None
+    assert table.times.tolist() == [1700000005, 1700000005, 1700000006]
+    assert table.skipped == ("a.log: times run backwards, held at the latest so far (1: line 2 by 2 s)",)
+
+
+def test_lines_without_the_entity_are_counted(tmp_path: Path) -> None:
+    lines = ["Dec 10 06:55:46 web1 a: b", SYSLOG, SYSLOG]
+    table = read_log(write(tmp_path / "a.log", "\n".join(lines)), entity="address").table
+    assert table.skipped == ("a.log: no address, in no session (1: line 1)",)
+
+
+def test_an_unknown_format_or_entity_is_wrong_use(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.log", "x")
+    with pytest.raises(UsageError, match="choose one of audit"):
+        read_log(path, format="nothing")
+    with pytest.raises(UsageError, match="choose one of host"):
+        read_log(path, entity="planet")

@@ -5,8 +5,7 @@ from pathlib import Path
 
 from trine.datasets.tables import is_table
 from trine.detect.recipe import DetectRecipe
-from trine.sequences.readers import open_sequences
-from trine.sequences.sessions import read_log
+from trine.sequences.readers import open_sequences, read_log
 from trine.sequences.table import SequenceTable
 from trine.sequences.templates import TemplateMiner
 

@@ -60,3 +60,13 @@ def guess_format(lines: Iterable[str]) -> str:
         if fits >= most and fits:
             best, most = name, fits + 1
     return best
+
+
+def format_of(first: Iterable[str], name: str | None = None, pattern: str | None = None) -> Format:
+    """The format of the name or of the pattern; without both, the format that the `first` lines seem to have."""
+    if pattern:
+        return Pattern(pattern)
+    name = name or guess_format(first)
+    if name not in FORMATS:
+        raise UsageError(f"format {name!r}: choose one of {', '.join(FORMATS)}, or give a pattern")
+    return FORMATS[name]()

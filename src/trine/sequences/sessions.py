@@ -1,198 +1,137 @@
-"""From a raw log to sequences of events: lines -> time, entity, event, attributes -> sessions.
+"""From the lines of a log to events, and from events to sessions, one line at a time.
 
-- The format is named, an own regular expression, or guessed from the first thousand lines; `Reading` says which.
-- Free text becomes an event by its template; a `TemplateMiner` of a fitted detector can be given to know them again.
-- A session is all that one entity did, cut where nothing happened for `gap_seconds`; a session id alone is never cut.
-- Memory a line is a few numbers; the texts are gone as soon as they are read.
+- A session is all that one entity (a host, a user, a process, …) does until it pauses for longer than a gap.
+- Free text becomes an event by its template (`templates.py`).
+- The state is a few numbers per entity, so memory does not grow with the number of lines.
 """
 
-from array import array
+import math
+from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import chain, islice
-from pathlib import Path
 
-import numpy as np
-from jaxtyping import Bool, Float64, Int64, Shaped
-
-from trine.datasets.lines import Skips, text_lines
-from trine.errors import DataError, UsageError
-from trine.sequences.formats import FORMATS, Pattern, guess_format
-from trine.sequences.log_event import ENTITIES, Format, LogEvent
-from trine.sequences.table import Attribute, Codes, SequenceTable, fingerprint
+from trine.datasets.lines import Skips
+from trine.errors import UsageError
+from trine.sequences.log_event import ENTITIES, Format
 from trine.sequences.templates import TemplateMiner
 
-GUESS_LINES = 1000
+GAP_SECONDS = 1800.0
+"""Pause of an entity that ends its session, in seconds: 30 minutes, as web analytics counts visits."""
 
 
-@dataclass(frozen=True)
-class Reading:
-    """A log that was read: its sessions, how it was understood, and the templates of its free texts."""
+@dataclass(frozen=True, slots=True)
+class SessionEvent:
+    """One event of a log and the session that it belongs to."""
 
-    table: SequenceTable
-    format: str
-    guessed: bool
-    entity: str | None
-    miner: TemplateMiner
+    line: int
+    """Number of the line."""
+    session: int
+    """Number of the session: sessions are counted from 0 in the order in which they begin."""
+    begins: bool
+    """Whether this is the first event of the session."""
+    entity: str
+    """What the session belongs to; "" if the log is not split by entity."""
+    event: str | int
+    """Name of the event, or the id of its template at this time: `TemplateMiner.resolve` follows later merges."""
+    time: float
+    """Seconds; NaN if unknown. A time before the entity's latest time is replaced by it."""
+    attributes: Mapping[str, str]
 
 
-def read_log(
-    path: Path,
-    *,
-    format: str | None = None,  # noqa: A002  (the name of the option)
-    pattern: str | None = None,
-    entity: str | None = None,
-    gap_seconds: float | None = 1800.0,
-    miner: TemplateMiner | None = None,
-    learn: bool = True,
-) -> Reading:
-    """The sessions of a log, plain or .gz.
+class Sessions:
+    """Reads the lines of one log in order and divides its events into sessions.
 
-    Without `entity`, the format's own. With `learn` off, texts of no known template are all one event.
-    Raises `UsageError` for an unknown format, entity or pattern, `DataError` if the log is empty, damaged or mostly of
-    another format.
+    sessions = Sessions(Syslog(), Skips("auth.log"), entity="host")
+    events = [sessions.read(number, line) for number, line in enumerate(lines, 1)]
+
+    entity         what a session belongs to; None: the entity of the format
+    gap_seconds    a pause longer than this ends a session; None: no pause does, and none ends a session with an id
+    miner          templates of free text; None: a new miner
+    learn          whether new templates are learned; if not, text of no known template is `templates.OTHER`
+    max_entities   largest number of open sessions, at least 1; the one whose last line is the oldest is closed first,
+                   and the next event of its entity begins a new session; None: no limit
+
+    Raises `UsageError` for an unknown entity.
     """
-    if entity is not None and entity not in ENTITIES:
-        raise UsageError(f"entity {entity!r}: choose one of {', '.join(ENTITIES)}")
-    skips = Skips(path.name)
-    lines = text_lines(path, skips)
-    first = list(islice(lines, GUESS_LINES))
-    reader = format_of([line for _, line in first], format, pattern)
-    miner = miner or TemplateMiner()
-    columns = _Columns(entity or reader.entity, miner, learn)
-    for number, line in chain(first, lines):
-        event = reader.parse(line)
-        if event is not None:
-            columns.add(number, event, skips)
-        elif line.strip():
-            skips.add(f"not of the format {reader.name}, left out", f"line {number}")
-    _require_events(columns, reader, skips)
-    gap = None if columns.entity == "session" else gap_seconds
-    return Reading(columns.table(path.name, gap, skips), reader.name, not (format or pattern), columns.entity, miner)
+
+    def __init__(
+        self,
+        format: Format,  # noqa: A002  (the field's own word)
+        skips: Skips,
+        *,
+        entity: str | None = None,
+        gap_seconds: float | None = GAP_SECONDS,
+        miner: TemplateMiner | None = None,
+        learn: bool = True,
+        max_entities: int | None = None,
+    ) -> None:
+        if entity is not None and entity not in ENTITIES:
+            raise UsageError(f"entity {entity!r}: choose one of {', '.join(ENTITIES)}")
+        self.format, self.skips = format, skips
+        self.entity = entity or format.entity
+        self.miner = TemplateMiner() if miner is None else miner
+        self._template_of = self.miner.add if learn else self.miner.match
+        self._gap = math.inf if gap_seconds is None or self.entity == "session" else gap_seconds
+        self._max_entities = max_entities
+        self._open: OrderedDict[str, _OpenSession] = OrderedDict()
+        """By entity, in the order of their last lines: the oldest first."""
+        self._count = 0
+
+    def read(self, number: int, line: str) -> SessionEvent | None:
+        """The event of a line. None if the line has another format or does not name the entity: counted in `skips`."""
+        event = self.format.parse(line)
+        if event is None:
+            if line.strip():
+                self.skips.add(f"not of the format {self.format.name}, left out", f"line {number}")
+            return None
+        entity = event.entities.get(self.entity) if self.entity else ""
+        if entity is None:
+            self.skips.add(f"no {self.entity}, in no session", f"line {number}")
+            return None
+        session, begins = self._session_of(entity)
+        time = self._held(session, event.time, number)
+        if time - session.previous > self._gap:
+            session.number, begins = self._next_number(), True
+        session.previous = time
+        name = self._template_of(event.event) if event.mined else event.event
+        return SessionEvent(number, session.number, begins, entity, name, time, event.attributes)
+
+    def _session_of(self, entity: str) -> tuple["_OpenSession", bool]:
+        """The open session of an entity, and whether it is new."""
+        session = self._open.get(entity)
+        if session is not None:
+            self._open.move_to_end(entity)
+            return session, False
+        if self._max_entities is not None and len(self._open) >= self._max_entities:
+            self._open.popitem(last=False)
+        session = self._open[entity] = _OpenSession(self._next_number())
+        return session, True
+
+    def _next_number(self) -> int:
+        self._count += 1
+        return self._count - 1
+
+    def _held(self, session: "_OpenSession", time: float | None, number: int) -> float:
+        """The time, or the entity's latest if that is later; a step back from the time before is counted in `skips`."""
+        if time is None:
+            return math.nan
+        if time < session.raw:
+            step = f"line {number} by {session.raw - time:g} s"
+            self.skips.add("times run backwards, held at the latest so far", step)
+        session.raw = time
+        session.latest = session.latest if time < session.latest else time
+        return session.latest
 
 
-def format_of(first: list[str], name: str | None = None, pattern: str | None = None) -> Format:
-    """The format of that name or pattern, else the one guessed from the `first` lines."""
-    if pattern:
-        return Pattern(pattern)
-    name = name or guess_format(first)
-    if name not in FORMATS:
-        raise UsageError(f"format {name!r}: choose one of {', '.join(FORMATS)}, or give a pattern")
-    return FORMATS[name]()
+@dataclass(slots=True)
+class _OpenSession:
+    """The state of an entity. Times are in seconds, NaN until one is known."""
 
-
-def _require_events(columns: "_Columns", reader: Format, skips: Skips) -> None:
-    if len(columns.events) >= max(1, skips.left_out):
-        return
-    if not len(columns.events) and not skips.messages():
-        raise DataError(f"{skips.source}: the log is empty; give one with events in it")
-    said = skips.messages()[0] if skips.messages() else ""
-    counts = f"{len(columns.events)} lines are events of the format {reader.name}, {skips.left_out} are not"
-    raise DataError(f"{skips.source}: {counts} ({said}); name the format and the entity, or give a pattern")
-
-
-class _Columns:
-    """What is kept of each line: numbers."""
-
-    def __init__(self, entity: str | None, miner: TemplateMiner, learn: bool) -> None:
-        self.entity = entity
-        self._miner = miner
-        self._template_of = miner.add if learn else miner.match
-        self._names = Codes()
-        self.events = array("q")
-        """A template's id, or −1 − the code of an event's name."""
-        self._who = Codes()
-        self._times = array("d")
-        self._attributes: dict[str, Codes] = {}
-
-    def add(self, number: int, event: LogEvent, skips: Skips) -> None:
-        """Keep one event; one that says nothing of the entity belongs to no session."""
-        who = event.entities.get(self.entity) if self.entity else ""
-        if who is None:
-            skips.add(f"no {self.entity}, in no session", f"line {number}")
-            return
-        for name in event.attributes:
-            if name not in self._attributes:
-                self._attributes[name] = Codes([""] * len(self.events))
-        for name, codes in self._attributes.items():
-            codes.add([event.attributes.get(name, "")])
-        if event.mined:
-            self.events.append(self._template_of(event.event))
-        else:
-            self.events.append(-1 - self._names.places[event.event])
-        self._who.add([who])
-        self._times.append(np.nan if event.time is None else event.time)
-
-    def table(self, name: str, gap: float | None, skips: Skips) -> SequenceTable:
-        """The events grouped by who, in order, cut at gaps; the sessions in the order in which they began."""
-        who = self._who.array()
-        order = np.argsort(who, kind="stable")
-        times = np.frombuffer(self._times, np.float64)[order]
-        begins = np.diff(who[order], prepend=-1) != 0
-        times = _forward(times, begins, skips)
-        if gap is not None:
-            begins |= np.diff(times, prepend=np.nan) > gap
-        starts = np.flatnonzero(begins)
-        place = np.argsort(order[starts], kind="stable")  # sessions by their first line
-        lengths = np.diff(starts, append=len(order))[place]
-        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-        flat = np.repeat(starts[place] - offsets[:-1], lengths) + np.arange(len(order))
-        lines = order[flat]
-        codes, vocabulary = self._vocabulary(lines)
-        count = len(starts)
-        said = np.array(list(self._who.places), object)[who[lines[offsets[:-1]]]]
-        table = SequenceTable(
-            name=name,
-            fingerprint="",
-            events=codes,
-            offsets=offsets,
-            vocabulary=vocabulary,
-            names=_numbered(said),
-            kinds=np.full(count, "", object),
-            labels=np.full(count, -1, np.int8),
-            splits=np.full(count, "", object),
-            times=None if np.isnan(times).all() else times[flat],
-            attributes={
-                column: Attribute(values.array()[lines], tuple(values.places))
-                for column, values in self._attributes.items()
-            },
-            skipped=skips.messages(),
-        )
-        return fingerprint(table)
-
-    def _vocabulary(self, lines: Int64[np.ndarray, " events"]) -> tuple[np.ndarray, tuple[str, ...]]:
-        """Event codes by first appearance. Templates that were merged meanwhile are what they became."""
-        names = list(self._names.places)
-        texts = {template.id: template.text for template in self._miner.templates()}
-        raw, inverse = np.unique(np.frombuffer(self.events, np.int64)[lines], return_inverse=True)
-        tokens = Codes()
-        first = np.full(len(raw), len(lines))
-        np.minimum.at(first, inverse, np.arange(len(lines)))
-        code_of = np.empty(len(raw), np.int32)
-        for i in np.argsort(first, kind="stable"):
-            event = int(raw[i])
-            token = names[-1 - event] if event < 0 else texts.get(self._miner.resolve(event), "<*>")
-            code_of[i] = tokens.places[token]
-        return code_of[inverse], tuple(tokens.places)
-
-
-def _forward(
-    times: Float64[np.ndarray, " events"], begins: Bool[np.ndarray, " events"], skips: Skips
-) -> Float64[np.ndarray, " events"]:
-    """Times held at the latest so far of the same entity; unknown ones stay unknown."""
-    back = np.flatnonzero((np.diff(times, prepend=np.inf) < 0) & ~begins)
-    for i in back:
-        skips.add("times run backwards, held at the latest so far", f"by {times[i - 1] - times[i]:g} s")
-    if not len(back):
-        return times
-    held = np.concatenate([np.fmax.accumulate(part) for part in np.split(times, np.flatnonzero(begins)[1:])])
-    return np.where(np.isnan(times), np.nan, held)
-
-
-def _numbered(names: Shaped[np.ndarray, " sequences"]) -> Shaped[np.ndarray, " sequences"]:
-    """Names told apart: the second session of `sshd[7]` is `sshd[7]#2`."""
-    seen: dict[str, int] = {}
-    numbered = []
-    for name in names:
-        seen[name] = seen.get(name, 0) + 1
-        numbered.append(name or f"{seen[name]}" if seen[name] == 1 or not name else f"{name}#{seen[name]}")
-    return np.array(numbered, object)
+    number: int
+    """Number of the session."""
+    raw: float = math.nan
+    """The last known time as written in the log."""
+    latest: float = math.nan
+    """The latest known time."""
+    previous: float = math.nan
+    """The time of the last event; NaN if that event has none."""
