@@ -4,7 +4,6 @@ import os
 from collections import Counter
 from pathlib import Path
 
-import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -12,8 +11,9 @@ from hypothesis import strategies as st
 from trine.datasets.tables import READERS
 from trine.errors import DataError, TrineError, UsageError
 from trine.sequences.formats import FORMATS
-from trine.sequences.readers import open_sequences, read_log
+from trine.sequences.readers import LogSettings, OpenedSequences, open_events, open_sequences
 from trine.sequences.table import SequenceTable
+from trine.sequences.templates import TemplateMiner
 
 anywhere = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 blank_free = st.text(st.characters(exclude_categories=["Cs", "Zs", "Zl", "Zp", "Cc"]), min_size=1, max_size=8)
@@ -166,54 +166,72 @@ STRACE = [
 ]
 
 
-def test_a_session_is_an_entity_until_a_gap(tmp_path: Path) -> None:
-    lines = [f"{time} {who} does {what}" for time, who, what in [
-        ("1700000000", "ann", "login"), ("1700000010", "bob", "login"), ("1700000020", "ann", "read"),
-        ("1700009000", "ann", "logout"),
-    ]]  # fmt: skip
-    pattern = r"(?P<time>\d+) (?P<user>\w+) does (?P<event>\w+)"
-    reading = read_log(write(tmp_path / "a.log", "\n".join(lines)), pattern=pattern, gap_seconds=600)
-    table = reading.table
-    assert (reading.format, reading.guessed, reading.entity) == ("pattern", False, "user")
+def read_log(path: Path, templates: TemplateMiner | None = None, **settings: str | float | None) -> OpenedSequences:
+    return open_events(path, settings=LogSettings(**settings), templates=templates)
+
+
+def test_a_table_or_a_folder_is_opened_as_it_is(tmp_path: Path) -> None:
+    write(tmp_path / "t.tsv", "events\nopen read\n\t\n")
+    for source in (tmp_path / "t.tsv", str(tmp_path / "t.tsv")):
+        opened = open_events(source)
+        assert (opened.table.vocabulary, opened.format, opened.miner) == (("open", "read"), None, None)
+        assert opened.remarks == opened.table.skipped != ()
+    (tmp_path / "t.tsv").rename(tmp_path / "trace.txt")
+    assert open_events(tmp_path).table.names.tolist() == ["trace"]
+
+
+def test_a_named_set_is_opened_by_its_name(tmp_path: Path) -> None:
+    write(tmp_path / "hadoop.tsv.gz", gzip.compress(b"events\na b\n"))
+    assert open_events("hadoop", tmp_path).table.vocabulary == ("a", "b")
+
+
+def test_a_source_that_does_not_exist_is_a_data_error(tmp_path: Path) -> None:
+    with pytest.raises(
+        DataError, match=r"nothing\.log: no such file or folder, nor a named set of sequences \(adfa-ld,"
+    ):
+        open_events(tmp_path / "nothing.log")
+
+
+def test_the_first_remark_says_how_a_log_was_read(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.log", "\n".join([SYSLOG] * 3 + ["x"]))
+    opened = read_log(path)
+    assert opened.remarks == ("a.log: looks like syslog; a session is one process; 1 sessions", *opened.table.skipped)
+    assert (opened.format, len(opened.remarks)) == ("syslog", 2)
+    opened = read_log(path, format="syslog", entity="host")
+    assert opened.remarks[0] == "a.log: read as syslog; a session is one host; 1 sessions"
+    assert read_log(path, format="plain").remarks == ("a.log: read as plain; one session; 1 sessions",)
+
+
+def test_a_log_is_divided_by_pattern_entity_and_gap(tmp_path: Path) -> None:
+    lines = ["1700000000 ann login", "1700000010 bob login", "1700000020 ann read", "1700009000 ann logout"]
+    path = write(tmp_path / "a.log", "\n".join(lines))
+    pattern = r"(?P<time>\d+) (?P<user>\w+) (?P<event>\w+)"
+    table = read_log(path, pattern=pattern, gap_seconds=600).table
     assert table.names.tolist() == ["ann", "bob", "ann#2"]
     assert [words_of(table, i) for i in range(3)] == [["login", "read"], ["login"], ["logout"]]
     assert table.times is not None
     assert table.times.tolist() == [1700000000, 1700000020, 1700000010, 1700009000]
-    assert len(read_log(tmp_path / "a.log", pattern=pattern, gap_seconds=None).table) == 2
+    assert len(read_log(path, pattern=pattern, gap_seconds=None).table) == 2
 
 
-def test_attributes_survive_into_the_table(tmp_path: Path) -> None:
+def test_attributes_of_a_log_are_columns_of_the_table(tmp_path: Path) -> None:
     table = read_log(write(tmp_path / "a.log", "\n".join(STRACE)), format="strace").table
     result = table.attributes["result"]
     assert table.names.tolist() == ["4242", "4243", "0"]
     assert [result.values[code] for code in result.codes] == ["ENOENT", "", "ok", "", ""]
 
 
-def test_free_text_becomes_its_final_template(tmp_path: Path) -> None:
+def test_known_templates_are_matched_and_no_new_one_is_learned(tmp_path: Path) -> None:
     users = ["ann", "bob", "cyd", "dan", "eve"]
     lines = [f"Dec 10 06:55:4{i} web1 sshd[{i}]: Invalid login {user} here" for i, user in enumerate(users)]
-    reading = read_log(write(tmp_path / "a.log", "\n".join(lines)))
-    assert (reading.format, reading.guessed) == ("syslog", True)
-    assert reading.table.vocabulary == ("sshd: Invalid login <*> here",)
-    again = read_log(tmp_path / "a.log", miner=reading.miner, learn=False)
-    assert again.table.vocabulary == reading.table.vocabulary
-    assert again.table.fingerprint == reading.table.fingerprint
-
-
-@anywhere
-@given(who=st.lists(st.tuples(st.integers(0, 3), st.integers(0, 50)), min_size=1, max_size=30), gap=st.integers(1, 20))
-def test_sessions_hold_every_event_once_and_in_order(tmp_path: Path, who: list[tuple[int, int]], gap: int) -> None:
-    lines = [f"{1000 + time} u{user} e{number}" for number, (user, time) in enumerate(who)]
-    pattern = r"(?P<time>\d+) (?P<user>\w+) (?P<event>\w+)"
-    table = read_log(write(tmp_path / "a.log", "\n".join(lines)), pattern=pattern, gap_seconds=gap).table
-    sequences = [words_of(table, i) for i in range(len(table))]
-    assert sorted(word for sequence in sequences for word in sequence) == sorted(f"e{i}" for i in range(len(who)))
-    for i, sequence in enumerate(sequences):
-        numbers = [int(word[1:]) for word in sequence]
-        assert numbers == sorted(numbers)
-        assert {f"u{who[number][0]}" for number in numbers} == {table.names[i].split("#")[0]}
-        times = np.asarray(table.times)[table.offsets[i] : table.offsets[i + 1]]
-        assert ((np.diff(times) >= 0) & (np.diff(times) <= gap)).all()
+    opened = read_log(write(tmp_path / "a.log", "\n".join(lines)))
+    assert opened.table.vocabulary == ("sshd: Invalid login <*> here",)
+    again = read_log(tmp_path / "a.log", opened.miner)
+    assert again.table.fingerprint == opened.table.fingerprint
+    other = write(tmp_path / "b.log", "\n".join([*lines[:2], "Dec 10 06:55:50 web1 kernel: module evil.ko loaded"]))
+    assert read_log(other, opened.miner).table.vocabulary == ("sshd: Invalid login <*> here", "<*>")
+    assert opened.miner is not None
+    assert len(opened.miner) == 1
 
 
 @pytest.mark.skipif("TRINE_DATA" not in os.environ, reason="TRINE_DATA names no folder of data sets")
@@ -222,11 +240,11 @@ def test_a_raw_ssh_log_becomes_sessions(entity: str) -> None:
     path = Path(os.environ["TRINE_DATA"]) / "ssh" / "openssh_2k_loghub.log.gz"
     if not path.exists():
         pytest.skip("the log is not there")
-    reading = read_log(path, entity=entity)
-    assert (reading.format, reading.guessed) == ("syslog", True)
-    assert "sshd: Failed password for <*> from <*> port <*>" in reading.table.vocabulary
-    assert len(reading.table.vocabulary) < 30
-    assert len(reading.table) > 30
+    opened = read_log(path, entity=entity)
+    assert opened.remarks[0].startswith(f"openssh_2k_loghub.log.gz: looks like syslog; a session is one {entity}; ")
+    assert "sshd: Failed password for <*> from <*> port <*>" in opened.table.vocabulary
+    assert len(opened.table.vocabulary) < 30
+    assert len(opened.table) > 30
 
 
 @anywhere

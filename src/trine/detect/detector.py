@@ -15,7 +15,6 @@ from trine.detect.evaluation import metrics
 from trine.detect.findings import Finding
 from trine.detect.folds import NormalFolds, split_normal
 from trine.detect.network import EventNet, FoldNets
-from trine.detect.reading import read_sequences
 from trine.detect.recipe import DetectRecipe
 from trine.detect.scoring import Ensemble, TableScores
 from trine.detect.stepping import step
@@ -25,6 +24,7 @@ from trine.device import Device
 from trine.errors import DataError, nearest
 from trine.model import Evaluation, Model
 from trine.result import Data
+from trine.sequences.readers import LogSettings, open_events
 from trine.sequences.table import SequenceTable
 from trine.sequences.templates import TemplateMiner
 
@@ -53,9 +53,8 @@ class Detector(Model[DetectRecipe]):
 
     def read(self, data: str | Path, data_dir: Path | None = None) -> SequenceTable:
         """Sequences, read as in the training: a raw log by the same format and templates. Raises `DataError`."""
-        known = {} if self.recipe.log_pattern else {"log_format": self.log_format or self.recipe.log_format}
         miner = TemplateMiner.from_json(self.templates) if self.templates else None
-        return read_sequences(data, data_dir, self.recipe.changed(**known), miner).table
+        return open_events(data, data_dir, log_settings(self.recipe, self.log_format), miner).table
 
     def score(self, data: str | Path | SequenceTable, *, data_dir: Path | None = None) -> list[Finding]:
         """A finding for every sequence, flagged or not, in the order of the data."""
@@ -180,6 +179,11 @@ class Detector(Model[DetectRecipe]):
     def card(self) -> str:
         figures = self.result.model_dump(mode="json") if self.result else {}
         return report.card(figures, self.data, self.recipe.model_dump(mode="json"), self.ensemble.names)
+
+
+def log_settings(recipe: DetectRecipe, log_format: str | None = None) -> LogSettings:
+    """How to read a raw log; `log_format` is the format of the log that was learned from."""
+    return LogSettings(log_format or recipe.log_format, recipe.log_pattern, recipe.entity, recipe.gap_seconds)
 
 
 def build_networks(recipe: DetectRecipe, vocabulary: Vocabulary, folds: int) -> FoldNets:

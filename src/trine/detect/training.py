@@ -9,16 +9,16 @@ from torch import nn
 from typing_extensions import override
 
 from trine.detect.conformal import smallest_bucket
-from trine.detect.detector import Detector, build_networks
+from trine.detect.detector import Detector, build_networks, log_settings
 from trine.detect.folds import NormalFolds, even_sample, split_normal
 from trine.detect.network import FoldNets
 from trine.detect.objective import DetectObjective, EncodedFold
-from trine.detect.reading import read_sequences
 from trine.detect.recipe import DetectRecipe
 from trine.detect.scoring import Ensemble, Panel
 from trine.detect.surprisal import EncodedTable, event_surprisal
 from trine.detect.vocabulary import EVENT, TIME, Vocabulary
 from trine.errors import UsageError
+from trine.sequences.readers import open_events
 from trine.sequences.table import SequenceTable
 from trine.train.fit import RunningFit, Trainer
 
@@ -37,9 +37,9 @@ class DetectorTrainer(Trainer[DetectRecipe, NormalFolds, DetectObjective, Detect
 
     @override
     def open(self, data: str | Path, data_dir: Path | None) -> NormalFolds:
-        read = read_sequences(data, data_dir, self.recipe)
-        folds = split_normal(read.table, self.recipe, read.said)
-        return folds.of_log(read.format, read.miner.to_json() if read.miner else None)
+        opened = open_events(data, data_dir, log_settings(self.recipe))
+        folds = split_normal(opened.table, self.recipe, opened.remarks)
+        return folds.of_log(opened.format, opened.miner.to_json() if opened.miner else None)
 
     @override
     def remarks(self, opened: NormalFolds) -> list[str]:

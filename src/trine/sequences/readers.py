@@ -24,15 +24,49 @@ GUESS_LINES = 1000
 """Lines of a log that its format is guessed from: enough to include the rarer kinds of line."""
 
 
-@dataclass(frozen=True)
-class Reading:
-    """A log that was read: its sessions, how it was understood, and the templates of its free texts."""
+@dataclass(frozen=True, slots=True)
+class LogSettings:
+    """How a raw log is read. An unknown format or entity raises `UsageError` when the log is opened."""
+
+    format: str | None = None
+    """Name of the format; None: guessed from the first lines."""
+    pattern: str | None = None
+    """A regular expression for one line, in place of a format."""
+    entity: str | None = None
+    """What a session belongs to; None: the entity of the format."""
+    gap_seconds: float | None = GAP_SECONDS
+    """A pause longer than this ends a session; None: no pause does."""
+
+
+@dataclass(frozen=True, eq=False)
+class OpenedSequences:
+    """A table of sequences and how it was read."""
 
     table: SequenceTable
-    format: str
-    guessed: bool
-    entity: str | None
-    miner: TemplateMiner
+    remarks: tuple[str, ...]
+    """One line each: how a raw log was read, what was left out, what was repaired."""
+    format: str | None = None
+    """The format of a raw log."""
+    miner: TemplateMiner | None = None
+    """The templates of a raw log."""
+
+
+def open_events(
+    source: str | Path,
+    data_dir: Path | None = None,
+    settings: LogSettings | None = None,
+    templates: TemplateMiner | None = None,
+) -> OpenedSequences:
+    """The sequences of a named set, a table, a folder, or else a raw log, plain or .gz.
+
+    `templates` are those of a fitted detector: they are matched, and no new ones are learned. Raises `DataError` if
+    nothing exists at `source` or it cannot be read, `UsageError` for settings that no log can be read with.
+    """
+    path = Path(source)
+    if path.is_file() and not is_table(path):
+        return _open_log(path, settings or LogSettings(), templates)
+    table = open_sequences(source, data_dir=data_dir)
+    return OpenedSequences(table, table.skipped)
 
 
 def open_sequences(source: str | Path, *, data_dir: Path | None = None) -> SequenceTable:
@@ -74,31 +108,17 @@ def _named(name: str, data_dir: Path | None) -> Path:
     return path
 
 
-def read_log(
-    path: Path,
-    *,
-    format: str | None = None,  # noqa: A002  (the name of the option)
-    pattern: str | None = None,
-    entity: str | None = None,
-    gap_seconds: float | None = GAP_SECONDS,
-    miner: TemplateMiner | None = None,
-    learn: bool = True,
-) -> Reading:
-    """The sessions of a log, plain or .gz.
-
-    Raises `UsageError` for an unknown format, entity or pattern, `DataError` if the log is empty, damaged or mostly of
-    another format.
-    """
+def _open_log(path: Path, settings: LogSettings, templates: TemplateMiner | None) -> OpenedSequences:
     skips = Skips(path.name)
     lines = text_lines(path, skips)
     first = list(islice(lines, GUESS_LINES))
     sessions = Sessions(
-        format_of([line for _, line in first], format, pattern),
+        format_of([line for _, line in first], settings.format, settings.pattern),
         skips,
-        entity=entity,
-        gap_seconds=gap_seconds,
-        miner=miner,
-        learn=learn,
+        entity=settings.entity,
+        gap_seconds=settings.gap_seconds,
+        miner=templates,
+        learn=templates is None,
     )
     collected = SessionCollector(sessions.miner)
     for number, line in chain(first, lines):
@@ -108,4 +128,8 @@ def read_log(
     if not len(collected) and not skips.messages():
         raise DataError(f"{path}: the log is empty; give a log with events")
     skips.require(len(collected), f"lines of the format {name}", "give the format and the entity, or a pattern")
-    return Reading(collected.table(path.name, skips), name, not (format or pattern), sessions.entity, sessions.miner)
+    table = collected.table(path.name, skips)
+    how = "read as" if settings.format or settings.pattern else "looks like"
+    split = f"a session is one {sessions.entity}" if sessions.entity else "one session"
+    remark = f"{path.name}: {how} {name}; {split}; {len(table):,} sessions"
+    return OpenedSequences(table, (remark, *table.skipped), name, sessions.miner)
