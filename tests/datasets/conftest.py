@@ -1,8 +1,8 @@
-"""Every test here has a cache of its own."""
+"""Every test in this folder has its own cache."""
 
 import pytest
 
 
 @pytest.fixture(autouse=True)
 def apart(own_cache):
-    """No test finds what another one stored."""
+    """No test can see what another test stored."""

@@ -23,17 +23,17 @@ def test_every_name_of_the_design_is_listed():
     ]
 
 
-def test_every_set_says_its_size_terms_and_source():
+def test_every_set_has_a_size_terms_and_a_citation():
     assert all(named.size and named.terms and named.cite for named in CATALOGUE.values())
     assert all(bool(named.place) != bool(named.package) for named in CATALOGUE.values())
 
 
-def test_an_unknown_name_is_wrong_use_with_the_names_there_are():
+def test_an_unknown_name_is_wrong_use_with_the_nearest_name():
     with pytest.raises(UsageError, match=r"cifar11: no such named set: did you mean 'cifar10'\?"):
         named_set("cifar11")
 
 
-def test_the_data_folder_is_the_argument_then_the_variable_then_the_cache(monkeypatch, own_cache):
+def test_the_data_folder_is_the_argument_else_the_variable_else_the_cache(monkeypatch, own_cache):
     monkeypatch.setenv("TRINE_DATA", "/from/variable")
     assert data_folder(Path("/from/argument")) == Path("/from/argument")
     assert data_folder() == Path("/from/variable")
@@ -41,21 +41,21 @@ def test_the_data_folder_is_the_argument_then_the_variable_then_the_cache(monkey
     assert data_folder() == own_cache
 
 
-def test_a_set_is_present_when_all_its_files_are(tmp_path):
+def test_a_set_is_present_if_all_its_files_exist(tmp_path):
     cifar = CATALOGUE["cifar10"]
-    place = location(cifar, tmp_path)
-    place.mkdir()
+    path = location(cifar, tmp_path)
+    path.mkdir()
     for name in CIFAR_MD5:
         assert not is_present(cifar, tmp_path)
-        (place / name).write_bytes(b"")
+        (path / name).write_bytes(b"")
     assert is_present(cifar, tmp_path)
 
 
 def test_an_altered_official_file_is_refused_by_name(tmp_path):
-    place = location(CATALOGUE["cifar10"], tmp_path)
-    place.mkdir()
+    path = location(CATALOGUE["cifar10"], tmp_path)
+    path.mkdir()
     for name in CIFAR_MD5:
-        np.zeros((3, 3073), np.uint8).tofile(place / name)
+        np.zeros((3, 3073), np.uint8).tofile(path / name)
     with pytest.raises(DataError, match=r"data_batch_1\.bin: is not the official file \(md5 "):
         open_pictures("cifar10", data_dir=tmp_path)
 

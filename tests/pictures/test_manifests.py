@@ -55,9 +55,9 @@ def test_a_table_with_splits_is_a_picture_set(tmp_path, make_picture):
     lines = [f"img/{i}.png,{'cat' if i % 2 else 'dog'},{'train' if i < 4 else 'test'}" for i in range(6)]
     (tmp_path / "set.csv").write_text("\n".join(["path,label,split", *lines]))
     for source in (tmp_path / "set.csv", tmp_path):
-        found = open_pictures(source, cut=False)
-        assert {split: len(part) for split, part in found.splits.items()} == {"train": 4, "test": 2}
-        assert found.classes == ("cat", "dog")
+        pictures = open_pictures(source, cut=False)
+        assert {split: len(part) for split, part in pictures.splits.items()} == {"train": 4, "test": 2}
+        assert pictures.classes == ("cat", "dog")
 
 
 def test_a_parquet_table_is_read_like_a_csv(tmp_path, make_picture):

@@ -110,17 +110,17 @@ def test_a_new_year_goes_forward_in_syslog() -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "expected"),
+    ("text", "expected"),
     [
         ("1700000000.5", 1700000000.5),
         ("1700000000500", 1700000000.5),
         ("1970-01-01T00:01:00Z", 60),
         ("00:01:01.5", 61.5),
     ]
-    + [(said, None) for said in ("", "soon", "99:99:99/x", "2024-13-01T00:00:00", "9" * 400)],
+    + [(text, None) for text in ("", "soon", "99:99:99/x", "2024-13-01T00:00:00", "9" * 400)],
 )
-def test_a_time_is_seconds_or_unknown(said: str, expected: float | None) -> None:
-    assert seconds(said) == expected
+def test_a_time_is_seconds_or_unknown(text: str, expected: float | None) -> None:
+    assert seconds(text) == expected
 
 
 @pytest.mark.parametrize("pattern", ["(", "(?P<time>x)"])

@@ -90,7 +90,7 @@ def test_any_json_fields_end_in_a_table_or_a_named_error(tmp_path: Path, rows: l
 def test_the_adfa_ld_table_has_the_published_counts() -> None:
     path = Path(os.environ["TRINE_DATA"]) / "adfa-ld.tsv.gz"
     if not path.exists():
-        pytest.skip("adfa-ld is not there")
+        pytest.skip("no adfa-ld in TRINE_DATA")
     table = open_sequences(path)
     assert Counter(zip(table.splits, table.labels.tolist(), strict=True)) == {
         ("train", 0): 833,
@@ -239,7 +239,7 @@ def test_known_templates_are_matched_and_no_new_one_is_learned(tmp_path: Path) -
 def test_a_raw_ssh_log_becomes_sessions(entity: str) -> None:
     path = Path(os.environ["TRINE_DATA"]) / "ssh" / "openssh_2k_loghub.log.gz"
     if not path.exists():
-        pytest.skip("the log is not there")
+        pytest.skip("no such log in TRINE_DATA")
     opened = read_log(path, entity=entity)
     assert opened.remarks[0].startswith(f"openssh_2k_loghub.log.gz: looks like syslog; a session is one {entity}; ")
     assert "sshd: Failed password for <*> from <*> port <*>" in opened.table.vocabulary

@@ -41,7 +41,7 @@ class Oracle:
         if event.mined:
             self.events.append(self._template_of(event.event))
         else:
-            self.events.append(-1 - self._names.places[event.event])
+            self.events.append(-1 - self._names.code_of[event.event])
         self._who.add([who])
         self._times.append(np.nan if event.time is None else event.time)
 
@@ -61,7 +61,7 @@ class Oracle:
         lines = order[flat]
         codes, vocabulary = self._vocabulary(lines)
         count = len(starts)
-        entities = np.array(list(self._who.places), object)[who[lines[offsets[:-1]]]]
+        entities = np.array(list(self._who.code_of), object)[who[lines[offsets[:-1]]]]
         table = SequenceTable(
             name=name,
             fingerprint="",
@@ -74,7 +74,7 @@ class Oracle:
             splits=np.full(count, "", object),
             times=None if np.isnan(times).all() else times[flat],
             attributes={
-                column: Attribute(values.array()[lines], tuple(values.places))
+                column: Attribute(values.array()[lines], tuple(values.code_of))
                 for column, values in self._attributes.items()
             },
             skipped=skips.messages(),
@@ -82,7 +82,7 @@ class Oracle:
         return fingerprint(table)
 
     def _vocabulary(self, lines: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
-        names = list(self._names.places)
+        names = list(self._names.code_of)
         texts = {template.id: template.text for template in self._miner.templates()}
         raw, inverse = np.unique(np.frombuffer(self.events, np.int64)[lines], return_inverse=True)
         tokens = Codes()
@@ -92,14 +92,14 @@ class Oracle:
         for i in np.argsort(first, kind="stable"):
             event = int(raw[i])
             token = names[-1 - event] if event < 0 else texts.get(self._miner.resolve(event), "<*>")
-            code_of[i] = tokens.places[token]
-        return code_of[inverse], tuple(tokens.places)
+            code_of[i] = tokens.code_of[token]
+        return code_of[inverse], tuple(tokens.code_of)
 
 
 def forward(times: np.ndarray, begins: np.ndarray, skips: Skips) -> np.ndarray:
     """Times held at the latest known time of the same entity; unknown times stay unknown.
 
-    The one difference from the algorithm of old: a time is always compared with the last known time, even if unknown
+    The one difference from that algorithm: a time is always compared with the last known time, even if unknown
     times lie between the two.
     """
     if not len(times):

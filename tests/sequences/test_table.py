@@ -106,7 +106,7 @@ def test_times_that_run_backwards_are_held_and_counted(tmp_path: Path) -> None:
 def test_times_that_do_not_fit_are_unknown_and_counted(tmp_path: Path, times: str) -> None:
     table = open_sequences(write(tmp_path / "t.tsv", f"events\ttimes\na b c\t{times}\n"))
     assert table.times is None
-    assert "not one time in seconds an event" in table.skipped[0]
+    assert "not one time in seconds per event" in table.skipped[0]
 
 
 def test_a_strange_label_names_file_line_and_what_is_accepted(tmp_path: Path) -> None:

@@ -1,1 +1,1 @@
-"""Named data sets, and what any set may use: fetching, archives, text lines, tables, the cache."""
+"""Named data sets, and the reading of files that pictures and sequences share: archives, text lines, tables."""

@@ -1,4 +1,4 @@
-"""The cache: the folder for what can be made again."""
+"""The cache folder, for files that can be made again, and clear messages for errors of its disk."""
 
 import errno
 import os
@@ -9,11 +9,11 @@ from pathlib import Path
 from trine.errors import DataError
 
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-"""Error numbers of a disk without room."""
+"""Numbers of the errors of a full disk."""
 
 
 def cache_dir() -> Path:
-    """The folder for what can be made again: TRINE_CACHE, else the user's cache folder."""
+    """The cache folder: the environment variable TRINE_CACHE, else the user's cache folder."""
     if named := os.environ.get("TRINE_CACHE"):
         return Path(named)
     from platformdirs import user_cache_path
@@ -23,14 +23,16 @@ def cache_dir() -> Path:
 
 @contextmanager
 def disk_errors(root: Path) -> Iterator[None]:
-    """Turn what the disk says into one line with a way out."""
+    """Turn an `OSError` below `root` into a `DataError` that says what to do."""
     try:
         yield
     except OSError as error:
         if error.errno in FULL:
             raise DataError(f"{root}: the disk is full: free some space, or set TRINE_CACHE to another disk") from None
         if error.filename is not None and not Path(os.fsdecode(error.filename)).is_relative_to(root):
-            raise DataError(f"{os.fsdecode(error.filename)}: cannot be read ({error.strerror})") from None
+            raise DataError(
+                f"{os.fsdecode(error.filename)}: cannot be read ({error.strerror}): give a file that is readable"
+            ) from None
         raise DataError(
             f"{root}: the cache cannot be written ({error.strerror or error}): set TRINE_CACHE to a folder that can"
         ) from None

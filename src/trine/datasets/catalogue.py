@@ -1,4 +1,4 @@
-"""The named data sets: where each lies, what proves it genuine, where it comes from and on what terms."""
+"""The catalogue of named data sets: path, checksums, origin, licence terms and citation of each."""
 
 import os
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ CIFAR_MD5 = {
     "data_batch_5.bin": "53f37980c15c3d472c316c40844f3f0d",
     "test_batch.bin": "803d5f7f4d78ea53de84dbe85f74fb6d",
 }
-MNIST_MD5 = {  # of the unpacked files: the .gz around them differs from mirror to mirror
+MNIST_MD5 = {  # of the unpacked files: the .gz files differ from mirror to mirror
     "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
     "train-labels-idx1-ubyte": "a25bea736e30d166cdddb491f175f624",
     "t10k-images-idx3-ubyte": "2646ac647ad5339dbf082846283269ea",
@@ -41,15 +41,20 @@ class NamedSet:
     size: str
     terms: str
     cite: str
-    place: str = ""  # below the data folder; empty for a set that comes inside a Python package
-    package: str = ""  # the distribution it comes in
-    downloads: Mapping[str, str] = field(default_factory=dict)  # address -> md5 of the file there
-    md5: Mapping[str, str] = field(default_factory=dict)  # file -> md5 of its (unpacked) content
-    extra: str = ""  # the extra of trine that brings the package
+    place: str = ""
+    """File or folder below the data folder; empty for a set inside a Python package."""
+    package: str = ""
+    """The distribution that contains the set."""
+    downloads: Mapping[str, str] = field(default_factory=dict)
+    """Address to the md5 of the file at that address."""
+    md5: Mapping[str, str] = field(default_factory=dict)
+    """File name to the md5 of its unpacked content."""
+    extra: str = ""
+    """The extra of trine that installs the package."""
 
     @property
     def origin(self) -> str:
-        """Where it comes from: the package it is in, the host it is downloaded from, or whom to ask for it."""
+        """The package that contains the set, the host it is downloaded from, or its authors."""
         if self.package:
             return f"inside {self.package}"
         return next((url.split("/")[2] for url in self.downloads), f"not downloaded; {self.cite}")
@@ -149,9 +154,9 @@ CATALOGUE: Mapping[str, NamedSet] = {
 
 
 def event_names(name: str) -> Mapping[str, str]:
-    """What the events of a named set of sequences are called, where it has numbers for them.
+    """Event to readable name, for a set whose events are numbers; empty for any other set.
 
-    adfa-ld: the system calls of 32-bit x86 Linux, by their numbers in its binary interface.
+    adfa-ld: the system calls of 32-bit x86 Linux by their numbers.
     """
     path = Path(__file__).parent / "event_names" / f"{name}.tsv"
     if name not in CATALOGUE or not path.is_file():
@@ -161,12 +166,12 @@ def event_names(name: str) -> Mapping[str, str]:
 
 
 def data_folder(data_dir: Path | None = None) -> Path:
-    """Where the named sets lie: the argument, else TRINE_DATA, else the user's cache folder."""
+    """The folder of the named sets: the argument, else TRINE_DATA, else the user's cache folder."""
     return data_dir or Path(os.environ.get("TRINE_DATA") or cache_dir())
 
 
 def named_set(name: str) -> NamedSet:
-    """Look a set up; raises UsageError that names the nearest, or all."""
+    """The set of that name. Raises `UsageError` with the nearest name, or with all names if none is near."""
     if name not in CATALOGUE:
         meant = nearest(name, CATALOGUE) or f": use one of {', '.join(CATALOGUE)}"
         raise UsageError(f"{name}: no such named set{meant}")
@@ -174,44 +179,44 @@ def named_set(name: str) -> NamedSet:
 
 
 def names_of(kind: Literal["pictures", "sequences"]) -> list[str]:
-    """The names of all sets of a kind."""
+    """The names of all sets of one kind."""
     return [name for name, named in CATALOGUE.items() if named.kind == kind]
 
 
 def nothing_there(source: str | Path, kind: Literal["pictures", "sequences"]) -> str:
-    """The message for data that is neither a file nor a named set."""
+    """The message for a source that is neither a path nor a named set."""
     names = names_of(kind)
     meant = nearest(str(source), names)
     return f"{source}: no such file or folder, nor a named set of {kind} ({', '.join(names)}){meant}"
 
 
 def location(named: NamedSet, data_dir: Path | None = None) -> Path | None:
-    """Where the set lies or would lie; None for one that comes inside another package."""
+    """The path of a set, whether it exists or not; None for a set inside another package."""
     if named.package == "trine":
         return Path(__file__).parent / named.name / f"{named.name}.tsv.gz"
     return data_folder(data_dir) / named.place if named.place else None
 
 
 def is_present(named: NamedSet, data_dir: Path | None = None) -> bool:
-    """Whether every file of the set is there; contents are checked when they are read."""
-    place = location(named, data_dir)
-    if place is None:
+    """Whether every file of the set exists; the content is checked when it is read."""
+    path = location(named, data_dir)
+    if path is None:
         return installed_version(named.package) is not None
     if not named.md5:
-        return place.is_file()
-    return all((place / name).is_file() or (place / f"{name}.gz").is_file() for name in named.md5)
+        return path.is_file()
+    return all((path / name).is_file() or (path / f"{name}.gz").is_file() for name in named.md5)
 
 
 def bytes_here(named: NamedSet, data_dir: Path | None = None) -> int | None:
-    """What the set takes on disk; None when it is not here, or in a package of others."""
-    place = location(named, data_dir)
-    if place is None or not is_present(named, data_dir):
+    """The size of the set on disk, in bytes; None if it is absent or inside another package."""
+    path = location(named, data_dir)
+    if path is None or not is_present(named, data_dir):
         return None
-    return sum(path.stat().st_size for path in (place, *place.rglob("*")) if path.is_file())
+    return sum(file.stat().st_size for file in (path, *path.rglob("*")) if file.is_file())
 
 
 def installed_version(package: str) -> str | None:
-    """The version of a distribution; None when it is not installed."""
+    """The version of a distribution; None if it is not installed."""
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:

@@ -1,1 +1,1 @@
-"""Event sequences, from lines of text to events to sessions."""
+"""Event sequences: from lines of text to events, from events to sessions and tables."""

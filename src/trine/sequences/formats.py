@@ -1,7 +1,8 @@
-"""Log formats: each takes a line apart into time, who it is about, what happened, and attributes.
+"""Log formats: each parses a line into a time, entities, an event and attributes.
 
-`FORMATS` is the registry, from the most particular to `plain`, which takes any line. A format is a class with a `name`,
-the `entity` it is usually split by, and `parse(line) -> LogEvent | None`; an instance reads one log.
+`FORMATS` is the registry, from the most specific format to `plain`, which accepts any line. A format is a class with a
+`name`, the `entity` that a session belongs to by default, and `parse(line) -> LogEvent | None`; one instance reads one
+log.
 """
 
 import re
@@ -9,13 +10,13 @@ from collections.abc import Iterable
 from typing import ClassVar
 
 from trine.errors import UsageError
-from trine.sequences.log_event import ENTITIES, Entity, Format, LogEvent, seconds
+from trine.sequences.log_event import ENTITIES, Entity, Format, LogEvent, known, seconds
 from trine.sequences.record_formats import Audit, Json, Strace, Web
 from trine.sequences.text_formats import Plain, Syslog, Syslog5424, SyslogIso
 
 
 class Pattern:
-    """An own regular expression: groups `time`, `event` or `message`, the entities; any other is an attribute."""
+    """A regular expression with the groups `time`, `event` or `message`, and entities; other groups are attributes."""
 
     name: ClassVar[str] = "pattern"
 
@@ -23,36 +24,36 @@ class Pattern:
         try:
             self._line = re.compile(pattern)
         except re.error as error:
-            raise UsageError(f"pattern {pattern!r}: {error}; mend the regular expression") from None
+            raise UsageError(f"pattern {pattern!r}: {error}; correct the regular expression") from None
         groups = self._line.groupindex
         if not {"event", "message"} & set(groups):
-            raise UsageError(f"pattern {pattern!r}: no group (?P<event>…) or (?P<message>…); name what happened")
+            raise UsageError(f"pattern {pattern!r}: no group (?P<event>…) or (?P<message>…); add one for the event")
         self.entity: Entity | None = next((entity for entity in ENTITIES if entity in groups), None)
 
     def parse(self, line: str) -> LogEvent | None:
-        """The event is the group `event` as it is, else the template of `message`."""
-        found = self._line.search(line)
-        said = {name: value for name, value in found.groupdict().items() if value} if found else {}
-        event = said.get("event") or said.get("message")
+        """The event is the group `event`; without it, the template of the group `message`."""
+        match = self._line.search(line)
+        groups = known(**match.groupdict()) if match else {}
+        event = groups.get("event") or groups.get("message")
         if not event:
             return None
-        rest = {name: said[name] for name in said if name not in (*ENTITIES, "time", "event", "message")}
         return LogEvent(
             event,
-            mined="event" not in said,
-            time=seconds(said.get("time", "")),
-            entities={name: said[name] for name in said if name in ENTITIES},
-            attributes=rest,
+            mined="event" not in groups,
+            time=seconds(groups.get("time", "")),
+            entities={name: groups[name] for name in groups if name in ENTITIES},
+            attributes={name: groups[name] for name in groups if name not in (*ENTITIES, "time", "event", "message")},
         )
 
 
 FORMATS: dict[str, type[Format]] = {
     kind.name: kind for kind in (Audit, Strace, Web, Json, Syslog5424, SyslogIso, Syslog, Plain)
 }
+"""All formats by name; a guess prefers the first of formats that fit the same number of lines."""
 
 
 def guess_format(lines: Iterable[str]) -> str:
-    """The name of the format that most of these lines have; `plain` if less than half have any other."""
+    """The name of the format that most of the lines have; `plain` if no other format has at least half of them."""
     lines = [line for line in lines if line.strip()]
     best, most = Plain.name, len(lines) / 2
     for name, kind in FORMATS.items():

@@ -1,19 +1,21 @@
-"""What varies in a log line, masked: `Accepted password for root from 10.1.2.3 port 22` has two values in any line.
+"""Masks the values in a log line: in `Accepted password for root from 10.1.2.3 port 22`, the address and the port.
 
-- Masked is whatever holds a digit, a path, a date, a quantity with its unit, an empty bracket, nothing after a `=`.
-  Neighbouring values become one, so lists of any length agree.
-- One setting for all systems; no field is known by name.
-- Every pattern runs in linear time: possessive, and anchored where a chunk begins.
+- Values are words with a digit, paths, dates, quantities with their unit, empty brackets, and what is empty after `=`.
+  Neighbouring values become one value, so that lists of different lengths agree.
+- The rules are the same for all systems; no field is known by its name.
+- Every pattern runs in linear time: quantifiers are possessive, and a match begins only where a chunk begins.
 """
 
 import re
 from functools import lru_cache
 
 VALUE = "\0"
+"""What a value is replaced by: a character that no line holds."""
+
 Tokens = tuple[str, ...]
 
 _CHUNK = r"[\w.\-/\\:@%+~$#*]"
-_NAME = "[A-Za-z]++:[^/]"  # stays, where it stands before a value
+_NAME = "[A-Za-z]++:[^/]"  # a name before a value is not masked
 _UNIT = r"(?:[KMGTkmgt]?i?[Bb]|[Bb]ytes?|[mun]?s|secs?|seconds?|min|minutes?|hours?|days?)\b"
 _HOLDS_DIGIT = rf"(?=(?:(?!\d){_CHUNK})*+\d)"
 _NUMBER = rf"(?:(?<!\S)[<>])?(?:(?<!{_CHUNK})(?!{_NAME})|(?<=[A-Za-z]:)){_HOLDS_DIGIT}{_CHUNK}++(?:{_UNIT})?"
@@ -31,7 +33,7 @@ _MARKS = frozenset("=,;()[]{}\"'<>|")
 
 
 def mask(line: str) -> str:
-    """`line` with `VALUE` in the place of every value, and one blank between words. It must hold no `VALUE` before."""
+    """The line with `VALUE` in place of each value, and one blank between words. The line must not contain `VALUE`."""
     words = line.split()
     masked = _UNIT_AFTER.sub(VALUE, " ".join(map(_mask_word, words)))
     if not _MONTHS.isdisjoint(words):
@@ -45,21 +47,21 @@ def _mask_word(word: str) -> str:
 
 
 def tokens_of(masked: str) -> Tokens:
-    """Words and punctuation marks of a masked line."""
+    """The words, values and punctuation marks of a masked line."""
     return tuple(_TOKEN.findall(masked))
 
 
 def is_word(token: str) -> bool:
-    """Whether the token can be a value: it is one, or a word, but no mark."""
+    """Whether the token is a word or a value, not a punctuation mark."""
     return token not in _MARKS
 
 
 def has_words(tokens: Tokens, count: int = 1) -> bool:
-    """Whether at least `count` of the tokens are words that stay."""
+    """Whether at least `count` of the tokens are words, neither values nor punctuation marks."""
     return sum(token != VALUE and token not in _MARKS for token in tokens) >= count
 
 
 def text_of(tokens: Tokens) -> str:
-    """The tokens for people: values as `<*>`, marks without the blanks that no one would write."""
+    """The tokens as readable text: values as `<*>`, no blanks next to brackets and `=`."""
     text = " ".join(tokens).replace(VALUE, "<*>")
     return re.sub(r" ?([=]) ?|(?<=[(\[{]) | (?=[)\]},;])", r"\1", text)

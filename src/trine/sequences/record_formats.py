@@ -1,4 +1,4 @@
-"""Formats whose lines name the event: system calls, audit records, web accesses, JSON."""
+"""Formats whose lines name their event: system calls, audit records, web requests, JSON."""
 
 import json
 import re
@@ -10,7 +10,7 @@ from trine.sequences.log_event import Entity, LogEvent, known, seconds
 
 
 class Strace:
-    """Output of `strace -f`, with or without `-t`, `-tt`, `-ttt`, to the terminal or to a file."""
+    """Output of `strace -f`, with or without the times of `-t`, `-tt` or `-ttt`."""
 
     name: ClassVar[str] = "strace"
     entity: Entity | None = "process"
@@ -21,22 +21,22 @@ class Strace:
     _result = re.compile(r"\) += (?:-1 (?P<error>E[A-Z0-9]+)|\S)")
 
     def parse(self, line: str) -> LogEvent | None:
-        """A call counts where it began; where it resumes is an event of its own, `resumed`, to keep the time."""
-        found = self._line.match(line)
-        if not found:
+        """The event is the name of the call or signal; the line on which an unfinished call resumes is `resumed`."""
+        match = self._line.match(line)
+        if not match:
             return None
-        event = found["call"] or found["signal"] or found["end"] or "resumed"
+        event = match["call"] or match["signal"] or match["end"] or "resumed"
         result = self._result.search(line[-200:])
         return LogEvent(
             event,
-            time=seconds(found["time"]) if found["time"] else None,
-            entities={"process": found["pid"] or found["pid2"] or "0"},
+            time=seconds(match["time"]) if match["time"] else None,
+            entities={"process": match["pid"] or match["pid2"] or "0"},
             attributes={"result": result["error"] or "ok"} if result else {},
         )
 
 
 class Audit:
-    """Records of the Linux audit daemon, one event each."""
+    """Records of the Linux audit daemon; each record is one event."""
 
     name: ClassVar[str] = "audit"
     entity: Entity | None = "session"
@@ -44,29 +44,29 @@ class Audit:
     _field = re.compile(r"(?<![\w\-])([\w\-]++)=(?:\"([^\"]*)\"|'|([^\s'\"]+))")
 
     def parse(self, line: str) -> LogEvent | None:
-        """The event is the record's type with its call or operation and its success."""
+        """The event is `type:call:outcome`, such as `SYSCALL:2:no`; the operation if there is no call."""
         head = self._head.match(line)
         if not head:
             return None
-        said = {key: quoted or bare for key, quoted, bare in self._field.findall(line[head.end() :])}
-        outcome = said.get("success") or said.get("res") or ""
-        words = (head["type"], said.get("syscall") or said.get("op"), outcome)
+        fields = {key: quoted or bare for key, quoted, bare in self._field.findall(line[head.end() :])}
+        outcome = fields.get("success") or fields.get("res") or ""
+        words = (head["type"], fields.get("syscall") or fields.get("op"), outcome)
         return LogEvent(
             ":".join(word for word in words if word),
             time=float(head["time"]),
             entities=known(
-                host=head["node"] or said.get("hostname"),
-                user=said.get("acct") or said.get("auid") or said.get("uid"),
-                process=said.get("pid"),
-                address=said.get("addr"),
-                session=said.get("ses"),
+                host=head["node"] or fields.get("hostname"),
+                user=fields.get("acct") or fields.get("auid") or fields.get("uid"),
+                process=fields.get("pid"),
+                address=fields.get("addr"),
+                session=fields.get("ses"),
             ),
-            attributes=known(command=said.get("comm"), outcome=outcome),
+            attributes=known(command=fields.get("comm"), outcome=outcome),
         )
 
 
 class Web:
-    """Access logs of web servers, common or combined."""
+    """Access logs of web servers in the common or the combined format."""
 
     name: ClassVar[str] = "web"
     entity: Entity | None = "address"
@@ -76,27 +76,27 @@ class Web:
     )
 
     def parse(self, line: str) -> LogEvent | None:
-        """The event is method, first folder, ending and status: `GET /blog/.html 200`."""
-        found = self._line.match(line)
-        if not found:
+        """The event is the method, the first folder, the file ending and the status, as in `GET /blog/.html 200`."""
+        match = self._line.match(line)
+        if not match:
             return None
         return LogEvent(
-            f"{found['method'] or '?'} {_area(found['path'] or '')} {found['status']}",
-            time=seconds(found["time"]),
-            entities=known(address=found["address"], user=found["user"].strip("-")),
-            attributes={"method": found["method"] or "?", "status": found["status"]},
+            f"{match['method'] or '?'} {_area(match['path'] or '')} {match['status']}",
+            time=seconds(match["time"]),
+            entities=known(address=match["address"], user=match["user"].strip("-")),
+            attributes={"method": match["method"] or "?", "status": match["status"]},
         )
 
 
 class Json:
-    """One JSON object a line."""
+    """One JSON object per line."""
 
     name: ClassVar[str] = "json"
     entity: Entity | None = None
     _times = ("time", "timestamp", "@timestamp", "ts", "date", "datetime")
     _names = ("event", "event_type", "event_name", "eventname", "action", "operation", "syscall")
     _texts = ("message", "msg", "log", "text")
-    _who: ClassVar[Mapping[str, tuple[str, ...]]] = {
+    _entities: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "session": ("session", "session_id", "sid", "trace_id", "request_id"),
         "user": ("user", "username", "user_name", "user_id", "account"),
         "host": ("host", "hostname", "node", "computer"),
@@ -106,38 +106,40 @@ class Json:
     _attributes = ("level", "severity", "status", "result", "outcome")
 
     def parse(self, line: str) -> LogEvent | None:
-        """The event is the first field that names one, else the template of the message."""
+        """The event is the first field that usually names an event; without one, the template of the message."""
         if not line.lstrip().startswith("{"):
             return None
         try:
             fields = json.loads(line)
         except (ValueError, RecursionError):
             return None
-        said = {str(key).lower(): _scalar(value) for key, value in fields.items()}
-        name, text = _first(said, self._names), _first(said, self._texts)
+        values = {key.lower(): _scalar(value) for key, value in fields.items()}
+        name, text = _first(values, self._names), _first(values, self._texts)
         if not name and not text:
             return None
         return LogEvent(
             name or text,
             mined=not name,
-            time=seconds(_first(said, self._times)),
-            entities=known(**{who: _first(said, keys) for who, keys in self._who.items()}),
-            attributes=known(**{key: said.get(key) for key in self._attributes}),
+            time=seconds(_first(values, self._times)),
+            entities=known(**{entity: _first(values, keys) for entity, keys in self._entities.items()}),
+            attributes=known(**{key: values.get(key) for key in self._attributes}),
         )
 
 
-def _first(said: Mapping[str, str], keys: Iterable[str]) -> str:
-    return next((said[key] for key in keys if said.get(key)), "")
+def _first(fields: Mapping[str, str], keys: Iterable[str]) -> str:
+    """The first of these fields that is not empty."""
+    return next((fields[key] for key in keys if fields.get(key)), "")
 
 
 def _scalar(value: object) -> str:
+    """A JSON value as text; "" for null, objects and lists."""
     if isinstance(value, str):
         return encodable(value)
     return "" if value is None or isinstance(value, dict | list) else json.dumps(value)
 
 
 def _area(path: str) -> str:
-    """First folder and ending of a path, digits as `0`: `/blog/2024/may.html?x=1` is `/blog/.html`."""
+    """First folder and file ending of a path, each digit as 0: `/blog/2024/may.html?x=1` becomes `/blog/.html`."""
     folder, *rest = path.partition("?")[0].lstrip("/").split("/")[:20]
     ending = re.search(r"\.[A-Za-z]{1,5}$", (rest or [folder])[-1])
     area = f"/{folder}/{ending[0] if ending else ''}" if rest else f"/{folder}"

@@ -37,7 +37,7 @@ class SessionCollector:
                 self._attributes[name] = Codes([""] * len(self))
         for name, codes in self._attributes.items():
             codes.add([event.attributes.get(name, "")])
-        self._events.append(event.event if isinstance(event.event, int) else -1 - self._names.places[event.event])
+        self._events.append(event.event if isinstance(event.event, int) else -1 - self._names.code_of[event.event])
         self._times.append(event.time)
         self._sessions.append(event.session)
         if event.begins:
@@ -61,7 +61,7 @@ class SessionCollector:
             splits=np.full(count, "", object),
             times=None if np.isnan(times).all() else times[order],
             attributes={
-                column: Attribute(values.array()[order], tuple(values.places))
+                column: Attribute(values.array()[order], tuple(values.code_of))
                 for column, values in self._attributes.items()
             },
             skipped=skips.messages(),
@@ -70,7 +70,7 @@ class SessionCollector:
 
     def _vocabulary(self, order: Int64[np.ndarray, " events"]) -> tuple[Int32[np.ndarray, " events"], tuple[str, ...]]:
         """The codes of the events in this order, by first occurrence. A merged template counts as what it became."""
-        names = list(self._names.places)
+        names = list(self._names.code_of)
         texts = {template.id: template.text for template in self._miner.templates()}
         raw, first, inverse = np.unique(
             np.frombuffer(self._events, np.int64)[order], return_index=True, return_inverse=True
@@ -80,8 +80,8 @@ class SessionCollector:
         for i in np.argsort(first):
             event = int(raw[i])
             token = names[-1 - event] if event < 0 else texts.get(self._miner.resolve(event), "<*>")
-            code_of[i] = tokens.places[token]
-        return code_of[inverse], tuple(tokens.places)
+            code_of[i] = tokens.code_of[token]
+        return code_of[inverse], tuple(tokens.code_of)
 
 
 def _numbered(entities: list[str]) -> Shaped[np.ndarray, " sequences"]:

@@ -45,7 +45,8 @@ class Sessions:
     events = [sessions.read(number, line) for number, line in enumerate(lines, 1)]
 
     entity         what a session belongs to; None: the entity of the format
-    gap_seconds    a pause longer than this ends a session; None: no pause does, and none ends a session with an id
+    gap_seconds    a pause longer than this ends a session; None: no pause does. The sessions of the entity `session`,
+                   whose ids the log gives, are never divided
     miner          templates of free text; None: a new miner
     learn          whether new templates are learned; if not, text of no known template is `templates.OTHER`
     max_entities   largest number of open sessions, at least 1; the one whose last line is the oldest is closed first,

@@ -1,8 +1,8 @@
-"""Event sequences in columns: one flat array of event ids for all sequences, and where each begins.
+"""Event sequences as columns: one flat array of event codes for all sequences, and the offset at which each begins.
 
-- Any word is an event: a number (negative, huge), a path, in lists a whole phrase. Its id is its place in `vocabulary`.
-- Times and further columns with one value an event ride along, for whoever learns more than the order.
-- What is left out or mended on the way is counted and named in `skipped`.
+- Any word is an event: a number of any size, a path, in lists also a phrase. Its code is its index in `vocabulary`.
+- Times and attributes have one value per event.
+- What is left out or repaired is counted in `skipped`.
 """
 
 import hashlib
@@ -24,15 +24,20 @@ LABELS = {"0": 0, "0.0": 0, "false": 0, "normal": 0, "benign": 0} | {
     **dict.fromkeys(("1", "1.0", "true", "attack", "anomaly", "anomalous", "abnormal", "malicious"), 1),
     **dict.fromkeys(("-1", "", "unknown", "none", "null"), -1),
 }
+"""Words for a label: 0 normal, 1 abnormal, -1 unknown."""
+
 SPLITS = {"train": "train", "training": "train", "test": "test", "attack": "attack", "": ""} | dict.fromkeys(
     ("valid", "val", "validation", "dev"), "validation"
 )
+"""Words for a split."""
+
 _OF_SEQUENCE = ("events", "times", "name", "kind", "label", "split")
+"""Columns with a meaning of their own; all others are attributes."""
 
 
 @dataclass(frozen=True)
 class Attribute:
-    """A further categorical value of every event: `codes` are places in `values`; the value "" is unknown."""
+    """A categorical value per event: `codes` are indices into `values`; the value "" means unknown."""
 
     codes: Int32[np.ndarray, " events"]
     values: tuple[str, ...]
@@ -42,8 +47,8 @@ class Attribute:
 class SequenceTable:
     """Sequences of events; sequence i is `events[offsets[i]:offsets[i + 1]]`.
 
-    `labels` are 0 normal, 1 not, -1 unknown. `splits` are train, validation, test or "". `times` are seconds, NaN
-    unknown, and never run backwards within a sequence. `fingerprint` is of the whole table, also on a part of it.
+    `labels` are 0 normal, 1 abnormal, -1 unknown. `splits` are train, validation, test or "". `times` are in seconds,
+    NaN if unknown, and do not decrease within a sequence. A part of a table has the `fingerprint` of the whole table.
     """
 
     name: str
@@ -68,11 +73,11 @@ class SequenceTable:
         return np.diff(self.offsets)
 
     def sequence(self, i: int) -> Int32[np.ndarray, " length"]:
-        """The event ids of sequence `i`."""
+        """The event codes of sequence `i`."""
         return self.events[self.offsets[i] : self.offsets[i + 1]]
 
     def rows(self, mask: Shaped[np.ndarray, " chosen"]) -> "SequenceTable":
-        """The sequences chosen by a boolean mask or by indices, in that order; the vocabulary stays whole."""
+        """The sequences of a boolean mask or of indices, in their order; the vocabulary stays complete."""
         chosen = np.flatnonzero(mask) if mask.dtype == bool else mask.astype(np.int64)
         lengths = self.lengths[chosen]
         offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
@@ -90,13 +95,13 @@ class SequenceTable:
         )
 
     def split(self, name: str) -> "SequenceTable":
-        """The sequences of one split; a split that is not there is empty."""
+        """The sequences of one split; empty if the table has no such split."""
         return self.rows(self.splits == name)
 
     def batches(self, max_events: int) -> Iterator[Int64[np.ndarray, " batch"]]:
-        """Indices of every sequence once, shortest first, in batches that padded hold at most `max_events` events.
+        """The indices of all sequences, shortest first, in batches of at most `max_events` events after padding.
 
-        A sequence longer than that comes alone.
+        A longer sequence is a batch of its own.
         """
         order = np.argsort(self.lengths, kind="stable")
         lengths, start = self.lengths[order], 0
@@ -107,7 +112,7 @@ class SequenceTable:
 
 
 class SequenceBuilder:
-    """Collects sequences one by one; memory is four bytes an event and column, eight for times."""
+    """Collects sequences one by one. Memory per event: 4 bytes per column, 8 for the times."""
 
     def __init__(self, name: str, skips: Skips) -> None:
         self.name, self.skips = name, skips
@@ -124,67 +129,68 @@ class SequenceBuilder:
     def __len__(self) -> int:
         return len(self._names)
 
-    def add(self, place: str, fields: Mapping[str, object]) -> None:
-        """Add the sequence that stands at `place`, or count why not. Raises `DataError` for an odd label or split."""
-        events = words(fields.get("events"))
+    def add(self, position: str, cells: Mapping[str, object]) -> None:
+        """Add the row at `position`, unless it has no events. Raises `DataError` for an unknown label or split."""
+        events = words(cells.get("events"))
         if not events:
             reason = "no events" if events is not None else "an event that is neither word nor number"
-            self.skips.add(f"{reason}, row left out", place)
+            self.skips.add(f"{reason}, row left out", position)
             return
-        self._add_attributes(place, fields, len(events))
+        self._add_attributes(position, cells, len(events))
         self._events.add(events)
         self._offsets.append(len(self._events.codes))
-        self._times.extend(self._times_of(place, fields.get("times"), len(events)))
-        self._add_said(place, fields)
+        self._times.extend(self._times_of(position, cells.get("times"), len(events)))
+        self._add_description(position, cells)
 
-    def _add_said(self, place: str, fields: Mapping[str, object]) -> None:
-        split = self._look_up(SPLITS, place, "split", fields)
-        label = self._look_up(LABELS, place, "label", fields)
-        if split == "attack" and "label" not in fields:
+    def _add_description(self, position: str, cells: Mapping[str, object]) -> None:
+        """Name, kind, label and split."""
+        split = self._look_up(SPLITS, position, "split", cells)
+        label = self._look_up(LABELS, position, "label", cells)
+        if split == "attack" and "label" not in cells:
             label = 1
         self._splits.append(split)
         self._labels.append(label)
-        self._kinds.append(_text(fields.get("kind")) or {0: "normal", 1: "attack"}.get(label, ""))
-        self._names.append(_text(fields.get("name")) or place)
+        self._kinds.append(_text(cells.get("kind")) or {0: "normal", 1: "attack"}.get(label, ""))
+        self._names.append(_text(cells.get("name")) or position)
 
-    def _look_up(self, known: Mapping[str, Any], place: str, column: str, fields: Mapping[str, object]) -> Any:
-        said = _text(fields.get(column)).strip().lower()
-        if said not in known:
-            accepted = ", ".join(word for word in known if word)
+    def _look_up(self, known: Mapping[str, Any], position: str, column: str, cells: Mapping[str, object]) -> Any:
+        word = _text(cells.get(column)).strip().lower()
+        if word not in known:
+            accepted = ", ".join(filter(None, known))
             raise DataError(
-                f"{self.skips.source}: {place}: {column} {said[:40]!r} is none of: {accepted}; mend the column"
+                f"{self.skips.source}: {position}: {column} {word[:40]!r} is none of: {accepted}; correct the column"
             )
-        return known[said]
+        return known[word]
 
-    def _times_of(self, place: str, value: object, length: int) -> Float64[np.ndarray, " length"]:
+    def _times_of(self, position: str, value: object, length: int) -> Float64[np.ndarray, " length"]:
         unknown = np.full(length, np.nan)
-        said = words(value) or []
-        if not said:
+        values = words(value) or []
+        if not values:
             return unknown
-        times = _seconds(said)
+        times = _seconds(values)
         if times is None or len(times) != length:
-            self.skips.add("not one time in seconds an event, taken as unknown", place)
+            self.skips.add("not one time in seconds per event, taken as unknown", position)
             return unknown
         if (np.diff(times) < 0).any():
-            self.skips.add("times run backwards, held at the latest so far", place)
+            self.skips.add("times run backwards, held at the latest so far", position)
         return np.maximum.accumulate(times)
 
-    def _add_attributes(self, place: str, fields: Mapping[str, object], length: int) -> None:
-        for column in fields:
+    def _add_attributes(self, position: str, cells: Mapping[str, object], length: int) -> None:
+        for column in cells:
             if column not in _OF_SEQUENCE and column not in self._attributes:
                 self._attributes[column] = Codes([""] * len(self._events.codes))
         for column, codes in self._attributes.items():
-            values = words(fields.get(column)) or []
+            values = words(cells.get(column)) or []
             if len(values) == length:
                 self._fits[column] += 1
             elif values:
-                self.skips.add(f"column {column!r}: not one value an event, taken as unknown", place)
+                self.skips.add(f"column {column!r}: not one value per event, taken as unknown", position)
             codes.add(values if len(values) == length else [""] * length)
 
     def build(self) -> SequenceTable:
         """The table. Raises `DataError` if no row could be read, or fewer than were left out."""
         self.skips.require(len(self), "sequences", "give a column 'events', or a folder with one sequence per file")
-        # The convention of ADFA-LD: what is called `valid` is the normal half of the test, `attack` the other.
+        # As in ADFA-LD: beside a split `attack`, `valid` is the normal part of the test split.
         tests = {"attack", "validation"} if "attack" in self._splits and "test" not in self._splits else {"attack"}
         splits = ["test" if split in tests else split for split in self._splits]
         times = np.frombuffer(self._times, np.float64)
@@ -193,14 +199,14 @@ class SequenceBuilder:
             fingerprint="",
             events=self._events.array(),
             offsets=np.frombuffer(self._offsets, np.int64),
-            vocabulary=tuple(self._events.places),
+            vocabulary=tuple(self._events.code_of),
             names=np.array(self._names, object),
             kinds=np.array(self._kinds, object),
             labels=np.frombuffer(self._labels, np.int8),
             splits=np.array(splits, object),
             times=None if np.isnan(times).all() else times,
             attributes={
-                column: Attribute(codes.array(), tuple(codes.places))
+                column: Attribute(codes.array(), tuple(codes.code_of))
                 for column, codes in self._attributes.items()
                 if 2 * self._fits[column] >= len(self)
             },
@@ -210,42 +216,45 @@ class SequenceBuilder:
 
 
 class Codes:
-    """Words as places in the list of distinct words, in the order of their first coming."""
+    """A list of words as codes: the code of a word is the number of different words before its first occurrence."""
 
     def __init__(self, start: list[str] | None = None) -> None:
-        self.places = _Places()
+        self.code_of = _CodeOf()
         self.codes = array("i")
         self.add(start or [])
 
     def add(self, values: list[str]) -> None:
         """Append these words."""
-        places = self.places
-        self.codes.extend([places[value] for value in values])
+        code_of = self.code_of
+        self.codes.extend([code_of[value] for value in values])
 
     def array(self) -> Int32[np.ndarray, " events"]:
-        """The places of all words so far."""
+        """The codes of all words so far."""
         return np.frombuffer(self.codes, np.int32)
 
 
-class _Places(dict[str, int]):
-    def __missing__(self, value: str) -> int:
-        self[value] = place = len(self)
-        return place
+class _CodeOf(dict[str, int]):
+    """Word to code; a word that is looked up for the first time gets the next code."""
+
+    def __missing__(self, word: str) -> int:
+        self[word] = code = len(self)
+        return code
 
 
-def _seconds(said: list[str]) -> Float64[np.ndarray, " length"] | None:
+def _seconds(values: list[str]) -> Float64[np.ndarray, " length"] | None:
+    """Numbers, or else ISO times, as finite seconds; None if any value is neither."""
     try:
-        times = np.array([float(word) for word in said])
+        times = np.array([float(value) for value in values])
     except ValueError:
         try:
-            times = np.array([_utc(word) for word in said])
+            times = np.array([_utc(value) for value in values])
         except (ValueError, OverflowError):
             return None
     return times if np.isfinite(times).all() else None
 
 
-def _utc(word: str) -> float:
-    moment = datetime.fromisoformat(word)
+def _utc(text: str) -> float:
+    moment = datetime.fromisoformat(text)
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
@@ -256,7 +265,7 @@ def _text(value: object) -> str:
 
 
 def fingerprint(table: SequenceTable) -> SequenceTable:
-    """The table with the fingerprint of all that it holds."""
+    """The table with its fingerprint: a SHA-256 of all its content but its name and what was skipped."""
     digest = hashlib.sha256()
     for numbers in (table.events, table.offsets, table.labels, table.times):
         digest.update(b"" if numbers is None else numbers.tobytes())
@@ -268,7 +277,7 @@ def fingerprint(table: SequenceTable) -> SequenceTable:
 
 
 def words(value: Any) -> list[str] | None:
-    """The events of a cell: a text at its blanks, a list item by item; None if an item is neither word nor number."""
+    """The words of a cell: a text divided at blanks, or the items of a list; None if an item is no word or number."""
     if isinstance(value, str):
         return encodable(value).split()
     if not isinstance(value, list | tuple):

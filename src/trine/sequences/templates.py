@@ -1,12 +1,14 @@
-"""Templates of log lines, mined as they come: `Failed password for <*> from <*> port <*> ssh2`.
+"""Mines the templates of log lines one line at a time: `Failed password for <*> from <*> port <*> ssh2`.
 
-Evidence instead of similarity: two masked lines that differ in one word are two templates ("Link Up", "Link Down"),
-until so many different words came at that place, all else equal, that it must hold a value (as user names do).
+Templates are merged by evidence, not by similarity. Two masked lines that differ in one word are two templates ("Link
+Up", "Link Down"), until enough different words have occurred at this position, with all other words equal, to conclude
+that the position holds a value, such as a user name.
 
-- Templates lie in a prefix tree with a branch for values, after Drain (He et al., ICWS 2017), but as deep as the line.
-- Lines are mined in order and every tie is broken, so the result is deterministic.
-- Memory is bounded: `max_templates` are learned, further unknown lines share `OTHER`; caches are dropped when full.
-- A template that is merged lives on under the lowest id of its parts: `resolve`.
+- Templates are stored in a prefix tree with a branch for values, as in Drain (He et al., ICWS 2017); its depth is the
+  length of the line.
+- The result depends only on the lines and their order.
+- Memory is bounded: at most `max_templates` are learned, further unknown lines get `OTHER`; full caches are emptied.
+- Merged templates continue under the lowest of their ids: see `resolve`.
 """
 
 import json
@@ -20,54 +22,69 @@ from trine.errors import DataError
 from trine.sequences.masking import VALUE, Tokens, has_words, is_word, mask, text_of, tokens_of
 
 OTHER = 0
-"""The id of all lines that came when there was no room for another template."""
+"""The id of lines without a template: nothing is learned, or `max_templates` are learned already."""
 
 _PLAIN = re.compile(r"[A-Za-z][a-z]+:?")
+"""A plain word: letters, in lower case after the first."""
+
 _TELLING = re.compile(r"(?:[A-Za-z]+(?:ed|ing)|[A-Z]+):?")
+"""A word that tells what happened: it ends in -ed or -ing, or is in capitals."""
+
 _ONE_DIGIT = bytes.maketrans(b"123456789\0", b"000000000 ")
+"""Makes every digit 0, so that lines that differ in their digits share a cache entry."""
+
 _MAX_LINE = 4096
+"""Characters of a line that are read: the beginning tells the statement, and a hostile line takes no time."""
+
 _MAX_CACHED = 1 << 15
+"""Entries of a cache, after which it is emptied."""
+
 _MAX_CACHED_LINE = 1024
+"""Characters of the longest line in a cache: a full cache holds at most 32 Mi characters."""
+
 _END = ""
+"""Key of a template's id in the last node of its path; no token is empty."""
+
 _FORMAT = 1
+"""Version of the JSON of `to_json`."""
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """How many different words at one place make it a value, all else being equal."""
+    """Number of different words at one position, with all other words equal, that makes the position a value."""
 
     plain: int = 4
-    """Plain words."""
+    """If most words are plain."""
     odd: int = 3
-    """Mostly words with dots, underscores or inner capitals: names of things."""
+    """If most words have dots, underscores or inner capitals, as identifiers have."""
     telling: int = 8
-    """Among them one that says what happened (a participle, capitals); or they begin the line."""
+    """If a word tells what happened (a participle, or all capitals), or if the line begins with the words."""
     known: int = 2
-    """Words that were values elsewhere."""
+    """If all words were values in other templates."""
 
-    def needed(self, place: int, words: set[str], known: set[str]) -> int:
-        """The number that `words` at `place` must reach."""
+    def needed(self, position: int, words: set[str], known: set[str]) -> int:
+        """The number of different words that `words` at `position` must reach."""
         if words <= known:
             return self.known
-        if place == 0 or any(_TELLING.fullmatch(word) for word in words):
+        if position == 0 or any(_TELLING.fullmatch(word) for word in words):
             return self.telling
         return self.plain if 2 * sum(bool(_PLAIN.fullmatch(word)) for word in words) >= len(words) else self.odd
 
 
 @dataclass(frozen=True)
 class Template:
-    """What the lines of one statement share; `text` has `<*>` for each value."""
+    """What all lines of one log statement share; `text` has `<*>` for each value."""
 
     id: int
     text: str
 
 
 class TemplateMiner:
-    """Learns templates from lines, and gives every line the id of its own.
+    """Learns templates from lines and gives each line the id of its template.
 
     miner = TemplateMiner()
     ids = [miner.add(line) for line in lines]
-    final = [miner.resolve(id) for id in ids]
+    final_ids = [miner.resolve(id) for id in ids]
     """
 
     def __init__(self, max_templates: int = 10_000, evidence: Evidence | None = None) -> None:
@@ -77,37 +94,37 @@ class TemplateMiner:
         self._merged: dict[int, int] = {}
         self._next = OTHER + 1
         self._known: set[str] = set()
+        """Words that were values in some template."""
         self._masked: dict[bytes, str] = {}
+        """Cache: line with its digits as 0 to masked line."""
         self._ids: dict[str, int] = {}
-        self._remembered: defaultdict[int, list[str]] = defaultdict(list)  # what `_ids` holds, by number of tokens
+        """Cache: masked line to id."""
+        self._cached: defaultdict[int, list[str]] = defaultdict(list)
+        """The keys of `_ids` by their number of tokens."""
 
     def __len__(self) -> int:
         return len(self._templates.tokens)
 
     def add(self, line: str) -> int:
-        """The template of `line` (its first 4,096 characters), learned if it is new; `OTHER` if there is no room."""
-        masked = self._mask(line)
-        found = self._ids.get(masked)
-        return self._remember(masked, learn=True) if found is None else found
+        """The template of the first 4,096 characters of a line; a new one is learned unless `max_templates` are."""
+        return self._id_of(line, learn=True)
 
     def match(self, line: str) -> int:
-        """The template of `line` among those learned, else `OTHER`. Learns nothing."""
-        masked = self._mask(line)
-        found = self._ids.get(masked)
-        return self._remember(masked, learn=False) if found is None else found
+        """The learned template of a line, else `OTHER`. Learns nothing."""
+        return self._id_of(line, learn=False)
 
     def resolve(self, template: int) -> int:
-        """The id that `template` has by now."""
+        """The present id of a template that may have been merged since."""
         while template in self._merged:
             template = self._merged[template]
         return template
 
     def templates(self) -> list[Template]:
-        """All templates by id."""
+        """All templates, ordered by id."""
         return [Template(id_, text_of(tokens)) for id_, tokens in sorted(self._templates.tokens.items())]
 
     def _mask(self, line: str) -> str:
-        """The line masked, remembered for all lines that differ from it in numbers only."""
+        """The masked line, cached for all lines that differ in their digits only."""
         key = line[:_MAX_LINE].encode(errors="backslashreplace").translate(_ONE_DIGIT)
         key = key.replace(b"00", b"0").replace(b"00", b"0")
         masked = self._masked.get(key)
@@ -119,18 +136,25 @@ class TemplateMiner:
                 self._masked[key] = masked
         return masked
 
-    def _remember(self, masked: str, learn: bool) -> int:
+    def _id_of(self, line: str, learn: bool) -> int:
+        masked = self._mask(line)
+        cached = self._ids.get(masked)
+        if cached is not None:
+            return cached
         tokens = tokens_of(masked)
-        found = self._templates.find(tokens)
-        if found is None:
-            found = self._learn(tokens) if learn and len(self) < self.max_templates else OTHER
-        if found != OTHER and len(masked) <= _MAX_CACHED_LINE:
-            if len(self._ids) >= _MAX_CACHED:
-                self._ids.clear()
-                self._remembered.clear()
-            self._ids[masked] = found
-            self._remembered[len(tokens)].append(masked)
-        return found
+        id_ = self._templates.find(tokens)
+        if id_ is None:
+            id_ = self._learn(tokens) if learn and len(self) < self.max_templates else OTHER
+        if id_ != OTHER and len(masked) <= _MAX_CACHED_LINE:
+            self._cache(masked, len(tokens), id_)
+        return id_
+
+    def _cache(self, masked: str, length: int, id_: int) -> None:
+        if len(self._ids) >= _MAX_CACHED:
+            self._ids.clear()
+            self._cached.clear()
+        self._ids[masked] = id_
+        self._cached[length].append(masked)
 
     def _learn(self, tokens: Tokens) -> int:
         learned, self._next = self._next, self._next + 1
@@ -140,11 +164,11 @@ class TemplateMiner:
 
     def _insert(self, id_: int, tokens: Tokens) -> None:
         self._templates.insert(id_, tokens)
-        for masked in self._remembered.pop(len(tokens), ()):  # what such lines fall under may have changed
+        for masked in self._cached.pop(len(tokens), ()):  # the template of a line of this length may have changed
             self._ids.pop(masked, None)
 
     def _settle(self, ids: list[int]) -> None:
-        """Merge around these templates for as long as there is the evidence."""
+        """Merge these templates with others, and the results again, as long as the evidence suffices."""
         while ids:
             id_ = ids.pop()
             merge = self._evident(id_) if id_ in self._templates.tokens else None
@@ -152,22 +176,22 @@ class TemplateMiner:
                 ids.extend(self._merge(*merge))
 
     def _evident(self, id_: int) -> tuple[Tokens, list[int]] | None:
-        """The place of this template where the most words came, if they are enough to make it a value."""
+        """The merge with the most evidence that a template is part of: the merged tokens, and the ids to merge."""
         tokens, best = self._templates.tokens[id_], None
-        for place, siblings in self._templates.siblings(id_):
-            token = tokens[place]
+        for position, siblings in self._templates.siblings(id_):
+            token = tokens[position]
             if not has_words(tokens, 1 if token == VALUE else 2):
                 continue
-            words = {self._templates.tokens[sibling][place] for sibling in siblings}
+            words = {self._templates.tokens[sibling][position] for sibling in siblings}
             if VALUE in words:
-                return with_value(tokens, place), siblings
-            enough = len(words) >= self.evidence.needed(place, words, self._known)
+                return with_value(tokens, position), siblings
+            enough = len(words) >= self.evidence.needed(position, words, self._known)
             if enough and (best is None or len(siblings) > len(best[1])):
-                best = with_value(tokens, place), siblings
+                best = with_value(tokens, position), siblings
         return best
 
     def _merge(self, tokens: Tokens, ids: list[int]) -> Iterator[int]:
-        """Put one template in the place of several; yields those to look at again."""
+        """Replace several templates by one. Yields the ids of the templates whose evidence this may have changed."""
         words = {
             word
             for id_ in ids
@@ -185,7 +209,7 @@ class TemplateMiner:
         yield kept
 
     def to_json(self) -> str:
-        """Everything learned; `from_json` goes on from there as if there had been no stop."""
+        """Everything learned, as JSON: a miner of `from_json` continues with the same results."""
         state = {
             "format": _FORMAT,
             "max_templates": self.max_templates,
@@ -199,11 +223,11 @@ class TemplateMiner:
 
     @classmethod
     def from_json(cls, text: str) -> "TemplateMiner":
-        """The miner that `to_json` wrote. Raises `DataError` if the text is no such state."""
+        """The miner that `to_json` wrote. Raises `DataError` if the text is not the state of a miner."""
         try:
             state = json.loads(text)
             if state["format"] != _FORMAT:
-                raise DataError(f"templates: format {state['format']!r} is not {_FORMAT}; update trine")
+                raise DataError(f"templates: format {state['format']!r} is not {_FORMAT}; install a newer trine")
             miner = cls(int(state["max_templates"]), Evidence(**state["evidence"]))
             for id_, tokens in state["templates"]:
                 miner._templates.insert(int(id_), tuple(map(str, tokens)))
@@ -211,33 +235,36 @@ class TemplateMiner:
             miner._known = set(map(str, state["known"]))
             miner._next = int(state["next"])
         except (ValueError, KeyError, TypeError) as error:
-            raise DataError(f"templates: no state of a template miner ({error!r:.100}); fit again") from None
+            raise DataError(f"templates: not the state of a template miner ({error!r:.100}); fit again") from None
         return miner
 
 
 class _Tree:
-    """Templates by their tokens: a node is a dict from token to node; `_END` of the last node holds the id."""
+    """Templates in a prefix tree: a node maps a token to the next node, and `_END` to the id of a template."""
 
     def __init__(self) -> None:
         self.tokens: dict[int, Tokens] = {}
+        """The tokens of each template, by id."""
         self._root: dict[str, Any] = {}
         self._near: defaultdict[int, set[int]] = defaultdict(set)
-        self._places: dict[int, list[tuple[int, int]]] = {}
+        """Hash of a template with a value at one position to the ids of all templates with this hash."""
+        self._hashes: dict[int, list[tuple[int, int]]] = {}
+        """Id to the positions of its words, each with the hash for `_near`."""
 
     def find(self, tokens: Tokens) -> int | None:
-        """The template that these tokens fall under; words are preferred to values, from the left."""
+        """The id of the template that matches the tokens; from the left, an equal word is preferred to a value."""
         paths = [(self._root, 0)]
         while paths:
-            node, place = paths.pop()
-            if place == len(tokens):
+            node, position = paths.pop()
+            if position == len(tokens):
                 if _END in node and (self.tokens[node[_END]] == tokens or has_words(self.tokens[node[_END]])):
                     return int(node[_END])
                 continue
-            token = tokens[place]
+            token = tokens[position]
             if token != VALUE and VALUE in node and is_word(token):
-                paths.append((node[VALUE], place + 1))
+                paths.append((node[VALUE], position + 1))
             if token in node:
-                paths.append((node[token], place + 1))
+                paths.append((node[token], position + 1))
         return None
 
     def insert(self, id_: int, tokens: Tokens) -> None:
@@ -246,13 +273,13 @@ class _Tree:
             node = node.setdefault(token, {})
         node[_END] = id_
         self.tokens[id_] = tokens
-        self._places[id_] = [(i, hash(with_value(tokens, i))) for i, token in enumerate(tokens) if is_word(token)]
-        for _, near in self._places[id_]:
+        self._hashes[id_] = [(i, hash(with_value(tokens, i))) for i, token in enumerate(tokens) if is_word(token)]
+        for _, near in self._hashes[id_]:
             self._near[near].add(id_)
 
     def remove(self, id_: int) -> None:
         tokens = self.tokens.pop(id_)
-        for near in {near for _, near in self._places.pop(id_)}:
+        for near in {near for _, near in self._hashes.pop(id_)}:
             self._near[near].remove(id_)
             if not self._near[near]:
                 del self._near[near]
@@ -265,20 +292,20 @@ class _Tree:
                 del node[token]
 
     def siblings(self, id_: int) -> Iterator[tuple[int, list[int]]]:
-        """Every place at which this template alone differs from others, with their ids and its own."""
+        """Positions at which other templates differ from this one, and nowhere else; with their ids and its own."""
         tokens = self.tokens[id_]
-        for place, near in self._places[id_]:
+        for position, near in self._hashes[id_]:
             if len(self._near[near]) > 1:
-                ids = [other for other in sorted(self._near[near]) if _differ_at(self.tokens[other], tokens, place)]
+                ids = [other for other in sorted(self._near[near]) if _equal_but(self.tokens[other], tokens, position)]
                 if len(ids) > 1:
-                    yield place, ids
+                    yield position, ids
 
 
-def _differ_at(tokens: Tokens, others: Tokens, place: int) -> bool:
-    """Whether two templates are equal but for what stands at `place`."""
-    return tokens[:place] == others[:place] and tokens[place + 1 :] == others[place + 1 :]
+def _equal_but(tokens: Tokens, others: Tokens, position: int) -> bool:
+    """Whether two templates are equal at all other positions."""
+    return tokens[:position] == others[:position] and tokens[position + 1 :] == others[position + 1 :]
 
 
-def with_value(tokens: Tokens, place: int) -> Tokens:
-    """The tokens with a value at `place`."""
-    return (*tokens[:place], VALUE, *tokens[place + 1 :])
+def with_value(tokens: Tokens, position: int) -> Tokens:
+    """The tokens with a value at `position`."""
+    return (*tokens[:position], VALUE, *tokens[position + 1 :])

@@ -1,8 +1,10 @@
-"""Formats whose lines are a head and free text, which still needs its template: syslog in three kinds, and any line."""
+"""Formats whose lines are a head and free text, whose template has to be mined: three kinds of syslog, and `plain`."""
 
 import re
 from datetime import UTC, datetime
 from typing import ClassVar
+
+from typing_extensions import override
 
 from trine.sequences.log_event import Entity, LogEvent, known, seconds
 
@@ -13,25 +15,25 @@ _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct",
 
 
 class _Text:
-    """What syslog's kinds share: a head by `_head`, then free text."""
+    """The base of the kinds of syslog: a head that matches `_head`, then free text."""
 
     entity: Entity | None = "process"
     _head: ClassVar[re.Pattern[str]]
 
     def parse(self, line: str) -> LogEvent | None:
-        """The event is the template of the text; user and address are the first that the text names."""
+        """The event is the template of the text; user and address are the first ones in the text."""
         head = self._head.match(line)
         if not head:
             return None
-        said, text = head.groupdict(), line[head.end() :]
+        groups, text = head.groupdict(), line[head.end() :]
         address, user = _ADDRESS.search(text), _USER.search(text)
-        program, pid = said.get("program") or "", (said.get("pid") or "").strip("-")
+        program, pid = groups.get("program") or "", (groups.get("pid") or "").strip("-")
         return LogEvent(
             f"{program}: {text}" if program else text,
             mined=True,
-            time=self._seconds(said["time"]),
+            time=self._seconds(groups["time"]),
             entities=known(
-                host=said.get("host"),
+                host=groups.get("host"),
                 process=f"{program}[{pid}]" if pid else program,
                 user=user and user[1],
                 address=address and address[0],
@@ -39,12 +41,12 @@ class _Text:
             attributes=known(program=program),
         )
 
-    def _seconds(self, said: str) -> float | None:
-        return seconds(said)
+    def _seconds(self, text: str) -> float | None:
+        return seconds(text)
 
 
 class Syslog5424(_Text):
-    """Syslog of RFC 5424."""
+    """Syslog as in RFC 5424."""
 
     name: ClassVar[str] = "syslog5424"
     _head = re.compile(
@@ -54,7 +56,7 @@ class Syslog5424(_Text):
 
 
 class SyslogIso(_Text):
-    """Syslog with ISO times, as systemd and rsyslog write it."""
+    """Syslog with ISO times, as rsyslog and `journalctl -o short-iso` write it."""
 
     name: ClassVar[str] = "syslog-iso"
     _head = re.compile(
@@ -63,7 +65,7 @@ class SyslogIso(_Text):
 
 
 class Syslog(_Text):
-    """Syslog of RFC 3164: no year; one that ends is noticed by its months."""
+    """Syslog as in RFC 3164. Its times have no year: a step from late to early months begins a new year."""
 
     name: ClassVar[str] = "syslog"
     _head = re.compile(
@@ -72,14 +74,15 @@ class Syslog(_Text):
     )
 
     def __init__(self) -> None:
-        self._year, self._month = 2000, 1  # any leap year: only differences matter
+        self._year, self._month = 2000, 1  # any leap year: only differences between times matter
 
-    def _seconds(self, said: str) -> float | None:
-        month = _MONTHS.index(said[:3]) + 1
+    @override
+    def _seconds(self, text: str) -> float | None:
+        month = _MONTHS.index(text[:3]) + 1
         if self._month - month > 6:
             self._year += 1
         self._month = month
-        day, hour, minute, second = int(said[4:6]), int(said[7:9]), int(said[10:12]), int(said[13:15])
+        day, hour, minute, second = int(text[4:6]), int(text[7:9]), int(text[10:12]), int(text[13:15])
         try:
             return datetime(self._year, month, day, hour, minute, min(second, 59), tzinfo=UTC).timestamp()
         except ValueError:
@@ -87,22 +90,22 @@ class Syslog(_Text):
 
 
 class Plain:
-    """Any line; a time at its beginning is taken off."""
+    """Any line that is not empty. A time at its beginning is not part of the text."""
 
     name: ClassVar[str] = "plain"
     entity: Entity | None = None
     _time = re.compile(rf"\[?(?P<time>{_ISO}|\d{{9,10}}(?:\.\d+)?)\]?[ :,\-]*")
 
     def parse(self, line: str) -> LogEvent | None:
-        """The event is the template of the line. An empty line is none."""
-        found = self._time.match(line)
-        text = line[found.end() :] if found else line
+        """The event is the template of the text."""
+        head = self._time.match(line)
+        text = line[head.end() :] if head else line
         address, user = _ADDRESS.search(text), _USER.search(text)
         if not text.strip():
             return None
         return LogEvent(
             text,
             mined=True,
-            time=seconds(found["time"]) if found else None,
+            time=seconds(head["time"]) if head else None,
             entities=known(address=address and address[0], user=user and user[1]),
         )
