@@ -154,3 +154,21 @@ def test_the_classic_network_learns_the_shapes_too(shapes: Path, tmp_path: Path)
     model = Classifier(**{**SHORT, "least_steps": 80}, network="classic", dropout=0.1).fit(shapes, out=tmp_path / "run")
     assert model.result
     assert model.result.metrics["accuracy"] > 0.6
+
+
+def test_a_picture_gets_the_same_answer_as_a_path_bytes_a_file_an_image_and_an_array(fitted, shapes):
+    path = sorted(shapes.rglob("*.png"))[0]
+    with Image.open(path) as opened:
+        image = opened.convert("RGB")
+    with path.open("rb") as file:
+        answers = fitted.predict([path, str(path), path.read_bytes(), file, image, np.asarray(image)])
+    assert [answer.path for answer in answers] == [str(path), str(path), *(f"picture {n}" for n in (3, 4, 5, 6))]
+    assert all(answer.error is None for answer in answers)
+    assert len({(answer.label, answer.probability, answer.typicality) for answer in answers}) == 1
+
+
+def test_what_is_no_picture_has_an_error_with_its_name(fitted):
+    answers = fitted.predict([b"no picture", np.zeros((4, 4), np.float32)])
+    assert all(answer.error for answer in answers)
+    assert "picture 1" in answers[0].error
+    assert "picture 2" in answers[1].error

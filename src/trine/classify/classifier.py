@@ -22,7 +22,8 @@ from trine.device import Device
 from trine.errors import DataError, nearest
 from trine.model import Evaluation, Model
 from trine.pictures.batches import labels_of, mirrors
-from trine.pictures.decode import Picture, as_channels, picture_name, read_picture
+from trine.pictures.decode import Picture, as_channels, read_picture
+from trine.pictures.paths import picture_name
 from trine.pictures.picture_set import PictureSet, PictureSplit, open_pictures
 from trine.result import Data
 
