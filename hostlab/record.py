@@ -1,7 +1,7 @@
-"""Several runs of the laboratory, each wholly in one split, as one sequence table.
+"""Record several runs, each in one split, as one sequence table.
 
-Normal and misuse visits overlap and come in random order. Which process served a visit is told by the client's port
-alone, so nothing in the record but its label says what a visit was.
+Normal and attack visits overlap in time and come in random order. The client's port identifies the process that served
+a visit, so that no column except the labels tells an attack from normal use.
 """
 
 import gzip
@@ -27,7 +27,7 @@ ARRIVAL_SECONDS = 0.03
 
 @dataclass(frozen=True)
 class Run:
-    """What one run records; `normal` visits, and `misuse` visits of every kind."""
+    """Plan of one run: `normal` visits, and `misuse` attacks of each kind."""
 
     split: str
     seed: int
@@ -37,7 +37,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Row:
-    """One session of the table; `kind` is `normal` or the misuse."""
+    """One session of the table; `kind` is `normal` or the kind of attack."""
 
     split: str
     kind: str
@@ -45,7 +45,7 @@ class Row:
     session: Session
 
     def cells(self) -> list[str]:
-        """In the order of `COLUMNS`; times in seconds."""
+        """Cells in the order of `COLUMNS`; times in seconds."""
         return [
             self.split,
             str(int(self.kind != "normal")),
@@ -59,7 +59,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Visit:
-    """A planned visit: what it is, whom it looks like, its steps, and the seed of its chance."""
+    """A planned visit: `normal` or an attack, the kind of visitor, its steps and its random seed."""
 
     act: str
     kind: str
@@ -68,12 +68,12 @@ class Visit:
 
 
 def seconds(time: float) -> str:
-    """Rounded to `TICK`, as short as it can be written: under strace no call is timed better than that."""
+    """Time rounded to `TICK`, the precision of times under strace, in the shortest decimal form."""
     return f"{round(time / TICK) * TICK:.3f}".rstrip("0").rstrip(".")
 
 
 def visits(run: Run) -> list[Visit]:
-    """All visits of a run in random order; the same run, the same visits."""
+    """All visits of a run in random order, determined by its seed."""
     chance = random.Random(run.seed)
     kinds = [some_kind(chance) for _ in range(run.normal)]
     planned = [("normal", kind, plan(kind, chance)) for kind in kinds]
@@ -82,24 +82,24 @@ def visits(run: Run) -> list[Visit]:
     return [Visit(act, kind, steps, chance.randrange(2**32)) for act, kind, steps in planned]
 
 
-def make(run: Run, dropped: Counter[str]) -> list[Row]:
-    """Records one run; visits that failed are left out and counted by reason in `dropped`."""
+def record_run(run: Run, dropped: Counter[str]) -> list[Row]:
+    """Record one run; failed visits are left out and counted by reason in `dropped`."""
     planned = visits(run)
     with laboratory(run.seed) as lab:
-        ports = pay(lab, planned, random.Random(run.seed + 1), dropped)
+        ports = execute(lab, planned, random.Random(run.seed + 1), dropped)
         lab.stop()
         sessions = {session.port: session for session in lab.trace().sessions(lab.kinds())}
     dropped["not one connection in the trace"] += len(ports.keys() - sessions.keys())
-    found = [(sessions[port], visit) for port, visit in ports.items() if port in sessions]
-    found.sort(key=lambda pair: pair[0].started)
+    recorded = [(sessions[port], visit) for port, visit in ports.items() if port in sessions]
+    recorded.sort(key=lambda pair: pair[0].started)
     return [
         Row(run.split, visit.act, f"run{run.seed:02}/{number:03}-{visit.kind}", session)
-        for number, (session, visit) in enumerate(found)
+        for number, (session, visit) in enumerate(recorded)
     ]
 
 
-def pay(lab: Laboratory, planned: list[Visit], chance: random.Random, dropped: Counter[str]) -> dict[int, Visit]:
-    """Pays the visits, a few at once, at random moments; which client's port was which visit."""
+def execute(lab: Laboratory, planned: list[Visit], chance: random.Random, dropped: Counter[str]) -> dict[int, Visit]:
+    """Execute the visits, `AT_ONCE` in parallel, starting at random times; return them by the client's port."""
     with ThreadPoolExecutor(AT_ONCE) as pool:
         futures: dict[Future[int], Visit] = {}
         for each in planned:
@@ -115,13 +115,13 @@ def pay(lab: Laboratory, planned: list[Visit], chance: random.Random, dropped: C
 
 
 def record(runs: Iterable[Run], dropped: Counter[str]) -> Iterator[Row]:
-    """The sessions of all runs, one run after another."""
+    """Record the runs in order; yield their sessions."""
     for run in runs:
-        yield from make(run, dropped)
+        yield from record_run(run, dropped)
 
 
 def write(rows: list[Row], target: Path) -> None:
-    """The table, rows grouped by split, the same bytes for the same rows."""
+    """Write the table, grouped by split; equal rows give equal bytes."""
     order = {"train": 0, "valid": 1, "test": 2}
     lines = ["\t".join(row.cells()) for row in sorted(rows, key=lambda row: (order[row.split], row.name))]
     text = "\n".join(["\t".join(COLUMNS), *lines]) + "\n"

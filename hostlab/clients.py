@@ -1,7 +1,7 @@
-# ruff: noqa: D103  (a step is what its name says)
-"""Who visits the service in ordinary times. A visit is one kept connection: a list of steps, taken one after another.
+# ruff: noqa: D103  (each step is described by its name)
+"""Visitors in normal use. A visit is one persistent connection: a list of steps, executed in order.
 
-Every kind of visitor has its own habits, and now and then does what another kind does: order, length and timing vary.
+Each kind of visitor has typical steps and sometimes takes a step of another kind. Order, length and timing vary.
 """
 
 import http.client
@@ -21,10 +21,10 @@ STRAY_SHARE = 0.3
 
 
 class SlowConnection(http.client.HTTPConnection):
-    """Sends each request in small pieces with pauses between."""
+    """A connection that sends each request in small pieces with pauses between them."""
 
     def send(self, data: bytes) -> None:
-        """Five pieces, or fewer of at least 24 bytes."""
+        """Send five pieces, or fewer of at least 24 bytes each."""
         if self.sock is None:
             self.connect()
         step = max(24, len(data) // 5)
@@ -34,7 +34,7 @@ class SlowConnection(http.client.HTTPConnection):
 
 
 class Visitor:
-    """One connection to the service; `pace` stretches its pauses (1 is ordinary)."""
+    """One connection to the service. `pace` multiplies the length of its pauses."""
 
     def __init__(self, lab: Laboratory, chance: random.Random, pace: float = 1.0, slow: bool = False) -> None:
         self.lab, self.chance, self.pace = lab, chance, pace
@@ -49,7 +49,7 @@ class Visitor:
         self.port: int = self.connection.sock.getsockname()[1]
 
     def ask(self, method: str, path: str, body: bytes | None = None, **headers: str) -> tuple[int, bytes]:
-        """Status and content; `If_None_Match` stands for the header If-None-Match."""
+        """Send a request; return status and content. The keyword `If_None_Match` becomes the header If-None-Match."""
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         self.connection.request(method, path, body, self.headers | named)
         answer = self.connection.getresponse()
@@ -61,23 +61,23 @@ class Visitor:
         return answer.status, content
 
     def get(self, path: str, **headers: str) -> bytes:
-        """Only the content."""
+        """Send a GET request; return its content."""
         return self.ask("GET", path, **headers)[1]
 
     def post(self, path: str, **fields: str) -> tuple[int, bytes]:
-        """The fields as a form."""
+        """Send the fields as a form; return status and content."""
         return self.ask("POST", path, urlencode(fields).encode())
 
     def think(self) -> None:
-        """A pause, log-normal about `THINK_SECONDS` times the pace."""
+        """Sleep for a log-normal time with median `THINK_SECONDS` × pace."""
         time.sleep(min(0.5, self.chance.lognormvariate(0, 0.8) * THINK_SECONDS * self.pace))
 
     def document(self) -> str:
-        """The name of some document of the site."""
+        """Name of a random document of the site."""
         return f"d{self.chance.randrange(80):02}.txt"
 
     def close(self) -> None:
-        """The visit is over."""
+        """Close the connection."""
         self.connection.close()
 
 
@@ -198,7 +198,7 @@ def run_task(visitor: Visitor) -> None:
 
 
 def work(visitor: Visitor, kind: str, form: dict[str, str]) -> int:
-    """Starts a job; now and then it is told to report to a port of the visitor's own."""
+    """Start a job. A quarter of the jobs report to a port that the visitor opened."""
     form["number"] = str(visitor.chance.randrange(100))
     if visitor.chance.random() < 0.25:
         with socket.create_server(("127.0.0.1", 0)) as ear:
@@ -224,7 +224,7 @@ def check_health(visitor: Visitor) -> None:
     visitor.get("/health?deep=1" if visitor.chance.random() < 0.5 else "/health")
 
 
-# --- kinds of visitor: how they begin, what they do over and over (and how often), how they end
+# --- kinds of visitor: first steps, repeated steps, range of their number, last steps
 
 LOOK: tuple[Step, ...] = (see_page, see_page, see_item, see_list, search, download, write_message)
 HABITS: dict[str, tuple[tuple[Step, ...], tuple[Step, ...], tuple[int, int], tuple[Step, ...]]] = {
@@ -248,7 +248,7 @@ STRAYS: tuple[Step, ...] = (
 
 
 def plan(kind: str, chance: random.Random) -> list[Step]:
-    """The steps of one visit of this kind, strays included."""
+    """Draw the steps of one visit, including steps that are unusual for its kind."""
     first, habit, (least, most), last = HABITS[kind]
     middle = [chance.choice(habit) for _ in range(chance.randint(least, most))]
     while chance.random() < STRAY_SHARE:
@@ -261,7 +261,7 @@ def some_kind(chance: random.Random) -> str:
 
 
 def visit(lab: Laboratory, chance: random.Random, kind: str, steps: list[Step]) -> int:
-    """Takes the steps and returns the client's port, by which the trace knows this visit."""
+    """Execute the steps; return the client's port, which identifies the visit in the trace."""
     visitor = Visitor(lab, chance, pace=chance.choice((0.3, 1, 1, 2)), slow=kind == "slow")
     try:
         for step in steps:

@@ -1,7 +1,7 @@
-"""From the lines of `strace -f -ttt -y` to the events of each connection.
+"""From the lines of `strace -f -ttt -y` to one event sequence per connection.
 
-- An event is a call's name and, where its main argument is a path or an address, the coarse kind of it: `openat:lib`.
-- A connection is the process that the service forked for it and everything that came from that process.
+- An event is the name of a call plus, if its main argument is a path or an address, its coarse kind: `openat:lib`.
+- The events of a connection are those of the process that the service forked for it and of all its descendants.
 """
 
 import posixpath
@@ -53,7 +53,7 @@ SYSTEM_KINDS = {
 
 @dataclass(frozen=True)
 class Call:
-    """One system call; `time` in seconds since the epoch, `returned` only for calls that give birth."""
+    """One system call; `time` in seconds since the epoch."""
 
     pid: int
     time: float
@@ -63,49 +63,49 @@ class Call:
 
 @dataclass(frozen=True)
 class Kinds:
-    """What the paths and addresses of one run mean: its folder, and the ports of its own services."""
+    """Coarse kinds of paths and addresses, from the folder and the ports of one run."""
 
     root: Path
     service_ports: frozenset[int]
 
     def of_path(self, path: str, folder: str = "") -> str:
-        """`path` from `folder` (else from the site's root), `..` resolved."""
+        """Kind of a path relative to `folder` (by default the site's root), with `..` resolved."""
         full = posixpath.normpath(posixpath.join(folder or str(self.root), path))
-        for place in LAB_KINDS:
-            if within(full, f"{self.root}/{place}"):
-                return place
+        for kind in LAB_KINDS:
+            if within(full, f"{self.root}/{kind}"):
+                return kind
         return next((kind for prefix, kind in SYSTEM_KINDS.items() if within(full, prefix)), "other")
 
     def of_address(self, arguments: str) -> str:
-        """From the socket address among a call's arguments."""
+        """Kind of the socket address in the arguments of a call."""
         if "AF_UNIX" in arguments:
             return "unix"
-        if not (found := PORT.search(arguments)):
+        if not (address := PORT.search(arguments)):
             return "none"
-        if not found[2].startswith("127."):
+        if not address[2].startswith("127."):
             return "other"
-        return "loopback-service" if int(found[1]) in self.service_ports else "loopback-other"
+        return "loopback-service" if int(address[1]) in self.service_ports else "loopback-other"
 
     def event(self, call: Call) -> str:
-        """`name:kind`, or the bare name of a call that has neither path nor address."""
+        """`name:kind`, or the name alone for a call without path or address."""
         if call.name in ADDRESS_CALLS:
             return f"{call.name}:{self.of_address(call.arguments)}"
-        found = PATH.search(call.arguments) if call.name in PATH_CALLS else None
-        if found is None or not found["path"]:
+        argument = PATH.search(call.arguments) if call.name in PATH_CALLS else None
+        if argument is None or not argument["path"]:
             return call.name
-        return f"{call.name}:{self.of_path(found['path'], found['folder'] or '')}"
+        return f"{call.name}:{self.of_path(argument['path'], argument['folder'] or '')}"
 
 
 def within(path: str, folder: str) -> bool:
-    """Whether the path is the folder or below it."""
+    """Whether `path` equals `folder` or is inside it."""
     return path == folder or path.startswith(folder + "/")
 
 
 @dataclass(frozen=True)
 class Session:
-    """The events of one connection in order of time; `times` in seconds since the first of them.
+    """Events of one connection in order of time; `times` in seconds since the first event.
 
-    `processes` says which of the session's processes it was, numbered from 0 in order of their first event.
+    `processes` are the indices of the processes, numbered from 0 in order of their first event.
     """
 
     port: int
@@ -116,7 +116,7 @@ class Session:
 
 
 class Trace:
-    """All calls of one run, who was born of whom, and which process served which of the clients' ports."""
+    """All calls of one run, the parent of each process, and the process that served each client port."""
 
     def __init__(self, lines: Iterable[str], server: int) -> None:
         self.calls: list[Call] = []
@@ -126,13 +126,13 @@ class Trace:
         self.reused: set[int] = set()
         self._port: int | None = None
         for line in lines:
-            if found := LINE.match(line):
-                self._read(found)
+            if match := LINE.match(line):
+                self._read(match)
 
-    def _read(self, found: re.Match[str]) -> None:
-        pid, name, rest = int(found["pid"]), found["name"] or found["resumed"], found["rest"]
-        if found["name"]:
-            self.calls.append(Call(pid, float(found["time"]), name, rest))
+    def _read(self, line: re.Match[str]) -> None:
+        pid, name, rest = int(line["pid"]), line["name"] or line["resumed"], line["rest"]
+        if line["name"]:
+            self.calls.append(Call(pid, float(line["time"]), name, rest))
         if name in BIRTH_CALLS and not rest.endswith("<unfinished ...>") and (child := RETURNED.search(rest)):
             self._born(int(child[1]), pid)
         if name.startswith("accept") and pid == self.server and (port := PORT.search(rest)):
@@ -148,13 +148,13 @@ class Trace:
             self._port = None
 
     def ancestor(self, pid: int) -> int | None:
-        """The process just below the server that this one came from."""
+        """The child of the server that the process descends from; None for other processes."""
         while pid in self.parent and self.parent[pid] != self.server:
             pid = self.parent[pid]
         return pid if pid in self.parent else None
 
     def sessions(self, kinds: Kinds) -> Iterator[Session]:
-        """One a client's port; ports that two connections had are left out."""
+        """One session per client port; a port used by two connections is left out."""
         calls: dict[int | None, list[Call]] = {}
         for call in self.calls:
             calls.setdefault(self.ancestor(call.pid), []).append(call)
@@ -164,9 +164,9 @@ class Trace:
 
 
 def session(port: int, calls: list[Call], kinds: Kinds) -> Session:
-    """The calls of one connection, put in order of time."""
+    """Sort the calls of one connection by time and convert them to events."""
     calls = sorted(calls, key=lambda call: call.time)
-    order = {pid: place for place, pid in enumerate(dict.fromkeys(call.pid for call in calls))}
+    order = {pid: index for index, pid in enumerate(dict.fromkeys(call.pid for call in calls))}
     started = calls[0].time
     times = [call.time - started for call in calls]
     return Session(port, started, [kinds.event(call) for call in calls], times, [order[call.pid] for call in calls])

@@ -1,7 +1,7 @@
-"""One run's laboratory: a temporary folder, the service under strace, two small listeners, and a sure end.
+"""Environment of one run: a temporary folder, the service under strace, and two small listeners.
 
-Everything binds the loopback address. The service and all it started share one session id of the system, by which
-they are found and ended one by one.
+Every socket binds the loopback address. The service and all processes it starts share one POSIX session id, by which
+they are listed and ended at the end of the run.
 """
 
 import contextlib
@@ -25,14 +25,14 @@ from pathlib import Path
 from hostlab.pages import HASH_ROUNDS
 from hostlab.trace import Kinds, Trace
 
-TOOLS = Path(__file__).resolve().parent.parent
-# Calls that tell of the allocator, the C library and the interpreter more than of what a process does.
+IMPORT_ROOT = Path(__file__).resolve().parent.parent
+# Calls that depend on the allocator, the C library and the interpreter more than on the task of the process.
 SKIPPED_CALLS = (
     "!brk,mmap,munmap,mprotect,madvise,mremap,rt_sigaction,rt_sigprocmask,rt_sigreturn,sigaltstack,"
     "lseek,poll,ioctl,rseq,set_robust_list,set_tid_address,arch_prctl,prlimit64,getrandom,futex"
 )
 STRACE = ("strace", "-f", "-ttt", "-y", "-s", "64", "-e", f"trace={SKIPPED_CALLS}", "-e", "signal=none")
-SITE_SEED = 7  # the site is the same in every run; what happens on it is not
+SITE_SEED = 7  # seed of the site's files, which are the same in every run
 START_SECONDS, STOP_SECONDS = 20.0, 10.0
 VOCABULARY = """
 river stone winter paper lantern harbour garden copper morning silver bridge window summer meadow engine letter
@@ -43,7 +43,7 @@ PEOPLE = {name: f"{name}-{number}" for number, name in enumerate(("ada", "ben", 
 
 
 class Listener(socketserver.ThreadingTCPServer):
-    """Answers every line it is sent with one short line, on a loopback port of its own."""
+    """A server on a loopback port that answers every line with one short line."""
 
     daemon_threads = True
 
@@ -54,23 +54,23 @@ class Listener(socketserver.ThreadingTCPServer):
 
     @property
     def port(self) -> int:
-        """The port that the system chose."""
+        """Port chosen by the operating system."""
         return int(self.server_address[1])
 
     def stop(self) -> None:
-        """No more answers; the port is free again."""
+        """Stop answering and free the port."""
         self.shutdown()
         self.server_close()
 
 
 class Echo(socketserver.StreamRequestHandler):
-    """One connection of a `Listener`; what was said is kept in `heard`."""
+    """One connection of a `Listener`; received lines are added to `heard`."""
 
     server: Listener
     timeout = 5
 
     def handle(self) -> None:
-        """Line by line, until the other side leaves."""
+        """Answer line by line until the other side closes the connection."""
         with contextlib.suppress(OSError):
             for line in self.rfile:
                 self.server.heard.add(line.decode(errors="replace").strip())
@@ -79,7 +79,7 @@ class Echo(socketserver.StreamRequestHandler):
 
 @dataclass
 class Laboratory:
-    """A service that is being recorded: `port` and `key` to visit it, the ports of the store and of a stranger."""
+    """A recorded service: the port and key to visit it, its store, and a listener outside the service."""
 
     root: Path
     key: str
@@ -91,16 +91,16 @@ class Laboratory:
 
     @property
     def record(self) -> Path:
-        """The file that strace writes."""
+        """Output file of strace."""
         return self.root.parent / "trace.txt"
 
     def start(self, seed: int) -> None:
-        """Starts the service under strace; raises RuntimeError when it does not come up."""
+        """Start the service under strace; raise RuntimeError if it does not start."""
         config = self.root.parent / "config.json"
         config.write_text(json.dumps({"root": str(self.root), "key": self.key, "store": self.store.port, "seed": seed}))
         self.tracer = subprocess.Popen(
             [*STRACE, "-o", str(self.record), sys.executable, "-m", "hostlab.service", str(config)],
-            env={"PATH": "/usr/bin:/bin", "LANG": "C", "PYTHONPATH": str(TOOLS), "PYTHONDONTWRITEBYTECODE": "1"},
+            env={"PATH": "/usr/bin:/bin", "LANG": "C", "PYTHONPATH": str(IMPORT_ROOT), "PYTHONDONTWRITEBYTECODE": "1"},
             cwd=self.root,
             stdout=subprocess.PIPE,
             text=True,
@@ -109,7 +109,7 @@ class Laboratory:
         self.port, self.server = first_line(self.tracer)
 
     def stop(self) -> None:
-        """Ends the service and all it started: politely, then surely. The trace is complete afterwards."""
+        """End the service and its processes with SIGTERM, then SIGKILL. Afterwards the trace is complete."""
         if (tracer := self.tracer) is None:
             return
         if self.server:
@@ -120,18 +120,18 @@ class Laboratory:
         self.tracer = None
 
     def trace(self) -> Trace:
-        """What was recorded; complete only after `stop`."""
+        """The recorded calls; complete only after `stop`."""
         with self.record.open(errors="replace") as lines:
             return Trace((line.rstrip("\n") for line in lines), self.server)
 
     def kinds(self) -> Kinds:
-        """What paths and ports mean in this run."""
+        """Coarse kinds of this run's paths and ports."""
         return Kinds(self.root, frozenset({self.port, self.store.port}))
 
 
 @contextmanager
 def laboratory(seed: int) -> Iterator[Laboratory]:
-    """A laboratory at work; when the block is left, all that it started has ended and its folder is gone."""
+    """A running service. At the end of the block its processes have ended and its folder is deleted."""
     with tempfile.TemporaryDirectory(prefix="hostlab-") as folder:
         root = Path(folder).resolve() / "site"
         furnish(root, random.Random(SITE_SEED))
@@ -146,7 +146,7 @@ def laboratory(seed: int) -> Iterator[Laboratory]:
 
 
 def first_line(tracer: subprocess.Popen[str]) -> tuple[int, int]:
-    """The port and process id that the service prints once it listens."""
+    """Port and process id, which the service prints as soon as it listens."""
     timer = threading.Timer(START_SECONDS, tracer.kill)
     timer.start()
     try:
@@ -159,8 +159,8 @@ def first_line(tracer: subprocess.Popen[str]) -> tuple[int, int]:
 
 
 def members(session: int) -> list[int]:
-    """The living processes of one session id."""
-    found = []
+    """Running processes of one POSIX session."""
+    processes = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit() and int(entry.name) != os.getpid():
             try:
@@ -168,19 +168,19 @@ def members(session: int) -> list[int]:
             except OSError:
                 continue
             if int(owner) == session and state != "Z":
-                found.append(int(entry.name))
-    return found
+                processes.append(int(entry.name))
+    return processes
 
 
 def end(processes: list[int], number: signal.Signals) -> None:
-    """Sends each process the signal; those that are gone already are no error."""
+    """Send the signal to each process; ignore processes that have already ended."""
     for process in processes:
         with contextlib.suppress(ProcessLookupError):
             os.kill(process, number)
 
 
 def wait_until(done: Callable[[], bool], seconds: float) -> None:
-    """Returns when `done` is true, or after `seconds` at the latest."""
+    """Return as soon as `done` is true, at the latest after `seconds`."""
     limit = time.monotonic() + seconds
     while not done() and time.monotonic() < limit:
         time.sleep(0.05)
@@ -190,7 +190,7 @@ def wait_until(done: Callable[[], bool], seconds: float) -> None:
 
 
 def furnish(root: Path, chance: random.Random) -> None:
-    """Templates, pictures, items, documents, people with their homes, and an untrue credentials file."""
+    """Write templates, pictures, items, documents, home folders and invented credentials."""
     for folder in ("etc", "home", "tmp/cache", "tmp/failures", "tmp/tickets", "upload", "var"):
         (root / folder).mkdir(parents=True)
     for part in ("head", "news", "menu", "foot"):
@@ -212,12 +212,12 @@ def furnish(root: Path, chance: random.Random) -> None:
 
 
 def prose(chance: random.Random, words: int) -> bytes:
-    """Words in lines of about five."""
+    """Random words in lines of about five."""
     return "".join(chance.choice(WORDS) + ("\n" if chance.random() < 0.2 else " ") for _ in range(words)).encode()
 
 
 def digests(chance: random.Random) -> dict[str, tuple[str, str]]:
-    """Salt and digest of everyone's password."""
+    """Salt and digest of each person's password."""
     salts = {name: chance.randbytes(6).hex() for name in PEOPLE}
     return {
         name: (salts[name], hashlib.pbkdf2_hmac("sha256", word.encode(), salts[name].encode(), HASH_ROUNDS).hex())
@@ -226,6 +226,6 @@ def digests(chance: random.Random) -> dict[str, tuple[str, str]]:
 
 
 def write(file: Path, content: bytes) -> None:
-    """Writes a file and the folders above it."""
+    """Write a file; create its parent folders."""
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(content)

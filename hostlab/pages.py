@@ -1,7 +1,7 @@
-# ruff: noqa: D103  (a function is called after the address that it answers)
-"""What the service answers at each address.
+# ruff: noqa: D103  (each function is named after the address it answers)
+"""Pages of the service.
 
-Weak on purpose: `job_report` puts a field of the form into a shell line as it came, and `download` lets `..` through.
+Two are weak on purpose: `job_report` puts an unquoted form field into a shell line; `download` accepts `..` in names.
 """
 
 import hashlib
@@ -58,7 +58,7 @@ COMMANDS = {
 
 @dataclass(frozen=True)
 class Site:
-    """The service's folder, its key, the port of the store beside it, and a seed for its own chance."""
+    """Settings of the service: its folder, its key, the port of its store, and a random seed."""
 
     root: Path
     key: str
@@ -66,13 +66,13 @@ class Site:
     seed: int
 
     def chance(self) -> float:
-        """Uniform in [0, 1), differing by process and moment; reads nothing from the system."""
+        """Uniform random number in [0, 1) from process id and time; makes no system call of its own."""
         return random.Random(f"{self.seed} {os.getpid()} {time.time_ns()}").random()
 
 
 @dataclass(frozen=True)
 class Request:
-    """`name` is what follows the address's first part; `body(n)` gives at most the next n bytes, `body()` the rest."""
+    """A request. `name` follows the first part of the address; `body(n)` reads up to n bytes, `body()` the rest."""
 
     name: str
     query: dict[str, str]
@@ -80,13 +80,13 @@ class Request:
     body: Callable[..., bytes]
 
     def form(self) -> dict[str, str]:
-        """The body as the fields of a form."""
+        """Fields of a form in the body."""
         return dict(parse_qsl(self.body().decode()))
 
 
 @dataclass(frozen=True)
 class Answer:
-    """`size` of a file that is sent; of bytes it is their own."""
+    """An answer; `size` is set for files only."""
 
     body: bytes | Path = b""
     status: int = 200
@@ -95,7 +95,7 @@ class Answer:
 
 
 def sent(file: Path, **headers: str) -> Answer:
-    """The file as an answer; raises OSError here, and not later, when it cannot be had."""
+    """A file as an answer; raise OSError if the file cannot be read."""
     return Answer(file, headers=headers, size=file.stat().st_size)
 
 
@@ -190,7 +190,7 @@ def contact(site: Site, request: Request) -> Answer:
     return Answer(b"thank you")
 
 
-# --- who is it
+# --- accounts
 
 
 def known(site: Site, user: str, word: str) -> bool:
@@ -200,7 +200,7 @@ def known(site: Site, user: str, word: str) -> bool:
 
 
 def login(site: Site, request: Request) -> Answer:
-    """After a few failures in one connection nobody is listened to any more."""
+    """Sign in; after five failures a connection gets status 429."""
     form, failures = request.form(), site.root / "tmp" / "failures" / str(os.getpid())
     if failures.exists() and failures.stat().st_size >= FAILURES_HEARD:
         note(site, "auth.log", f"not heard {form['user']}")
@@ -237,7 +237,7 @@ def notes(site: Site, request: Request) -> Answer:
     return Answer(b"\n".join((site.root / "home" / user / name).read_bytes() for name in names))
 
 
-# --- the interface for programs: the password comes with every request
+# --- the interface for programs: every request carries a password
 
 
 def api_get(site: Site, request: Request) -> Answer:
@@ -290,12 +290,12 @@ def remove(site: Site, request: Request) -> Answer:
 
 
 def job(site: Site, request: Request) -> Answer:
-    """Runs a job and sends what it said; `X-Out` names the file that it wrote."""
+    """Run a job and send its output; the header `X-Out` names the file it wrote."""
     form = request.form()
     out = f"tmp/job-{os.getpid()}-{form.get('number', '0')}"
     said = site.root / f"{out}.said"
     with said.open("wb", buffering=0) as file:
-        # No time limit here: waiting with one is polling. The limit on CPU time and the laboratory's end bound it.
+        # No timeout: it would poll and appear in the trace. The CPU limit and the end of the run bound the job.
         subprocess.run(JOBS[request.name](site, form, out), cwd=site.root, env=ENVIRONMENT, check=False, **files(file))
     if form.get("notify"):
         with socket.create_connection(("127.0.0.1", int(form["notify"])), timeout=2) as link:
@@ -312,7 +312,7 @@ def job_command(site: Site, form: dict[str, str], out: str) -> list[str]:
 
 
 def job_report(site: Site, form: dict[str, str], out: str) -> list[str]:
-    # The weak place: `file` is not quoted.
+    # Weak on purpose: `file` is not quoted.
     return ["sh", "-c", REPORTS[form["report"]].format(file=form["file"], out=out)]
 
 

@@ -1,8 +1,7 @@
-"""A small web service to be watched: one forked process a connection, loopback only.
+"""A small web service that is weak on purpose: loopback only, one forked process per connection.
 
-Run as `python -m hostlab.service CONFIG.json`; prints `port pid` once it listens. It ends on SIGTERM.
-
-It is weak on purpose, so every request must carry the run's random key: no one but the recorder gets an answer.
+`python -m hostlab.service CONFIG.json` prints `port pid` as soon as it listens, and ends on SIGTERM. Every request must
+carry the random key of the run, so that only the recorder gets answers. Never bind it to another address.
 """
 
 import contextlib
@@ -25,7 +24,7 @@ CPU_SECONDS, FILE_BYTES = 20, 32 << 20
 
 
 class Service(socketserver.ForkingMixIn, socketserver.TCPServer):
-    """Forks a process for every connection, at most `max_children` at once."""
+    """Forks a process per connection, at most `max_children` at once."""
 
     allow_reuse_address = True
     request_queue_size = 64
@@ -38,7 +37,7 @@ class Service(socketserver.ForkingMixIn, socketserver.TCPServer):
 
 
 class Connection(http.server.BaseHTTPRequestHandler):
-    """All requests of one client, one after another; no answer without the key."""
+    """Answers the requests of one client in order; a request without the key gets status 403."""
 
     server: Service
     protocol_version = "HTTP/1.1"
@@ -46,7 +45,7 @@ class Connection(http.server.BaseHTTPRequestHandler):
     timeout = 10
 
     def answer(self) -> None:
-        """One request, whatever its method."""
+        """Answer one request of any method."""
         self.expected = int(self.headers.get("Content-Length") or 0)
         if self.headers.get("X-Key") != self.server.site.key:
             self.close_connection = True
@@ -58,7 +57,7 @@ class Connection(http.server.BaseHTTPRequestHandler):
     do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = answer  # noqa: N815
 
     def page(self) -> Answer:
-        """The answer of the page at the address; what cannot be read is 404."""
+        """Answer of the page at the address; 404 if a file cannot be read."""
         address = urlsplit(self.path)
         head, _, name = address.path.strip("/").partition("/")
         page = PAGES.get((self.command.replace("HEAD", "GET"), head))
@@ -71,18 +70,18 @@ class Connection(http.server.BaseHTTPRequestHandler):
             return Answer(str(error.strerror).encode(), 404)
 
     def body(self, size: int = -1) -> bytes:
-        """Up to `size` bytes of the request's body, or all that is left of it."""
+        """Read up to `size` bytes of the request's body, by default all remaining bytes."""
         size = self.expected if size < 0 else min(size, self.expected)
         self.expected -= size
         return self.rfile.read(size)
 
     def drain(self) -> None:
-        """Reads what a page left unread, so that the next request begins where it should."""
+        """Read the bytes that a page left unread, so that the next request starts at its head."""
         while self.expected:
             self.body(CHUNK)
 
     def reply(self, answer: Answer) -> None:
-        """The head, and the body unless only the head was asked for."""
+        """Send the head and, except for HEAD requests, the body."""
         size = len(answer.body) if isinstance(answer.body, bytes) else answer.size
         self.send_response(answer.status)
         for name, value in answer.headers.items():
@@ -93,7 +92,7 @@ class Connection(http.server.BaseHTTPRequestHandler):
             self.send(answer.body)
 
     def send(self, body: bytes | Path) -> None:
-        """A file goes out piece by piece."""
+        """Send bytes, or a file in pieces."""
         if isinstance(body, bytes):
             self.wfile.write(body)
             return
@@ -102,22 +101,22 @@ class Connection(http.server.BaseHTTPRequestHandler):
                 self.wfile.write(chunk)
 
     def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002
-        """One line in the access log."""
+        """Write one line to the access log."""
         self.server.access_log.write(f"{self.client_address[1]} {format % arguments}\n".encode())
 
     def handle(self) -> None:
-        """Until the client leaves."""
+        """Answer until the client closes the connection."""
         with contextlib.suppress(OSError):  # the client left
             super().handle()
 
 
 def stop(number: int, frame: FrameType | None) -> None:
-    """SIGTERM ends the service by way of its `with` block."""
+    """Signal handler of SIGTERM: leave the `with` block of the service."""
     raise SystemExit(0)
 
 
 def main(config: Path) -> None:
-    """Serves until SIGTERM; `config` is JSON with root, key, store and seed."""
+    """Serve until SIGTERM; `config` is a JSON file with root, key, store and seed."""
     settings = json.loads(config.read_text())
     resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
     resource.setrlimit(resource.RLIMIT_FSIZE, (FILE_BYTES, FILE_BYTES))
