@@ -1,6 +1,8 @@
-"""List the scripts of this folder with their cost; run the short ones, or those that are named.
+"""List the scripts with their cost; run the short ones, or those that are named.
 
-usage: run.py [NAME ...]      python bench/run.py templates classify_start
+usage: python bench/run.py [NAME ...]      python bench/run.py detect.templates classify.start
+
+A script with options of its own runs as a module, from the root of the repository: python -m bench.classify.cifar10
 """
 
 import ast
@@ -8,22 +10,26 @@ import subprocess
 import sys
 from pathlib import Path
 
-HERE = Path(__file__).parent
-SHARED = {"run", "record", "tables", "teaching", "peer"}
-SHORT = ("classify_start", "classify_airbench")
+BENCH = Path(__file__).parent
+TASKS = ("classify", "detect", "generate", "demo")
+SHORT = ("classify.start", "classify.airbench")
+"""Scripts that run when none is named: they take minutes."""
 
 
 def scripts() -> dict[str, str]:
-    """Each script's name and the first line of its docstring."""
-    found = {path.stem: path for path in sorted(HERE.glob("*.py")) if path.stem not in SHARED}
-    return {
-        name: (ast.get_docstring(ast.parse(path.read_text())) or "").splitlines()[0] for name, path in found.items()
-    }
+    """Name of each script and the first line of its docstring."""
+    paths = [path for task in TASKS for path in sorted((BENCH / task).glob("*.py"))]
+    return {f"{path.parent.name}.{path.stem}": first_line(path) for path in paths}
+
+
+def first_line(path: Path) -> str:
+    return (ast.get_docstring(ast.parse(path.read_text())) or "").splitlines()[0]
 
 
 if __name__ == "__main__":
     for name, line in scripts().items():
-        print(f"{name:22} {line}")
+        print(f"{name:28} {line}")
     for name in sys.argv[1:] or SHORT:
         print(f"\n== {name}", flush=True)
-        subprocess.run([sys.executable, HERE / f"{name}.py"], check=True)
+        if subprocess.run([sys.executable, "-m", f"bench.{name}"], cwd=BENCH.parent, check=False).returncode:
+            sys.exit(f"bench.{name} failed")

@@ -1,94 +1,134 @@
-"""Write the tables of docs/results.md and README, and what forecasts know, from bench/results/*.json.
+"""Write the tables of docs and README, and what forecasts know, from bench/results/*.json.
 
-`--check` only says whether they are current.
+`--check` changes nothing and fails if a page is not current.
 """
 
 import json
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from claims import CLAIMS, VERDICTS, Claim, Figures, mean
-from record import SUFFIXES
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
 
-ROOT = Path(__file__).parent.parent
-RESULTS = ROOT / "bench" / "results"
-START, END = "<!-- results: written by bench/tables.py -->", "<!-- end of results -->"
+from bench import summary  # noqa: E402
+from bench.support import page  # noqa: E402
+from bench.support.claim import Claim, Figures  # noqa: E402
+from bench.support.record import RESULTS, SUFFIXES  # noqa: E402
+
+SECTIONS = {
+    "Classify": ("classify.cifar10", "classify.airbench", "classify.minutes", "classify.human", "classify.start"),
+    "Detect": (
+        "detect.adfa",
+        "detect.minutes",
+        "detect.hdfs",
+        "detect.false_alarms",
+        "detect.hostlab",
+        "detect.templates",
+        "detect.speed",
+    ),
+    "Generate": (
+        "generate.pythae",
+        "generate.bound",
+        "generate.importance",
+        "generate.cas",
+        "generate.networks",
+        "generate.speed",
+        "generate.collapse",
+    ),
+    "First minutes": ("demo.first_minutes",),
+}
+"""Scripts with claims, in the order of the tables of docs/results.md."""
+INSIDE = {
+    "classify-ablation": ("classify.ablation", "convolution.md"),
+    "detect-cells": ("detect.cells", "recurrence.md"),
+    "generate-reparameterisation": ("generate.reparameterisation", "latent-space.md"),
+    "generate-beta": ("generate.beta", "latent-space.md"),
+}
+"""Script and page under docs/inside of each result that is a whole table."""
+PRECISIONS = {"Intel(R) Xeon(R) Processor": "bfloat16", "AMD EPYC": "float32"}
+"""Precision in which networks compute on the two processors of the results."""
+HEAD = ("what", "Trine", "peer in the same run", "ratio", "evidence")
 
 
-def document(claim: Claim) -> dict[str, Any] | None:
-    path = RESULTS / f"{claim.result}.json"
-    return json.loads(path.read_text()) if path.exists() else None
+def document(name: str) -> dict[str, Any]:
+    """A result file."""
+    return json.loads((RESULTS / f"{name}.json").read_text())
 
 
-def spent(figures: Figures) -> tuple[str, str, str]:
-    """PFLOP and minutes of a training, and how many seeds."""
-    pflop, seconds = (mean(figures[name]) if name in figures else None for name in ("train_pflop", "train_seconds"))
-    return (
-        "–" if pflop is None else f"{pflop:.3f}",
-        "–" if seconds is None else f"{seconds / 60:.1f}",
-        str(figures.get("seeds", 1 if pflop else "–")),
-    )
+def figures(name: str) -> Figures:
+    return document(name)["figures"]
 
 
-def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:
-    return [f"| {' | '.join(cells)} |" for cells in (head, ("---",) * len(head), *rows)]
+def claims(section: str) -> list[Claim]:
+    """All claims of a section's scripts."""
+    return [claim for script in SECTIONS[section] for claim in import_module(f"bench.{script}").CLAIMS]
 
 
-def all_claims() -> list[str]:
-    head = ("what", "measured", "PFLOP", "minutes", "seeds", "must reach", "aim", "verdict", "peer", "from")
-    rows = []
-    for claim in CLAIMS:
-        kept, asked = document(claim), (claim.floor, claim.aim)
-        if kept is None:
-            rows.append((claim.what, "not measured", *"–––", *asked, VERDICTS[0], "–", claim.result))
-            continue
-        figures, source = kept["figures"], f"[{claim.result}](../bench/results/{claim.result}.json)"
-        measured = (claim.show(figures), *spent(figures))
-        rows.append(
-            (claim.what, *measured, *asked, VERDICTS[claim.level(figures)], claim.peer(figures), source),
-        )
-    return table(head, rows)
+def results() -> list[str]:
+    """A table per section, then a footnote per result file."""
+    lines, notes = [], {}
+    for section in SECTIONS:
+        rows = []
+        for claim in claims(section):
+            link = f"[JSON](../bench/results/{claim.file}.json)[^{claim.file}]"
+            rows.append((claim.what, *claim.cells(figures(claim.file)), link))
+            notes.setdefault(claim.file, [facts(document(claim.file))])
+            if claim.note and claim.note not in notes[claim.file]:
+                notes[claim.file].append(claim.note)
+        lines += [f"## {section}", "", *page.table(HEAD, rows), ""]
+    return [*lines, *(f"[^{name}]: {' '.join(texts)}" for name, texts in notes.items())]
+
+
+def facts(document: dict[str, Any]) -> str:
+    """Machine, precision, seeds and date of a result."""
+    machine, seeds = document["machine"], document["figures"].get("seeds")
+    threads, cores = machine["threads"], machine["cores"]
+    facts = [machine["processor"], f"{cores} cores" if threads == cores else f"{threads} of {cores} cores"]
+    facts.append(PRECISIONS[machine["processor"]])
+    if seeds or "train_pflop" in document["figures"]:
+        facts.append(f"{seeds} seeds" if seeds and seeds > 1 else "one seed")
+    return f"{', '.join([*facts, document['date']])}."
 
 
 def front() -> list[str]:
-    head = ("what", "measured", "PFLOP", "minutes", "seeds", "peer in the same run", "machine")
-    rows = []
-    for claim in (claim for claim in CLAIMS if claim.front):
-        if kept := document(claim):
-            figures = kept["figures"]
-            rows.append((claim.what, claim.show(figures), *spent(figures), claim.peer(figures), told(kept["machine"])))
-    return table(head, rows)
-
-
-def told(machine: dict[str, Any]) -> str:
-    """The processor, and how many of its cores were at work."""
-    threads, cores = machine["threads"], machine["cores"]
-    return f"{machine['processor']}, {cores if threads == cores else f'{threads} of {cores}'} cores"
+    """The table of README."""
+    rows = [
+        (claim.what, *claim.cells(figures(claim.file)), f"[JSON](bench/results/{claim.file}.json)")
+        for section in SECTIONS
+        for claim in claims(section)
+        if claim.front
+    ]
+    return page.table(HEAD, rows)
 
 
 def expected() -> str:
-    """What the forecast of `trine classify fit cifar10` knows: a preset's compute, and accuracies in any precision."""
+    """What the forecast of `trine classify fit cifar10` knows: compute per preset, and accuracies in any precision."""
     rows = []
     for effort in ("quick", "good", "best"):
-        paths = [RESULTS / f"classify-cifar10-{effort}{suffix}.json" for suffix in SUFFIXES.values()]
-        found = [json.loads(path.read_text())["figures"] for path in paths if path.exists()]
-        values = [value for figures in found for value in figures["accuracy_tta"]["values"]]
-        row = {"effort": effort, "pflop": found[0]["train_pflop"]["mean"], "low": min(values), "high": max(values)}
-        rows.append(row)
+        names = [f"classify-cifar10-{effort}{suffix}" for suffix in SUFFIXES.values()]
+        measured = [figures(name) for name in names if (RESULTS / f"{name}.json").exists()]
+        values = [value for each in measured for value in each["accuracy_tta"]["values"]]
+        pflop = measured[0]["train_pflop"]["mean"]
+        rows.append({"effort": effort, "pflop": pflop, "low": min(values), "high": max(values)})
     return json.dumps({"cifar10": rows}, indent=2) + "\n"
 
 
 def written() -> dict[Path, str]:
-    """What the files must hold."""
-    results, readme = ROOT / "docs" / "results.md", ROOT / "README.md"
-    pages = {path: replaced(path.read_text(), lines) for path, lines in ((results, all_claims()), (readme, front()))}
-    return {**pages, ROOT / "src" / "trine" / "classify" / "expected.json": expected()}
-
-
-def replaced(text: str, lines: list[str]) -> str:
-    before, _, rest = text.partition(START)
-    return f"{before}{START}\n" + "\n".join(lines) + f"\n{END}{rest.partition(END)[2]}"
+    """Content of every file that this script writes."""
+    readme, page_of_results = ROOT / "README.md", ROOT / "docs" / "results.md"
+    text = page.between(page_of_results.read_text(), "summary", summary.lines(figures))
+    pages = {
+        readme: page.between(readme.read_text(), "results", front()),
+        page_of_results: page.between(text, "results", results()),
+        ROOT / "src" / "trine" / "classify" / "expected.json": expected(),
+    }
+    for name, (script, inside) in INSIDE.items():
+        path = ROOT / "docs" / "inside" / inside
+        table = import_module(f"bench.{script}").table(figures(name))
+        pages[path] = page.between(pages.get(path) or path.read_text(), name, table)
+    return pages
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ usage: pictures.py DEMO CLASSIC CELLS
 
 DEMO      the folder of `trine demo`
 CLASSIC   the run of `trine classify fit digits28 --network classic`
-CELLS     the folder of bench/detect_cells.py, whose table stands beside the picture
+CELLS     the folder of bench/detect/cells.py, whose table stands beside the picture
 """
 
 import io

@@ -1,3 +1,4 @@
+import ast
 import json
 import re
 import subprocess
@@ -5,9 +6,18 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
+RESULTS = sorted((ROOT / "bench" / "results").glob("*.json"))
+TASKS = ("classify", "detect", "generate", "demo")
 
 
-def test_readme_and_results_show_what_the_result_files_hold():
+def script(command: str) -> Path:
+    """The file of a command such as `python -m bench.classify.start`."""
+    module = re.match(r"python -m (bench\.\w+\.\w+)", command)
+    assert module is not None, command
+    return ROOT / f"{module[1].replace('.', '/')}.py"
+
+
+def test_readme_and_docs_show_what_the_result_files_hold():
     done = subprocess.run(
         [sys.executable, ROOT / "bench" / "tables.py", "--check"], capture_output=True, text=True, check=False
     )
@@ -15,13 +25,40 @@ def test_readme_and_results_show_what_the_result_files_hold():
 
 
 def test_every_result_says_command_machine_versions_and_date():
-    for path in (ROOT / "bench" / "results").glob("*.json"):
+    for path in RESULTS:
         document = json.loads(path.read_text())
         assert {"name", "command", "date", "machine", "versions", "figures"} <= document.keys(), path.name
         assert document["name"] == path.stem
-        script = re.search(r"bench/\w+\.py", document["command"])
-        assert script is not None, path.name
-        assert (ROOT / script.group()).is_file()
+        assert script(document["command"]).is_file(), path.name
+
+
+def test_the_tables_show_every_script_that_makes_a_claim():
+    listed = ast.literal_eval(re.search(r"^SECTIONS = (\{.*?^\})", tables(), re.MULTILINE | re.DOTALL)[1])
+    shown = {name for names in listed.values() for name in names}
+    claiming = {
+        f"{task}.{path.stem}"
+        for task in TASKS
+        for path in (ROOT / "bench" / task).glob("*.py")
+        if "\nCLAIMS = [" in path.read_text()
+    }
+    assert shown == claiming
+
+
+def tables() -> str:
+    return (ROOT / "bench" / "tables.py").read_text()
+
+
+def test_the_results_page_has_tables_of_five_columns_and_a_footnote_for_each_file():
+    page = (ROOT / "docs" / "results.md").read_text()
+    rows = [line for line in page.splitlines() if line.startswith("| ")]
+    assert {line.count(" | ") for line in rows} == {4}
+    used = set(re.findall(r"\)\[\^([\w-]+)\] \|$", page, re.MULTILINE))
+    assert used == set(re.findall(r"^\[\^([\w-]+)\]: .+$", page, re.MULTILINE))
+
+
+def test_the_results_page_names_no_threshold_that_a_figure_had_to_reach():
+    page = (ROOT / "docs" / "results.md").read_text()
+    assert re.findall(r"must reach|not reached|\baims?\b|\bfloors?\b|verdict", page) == []
 
 
 def test_the_list_of_scripts_gives_each_a_line():
@@ -32,8 +69,9 @@ def test_the_list_of_scripts_gives_each_a_line():
         text=True,
         check=True,
     )
-    for path in (ROOT / "bench").glob("*_*.py"):
-        assert f"'{path.stem}': '" in done.stdout.replace('"', "'")
+    for task in TASKS:
+        for path in (ROOT / "bench" / task).glob("*.py"):
+            assert f"'{task}.{path.stem}': " in done.stdout
 
 
 def test_the_expected_accuracies_are_those_measured():
