@@ -1,9 +1,9 @@
 """Record the data set `hostlab`: system calls of a small web service in normal use and under attack.
 
-    python -m hostlab --out hostlab.tsv.gz
+    python -m hostlab_recorder --out hostlab.tsv.gz
 
 Run it from the root of the repository. It needs Linux, strace and bash and takes three to five minutes. The service is
-deliberately weak: read hostlab/README.md first.
+deliberately weak: read hostlab_recorder/README.md first.
 """
 
 import argparse
@@ -12,7 +12,7 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-from hostlab.record import Row, Run, record, write
+from hostlab_recorder.record import Row, Run, record, write
 
 TARGET = Path(__file__).resolve().parent.parent / "src/trine/datasets/hostlab/hostlab.tsv.gz"
 SPLITS = ("train", "valid", "test", "valid", "train", "test") * 3
@@ -37,7 +37,7 @@ def summary(rows: list[Row]) -> str:
 def main() -> int:
     """Exit status: 0 done, 1 if strace or bash is missing."""
     raw = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser("python -m hostlab", description=__doc__, formatter_class=raw)
+    parser = argparse.ArgumentParser("python -m hostlab_recorder", description=__doc__, formatter_class=raw)
     parser.add_argument("--out", type=Path, default=TARGET, help="table to write (.tsv.gz)")
     parser.add_argument("--normal", type=int, default=86, help="normal visits per run")
     parser.add_argument("--misuse", type=int, default=5, help="attacks of each kind per test run")

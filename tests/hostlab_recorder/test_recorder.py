@@ -14,14 +14,16 @@ from pathlib import Path
 
 import pytest
 
+from trine.datasets.catalogue import CATALOGUE
+
 ROOT = Path(__file__).resolve().parents[2]
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
-laboratory = importlib.import_module("hostlab.laboratory")
-misuse = importlib.import_module("hostlab.misuse")
-record = importlib.import_module("hostlab.record")
-trace = importlib.import_module("hostlab.trace")
+laboratory = importlib.import_module("hostlab_recorder.laboratory")
+misuse = importlib.import_module("hostlab_recorder.misuse")
+record = importlib.import_module("hostlab_recorder.record")
+trace = importlib.import_module("hostlab_recorder.trace")
 
 
 def can_trace() -> bool:
@@ -227,3 +229,7 @@ def test_the_same_seed_plans_the_same_visits_and_misuse_is_only_where_it_is_aske
         (visit.kind, visit.steps, visit.seed) for visit in two
     ]
     assert {visit.act for visit in one} == {"normal"}
+
+
+def test_no_folder_of_the_repository_hides_a_named_data_set():
+    assert {path.name for path in ROOT.iterdir()} & set(CATALOGUE) == set()

@@ -8,8 +8,8 @@ An attack visit is a normal visit with the attack inserted at a random index; ha
 import random
 from urllib.parse import quote
 
-from hostlab.clients import HABITS, Step, Visitor, plan, some_file
-from hostlab.laboratory import PEOPLE
+from hostlab_recorder.clients import HABITS, Step, Visitor, plan, some_file
+from hostlab_recorder.laboratory import PEOPLE
 
 COMMANDS = (
     "id",

@@ -1,7 +1,7 @@
 """A small web service that is weak on purpose: loopback only, one forked process per connection.
 
-`python -m hostlab.service CONFIG.json` prints `port pid` as soon as it listens, and ends on SIGTERM. Every request must
-carry the random key of the run, so that only the recorder gets answers. Never bind it to another address.
+`python -m hostlab_recorder.service CONFIG.json` prints `port pid` as soon as it listens, and ends on SIGTERM. Every
+request must carry the random key of the run, so that only the recorder gets answers. Never bind it to another address.
 """
 
 import contextlib
@@ -17,7 +17,7 @@ from pathlib import Path
 from types import FrameType
 from urllib.parse import parse_qsl, urlsplit
 
-from hostlab.pages import PAGES, Answer, Request, Site
+from hostlab_recorder.pages import PAGES, Answer, Request, Site
 
 CHUNK = 1 << 16
 CPU_SECONDS, FILE_BYTES = 20, 32 << 20

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
 
-from hostlab.clients import Step, plan, some_kind, visit
-from hostlab.laboratory import Laboratory, laboratory
-from hostlab.misuse import ACTS, NotDoneError, misuse_plan
-from hostlab.trace import Session
+from hostlab_recorder.clients import Step, plan, some_kind, visit
+from hostlab_recorder.laboratory import Laboratory, laboratory
+from hostlab_recorder.misuse import ACTS, NotDoneError, misuse_plan
+from hostlab_recorder.trace import Session
 
 COLUMNS = ("split", "label", "kind", "name", "events", "times", "process")
 AT_ONCE = 4

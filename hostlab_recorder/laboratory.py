@@ -22,8 +22,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from hostlab.pages import HASH_ROUNDS
-from hostlab.trace import Kinds, Trace
+from hostlab_recorder.pages import HASH_ROUNDS
+from hostlab_recorder.trace import Kinds, Trace
 
 IMPORT_ROOT = Path(__file__).resolve().parent.parent
 # Calls that depend on the allocator, the C library and the interpreter more than on the task of the process.
@@ -99,7 +99,7 @@ class Laboratory:
         config = self.root.parent / "config.json"
         config.write_text(json.dumps({"root": str(self.root), "key": self.key, "store": self.store.port, "seed": seed}))
         self.tracer = subprocess.Popen(
-            [*STRACE, "-o", str(self.record), sys.executable, "-m", "hostlab.service", str(config)],
+            [*STRACE, "-o", str(self.record), sys.executable, "-m", "hostlab_recorder.service", str(config)],
             env={"PATH": "/usr/bin:/bin", "LANG": "C", "PYTHONPATH": str(IMPORT_ROOT), "PYTHONDONTWRITEBYTECODE": "1"},
             cwd=self.root,
             stdout=subprocess.PIPE,

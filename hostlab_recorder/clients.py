@@ -12,8 +12,8 @@ from base64 import b64encode
 from collections.abc import Callable
 from urllib.parse import urlencode
 
-from hostlab.laboratory import PEOPLE, WORDS, Laboratory, prose
-from hostlab.pages import TASKS
+from hostlab_recorder.laboratory import PEOPLE, WORDS, Laboratory, prose
+from hostlab_recorder.pages import TASKS
 
 REQUEST_SECONDS = 10.0
 THINK_SECONDS = 0.02
