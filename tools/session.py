@@ -1,4 +1,4 @@
-"""Write README's session: commands on a finished demo, and what they really print. The tests run them again.
+"""Write the session of README and of the site's start page: commands on a finished demo, and their real output.
 
 usage: session.py FOLDER       a folder in which `trine demo` was run
 """
@@ -8,10 +8,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-README = Path(__file__).parent.parent / "README.md"
+ROOT = Path(__file__).parent.parent
+PAGES = (ROOT / "README.md", ROOT / "docs" / "index.md")
 START, END = "<!-- session: written by tools/session.py -->", "<!-- end of session -->"
-LINES = 14
-"""Lines shown of what a command prints."""
+LINES, COLUMNS = 15, 110
+"""Largest number of lines and of characters per line that are shown of an output."""
 COMMANDS = (
     "trine classify predict demo/classify demo/digits",
     "trine detect explain demo/detect hostlab --most 1",
@@ -19,21 +20,27 @@ COMMANDS = (
 )
 
 
-def printed(command: str, folder: Path) -> str:
-    """What a command prints, cut after some lines."""
+def output(command: str, folder: Path) -> str:
+    """Output of a command, shortened."""
     done = subprocess.run(
         [sys.executable, "-m", *shlex.split(command)], cwd=folder, capture_output=True, text=True, check=True
     )
-    lines = [line.replace("\t", "  ")[:110].rstrip() for line in done.stdout.splitlines()]
+    lines = [line.replace("\t", "  ")[:COLUMNS].rstrip() for line in done.stdout.splitlines()]
     return "\n".join(lines[:LINES] + (["…"] if len(lines) > LINES else []))
 
 
 def session(folder: Path) -> str:
-    """Each command, and below it what it printed."""
-    return "\n\n".join(f"```sh\n{command}\n```\n\n```text\n{printed(command, folder)}\n```" for command in COMMANDS)
+    """Each command, and its output below it."""
+    return "\n\n".join(f"```sh\n{command}\n```\n\n```text\n{output(command, folder)}\n```" for command in COMMANDS)
+
+
+def replaced(text: str, session: str) -> str:
+    """A page with this session between its markers."""
+    before, _, rest = text.partition(START)
+    return f"{before}{START}\n{session}\n{END}{rest.partition(END)[2]}"
 
 
 if __name__ == "__main__":
-    text = README.read_text()
-    before, _, rest = text.partition(START)
-    README.write_text(f"{before}{START}\n{session(Path(sys.argv[1]))}\n{END}{rest.partition(END)[2]}")
+    written = session(Path(sys.argv[1]))
+    for page in PAGES:
+        page.write_text(replaced(page.read_text(), written))

@@ -36,7 +36,8 @@ def cells(f: Figures, data: str) -> Cells:
     """Distance of both to the test pictures, and coverage in brackets."""
     ours, peer = f[data]["ours"], f[data]["best_peer"]
     trine, pythae = (f"{side['frechet']:.0f} ({side['coverage']:.2f})" for side in (ours, peer))
-    return Cells(trine, f"{pythae}, {peer['name']}", times(ours["frechet"] / peer["frechet"]))
+    model = peer["name"].partition("-")[0].upper()
+    return Cells(trine, f"{pythae}, {model}", times(ours["frechet"] / peer["frechet"]))
 
 
 CLAIMS = [

@@ -22,6 +22,7 @@ def test_list_names_every_set_on_a_line_of_its_own(trine, tmp_path):
     said = trine("data", "list", "--data-dir", tmp_path)
     assert said.status == 0
     rows = {line.split("\t")[0]: line.split("\t") for line in said.out.splitlines()}
+    assert rows["# name"] == ["# name", "kind", "here", "what", "on disk", "from", "terms"]
     assert rows["cifar10"][1:3] == ["pictures", "no"]
     assert rows["digits"][1:3] == ["pictures", "yes"]
     assert rows["cifar10"][4:6] == ["", "www.cs.toronto.edu"]

@@ -69,12 +69,25 @@ def test_evaluate_prints_exactly_one_json_document(trine, run, table):
 
 
 def test_evaluate_says_the_interval_and_each_members_and_each_kinds_figures(trine, run, table):
-    figures = dict(line.split("\t") for line in trine("detect", "evaluate", run, table).out.splitlines())
-    low, high = map(float, figures["fpr_interval"].split(" to "))
-    assert low <= float(figures["fpr_realised"]) <= high
-    members = ("lstm", "counts", "either", "unseen")
-    assert all(0 <= float(figures[f"per_member {member} auc"]) <= 1 for member in members)
-    assert figures["per_kind attack n"] == "1"
+    figures, members, kinds = printed_tables(trine("detect", "evaluate", run, table).out)
+    low, high = map(float, figures["fpr_interval"]["value"].split(" to "))
+    assert low <= float(figures["fpr_realised"]["value"]) <= high
+    assert set(members) == {"lstm", "counts", "either", "unseen"}
+    assert all(0 <= float(member["auc"]) <= 1 for member in members.values())
+    assert kinds["attack"]["n"] == "1"
+
+
+def printed_tables(text: str) -> list[dict[str, dict[str, str]]]:
+    """The tables of a command's output: their rows by the first cell, the cells of a row by the names in the header."""
+    tables = []
+    for line in text.splitlines():
+        cells = line.removeprefix("# ").split("\t")
+        if line.startswith("# "):
+            columns = cells[1:]
+            tables.append({})
+        else:
+            tables[-1][cells[0]] = dict(zip(columns, cells[1:], strict=True))
+    return tables
 
 
 def test_score_prints_json_lines_or_plain_lines(trine, run, table):

@@ -29,10 +29,14 @@ def test_fit_prints_one_json_document_and_everything_else_on_stderr(trine, share
     assert len((shared / "run/metrics.jsonl").read_text().splitlines()) == 32 + 8
 
 
-def test_without_a_terminal_a_result_is_plain_lines(trine, shared):
+def test_without_a_terminal_a_result_is_tab_separated_tables_below_header_lines(trine, shared):
     said = trine("classify", "fit", "digits", *SMALL, "--out", shared / "plain", "--no-test", "--device", "cpu")
-    rows = dict(line.split("\t") for line in said.out.splitlines())
-    assert 0 <= float(rows["accuracy"]) <= 1
+    rows = [line.split("\t") for line in said.out.splitlines()]
+    assert rows[0] == ["# figure", "value"]
+    assert 0 <= float(dict(row for row in rows if len(row) == 2)["accuracy"]) <= 1
+    (header,) = [index for index, row in enumerate(rows) if row[0] == "# class"]
+    assert [row[0] for row in rows[header + 1 :]] == [str(digit) for digit in range(10)]
+    assert {len(row) for row in rows[header:]} == {len(rows[header])}
     assert json.loads((shared / "plain/result.json").read_text())["data"]["split"] == "validation"
 
 

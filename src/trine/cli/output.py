@@ -1,4 +1,4 @@
-"""How commands speak: one JSON document on stdout, tables on a terminal, plain lines elsewhere."""
+"""Output of commands: one JSON document on stdout, or tables: drawn on a terminal, tab-separated elsewhere."""
 
 import json
 import sys
@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 MOST_ROWS = 20
-"""Classes, kinds or members whose figures are shown; those of more are in the JSON alone."""
+"""Largest number of classes, kinds or members in a table; larger results are complete in the JSON only."""
 
 if TYPE_CHECKING:
     from trine.model import Model
@@ -14,19 +14,20 @@ if TYPE_CHECKING:
 
 
 def print_json(document: Any) -> None:
-    """Exactly one JSON document on stdout."""
+    """Print exactly one JSON document on stdout."""
     print(json.dumps(document, indent=2, ensure_ascii=False))
 
 
 def print_json_line(document: Any) -> None:
-    """One line of JSON lines."""
+    """Print one line of JSON."""
     print(json.dumps(document, ensure_ascii=False), flush=True)
 
 
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """A table: drawn on a terminal, tab-separated lines elsewhere."""
+    """Print a table: drawn on a terminal, elsewhere tab-separated lines below a header that starts with `#`."""
     texts = [[str(value) for value in row] for row in rows]
     if not sys.stdout.isatty():
+        print("# " + "\t".join(columns))
         for row in texts:
             print("\t".join(row))
         return
@@ -42,12 +43,12 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[obje
 
 
 def note(line: str) -> None:
-    """A line for people, on stderr."""
+    """Print a line on stderr."""
     print(line, file=sys.stderr, flush=True)
 
 
 def print_result(result: "Result", as_json: bool) -> None:
-    """A result as JSON, or as a table of its plain figures and one each of those by class, kind or member."""
+    """Print a result as JSON, or as a table of its scalar figures and one table per class, kind or member."""
     if as_json:
         print_json(result.model_dump(mode="json"))
         return
@@ -59,26 +60,21 @@ def print_result(result: "Result", as_json: bool) -> None:
 
 
 def print_fitted(model: "Model[Any]", as_json: bool) -> None:
-    """The result of a training that this process led, and where its model lies."""
+    """Print the result of a training and the path of its model, in the leading process only."""
     if model.result and model.run:
         print_result(model.result, as_json)
         note(f"model: {model.run / 'bundle'}")
 
 
 def _print_each(name: str, rows: dict[str, dict[str, str]]) -> None:
-    """Figures by class, kind or member: a row each on a terminal, a line a figure elsewhere."""
-    if sys.stdout.isatty():
-        columns = list(next(iter(rows.values())))
-        cells = [(row, *(values.get(column, "") for column in columns)) for row, values in rows.items()]
-        print_table(name.replace("_", " "), (name.removeprefix("per_"), *columns), cells)
-        return
-    for row, values in rows.items():
-        for figure, value in values.items():
-            print(f"{name} {row} {figure}\t{value}")
+    """Print a table with one row per class, kind or member."""
+    columns = list(dict.fromkeys(column for values in rows.values() for column in values))
+    cells = [(row, *(values.get(column, "") for column in columns)) for row, values in rows.items()]
+    print_table(name.replace("_", " "), (name.removeprefix("per_"), *columns), cells)
 
 
 def _figures(metrics: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
-    """The figures that are numbers, those within others named by both."""
+    """Names and texts of all scalar figures; a nested figure is named by both keys."""
     rows: list[tuple[str, str]] = []
     for name, value in metrics.items():
         if isinstance(value, bool | str):
