@@ -18,7 +18,7 @@ demo: $(READY)
 
 docs: $(READY)
 	$(BIN)/python tools/reference.py
-	$(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 	@echo site/index.html
 
 test: $(READY)

@@ -74,3 +74,12 @@ def test_blocks_are_of_kinds_that_are_checked_or_only_read(page):
 def test_the_pictures_of_the_docs_are_small():
     sizes = {path.name: path.stat().st_size for path in (ROOT / "docs").rglob("*.png")}
     assert {name: size for name, size in sizes.items() if size > 150_000} == {}
+
+
+def test_the_start_page_and_readme_show_the_same_session():
+    sessions = [
+        SESSION.search(path.read_text(encoding="utf-8")) for path in (ROOT / "README.md", ROOT / "docs/index.md")
+    ]
+    assert sessions[0] is not None
+    assert sessions[1] is not None
+    assert sessions[0].group() == sessions[1].group()
