@@ -3,7 +3,7 @@
 import textwrap
 from collections.abc import Callable
 
-from bench.support.claim import Figures, mean
+from bench.support.claim import Figures, mean, network
 
 SHORT = (
     "ADFA-LD (system calls of a Linux host): AUC {adfa:.3f}. The LSTM alone reaches {lstm:.3f} in the same run, and "
@@ -35,7 +35,7 @@ def lines(figures: Callable[[str], Figures]) -> list[str]:
     human, demo = figures("classify-human"), figures("first-minutes")
     values = {
         "adfa": mean(adfa["auc"]),
-        "lstm": mean(adfa["per_member"]["lstm"]["auc"]),
+        "lstm": mean(network(adfa)["auc"]),
         "alarms": 100 * mean(adfa["fpr_realised"]),
         "bfloat16": figures("classify-airbench")["ratio"],
         "float32": figures("classify-airbench-float32")["ratio"],

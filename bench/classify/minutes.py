@@ -6,7 +6,7 @@ from typing import Any
 from bench.support import record
 from bench.support.claim import Cells, Claim
 
-BUSY = "The budget buys as much compute as the machine gives; other work ran beside this training."
+BUSY = "The budget buys as much compute as the machine gives; other work ran at the same time."
 
 
 def cells(f: dict[str, Any]) -> Cells:

@@ -21,7 +21,7 @@ LONG = 10
 """Events; longer sessions without unknown events count as anomalies of order."""
 TARGET = 0.001
 """Target of false alarms: at 3 % anomalies, 1 % of the normal sessions would be a quarter of all alerts."""
-NOTE = "The threshold comes from normal sessions; no anomaly was used. Trained on one core beside other work."
+NOTE = "The threshold comes from normal sessions; no anomaly was used. Trained on one core while other work ran."
 
 CLAIMS = [
     Claim(

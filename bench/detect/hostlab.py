@@ -16,8 +16,8 @@ CLAIMS = [
         "detect-hostlab",
         lambda f: Cells(f"{percent(f['recall'], 1)}; {percent(f['fpr_realised'])}"),
         "hostlab comes with Trine, and its normal sessions were adjusted in view of what detectors found: the "
-        "figures show that the detector works, not how well it finds unknown attacks. Trained on one core beside "
-        "other work.",
+        "figures show that the detector works, not how well it finds unknown attacks. Trained on one core while "
+        "other work ran.",
     ),
     Claim("hostlab: fit and evaluate", "detect-hostlab", lambda f: Cells(f"{f['seconds']['mean']:.0f} s")),
 ]

@@ -3,7 +3,7 @@
 import argparse
 
 from bench.support import record
-from bench.support.claim import Cells, Claim
+from bench.support.claim import Cells, Claim, network
 
 CLAIMS = [
     Claim(
@@ -20,5 +20,5 @@ if __name__ == "__main__":
     minutes = parser.parse_args().minutes
     result, budget = record.in_minutes("detect", "adfa-ld", minutes)
     metrics = {name: result["metrics"][name] for name in ("auc", "auc_interval", "tpr_at_fpr", "fpr_realised")}
-    figures = {**budget, **metrics, "lstm_auc": result["metrics"]["per_member"]["lstm"]["auc"], **result["compute"]}
+    figures = {**budget, **metrics, "lstm_auc": network(result["metrics"])["auc"], **result["compute"]}
     record.keep(f"detect-minutes-{minutes:g}", f"python -m bench.detect.minutes --minutes {minutes:g}", figures)

@@ -1,4 +1,4 @@
-"""Training and scoring rates of an LSTM of 128 units, beside a loop over windows of 10 events. Cost: 2 min.
+"""Training and scoring rates of an LSTM of 128 units; peer: a loop over windows of 10 events. Cost: 2 min.
 
 The peer is written from DeepLog's paper (Du et al., CCS 2017) and trained like its public implementations: each event
 is a sample, predicted from the 10 events before it; a `TensorDataset` and a shuffling `DataLoader` in batches of 2,048;
@@ -33,7 +33,7 @@ TURNS, TURN_SECONDS = 12, 1.0
 
 CLAIMS = [
     Claim(
-        "LSTM of 128 units, training: events per second, beside a loop over windows of 10 events",
+        "LSTM of 128 units, training: events per second; peer: a loop over windows of 10 events",
         "detect-speed",
         lambda f: Cells(
             f"{f['train_events_per_second']:,.0f}", f"{f['window_loop_events_per_second']:,.0f}", times(f["ratio"], 1)
@@ -43,7 +43,7 @@ CLAIMS = [
         front=True,
     ),
     Claim(
-        "the same beside the published network",
+        "the same; peer: the loop with the published network",
         "detect-speed",
         lambda f: Cells(
             f"{f['train_events_per_second']:,.0f}",

@@ -1,4 +1,4 @@
-"""Template mining: grouping accuracy on the 16 loghub sets, lines per second beside drain3, memory of a million lines.
+"""Template mining: grouping accuracy on the 16 loghub sets, lines per second compared with drain3, memory.
 
 usage: python -m bench.detect.templates [--data DIR]    (about two minutes)
 
@@ -49,14 +49,14 @@ def speeds(kind: str) -> Callable[[dict[str, Any]], Cells]:
 
 CLAIMS = [
     Claim(
-        "template mining, 16 loghub sets: mean grouping accuracy, beside drain3",
+        "template mining, 16 loghub sets: mean grouping accuracy; peer: drain3",
         "templates",
         lambda f: Cells(f"{f['grouping_accuracy_mean']['trine']:.3f}", f"{f['grouping_accuracy_mean']['drain3']:.3f}"),
         "Trine's one setting was chosen with all 16 sets in view; there is no held-out system. drain3 runs with its "
         "defaults. Zhu et al. (2019) report 0.865 for Drain with settings per set.",
         front=True,
     ),
-    Claim("template mining, stream: lines per second on one core, beside drain3", "templates", speeds("stream")),
+    Claim("template mining, stream: lines per second on one core; peer: drain3", "templates", speeds("stream")),
     Claim("template mining, 2,000 new lines per set: the same", "templates", speeds("cold")),
     Claim(
         "template mining: memory for 100,000 / 1,000,000 lines",

@@ -1,4 +1,4 @@
-"""Importance-weighted likelihood of MNIST pictures, beside pythae's `get_nll`: pictures per second. Cost: 4 minutes.
+"""Importance-weighted likelihood of MNIST pictures; peer: pythae's `get_nll`: pictures per second. Cost: 4 minutes.
 
 usage: python -m bench.generate.importance [--samples 1000] [--epochs 0.5]
 
@@ -37,7 +37,7 @@ def cells(f: dict[str, Any]) -> Cells:
 
 CLAIMS = [
     Claim(
-        "MNIST, −ln p with 1,000 importance samples: pictures per second, beside pythae's `get_nll`",
+        "MNIST, −ln p with 1,000 importance samples: pictures per second; peer: pythae's `get_nll`",
         "generate-importance",
         cells,
         "The same network and weights, trained for half an epoch. The estimates differ because the importance "

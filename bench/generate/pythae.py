@@ -1,4 +1,4 @@
-"""Generated pictures beside pythae's: same data, minutes and cores. Cost: 21 trainings, and half as long again.
+"""Generated pictures compared with pythae's: same data, minutes and cores. Cost: 21 trainings, and half as long again.
 
 usage: python -m bench.generate.pythae [--minutes 2] [--only DATA ...] [--networks mlp resnet ours]
 
@@ -35,14 +35,14 @@ SAMPLES = 10_000
 def cells(f: Figures, data: str) -> Cells:
     """Distance of both to the test pictures, and coverage in brackets."""
     ours, peer = f[data]["ours"], f[data]["best_peer"]
-    trine, pythae = (f"{side['frechet']:.0f} ({side['coverage']:.2f})" for side in (ours, peer))
+    trine, pythae = (f"{side['frechet']:,.0f} ({side['coverage']:.2f})" for side in (ours, peer))
     model = peer["name"].partition("-")[0].upper()
     return Cells(trine, f"{pythae}, {model}", times(ours["frechet"] / peer["frechet"]))
 
 
 CLAIMS = [
     Claim(
-        f"{name}, pictures after two minutes: `frechet_lite0`, lower is better (coverage), beside the best of pythae",
+        f"{name}, pictures after two minutes: `frechet_lite0`, lower is better (coverage); peer: the best of pythae",
         "generate-pythae",
         lambda f, data=data: cells(f, data),
         "Peers are pythae's VAE and RAE-L2, each with the ResNet of its benchmarks and with Trine's network, with all "

@@ -53,6 +53,12 @@ def times(ratio: float, digits: int = 2) -> str:
     return f"{ratio:.{digits}f}×"
 
 
+def network(figures: Figures) -> Figures:
+    """Figures of a detector's recurrent network alone, a member that older files name `lstm`."""
+    members = figures["per_member"]
+    return members["network"] if "network" in members else members["lstm"]
+
+
 def cost(figures: Figures) -> str:
     """Operations and time of one training."""
     return f"{mean(figures['train_pflop']):.3f} PFLOP in {mean(figures['train_seconds']) / 60:.1f} min"

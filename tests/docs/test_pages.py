@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent.parent
-FOLDERS = ("docs", "bench/notes", "hostlab_recorder")
+FOLDERS = ("docs", "bench", "hostlab_recorder")
 PAGES = [
     ROOT / "README.md",
     ROOT / "CONTRIBUTING.md",
