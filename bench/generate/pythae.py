@@ -97,6 +97,7 @@ def train_peer(data: str, model: str, network: str, minutes: float, recipe: Path
 def judge(data: str) -> dict[str, dict[str, float]]:
     """Realism of all generated pictures of a data set, by sampler."""
     from trine.generate.features import lite0
+
     from trine.generate.realism import Judge
 
     test = open_pictures(data).splits["test"].images
