@@ -29,6 +29,9 @@ D = TypeVar("D")
 O = TypeVar("O", bound=Objective)  # noqa: E741  (the objective)
 M = TypeVar("M", bound=Model[Any])
 
+OTHER = {"data": "other data", "recipe": "another recipe", "minutes": "other --minutes"}
+"""Names of a plan's parts in the message that refuses to resume it."""
+
 
 @dataclass
 class RunningFit:
@@ -157,7 +160,7 @@ class Trainer(ABC, Generic[R, D, O, M]):
         for name, now in plan.items():
             if started.get(name) != now:
                 raise RunError(
-                    f"{run.folder}: was started with another {name} ({_difference(started.get(name), now)}): "
+                    f"{run.folder}: was started with {OTHER[name]} ({_difference(started.get(name), now)}): "
                     "resume with the same settings, or start a new run with --out"
                 )
 
