@@ -82,8 +82,8 @@ def test_a_small_set_is_trained_for_the_least_steps(opened: PictureSet) -> None:
 
 
 def test_grey_pictures_are_not_mirrored_unless_asked(opened: PictureSet) -> None:
-    assert objective(opened).flip == "alternating"
-    assert objective(opened, flip="none").flip == "none"
+    assert objective(opened).augmentation.flip == "alternating"
+    assert objective(opened, flip="none").augmentation.flip == "none"
 
 
 def test_validation_leaves_the_weights_as_they_were(opened: PictureSet) -> None:

@@ -1,13 +1,54 @@
 """Augmentation of batches of 8-bit pictures, as tensor operations on the whole batch."""
 
 import itertools
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Bool, Int64, UInt8
 from torch import Tensor
 
+from trine.classify.recipe import ClassifyRecipe
+from trine.pictures.batches import mirrors
+
 MIDDLE, DEVIATION = 127.5, 64.0
 """Usual mean and standard deviation of grey levels."""
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """The augmentation of a recipe, for pictures of the set's channels."""
+
+    seed: int
+    flip: str
+    """alternating, random or none."""
+    shift: int
+    colour_jitter: float
+    cutout: int
+
+    @classmethod
+    def of(cls, recipe: ClassifyRecipe, channels: int) -> "Augmentation":
+        """The augmentation that a recipe asks for; `auto` mirrors alternately where pictures may be mirrored."""
+        mode = "alternating" if recipe.flip == "auto" else recipe.flip
+        flip = mode if mirrors(recipe.flip, channels) else "none"
+        return cls(recipe.seed, flip, recipe.shift, recipe.colour_jitter, recipe.cutout)
+
+    def __call__(
+        self,
+        images: UInt8[Tensor, "batch height width channels"],
+        epoch: int,
+        indices: Int64[Tensor, "batch"],
+        crop: int = 0,
+    ) -> UInt8[Tensor, "batch rows columns channels"]:
+        """A batch as an epoch shows it; `indices` are the pictures' places in the train split."""
+        images = shift_and_flip(images, self.shift, self._flipped(epoch, indices), crop)
+        if self.colour_jitter:
+            images = colour_jitter(images, self.colour_jitter)
+        return cutout(images, self.cutout) if self.cutout else images
+
+    def _flipped(self, epoch: int, indices: Int64[Tensor, "batch"]) -> Bool[Tensor, "batch"] | None:
+        if self.flip == "alternating":
+            return alternating_flips(self.seed, epoch, indices)
+        return torch.rand(len(indices)) < 0.5 if self.flip == "random" else None
 
 
 def shift_and_flip(

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import torch
 import torch.nn.functional as F  # noqa: N812
-from jaxtyping import Bool, Float, Int64, UInt8
+from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from typing_extensions import override
 
@@ -17,7 +17,7 @@ from trine.classify.recipe import ClassifyRecipe
 from trine.classify.sampler import Sampler
 from trine.device import Device
 from trine.nn.operations import count_flops
-from trine.pictures.batches import labels_of, mirrors
+from trine.pictures.batches import labels_of
 from trine.pictures.picture_set import PictureSet
 from trine.progress import Figures
 from trine.train.objective import Objective, ParameterGroup
@@ -50,8 +50,7 @@ class ClassifyObjective(Objective):
         held_out, test = len(self.validation), len(pictures.splits.get("test", ()))
         views = len(augment.views(torch.zeros(1, 2, 2, 1, dtype=torch.uint8)))
         self.closing_validations = views + ((views + 1) * test + PREPARED) / held_out
-        self.flip = recipe.flip if recipe.flip != "auto" else "alternating"
-        self.mirrored = mirrors(recipe.flip, pictures.channels)
+        self.augmentation = augment.Augmentation.of(recipe, pictures.channels)
 
     @property
     def epoch_steps(self) -> int:
@@ -69,7 +68,7 @@ class ClassifyObjective(Objective):
     @override
     def batch(self, step: int) -> Batch:
         epoch, mine = self.sampler.next(self.progress)
-        images = self._augmented(torch.from_numpy(self.train.images[mine.numpy()]), self._flipped(epoch, mine))
+        images = self.augmentation(torch.from_numpy(self.train.images[mine.numpy()]), epoch, mine, self.cropped)
         return {"images": images.to(self.device.name), **self._labelled(mine)}
 
     @override
@@ -161,21 +160,6 @@ class ClassifyObjective(Objective):
             self.sampler.learn(batch["indices"], F.cross_entropy(logits.detach(), labels, reduction="none"))
         return F.cross_entropy(logits, labels, label_smoothing=self.recipe.label_smoothing)
 
-    def _flipped(self, epoch: int, indices: Int64[Tensor, "batch"]) -> Bool[Tensor, "batch"] | None:
-        if not self.mirrored:
-            return None
-        if self.flip == "alternating":
-            return augment.alternating_flips(self.recipe.seed, epoch, indices)
-        return torch.rand(len(indices)) < 0.5
-
-    def _augmented(
-        self, images: UInt8[Tensor, "batch height width channels"], flipped: Bool[Tensor, "batch"] | None
-    ) -> UInt8[Tensor, "batch height width channels"]:
-        images = augment.shift_and_flip(images, self.recipe.shift, flipped, self.cropped)
-        if self.recipe.colour_jitter:
-            images = augment.colour_jitter(images, self.recipe.colour_jitter)
-        return augment.cutout(images, self.recipe.cutout) if self.recipe.cutout else images
-
 
 class HeadObjective(ClassifyObjective):
     """Trains the last layer alone, on features computed once for `PASSES` augmented versions of each picture."""
@@ -219,5 +203,5 @@ class HeadObjective(ClassifyObjective):
         start = 0
         for images in device_batches(self.train.images, self.device):
             indices = torch.arange(start, start + len(images))
-            yield self._augmented(images, self._flipped(epoch, indices))
+            yield self.augmentation(images, epoch, indices)
             start += len(images)
