@@ -207,9 +207,8 @@ def is_whole(stored: PictureStore) -> bool:
     """Whether every pixel is as it was written, not only those in the sample that opening verifies."""
     index = json.loads((stored.folder / INDEX).read_bytes())["index"]
     for split, part in index["splits"].items():
-        with (stored.folder / f"{split}.u8").open("rb") as file:
-            if hashlib.file_digest(file, "sha256").hexdigest() != part["pixels_sha256"]:
-                return False
+        if files.sha256(stored.folder / f"{split}.u8") != part["pixels_sha256"]:
+            return False
     return True
 
 
