@@ -1,4 +1,4 @@
-"""`trine generate` on folders of pictures: what is written, what is printed, with which status."""
+"""`trine generate` on folders of pictures: written files, printed lines, exit statuses."""
 
 import json
 import subprocess
@@ -46,11 +46,11 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def model(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run trained in a process of its own."""
+    """A run trained in a separate process."""
     out = tmp_path_factory.mktemp("model") / "run"
-    said = run("generate", "fit", photos, *SETTINGS, "--label", "--out", out, "--json")
-    assert said.returncode == 0, said.stderr
-    result = json.loads(said.stdout)
+    command = run("generate", "fit", photos, *SETTINGS, "--label", "--out", out, "--json")
+    assert command.returncode == 0, command.stderr
+    result = json.loads(command.stdout)
     assert result["task"] == "generate"
     assert result["metrics"]["bits_per_dim"] > 0
     return out
@@ -60,9 +60,9 @@ def model(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_sample_makes_a_grid(trine: Callable, model: Path, tmp_path: Path) -> None:
-    said = trine("generate", "sample", model, "-n", 9, "--out", tmp_path / "grid.png")
-    assert said.status == 0
-    assert said.out.strip() == str(tmp_path / "grid.png")
+    command = trine("generate", "sample", model, "-n", 9, "--out", tmp_path / "grid.png")
+    assert command.status == 0
+    assert command.out.strip() == str(tmp_path / "grid.png")
     side = 3 * (12 + 1) + 1
     assert dimensions(tmp_path / "grid.png")[:2] == (5 * side, 5 * side)
 
@@ -83,25 +83,27 @@ def test_reconstruct_takes_pictures_of_any_size_and_mode(
     trine: Callable, model: Path, photos: Path, tmp_path: Path
 ) -> None:
     others = [paint(tmp_path / "grey.png", 1, (40, 30), "L"), paint(tmp_path / "clear.png", 2, (7, 9), "RGBA")]
-    said = trine("generate", "reconstruct", model, photos / "day" / "1.png", *others, "--out", tmp_path / "pairs.png")
-    assert said.status == 0
+    command = trine(
+        "generate", "reconstruct", model, photos / "day" / "1.png", *others, "--out", tmp_path / "pairs.png"
+    )
+    assert command.status == 0
     assert dimensions(tmp_path / "pairs.png")[:2] == (5 * (3 * 13 + 1), 5 * (2 * 13 + 1))
 
 
-def test_a_file_that_is_no_picture_is_named_and_the_others_are_answered(
+def test_a_file_that_is_no_picture_is_named_and_the_others_are_scored(
     trine: Callable, model: Path, photos: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "text.png").write_text("no picture")
-    said = trine("generate", "score", model, tmp_path / "text.png", photos / "day", "--json")
-    assert said.status == 1
-    assert "text.png" in said.err
-    lines = [json.loads(line) for line in said.out.splitlines()]
+    command = trine("generate", "score", model, tmp_path / "text.png", photos / "day", "--json")
+    assert command.status == 1
+    assert "text.png" in command.err
+    lines = [json.loads(line) for line in command.out.splitlines()]
     assert len(lines) == 16
     assert all(0 <= line["anomaly"] <= 1 for line in lines)
 
 
 @pytest.mark.parametrize("suffix", [".png", ".gif"])
-def test_interpolate_goes_between_two_pictures_or_new_ones(
+def test_interpolate_writes_a_strip_or_an_animation_between_two_pictures_or_new_ones(
     trine: Callable, model: Path, photos: Path, tmp_path: Path, suffix: str
 ) -> None:
     ends = photos / "day" / "1.png", photos / "night" / "2.png"
@@ -110,10 +112,10 @@ def test_interpolate_goes_between_two_pictures_or_new_ones(
     assert dimensions(tmp_path / f"new{suffix}")[2] == (18 if suffix == ".gif" else 1)
 
 
-def test_traverse_says_which_latent_numbers_it_changes(trine: Callable, model: Path, tmp_path: Path) -> None:
-    said = trine("generate", "traverse", model, "--directions", 3, "--out", tmp_path / "rows.png")
-    assert said.status == 0
-    assert said.err.count("latent number") == 3
+def test_traverse_names_the_latent_units_it_changes(trine: Callable, model: Path, tmp_path: Path) -> None:
+    command = trine("generate", "traverse", model, "--directions", 3, "--out", tmp_path / "rows.png")
+    assert command.status == 0
+    assert command.err.count("latent number") == 3
 
 
 def test_map_draws_a_set(trine: Callable, model: Path, photos: Path, tmp_path: Path) -> None:
@@ -121,11 +123,13 @@ def test_map_draws_a_set(trine: Callable, model: Path, photos: Path, tmp_path: P
     assert (tmp_path / "map.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_evaluate_adds_the_importance_weighted_estimate_when_asked(trine: Callable, model: Path, photos: Path) -> None:
-    said = trine("generate", "evaluate", model, photos, "--importance", 8, "--pictures", 3, "--json")
-    found = json.loads(said.out)["metrics"]
-    assert (found["iw_samples"], found["iw_n"]) == (8, 3)
-    assert found["iw_nats"] > 0
+def test_evaluate_adds_the_importance_weighted_estimate_with_its_option(
+    trine: Callable, model: Path, photos: Path
+) -> None:
+    command = trine("generate", "evaluate", model, photos, "--importance", 8, "--pictures", 3, "--json")
+    metrics = json.loads(command.out)["metrics"]
+    assert (metrics["iw_samples"], metrics["iw_n"]) == (8, 3)
+    assert metrics["iw_nats"] > 0
 
 
 # ---- what is refused
@@ -146,16 +150,14 @@ def test_evaluate_adds_the_importance_weighted_estimate_when_asked(trine: Callab
         (("reconstruct", "absent.png"), 1, "none of the pictures could be read"),
     ],
 )
-def test_what_cannot_be_asked_is_one_line(
-    trine: Callable, model: Path, words: tuple, status: int, message: str
-) -> None:
-    said = trine("generate", words[0], model, *words[1:])
-    assert said.status == status
-    assert message in said.err
-    assert "Traceback" not in said.err
+def test_wrong_use_is_a_one_line_error(trine: Callable, model: Path, words: tuple, status: int, message: str) -> None:
+    command = trine("generate", words[0], model, *words[1:])
+    assert command.status == status
+    assert message in command.err
+    assert "Traceback" not in command.err
 
 
 def test_a_model_of_another_task_is_refused(trine: Callable, model: Path) -> None:
-    said = trine("classify", "predict", model, "x.png")
-    assert said.status == 1
-    assert "a model for generate, not for classify" in said.err
+    command = trine("classify", "predict", model, "x.png")
+    assert command.status == 1
+    assert "a model for generate, not for classify" in command.err

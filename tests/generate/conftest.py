@@ -3,9 +3,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
+from trine.device import Device
+from trine.generate.flow_training import FlowObjective, Posteriors
 from trine.generate.generator import Generator
+from trine.generate.likelihood import Likelihood
+from trine.generate.prior import FlowPrior
+from trine.generate.recipe import GenerateRecipe
+from trine.train.loop import TrainingLoop
+from trine.train.run import Run
 
 SHORT = {
     "widths": (8, 16),
@@ -19,11 +27,13 @@ SHORT = {
     "flow_steps": 20,
     "mixture_components": 2,
 }
-Draw = Callable[..., np.ndarray]
+"""Settings of a training that takes a few seconds and learns something."""
+BRIEF = {**SHORT, "least_steps": 8, "flow_steps": 5}
+"""Settings of a training that takes a second and learns nothing."""
 
 
 def dots(count: int, size: int = 12, channels: int = 1, seed: int = 0) -> np.ndarray:
-    """Bright discs somewhere on dark ground; with three channels in some colour."""
+    """Bright discs at random positions on a dark background; with three channels, in random colours."""
     rng = np.random.default_rng(seed)
     rows, columns = np.mgrid[:size, :size]
     centres = rng.uniform(size * 0.3, size * 0.7, (count, 2, 1, 1))
@@ -33,7 +43,7 @@ def dots(count: int, size: int = 12, channels: int = 1, seed: int = 0) -> np.nda
 
 
 def write_dots(folder: Path, images: np.ndarray, classes: tuple[str, ...] = ()) -> Path:
-    """Pictures as files, in turn in the folders of the classes."""
+    """Write pictures as files, with classes in turn into the folder of each class."""
     for number, image in enumerate(images):
         path = folder / (classes[number % len(classes)] if classes else "") / f"{number}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -41,20 +51,98 @@ def write_dots(folder: Path, images: np.ndarray, classes: tuple[str, ...] = ()) 
     return folder
 
 
+def every_level() -> torch.Tensor:
+    """Pictures of one grey pixel, one per level."""
+    return torch.arange(256, dtype=torch.uint8).view(256, 1, 1, 1)
+
+
+def probabilities(likelihood: Likelihood, outputs: torch.Tensor) -> torch.Tensor:
+    """The probability of each level of one grey pixel."""
+    observed = likelihood.eval().observe(every_level())
+    return likelihood.log_prob(outputs.expand(256, -1, 1, 1), observed).exp()
+
+
+def mass_in_bins(cdf: Callable[[torch.Tensor], torch.Tensor], levels: torch.Tensor) -> torch.Tensor:
+    """Mass of a distribution in the bin of each level; the outermost bins have no outer edge."""
+    begin, end = levels / 127.5 - 1 - 1 / 255, levels / 127.5 - 1 + 1 / 255
+    return torch.where(levels == 255, 1.0, cdf(end)) - torch.where(levels == 0, 0.0, cdf(begin))
+
+
+def check_against_reference(
+    likelihood: Likelihood,
+    reference: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
+    spread: float,
+    channels: int,
+) -> None:
+    """Log probabilities and gradients agree with a reference in double precision, at every level."""
+    generator = torch.Generator().manual_seed(channels)
+    levels = torch.randint(0, 256, (channels, 400), generator=generator)
+    levels[:, :20], levels[:, 20:40] = 0, 255
+    outputs = spread * torch.randn(likelihood.outputs, 400, generator=generator)
+    single, double = outputs.clone().requires_grad_(), outputs.double().requires_grad_()
+    log_prob = likelihood.eval().of_pixels(single, levels / 127.5 - 1)
+    expected = reference(double, levels.double())
+    torch.testing.assert_close(log_prob.double(), expected, rtol=1e-4, atol=1e-4)
+    weights = torch.linspace(0.5, 1.5, 400)
+    gradients = [torch.autograd.grad((a * weights).sum(), b)[0] for a, b in ((log_prob, single), (expected, double))]
+    torch.testing.assert_close(gradients[0].double(), gradients[1], rtol=1e-3, atol=1e-3)
+
+
+CLUSTER_DEVIATION = 0.1
+
+
+def two_clusters(count: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Latents around (−2, 0, 0) and (2, 0, 0), and the index of each one's cluster."""
+    generator = torch.Generator().manual_seed(0)
+    cluster = torch.randint(0, 2, (count,), generator=generator)
+    centre = torch.stack([4.0 * cluster - 2, torch.zeros(count), torch.zeros(count)], 1)
+    return centre + CLUSTER_DEVIATION * torch.randn(count, 3, generator=generator), cluster
+
+
+def latent_noise(count: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """The arguments of a prior: N(0, I) noise for three units, and uniform numbers."""
+    generator = torch.Generator().manual_seed(1)
+    return torch.randn(count, 3, generator=generator), torch.rand(count, generator=generator)
+
+
+def flow_objective(labelled: bool = False, **settings: object) -> FlowObjective:
+    """A flow that learns the two clusters; with labels, three quarters of the latents have theirs."""
+    torch.manual_seed(0)
+    latents, cluster = two_clusters(1000)
+    cluster[::4] = 2
+    posteriors = Posteriors(latents, torch.full_like(latents, 1e-3), cluster if labelled else None)
+    flow = FlowPrior(3, classes=2 if labelled else 0, width=64)
+    recipe = GenerateRecipe(**{"flow_steps": 1200, **settings})
+    return FlowObjective(flow, recipe, posteriors, posteriors, Device("cpu", bfloat16=False))
+
+
+def trained_flow(folder: Path, labelled: bool = False) -> FlowPrior:
+    """The flow that the training loop makes of `flow_objective`."""
+    objective = flow_objective(labelled)
+    TrainingLoop(objective, Run(folder, "flow"), objective.device).fit()
+    return objective.network.requires_grad_(False)
+
+
+@pytest.fixture(scope="session")
+def flow(tmp_path_factory: pytest.TempPathFactory) -> FlowPrior:
+    """A flow trained on the two clusters, without labels."""
+    return trained_flow(tmp_path_factory.mktemp("flow"))
+
+
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """80 grey pictures of 12 pixels in two classes."""
+    """80 grey pictures of 12×12 pixels in two classes."""
     return write_dots(tmp_path_factory.mktemp("dots") / "dots", dots(80), ("left", "right"))
 
 
 @pytest.fixture(scope="session")
 def fitted(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Generator:
-    """A plain model, conditional on the class."""
+    """A plain model with labels."""
     return Generator(**SHORT, label=True).fit(folder, out=tmp_path_factory.mktemp("plain") / "run")
 
 
 @pytest.fixture(scope="session")
 def deep(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Generator:
-    """A model with latent maps at two resolutions."""
+    """A model with latent maps at two resolutions, without labels."""
     settings = {**SHORT, "network": "deep", "groups": (1, 2), "map_latent": 2}
     return Generator(**settings).fit(folder, out=tmp_path_factory.mktemp("deep") / "run")

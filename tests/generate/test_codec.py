@@ -14,7 +14,7 @@ from .conftest import dots
 
 @pytest.fixture(scope="module")
 def codec() -> Codec:
-    """A small network as it comes, with a latent map beside its vector."""
+    """A small untrained network with a latent vector and a latent map."""
     torch.manual_seed(0)
     vae = VAE(1, 12, 1, widths=(8,), latent=4, groups=(1,), map_latent=2, classes=2)
     for parameter in vae.parameters():
@@ -24,23 +24,24 @@ def codec() -> Codec:
 
 def test_noise_is_the_same_for_the_same_seed_and_block_only() -> None:
     shapes = [(4,), (2, 3, 3)]
-    one, again, other = (Noise.drawn(shapes, seed, block) for seed, block in ((1, 0), (1, 0), (1, 1)))
-    assert [values.shape for values in one.groups] == [(BLOCK, 4), (BLOCK, 2, 3, 3)]
-    assert torch.equal(one.groups[1], again.groups[1])
-    assert torch.equal(one.chance, again.chance)
-    assert not torch.equal(one.groups[0], other.groups[0])
+    first, again, other = (Noise.drawn(shapes, seed, block) for seed, block in ((1, 0), (1, 0), (1, 1)))
+    assert [values.shape for values in first.groups] == [(BLOCK, 4), (BLOCK, 2, 3, 3)]
+    assert torch.equal(first.groups[1], again.groups[1])
+    assert torch.equal(first.chance, again.chance)
+    assert first.pixel_seed == again.pixel_seed != other.pixel_seed
+    assert not torch.equal(first.groups[0], other.groups[0])
 
 
-def test_temperature_scales_the_noise_and_leaves_the_choices() -> None:
+def test_temperature_scales_the_noise_and_keeps_the_uniform_numbers() -> None:
     noise = Noise.drawn([(4,)], seed=1, block=0)
     assert torch.equal(noise.scaled(0.5).groups[0], noise.groups[0] / 2)
     assert torch.equal(noise.scaled(0.5).chance, noise.chance)
 
 
-def test_the_models_own_prior_is_decoding_the_noise_itself(codec: Codec) -> None:
-    noise = Noise.drawn(codec.model.vae.shapes, seed=1, block=0)
-    still = Noise([noise.groups[0], torch.zeros_like(noise.groups[1])], noise.chance)
-    assert np.array_equal(codec.from_noise(still, NormalPrior(), None), codec.decode([noise.groups[0]], None))
+def test_with_the_models_own_prior_the_noise_itself_is_decoded(codec: Codec) -> None:
+    noise = Noise.drawn(codec.network.vae.shapes, seed=1, block=0)
+    without_map = Noise([noise.groups[0], torch.zeros_like(noise.groups[1])], noise.chance)
+    assert np.array_equal(codec.from_noise(without_map, NormalPrior(), None), codec.decode([noise.groups[0]], None))
 
 
 def test_a_label_changes_the_picture(codec: Codec) -> None:
@@ -48,19 +49,29 @@ def test_a_label_changes_the_picture(codec: Codec) -> None:
     assert not np.array_equal(codec.decode(latents, 0), codec.decode(latents, 1))
 
 
-def test_encoding_does_not_depend_on_how_many_pictures_there_are(codec: Codec) -> None:
+def test_encoding_does_not_depend_on_how_many_pictures_are_encoded_together(codec: Codec) -> None:
     images = dots(7, seed=1)
     whole, first = codec.encode(images, seed=0).mean, codec.encode(images[:2], seed=0).mean
     torch.testing.assert_close(whole[0][:2], first[0], rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(codec.encode_top(images)[0], whole[0], rtol=1e-4, atol=1e-4)
 
 
-def test_encoding_leaves_the_random_state_as_it_was(codec: Codec) -> None:
+def test_encoding_and_decoding_leave_the_global_random_state_unchanged(codec: Codec) -> None:
     before = torch.get_rng_state()
     codec.encode(dots(2), seed=5)
+    codec.encode_top(dots(2), seed=5)
+    codec.decode([torch.ones(3, 4)], 0)
+    codec.from_noise(Noise.drawn(codec.network.vae.shapes, 1, 0).scaled(1.0, pixels=1.0), NormalPrior(), None)
     assert torch.equal(before, torch.get_rng_state())
 
 
-def test_another_size_is_refused(codec: Codec) -> None:
+def test_the_seed_of_encoding_decides_the_samples(codec: Codec) -> None:
+    images = dots(3)
+    first, again, other = (codec.encode(images, seed) for seed in (5, 5, 6))
+    assert all(map(torch.equal, first.sample, again.sample))
+    assert not any(map(torch.equal, first.sample, other.sample))
+
+
+def test_pictures_of_another_size_are_refused(codec: Codec) -> None:
     with pytest.raises(DataError, match="pictures of 8×8: the model takes 12×12"):
         codec.encode(dots(1, size=8), seed=0)

@@ -17,26 +17,25 @@ def as_torch(normal: Normal) -> Independent:
 
 @pytest.mark.parametrize("seed", range(3))
 def test_divergence_and_density_are_those_of_torch_distributions(seed: int) -> None:
-    one, other = normals(seed), normals(seed + 100)
-    torch.testing.assert_close(one.kl(other), kl_divergence(as_torch(one), as_torch(other)))
-    value = other.mean
-    torch.testing.assert_close(one.log_prob(value), as_torch(one).log_prob(value))
+    p, q = normals(seed), normals(seed + 100)
+    torch.testing.assert_close(p.kl(q), kl_divergence(as_torch(p), as_torch(q)))
+    torch.testing.assert_close(p.log_prob(q.mean), as_torch(p).log_prob(q.mean))
 
 
 def test_samples_have_the_mean_and_the_deviation_of_their_distribution() -> None:
-    one = Normal(torch.tensor([[2.0]]), torch.tensor([[0.5]]).log() * 2)
-    drawn = one.at(torch.randn(20_000, 1, generator=torch.Generator().manual_seed(0)))
-    assert float(drawn.mean()) == pytest.approx(2, abs=0.02)
-    assert float(drawn.std()) == pytest.approx(0.5, rel=0.02)
+    normal = Normal(torch.tensor([[2.0]]), torch.tensor([[0.5]]).log() * 2)
+    sample = normal.at(torch.randn(20_000, 1, generator=torch.Generator().manual_seed(0)))
+    assert float(sample.mean()) == pytest.approx(2, abs=0.02)
+    assert float(sample.std()) == pytest.approx(0.5, rel=0.02)
 
 
-def test_a_networks_outputs_are_means_and_log_variances_kept_in_their_range() -> None:
-    made = Normal.of(torch.tensor([[1.0, 2.0, 3.0, 99.0]]))
-    assert made.mean.tolist() == [[1.0, 2.0]]
-    assert made.log_variance.tolist() == [[3.0, 6.0]]
+def test_a_networks_outputs_are_means_and_log_variances_within_their_range() -> None:
+    normal = Normal.of(torch.tensor([[1.0, 2.0, 3.0, 99.0]]))
+    assert normal.mean.tolist() == [[1.0, 2.0]]
+    assert normal.log_variance.tolist() == [[3.0, 6.0]]
 
 
-def test_without_a_posterior_nothing_was_said() -> None:
+def test_the_divergence_is_zero_without_a_posterior_and_the_log_ratio_with_the_priors() -> None:
     prior = normals(0)
     assert not Latent(prior.mean, prior, None).kl.any()
     assert float(Latent(prior.mean, prior, prior).log_ratio.abs().max()) == 0

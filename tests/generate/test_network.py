@@ -9,50 +9,56 @@ from trine.generate.network import VAE, MapGroup, PictureVAE
 
 @pytest.mark.parametrize("size", [8, 12, 28, 33, 64])
 @pytest.mark.parametrize(("channels", "groups"), [(1, ()), (3, (1, 1))])
-def test_pictures_of_any_size_come_back_at_their_size(size: int, channels: int, groups: tuple[int, ...]) -> None:
+def test_outputs_have_the_size_of_the_pictures(size: int, channels: int, groups: tuple[int, ...]) -> None:
     vae = VAE(channels, size, channels, widths=(8, 8), latent=4, groups=groups, map_latent=2)
-    done = vae(torch.zeros(2, channels, size, size))
-    assert done.outputs.shape == (2, channels, size, size)
-    assert [tuple(latent.sample.shape[1:]) for latent in done.latents] == vae.shapes
-    assert done.kl.shape == (2, len(vae.shapes))
+    decoded = vae(torch.zeros(2, channels, size, size))
+    assert decoded.outputs.shape == (2, channels, size, size)
+    assert [tuple(latent.sample.shape[1:]) for latent in decoded.latents] == vae.shapes
+    assert decoded.kl.shape == (2, len(vae.shapes))
 
 
 def test_the_same_noise_gives_the_same_outputs_with_and_without_an_encoding() -> None:
     vae = VAE(1, 8, 1, widths=(8,), latent=4, groups=(1,), map_latent=2).eval()
     noise = vae.noise(3)
     assert torch.equal(vae.decode(3, noise=noise).outputs, vae.decode(3, noise=noise).outputs)
-    seen = vae.encode(torch.zeros(3, 1, 8, 8))
-    assert torch.equal(
-        vae.decode(3, encoding=seen, noise=noise).outputs, vae.decode(3, encoding=seen, noise=noise).outputs
-    )
+    encoding = vae.encode(torch.zeros(3, 1, 8, 8))
+    first, second = (vae.decode(3, encoding=encoding, noise=noise).outputs for _ in range(2))
+    assert torch.equal(first, second)
 
 
-def test_an_encoding_repeated_is_that_of_the_pictures_repeated() -> None:
+def test_noise_is_drawn_from_its_generator_alone() -> None:
+    vae, before = VAE(1, 8, 1, widths=(8,), latent=4, groups=(1,), map_latent=2), torch.get_rng_state()
+    first, again = (vae.noise(3, torch.Generator().manual_seed(0)) for _ in range(2))
+    assert all(map(torch.equal, first, again))
+    assert torch.equal(before, torch.get_rng_state())
+
+
+def test_a_repeated_encoding_is_the_encoding_of_repeated_pictures() -> None:
     vae = VAE(1, 16, 1, widths=(8, 8), latent=4, groups=(1,), map_latent=2, classes=2).eval()
     observed, labels = torch.rand(2, 1, 16, 16), torch.tensor([0, 1])
     once = vae.encode(observed, labels).repeated(3)
     each = vae.encode(observed.repeat_interleave(3, 0), labels.repeat_interleave(3, 0))
     assert torch.allclose(once.top.mean, each.top.mean, atol=1e-6)
     assert torch.allclose(once.top.log_variance, each.top.log_variance, atol=1e-6)
-    assert [seen is None for seen in once.maps] == [seen is None for seen in each.maps] == [False, True]
+    assert [values is None for values in once.maps] == [values is None for values in each.maps] == [False, True]
     assert torch.allclose(once.maps[0], each.maps[0], atol=1e-6)
 
 
-def test_the_posterior_depends_on_the_label_encoded_alone_or_on_the_way() -> None:
+def test_the_posterior_depends_on_the_label_in_the_encoder_and_in_the_whole_network() -> None:
     vae = VAE(1, 8, 1, widths=(8,), latent=4, classes=2).eval()
     observed, labels = torch.rand(2, 1, 8, 8), torch.tensor([0, 1])
-    alone, on_the_way = vae.encode(observed, labels).top, vae(observed, labels).latents[0].posterior
-    assert torch.equal(alone.mean, on_the_way.mean)
-    assert not torch.equal(alone.mean, vae.encode(observed).top.mean)
+    encoder, whole = vae.encode(observed, labels).top, vae(observed, labels).latents[0].posterior
+    assert torch.equal(encoder.mean, whole.mean)
+    assert not torch.equal(encoder.mean, vae.encode(observed).top.mean)
 
 
-def test_given_latents_stand_where_samples_would() -> None:
+def test_given_latents_replace_samples() -> None:
     vae = VAE(1, 8, 1, widths=(8,), latent=4).eval()
     z = torch.randn(2, 4)
     assert torch.equal(vae.decode(2, given=[z]).latents[0].sample, z)
 
 
-def test_the_latent_vector_has_the_constant_prior_and_maps_learn_theirs() -> None:
+def test_the_latent_vector_has_the_constant_prior_and_latent_maps_learn_theirs() -> None:
     vae = VAE(1, 16, 1, widths=(8, 8), latent=4, groups=(1, 1), map_latent=2)
     top, *maps = vae(torch.rand(2, 1, 16, 16)).latents
     assert not top.prior.mean.any()
@@ -61,32 +67,35 @@ def test_the_latent_vector_has_the_constant_prior_and_maps_learn_theirs() -> Non
     assert all(latent.prior.mean.requires_grad for latent in maps)
 
 
-def test_a_map_that_is_all_too_sure_or_unsure_keeps_its_divergence_in_bounds() -> None:
+def test_a_latent_map_with_extreme_log_variances_keeps_its_divergence_within_the_bound() -> None:
     torch.manual_seed(0)
     group = MapGroup(8, 2, 4)
-    for head, last in ((group.prior[-1], -1000.0), (group.posterior[-1], 2000.0)):
-        torch.nn.init.constant_(head.bias[2:], last)
+    for head, log_variance in ((group.prior[-1], -1000.0), (group.posterior[-1], 2000.0)):
+        torch.nn.init.constant_(head.bias[2:], log_variance)
     hidden, latent = group(torch.zeros(3, 8, 4, 4), torch.zeros(3, 8, 4, 4), torch.randn(3, 2, 4, 4), None)
     assert hidden.isfinite().all()
     bound = float(group.bound)
-    surest_to_unsurest = 0.5 * (math.exp(2 * bound) - 1 - 2 * bound)
-    assert latent.kl.tolist() == pytest.approx([2 * 4 * 4 * surest_to_unsurest] * 3, rel=1e-4)
+    smallest_to_largest = 0.5 * (math.exp(2 * bound) - 1 - 2 * bound)
+    assert latent.kl.tolist() == pytest.approx([2 * 4 * 4 * smallest_to_largest] * 3, rel=1e-4)
 
 
-def test_every_weight_of_a_deep_network_is_trained() -> None:
+def test_every_weight_of_a_deep_network_has_a_gradient() -> None:
     torch.manual_seed(0)
-    model = PictureVAE(VAE(1, 16, 1, widths=(8, 8), latent=4, groups=(1, 1), map_latent=2, classes=2), Bernoulli(1))
-    for values in model.parameters():
+    vae = VAE(1, 16, 1, widths=(8, 8), latent=4, groups=(1, 1), map_latent=2, classes=2)
+    network = PictureVAE(vae, Bernoulli(1))
+    for values in network.parameters():
         torch.nn.init.normal_(values, std=0.1)
     images = torch.randint(0, 256, (4, 16, 16, 1), dtype=torch.uint8)
-    log_prob, kl = model(images, torch.tensor([0, 1, 2, 0]))
+    log_prob, kl = network(images, torch.tensor([0, 1, 2, 0]))
     (kl.sum() - log_prob.sum()).backward()
-    assert [name for name, values in model.named_parameters() if values.grad is None or not values.grad.any()] == []
+    assert [name for name, values in network.named_parameters() if values.grad is None or not values.grad.any()] == []
 
 
-def test_a_label_changes_what_is_made_and_an_unknown_one_has_features_of_its_own() -> None:
+def test_a_label_changes_the_outputs_and_an_unknown_label_has_its_embedding() -> None:
     vae = VAE(1, 8, 1, widths=(8,), latent=4, classes=2).eval()
     noise = vae.noise(1)
-    made = [vae.decode(1, labels, noise=noise).outputs for labels in (torch.tensor([0]), torch.tensor([1]), None)]
-    assert not torch.equal(made[0], made[1])
-    assert torch.equal(made[2], vae.decode(1, torch.tensor([2]), noise=noise).outputs)
+    first, second, unknown = (
+        vae.decode(1, labels, noise=noise).outputs for labels in (torch.tensor([0]), torch.tensor([1]), None)
+    )
+    assert not torch.equal(first, second)
+    assert torch.equal(unknown, vae.decode(1, torch.tensor([2]), noise=noise).outputs)

@@ -4,12 +4,15 @@ import pytest
 import torch
 
 from trine.device import Device
+from trine.errors import InterruptedTraining
 from trine.generate.generator import Generator
 from trine.generate.likelihood import CalibratedGaussian
 from trine.generate.network import VAE, PictureVAE
-from trine.generate.objective import GenerateObjective
+from trine.generate.objective import GROWN, GenerateObjective
 from trine.generate.recipe import GenerateRecipe
 from trine.pictures.picture_set import PictureSet, open_pictures
+from trine.train.loop import TrainingLoop
+from trine.train.step import Stepper, StepResult
 
 from .conftest import SHORT
 
@@ -29,98 +32,118 @@ def objective(opened: PictureSet, groups: tuple[int, ...] = (), **settings: obje
     return GenerateObjective(PictureVAE(vae, CalibratedGaussian(1)), recipe, opened, CPU)
 
 
-def loss_at(made: GenerateObjective, progress: float) -> float:
+def loss_at(goal: GenerateObjective, progress: float) -> float:
     torch.manual_seed(1)
-    return float(made.loss(made.model.eval(), made.batch(0), progress).detach())
+    return float(goal.loss(goal.network.eval(), goal.batch(0), progress).detach())
 
 
-def parts(made: GenerateObjective) -> tuple[float, torch.Tensor]:
-    """Mean negative log probability, and KL divergence a group, of the first batch."""
+def parts(goal: GenerateObjective) -> tuple[float, torch.Tensor]:
+    """Mean negative log probability and KL divergence per group of the first batch."""
     torch.manual_seed(1)
-    log_prob, kl = made.model.eval()(**made.batch(0))
+    log_prob, kl = goal.network.eval()(**goal.batch(0))
     return -float(log_prob.detach().mean()), kl.detach().mean(0)
 
 
-def test_a_batch_depends_on_nothing_but_step_and_seed(opened: PictureSet) -> None:
+def test_a_batch_depends_on_step_and_random_state_only(opened: PictureSet) -> None:
     first, second = objective(opened, label=True, flip="random"), objective(opened, label=True, flip="random")
     second.batch(0)
     for step in (5, 2):
-        torch.manual_seed(step)
-        one = first.batch(step)
-        torch.manual_seed(step)
-        two = second.batch(step)
-        assert torch.equal(one["images"], two["images"])
-        assert torch.equal(one["labels"], two["labels"])
+        batches = []
+        for goal in (first, second):
+            torch.manual_seed(step)
+            batches.append(goal.batch(step))
+        assert torch.equal(batches[0]["images"], batches[1]["images"])
+        assert torch.equal(batches[0]["labels"], batches[1]["labels"])
 
 
-def test_labels_are_dropped_in_the_share_of_pictures_asked_for(opened: PictureSet) -> None:
-    made = objective(opened, label=True, label_dropped=0.25)
-    dropped = torch.cat([made.batch(step)["labels"] for step in range(100)]) == 2
+def test_labels_are_dropped_for_the_given_share_of_pictures(opened: PictureSet) -> None:
+    goal = objective(opened, label=True, label_dropped=0.25)
+    dropped = torch.cat([goal.batch(step)["labels"] for step in range(100)]) == 2
     assert float(dropped.float().mean()) == pytest.approx(0.25, abs=0.05)
 
 
-def test_the_divergence_costs_nothing_at_first_and_all_of_it_after_the_warm_up(opened: PictureSet) -> None:
-    made = objective(opened, kl_warmup=0.2)
-    distortion, kl = parts(made)
-    assert loss_at(made, 0.0) == pytest.approx(distortion)
-    assert loss_at(made, 0.1) == pytest.approx(distortion + float(kl.sum()) / 2, rel=1e-5)
-    assert loss_at(made, 0.5) == pytest.approx(distortion + float(kl.sum()), rel=1e-5)
+def test_the_weight_of_the_divergence_rises_from_zero_to_one_in_the_warm_up(opened: PictureSet) -> None:
+    goal = objective(opened, kl_warmup=0.2)
+    distortion, kl = parts(goal)
+    assert loss_at(goal, 0.0) == pytest.approx(distortion)
+    assert loss_at(goal, 0.1) == pytest.approx(distortion + float(kl.sum()) / 2, rel=1e-5)
+    assert loss_at(goal, 0.5) == pytest.approx(distortion + float(kl.sum()), rel=1e-5)
 
 
 def test_beta_weights_the_divergence(opened: PictureSet) -> None:
-    made = objective(opened, beta=4.0)
-    distortion, kl = parts(made)
-    assert loss_at(made, 1.0) == pytest.approx(distortion + 4 * float(kl.sum()), rel=1e-5)
+    goal = objective(opened, beta=4.0)
+    distortion, kl = parts(goal)
+    assert loss_at(goal, 1.0) == pytest.approx(distortion + 4 * float(kl.sum()), rel=1e-5)
 
 
-def test_free_bits_are_given_to_maps_and_not_to_the_vector(opened: PictureSet) -> None:
-    made = objective(opened, groups=(2,), free_bits=100.0)
-    distortion, kl = parts(made)
-    assert loss_at(made, 1.0) == pytest.approx(distortion + float(kl[0]) + 200, rel=1e-5)
+def test_latent_maps_have_free_bits_and_the_latent_vector_has_none(opened: PictureSet) -> None:
+    goal = objective(opened, groups=(2,), free_bits=100.0)
+    distortion, kl = parts(goal)
+    assert loss_at(goal, 1.0) == pytest.approx(distortion + float(kl[0]) + 200, rel=1e-5)
 
 
 def test_every_parameter_is_in_one_group_and_only_weights_decay(opened: PictureSet) -> None:
-    made = objective(opened, groups=(1,))
-    grouped = [value for group in made.parameter_groups() for value in group.parameters]
-    assert len(grouped) == len({id(value) for value in grouped}) == len(list(made.model.parameters()))
-    for group in made.parameter_groups():
+    goal = objective(opened, groups=(1,))
+    grouped = [value for group in goal.parameter_groups() for value in group.parameters]
+    assert len(grouped) == len({id(value) for value in grouped}) == len(list(goal.network.parameters()))
+    for group in goal.parameter_groups():
         assert {value.dim() > 1 for value in group.parameters} == {group.options["weight_decay"] > 0}
 
 
-def test_muon_has_the_filters_inside_the_network_unless_its_rate_is_zero(opened: PictureSet) -> None:
+def test_muon_trains_the_inner_filters_unless_its_learning_rate_is_zero(opened: PictureSet) -> None:
     muon, *_ = objective(opened).parameter_groups()
     assert muon.optimiser == "muon"
     assert {value.dim() for value in muon.parameters} == {4}
     assert not objective(opened, filter_rate=0.0).parameter_groups()[0].parameters
 
 
-def test_validation_keeps_pictures_of_the_same_latents(opened: PictureSet) -> None:
-    made = objective(opened)
-    for _ in range(2):
-        figures = made.validate(made.model)
+def test_validation_gives_the_bound_and_keeps_nothing(opened: PictureSet) -> None:
+    goal, before = objective(opened), torch.get_rng_state()
+    figures = goal.validate(goal.network)
     assert figures["nats"] == pytest.approx(figures["kl"] + figures["reconstruction"])
-    assert made.growth.shape == (2, 10, 12, 12, 1)
-    assert torch.equal(made.growth[0], made.growth[1])
+    assert figures == goal.validate(goal.network)
+    assert torch.equal(before, torch.get_rng_state())
+    assert len(goal.growth) == 0
 
 
-def test_a_stopped_training_goes_on_to_the_same_pictures(folder: Path, tmp_path: Path) -> None:
-    """The pictures of the latents' growth survive too."""
-    from trine.errors import InterruptedTraining
+def test_after_each_scheduled_validation_the_pictures_of_the_same_latents_are_kept(opened: PictureSet) -> None:
+    goal, before = objective(opened), torch.get_rng_state()
+    for _ in range(2):
+        goal.validated(goal.network)
+    assert goal.growth.shape == (2, GROWN, 12, 12, 1)
+    assert torch.equal(goal.growth[0], goal.growth[1])
+    assert torch.equal(before, torch.get_rng_state())
 
+
+def test_measuring_a_step_keeps_no_pictures(opened: PictureSet) -> None:
+    goal = objective(opened)
+    Stepper(goal, CPU).measure(0.01)
+    assert len(goal.growth) == 0
+
+
+def test_a_stopped_training_resumes_to_the_same_model_and_the_same_pictures_of_its_course(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     settings = {**SHORT, "least_steps": 24, "validations": 4}
     whole = Generator(**settings).fit(folder, out=tmp_path / "whole")
-    stopped_at = 13
-    original = Training.take_step
+    take, loops = Stepper.take, []
+    begin = TrainingLoop.fit
 
-    def stopping(self: Training, seed_step: int) -> tuple[float, float]:
-        found = original(self, seed_step)
-        self.stopping = seed_step == stopped_at
-        return found
+    def beginning(self: TrainingLoop, resume: bool = False) -> object:
+        loops.append(self)
+        return begin(self, resume)
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Training, "take_step", stopping)
-        with pytest.raises(InterruptedTraining, match="--resume"):
+    def stopping(self: Stepper, seed_step: int, *arguments: object, **options: object) -> StepResult:
+        loops[-1].stop.made = seed_step == 13
+        return take(self, seed_step, *arguments, **options)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(TrainingLoop, "fit", beginning)
+        patched.setattr(Stepper, "take", stopping)
+        with pytest.raises(InterruptedTraining, match=r"step 14 of 24.*--resume"):
             Generator(**settings).fit(folder, out=tmp_path / "parts")
     resumed = Generator(**settings).fit(folder, out=tmp_path / "parts", resume=True)
-    assert torch.equal(whole.growth, resumed.growth)
+    assert whole.run
+    assert resumed.run
+    assert (whole.run / "latents.png").read_bytes() == (resumed.run / "latents.png").read_bytes()
     assert (whole.sample(3) == resumed.sample(3)).all()

@@ -29,10 +29,15 @@ def test_settings_out_of_range_are_refused_by_name(settings: dict) -> None:
         GenerateRecipe.preset("quick", **settings)
 
 
-def test_colours_have_more_latent_numbers_than_grey_unless_it_is_said_how_many():
+def test_colour_pictures_have_more_latent_units_than_grey_ones_unless_their_number_is_set() -> None:
     sizes = [
-        GenerateRecipe.preset("quick", **asked).latents(channels)
-        for asked in ({}, {"latent": 9})
+        GenerateRecipe.preset("quick", **settings).latents(channels)
+        for settings in ({}, {"latent": 9})
         for channels in (1, 3)
     ]
     assert sizes == [64, 128, 9, 9]
+
+
+def test_the_flow_is_four_times_as_wide_as_the_latent_vector_and_at_least_256_units() -> None:
+    assert [GenerateRecipe().flow_units(latents) for latents in (8, 64, 128)] == [256, 256, 512]
+    assert GenerateRecipe(flow_width=40).flow_units(128) == 40

@@ -12,7 +12,7 @@ from trine.generate.sheet import gif, grid, grid_png, pairs_png, write_pictures
 
 
 def numbered(count: int, size: int = 4, channels: int = 1) -> np.ndarray:
-    """Pictures that are of one level each: 10, 20, …"""
+    """Pictures with one level each: 10, 20, …"""
     return (
         np.arange(10, 10 * count + 1, 10, dtype=np.uint8)[:, None, None, None]
         .repeat(size, 1)
@@ -21,7 +21,7 @@ def numbered(count: int, size: int = 4, channels: int = 1) -> np.ndarray:
     )
 
 
-def opened(content: bytes) -> np.ndarray:
+def decoded(content: bytes) -> np.ndarray:
     with Image.open(io.BytesIO(content)) as image:
         return np.asarray(image)
 
@@ -33,30 +33,32 @@ def test_a_grid_has_each_picture_once_in_reading_order() -> None:
 
 
 def test_small_pictures_are_enlarged_and_large_ones_are_not() -> None:
-    assert opened(grid_png(numbered(1, size=4))).shape == (64 + 2 * 16, 64 + 2 * 16)
-    assert opened(grid_png(numbered(1, size=100, channels=3))).shape == (102, 102, 3)
+    assert decoded(grid_png(numbered(1, size=4))).shape == (64 + 2 * 16, 64 + 2 * 16)
+    assert decoded(grid_png(numbered(1, size=100, channels=3))).shape == (102, 102, 3)
 
 
 @pytest.mark.parametrize("count", [2, 4, 5])
-def test_each_original_stands_above_what_was_made_of_it(count: int) -> None:
+def test_each_original_stands_above_its_reconstruction(count: int) -> None:
     originals = numbered(count, size=64)
-    sheet = opened(pairs_png(originals, originals + 1, columns=4))
+    sheet = decoded(pairs_png(originals, originals + 1, columns=4))
     centres = sheet[33::65, 33::65]
-    for place in range(count):
-        row, column = 2 * (place // 4), place % 4
+    for index in range(count):
+        row, column = 2 * (index // 4), index % 4
+        assert centres[row, column] == 10 * (index + 1)
         assert centres[row + 1, column] == centres[row, column] + 1
 
 
-def test_a_moving_picture_goes_forth_and_back() -> None:
+def test_an_animation_runs_forwards_and_backwards() -> None:
     strips = np.stack([numbered(5), numbered(5)])
     with Image.open(io.BytesIO(gif(strips))) as image:
         assert image.n_frames == 8
 
 
-def test_pictures_come_from_a_stream_into_a_grid_an_array_or_files(tmp_path: Path) -> None:
+def test_a_stream_of_pictures_becomes_a_grid_an_array_or_files(tmp_path: Path) -> None:
     images = numbered(5, channels=3)
     for name in ("grid.png", "all.npy", "many"):
         write_pictures(iter([images[:2], images[2:]]), 5, tmp_path / name)
+    assert np.array_equal(decoded((tmp_path / "grid.png").read_bytes()), decoded(grid_png(images)))
     assert np.array_equal(np.load(tmp_path / "all.npy"), images)
     files = sorted((tmp_path / "many").iterdir())
     assert [path.name for path in files] == ["0.png", "1.png", "2.png", "3.png", "4.png"]
@@ -65,15 +67,15 @@ def test_pictures_come_from_a_stream_into_a_grid_an_array_or_files(tmp_path: Pat
 
 
 def test_a_million_pictures_need_no_more_memory_than_a_few(tmp_path: Path) -> None:
-    """The stream is never gathered: a block is gone before the next but one is made."""
-    made: list[weakref.ref[np.ndarray]] = []
+    """At most two blocks of the stream exist at the same time."""
+    blocks: list[weakref.ref[np.ndarray]] = []
     alive: list[int] = []
 
     def stream() -> Iterator[np.ndarray]:
         for _ in range(200):
             block = np.zeros((5000, 2, 2, 1), np.uint8)
-            made.append(weakref.ref(block))
-            alive.append(sum(reference() is not None for reference in made))
+            blocks.append(weakref.ref(block))
+            alive.append(sum(reference() is not None for reference in blocks))
             yield block
 
     write_pictures(stream(), 1_000_000, tmp_path / "all.npy")
@@ -81,14 +83,15 @@ def test_a_million_pictures_need_no_more_memory_than_a_few(tmp_path: Path) -> No
     assert max(alive) <= 2
 
 
-def test_too_many_for_a_grid_and_unknown_endings_are_refused(tmp_path: Path) -> None:
+def test_too_many_pictures_for_a_grid_and_unknown_suffixes_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="a grid of 20,000 pictures"):
         write_pictures(iter([]), 20_000, tmp_path / "grid.png")
     with pytest.raises(UsageError, match=r"give a \.png file"):
         write_pictures(iter([]), 1, tmp_path / "x.bmp")
 
 
-def test_a_place_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+def test_a_path_that_cannot_be_written_is_a_one_line_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(RunError, match="file"):
+    with pytest.raises(RunError, match="file") as raised:
         write_pictures(iter([numbered(1)]), 1, tmp_path / "file")
+    assert "\n" not in str(raised.value)

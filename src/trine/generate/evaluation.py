@@ -61,8 +61,8 @@ def with_memorisation(
 def nearest_png(memorisation: Memorisation, generated: Pictures, train: Pictures, held_out: Pictures) -> bytes:
     """The most suspicious pictures, and below each the nearest training picture and the nearest held-out picture."""
     worst = memorisation.most_suspicious()
-    other = memorisation.compared[memorisation.held_out.place[worst].numpy()]
-    rows = [generated[worst.numpy()], train[memorisation.train.place[worst].numpy()], held_out[other]]
+    other = memorisation.compared[memorisation.held_out.index[worst].numpy()]
+    rows = [generated[worst.numpy()], train[memorisation.train.index[worst].numpy()], held_out[other]]
     return grid_png(np.concatenate(rows), columns=len(worst))
 
 

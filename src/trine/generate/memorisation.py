@@ -33,7 +33,7 @@ class Nearest:
     """The nearest picture to each of many."""
 
     distance: Float[Tensor, "n"]
-    place: Int64[Tensor, "n"]
+    index: Int64[Tensor, "n"]
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ def nearest_of(among: Pictures, mirrored: bool = False) -> Callable[[Pictures], 
         other = _search(_flat(images[:, :, ::-1]) - centre, known)
         nearer = other.distance < found.distance
         return Nearest(
-            torch.where(nearer, other.distance, found.distance), torch.where(nearer, other.place, found.place)
+            torch.where(nearer, other.distance, found.distance), torch.where(nearer, other.index, found.index)
         )
 
     return search

@@ -1,0 +1,193 @@
+"""How a generator is trained: its data, its budget, its flow, and what its run folder holds."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from trine.errors import DataError
+from trine.generate.flow_training import FlowObjective, Posteriors
+from trine.generate.generator import Generator
+from trine.generate.objective import GROWN
+from trine.generate.recipe import GenerateRecipe
+from trine.generate.training import FLOW_SHARE, UNLABELLED, GeneratorTrainer
+from trine.train.budget import Budget
+from trine.train.run import Run
+
+from .conftest import BRIEF, SHORT, dots, write_dots
+
+
+def test_training_lowers_the_loss(fitted: Generator) -> None:
+    assert fitted.run
+    losses = [line["loss"] for line in Run(fitted.run).history() if "loss" in line]
+    assert sum(losses[-20:]) / 20 < 0.85 * losses[0]
+
+
+def test_the_bound_is_the_sum_of_its_parts_on_the_validation_split(fitted: Generator) -> None:
+    assert fitted.result
+    assert fitted.result.data.split == "validation"
+    metrics = fitted.result.metrics
+    parts = metrics["reconstruction_nats"] + sum(metrics["kl_per_group"])
+    assert metrics["elbo_nats"] == pytest.approx(parts, rel=1e-4)
+
+
+def test_a_run_folder_holds_pictures_metrics_and_checkpoints_of_both_trainings(fitted: Generator) -> None:
+    assert isinstance(fitted.run, Path)
+    names = {path.relative_to(fitted.run).as_posix() for path in fitted.run.rglob("*")}
+    pictures = {"samples.png", "reconstructions.png", "kl.png", "latents.png", "curves.png"}
+    files = {"result.json", "recipe.json", "metrics.jsonl", "metrics-flow.jsonl", "bundle", "checkpoints/flow"}
+    assert pictures | files <= names
+    assert {f"bundle/{name}" for name in pictures - {"curves.png"}} <= names
+    assert any(name.startswith("checkpoints/flow/") for name in names)
+
+
+def test_the_cost_is_that_of_network_and_flow_together(fitted: Generator) -> None:
+    assert fitted.run
+    histories = [Run(fitted.run, stage).history() for stage in ("", "flow")]
+    assert [history[-1]["step"] for history in histories] == [SHORT["least_steps"], SHORT["flow_steps"]]
+    assert fitted.cost.steps == SHORT["least_steps"]
+    seconds = [max(line.get("seconds", 0.0) for line in history) for history in histories]
+    assert fitted.cost.train_seconds >= sum(seconds) - 0.02
+
+
+# ---- pictures of the training's course
+
+
+@pytest.mark.parametrize("minutes", [None, 0.05])
+def test_latents_png_has_one_row_per_scheduled_validation(minutes: float | None, folder: Path, tmp_path: Path) -> None:
+    model = Generator(**{**BRIEF, "validations": 4}).fit(folder, minutes=minutes, out=tmp_path / "run")
+    assert model.run
+    validations = [line for line in Run(model.run).history() if "validation" in line]
+    assert len(validations) == 4
+    with Image.open(model.run / "latents.png") as sheet:
+        factor = 64 // 12
+        assert sheet.size == (factor * (GROWN * 13 + 1), factor * (4 * 13 + 1))
+
+
+def test_without_validations_there_is_no_latents_png(folder: Path, tmp_path: Path) -> None:
+    model = Generator(**{**BRIEF, "validations": 0}).fit(folder, out=tmp_path / "run")
+    assert model.run
+    assert not (model.run / "latents.png").exists()
+
+
+def test_the_last_row_of_latents_png_is_decoded_by_the_final_network(fitted: Generator) -> None:
+    assert fitted.run
+    with Image.open(io.BytesIO((fitted.run / "latents.png").read_bytes())) as sheet:
+        factor = 64 // 12
+        row = np.asarray(sheet)[::factor, ::factor][-13:-1, 1:13]
+    generator = torch.Generator().manual_seed(fitted.recipe.seed)
+    noise = 0.6 * torch.randn(GROWN, *fitted.network.vae.shapes[0], generator=generator)
+    first = fitted.decode([noise])[0, ..., 0]
+    assert np.abs(row.astype(int) - first).max() <= 2
+
+
+# ---- data
+
+
+def test_a_flat_folder_of_twenty_colour_pictures_is_learned(tmp_path: Path) -> None:
+    folder = write_dots(tmp_path / "few", dots(20, channels=3))
+    model = Generator(**SHORT).fit(folder, out=tmp_path / "run")
+    assert model.sample(2).shape == (2, 12, 12, 3)
+    assert model.classes == ()
+
+
+def test_labels_cannot_be_learned_from_a_flat_folder(tmp_path: Path) -> None:
+    folder = write_dots(tmp_path / "flat", dots(20))
+    with pytest.raises(DataError, match="has no labels: leave out --label"):
+        Generator(**SHORT, label=True).fit(folder, out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_one_picture_repeated_is_learned_and_reported_as_one(tmp_path: Path, heard) -> None:
+    folder = write_dots(tmp_path / "same", dots(1).repeat(24, 0))
+    model = Generator(**{**BRIEF, "least_steps": 150}).fit(folder, out=tmp_path / "run", report=heard)
+    assert any("all pictures are equal" in line for line in heard.notes)
+    assert any("posterior collapse" in line for line in heard.notes)
+    assert model.result
+    assert model.result.metrics["collapsed"]
+    assert np.isfinite(model.result.metrics["elbo_nats"])
+    error = model.sample(3).astype(float) - dots(1)
+    assert np.abs(error).mean() < 40
+
+
+def test_pictures_of_many_sizes_and_modes_are_learned_at_one_size(tmp_path: Path) -> None:
+    for number, (size, mode) in enumerate([((12, 12), "RGB"), ((30, 20), "L"), ((9, 40), "RGBA"), ((1, 1), "P")] * 6):
+        picture = Image.fromarray(dots(1, channels=3, seed=number)[0]).resize(size).convert(mode)
+        (tmp_path / "mixed").mkdir(exist_ok=True)
+        picture.save(tmp_path / "mixed" / f"{number}.png")
+    model = Generator(**BRIEF).fit(tmp_path / "mixed", out=tmp_path / "run")
+    assert model.sample(1).shape == (1, model.size, model.size, 3)
+    assert 8 <= model.size <= 256
+
+
+def test_few_pictures_are_reported_and_a_single_one_is_refused(tmp_path: Path, heard) -> None:
+    Generator(**BRIEF).fit(write_dots(tmp_path / "few", dots(20)), out=tmp_path / "run", report=heard)
+    assert any("only 18 pictures: expect copies of them" in line for line in heard.notes)
+    with pytest.raises(DataError, match="fewer than two pictures"):
+        Generator(**BRIEF).fit(write_dots(tmp_path / "single", dots(1)), out=tmp_path / "other")
+
+
+def test_black_and_white_pictures_are_binarised_dynamically_and_reported_so(folder: Path, tmp_path: Path) -> None:
+    model = Generator(**BRIEF, likelihood="bernoulli").fit(folder, out=tmp_path / "run")
+    assert model.result
+    assert model.result.metrics["binarisation"] == "dynamic"
+    assert "bits_per_dim" not in model.result.metrics
+
+
+# ---- the flow
+
+
+def test_the_flow_learns_posteriors_with_labels_and_a_quarter_of_them_without(
+    fitted: Generator, folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    learned: list[Posteriors] = []
+
+    class Recording(FlowObjective):
+        def __init__(self, flow: object, recipe: object, train: Posteriors, held_out: Posteriors, device: object):
+            learned.extend((train, held_out))
+            super().__init__(flow, recipe, train, held_out, device)
+
+    monkeypatch.setattr("trine.generate.training.FlowObjective", Recording)
+    again = Generator(**SHORT, label=True).fit(folder, out=tmp_path / "run")
+    for split, posteriors in zip(("train", "validation"), learned, strict=True):
+        images, labels = np.array(again.open(folder).splits[split].images), posteriors.labels
+        assert labels is not None
+        count = int((labels < 2).sum())
+        assert count == len(images)
+        with_label = again.codec.encode_top(images, labels[:count])
+        without_label = again.codec.encode_top(images)
+        for values, labelled, unlabelled in zip(
+            (posteriors.means, posteriors.deviations), with_label, without_label, strict=True
+        ):
+            assert torch.equal(values[:count], labelled)
+            assert torch.equal(values[count:], unlabelled[::UNLABELLED])
+        assert (labels[count:] == 2).all()
+        assert len(posteriors) == len(labels) == count + -(-count // UNLABELLED)
+        assert not torch.allclose(posteriors.means[:count], without_label[0], atol=1e-3)
+
+
+def test_a_long_budget_gives_the_flow_its_share_and_a_short_one_the_presets_steps(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("trine.generate.training.flow_seconds", lambda *_: 10.0)
+    preset = GenerateRecipe().flow_steps
+    planned = {}
+    for minutes, settings in ((0.1, {}), (60.0, {}), (60.0, {"flow_steps": 77})):
+        trainer = GeneratorTrainer(GenerateRecipe(**settings), "cpu")
+        opened = trainer.open(folder, None)
+        planned[minutes, *settings.values()] = trainer.scaled(opened, Budget(minutes)).flow_steps
+    assert planned[0.1,] == preset
+    assert planned[60.0,] == pytest.approx(FLOW_SHARE * 3600 / 10 * preset, rel=0.02)
+    assert planned[60.0, 77] == 77
+
+
+def test_a_budget_reserves_the_time_of_the_flow(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("trine.generate.training.flow_seconds", lambda *_: 10.0)
+    trainer = GeneratorTrainer(GenerateRecipe(), "cpu")
+    opened = trainer.open(folder, None)
+    recipe = trainer.scaled(opened, Budget(60.0))
+    expected = 10.0 * recipe.flow_steps / GenerateRecipe().flow_steps
+    assert trainer.objective(opened, recipe).closing_seconds == pytest.approx(expected)
