@@ -155,6 +155,22 @@ def wait_for_flow_step(process, run: Path, step: int) -> None:
         time.sleep(0.002)
 
 
+def test_a_run_that_stopped_before_the_flows_first_step_resumes_to_bit_identical_priors(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopping(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    whole = Generator(**BRIEF).fit(folder, out=tmp_path / "whole")
+    with monkeypatch.context() as patched:
+        patched.setattr("trine.generate.training.FlowObjective", stopping)
+        with pytest.raises(KeyboardInterrupt):
+            Generator(**BRIEF).fit(folder, out=tmp_path / "parts")
+    resumed = Generator(**BRIEF).fit(folder, out=tmp_path / "parts", resume=True)
+    assert_same_priors(tmp_path / "parts", tmp_path / "whole")
+    assert (whole.sample(3) == resumed.sample(3)).all()
+
+
 def test_a_signal_during_the_flow_saves_it_and_says_how_to_continue(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

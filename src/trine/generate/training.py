@@ -96,6 +96,7 @@ class GeneratorTrainer(Trainer[GenerateRecipe, PictureSet, GenerateObjective, Ge
         codec = Codec(trained, self.device)
         train, held_out = opened.splits["train"], opened.splits.get("validation", opened.splits["train"])
         means, deviations = codec.encode_top(train.images, seed=recipe.seed)
+        torch.manual_seed(recipe.seed)  # the flow's first weights: the same in a run that is resumed here
         priors = build_priors(recipe, opened.channels, classes)
         mixture, flow = priors["mixture"], priors["flow"]
         assert isinstance(mixture, MixturePrior)
