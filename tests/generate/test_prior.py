@@ -27,6 +27,19 @@ def test_a_mixture_learns_the_clusters_and_their_width(mixture: MixturePrior) ->
     assert float(latents[:, 1].std()) == pytest.approx(CLUSTER_DEVIATION, rel=0.1)
 
 
+def test_a_mixture_of_more_components_than_latents_is_fitted_to_those_few() -> None:
+    few, many = MixturePrior(3, 3), MixturePrior(10, 3)
+    latents = two_clusters(3)[0]
+    for prior in (few, many):
+        prior.fit(latents, seed=0)
+    assert float(many.weights.sum()) == pytest.approx(1)
+    assert set(map(tuple, many.means.tolist())) == set(map(tuple, few.means.tolist()))
+    for mean, weight in zip(few.means, few.weights, strict=True):
+        same = (many.means == mean).all(1)
+        assert float(many.weights[same].sum()) == pytest.approx(float(weight))
+    assert many(*latent_noise(50), None).isfinite().all()
+
+
 def test_a_flow_is_invertible(flow: FlowPrior) -> None:
     """Integrated backwards, the ordinary differential equation returns to the noise."""
     values, chance = latent_noise(50)

@@ -130,6 +130,13 @@ def test_few_pictures_are_reported_and_a_single_one_is_refused(tmp_path: Path, h
         Generator(**BRIEF).fit(write_dots(tmp_path / "single", dots(1)), out=tmp_path / "other")
 
 
+def test_a_handful_of_pictures_is_learned_with_the_default_number_of_mixture_components(tmp_path: Path) -> None:
+    settings = {name: value for name, value in BRIEF.items() if name != "mixture_components"}
+    model = Generator(**settings).fit(write_dots(tmp_path / "few", dots(5)), out=tmp_path / "run")
+    assert len(model.priors["mixture"].weights) > 5
+    assert model.sample(3, prior="mixture").shape == (3, 12, 12, 1)
+
+
 def test_black_and_white_pictures_are_binarised_dynamically_and_reported_so(folder: Path, tmp_path: Path) -> None:
     model = Generator(**BRIEF, likelihood="bernoulli").fit(folder, out=tmp_path / "run")
     assert model.result

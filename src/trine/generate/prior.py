@@ -66,19 +66,24 @@ class MixturePrior(Prior):
     """Cholesky factors of the covariances."""
 
     def fit(self, latents: Float[Tensor, "n latent"], seed: int) -> None:
-        """Fit the mixture by expectation maximisation (scikit-learn)."""
+        """Fit the mixture by expectation maximisation (scikit-learn).
+
+        Fewer latents than components are fitted by as many components as there are latents, each kept several times.
+        """
         from sklearn.exceptions import ConvergenceWarning
         from sklearn.mixture import GaussianMixture
 
         values = latents[torch.randperm(len(latents), generator=torch.Generator().manual_seed(seed))[:MOST_FITTED]]
         settings = {"tol": 1e-2, "reg_covar": 1e-4, "init_params": "k-means++"}
-        mixture = GaussianMixture(len(self.weights), random_state=seed, **settings)
+        fitted = min(len(self.weights), len(values))
+        mixture = GaussianMixture(fitted, random_state=seed, **settings)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # a nearly converged mixture is good enough
             mixture.fit(values.double().numpy())
-        self.weights.copy_(torch.from_numpy(mixture.weights_))
-        self.means.copy_(torch.from_numpy(mixture.means_))
-        self.factors.copy_(torch.from_numpy(np.linalg.cholesky(mixture.covariances_)))
+        kept = np.arange(len(self.weights)) % fitted
+        self.weights.copy_(torch.from_numpy((mixture.weights_ / np.bincount(kept))[kept]))
+        self.means.copy_(torch.from_numpy(mixture.means_[kept]))
+        self.factors.copy_(torch.from_numpy(np.linalg.cholesky(mixture.covariances_)[kept]))
 
     @override
     def forward(
