@@ -37,6 +37,23 @@ def test_a_saved_model_makes_the_same_pictures(name: str, request: pytest.Fixtur
     assert torch.equal(loaded.information, model.information)
 
 
+@pytest.mark.parametrize("name", ["fitted", "deep"])
+def test_loading_leaves_the_global_random_state_unchanged_and_keeps_memory_layouts(
+    name: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    model: Generator = request.getfixturevalue(name)
+    model.save(tmp_path / "kept")
+    before = torch.get_rng_state()
+    loaded = Generator.load(tmp_path / "kept")
+    assert torch.equal(before, torch.get_rng_state())
+    for part in ("network", "priors"):
+        kept, again = getattr(model, part).state_dict(), getattr(loaded, part).state_dict()
+        assert kept.keys() == again.keys()
+        for key, values in kept.items():
+            assert torch.equal(values, again[key]), key
+            assert values.stride() == again[key].stride(), key
+
+
 def test_a_model_of_another_task_is_refused(fitted: Generator, tmp_path: Path) -> None:
     fitted.save(tmp_path / "kept")
     with pytest.raises(BundleError, match="a model for generate, not for classify"):

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
+import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 from typing_extensions import override
@@ -191,15 +192,16 @@ class Generator(Model[GenerateRecipe]):
         cls, recipe: GenerateRecipe, content: dict[str, Any], tensors: dict[str, Tensor], device: Device
     ) -> dict[str, Any]:
         classes, size, channels = tuple(content["classes"]), content["size"], content["channels"]
-        network, priors = build_network(recipe, channels, size, classes), build_priors(recipe, channels, classes)
-        network.load_state_dict(part(tensors, "network"))
-        priors.load_state_dict(part(tensors, "priors"))
+        with torch.device("meta"):  # no values yet: drawing first weights would change torch's random state
+            network, priors = build_network(recipe, channels, size, classes), build_priors(recipe, channels, classes)
+        for name, module in (("network", network), ("priors", priors)):
+            module.to_empty(device=device.name).load_state_dict(part(tensors, name))
         return {
             "classes": classes,
             "size": size,
             "channels": channels,
-            "network": network.to(device.name).eval(),
-            "priors": priors.to(device.name).eval().requires_grad_(False),
+            "network": network.eval(),
+            "priors": priors.eval().requires_grad_(False),
             "information": tensors["information"],
         }
 
