@@ -15,8 +15,10 @@ from trine.generate.generator import Generator
 from trine.generate.prior import FlowPrior
 from trine.generate.recipe import GenerateRecipe
 from trine.train.loop import TrainingLoop
+from trine.train.objective import Objective
 from trine.train.run import Run
 from trine.train.schedules import Clock
+from trine.train.step import Stepper
 
 from .conftest import BRIEF, CLUSTER_DEVIATION, flow_objective, latent_noise, trained_flow
 
@@ -115,6 +117,21 @@ def test_validation_gives_the_same_figures_and_leaves_the_global_random_state_un
 def test_the_duration_of_a_training_grows_with_its_steps() -> None:
     short, long = (flow_seconds(4, 0, GenerateRecipe(flow_steps=steps), CPU) for steps in (10, 1000))
     assert 0 < short < long
+
+
+def test_the_duration_is_measured_as_the_flow_is_trained_in_one_process_and_single_precision(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    devices: list[Device] = []
+
+    class Recording(Stepper):
+        def __init__(self, objective: Objective, device: Device) -> None:
+            devices.append(device)
+            super().__init__(objective, device)
+
+    monkeypatch.setattr("trine.generate.flow_training.Stepper", Recording)
+    flow_seconds(4, 0, GenerateRecipe(flow_steps=10), Device("cpu", bfloat16=True, rank=1, world=2))
+    assert devices == [CPU]
 
 
 # ---- interruptions

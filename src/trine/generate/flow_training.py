@@ -3,7 +3,7 @@
 It runs in the training loop after the network is trained, with checkpoints of its own.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import torch
@@ -89,10 +89,10 @@ class FlowObjective(Objective):
 
     @override
     def loss(self, network: nn.Module, batch: dict[str, Tensor], progress: float) -> Float[Tensor, ""]:
-        flow = self.network
-        end = (batch["end"] - flow.mean) / flow.deviation
+        assert isinstance(network, FlowPrior)
+        end = (batch["end"] - network.mean) / network.deviation
         at = torch.lerp(batch["start"], end, batch["time"][:, None])
-        return F.mse_loss(flow.velocity(at, batch["time"], batch.get("labels")), end - batch["start"])
+        return F.mse_loss(network.velocity(at, batch["time"], batch.get("labels")), end - batch["start"])
 
     @override
     def parameter_groups(self) -> list[ParameterGroup]:
@@ -113,5 +113,6 @@ def flow_seconds(latent: int, classes: int, recipe: GenerateRecipe, device: Devi
     """Duration of the flow's training with this recipe, from a few measured steps."""
     zeros = Posteriors(torch.zeros(BATCH, latent), torch.ones(BATCH, latent), None)
     flow = FlowPrior(latent, classes, recipe.flow_units(latent))
-    objective = FlowObjective(flow, recipe, zeros, zeros, device)
-    return Stepper(objective, device).measure(PROBE_SECONDS).seconds * recipe.flow_steps
+    alone = replace(device, bfloat16=False, rank=0, world=1)  # as the flow's training runs
+    objective = FlowObjective(flow, recipe, zeros, zeros, alone)
+    return Stepper(objective, alone).measure(PROBE_SECONDS).seconds * recipe.flow_steps
