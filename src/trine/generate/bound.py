@@ -66,8 +66,8 @@ def measure_bound(
         observed = network.likelihood.observe(batch.to(device.name), generator)
         with device.autocast():
             decoded = network.vae(observed, on_device(classes, device), generator)
-        log_prob += float(network.log_prob(decoded, observed).double().sum())
-        divergence = divergence + decoded.kl.double().sum(0).cpu()
+        log_prob += float(network.log_prob(decoded, observed).cpu().double().sum())
+        divergence = divergence + decoded.kl.cpu().double().sum(0)
         moments = _moments(moments, [latent.shift for latent in decoded.latents])
     count = len(images)
     kl = tuple(float(value) / count for value in divergence)
@@ -125,14 +125,14 @@ class _ImportanceSampler:
                 )
             log_prob = self.network.log_prob(decoded, observed.repeat_interleave(times, 0))
             ratio = torch.stack([latent.log_ratio for latent in decoded.latents]).sum(0)
-            weights.append((log_prob + ratio).double().view(len(images), times))
+            weights.append((log_prob + ratio).cpu().double().view(len(images), times))
             left -= times
         return torch.logsumexp(torch.cat(weights, 1), 1) - float(np.log(self.samples))
 
 
 def _moments(before: Tensor, means: list[Tensor]) -> Float[Tensor, "2 units"]:
     """Running sums over pictures of the mean shifts and of their squares."""
-    units = torch.cat([mean.flatten(1) for mean in means], 1).double().cpu()
+    units = torch.cat([mean.flatten(1) for mean in means], 1).cpu().double()
     sums = torch.stack([units.sum(0), units.square().sum(0)])
     return sums + before if before.numel() else sums
 

@@ -55,7 +55,7 @@ class Latent:
     @property
     def kl(self) -> Float[Tensor, "batch"]:
         """KL divergence of posterior and prior in nats; zero when the sample is from the prior."""
-        return self.posterior.kl(self.prior) if self.posterior else torch.zeros(len(self.sample))
+        return self.posterior.kl(self.prior) if self.posterior else self.sample.new_zeros(len(self.sample))
 
     @property
     def shift(self) -> Float[Tensor, "batch *latent"]:
