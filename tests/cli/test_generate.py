@@ -157,6 +157,12 @@ def test_wrong_use_is_a_one_line_error(trine: Callable, model: Path, words: tupl
     assert "Traceback" not in command.err
 
 
+@pytest.mark.parametrize("out", ["many", "all.npy", "grid.png"])
+def test_a_refused_sample_writes_nothing(trine: Callable, model: Path, tmp_path: Path, out: str) -> None:
+    assert trine("generate", "sample", model, "--label", "dusk", "--out", tmp_path / out).status == 2
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_model_of_another_task_is_refused(trine: Callable, model: Path) -> None:
     command = trine("classify", "predict", model, "x.png")
     assert command.status == 1

@@ -110,8 +110,9 @@ def test_a_model_without_labels_says_so(deep: Generator) -> None:
     ],
 )
 def test_arguments_out_of_range_are_refused(fitted: Generator, arguments: dict, message: str) -> None:
-    with pytest.raises(UsageError, match=message):
-        fitted.sample(**arguments)
+    for sample in (fitted.sample, fitted.sample_stream):
+        with pytest.raises(UsageError, match=message):
+            sample(**arguments)
 
 
 def test_the_first_of_a_million_pictures_come_at_once(fitted: Generator) -> None:
@@ -158,6 +159,20 @@ def test_a_grey_model_takes_colour_pictures(fitted: Generator, tmp_path: Path) -
     assert result.metrics["bits_per_dim"] > 0
     with pytest.raises(DataError, match="has no split 'test': it has train, validation"):
         fitted.evaluate(tmp_path / "colour", split="test")
+
+
+def test_importance_sampling_states_its_samples_and_refuses_none_and_unknown_splits(
+    fitted: Generator, folder: Path
+) -> None:
+    opened = fitted.open(folder)
+    figures = fitted.importance(opened, "validation", samples=3, count=5)
+    assert (figures["iw_samples"], figures["iw_n"]) == (3, 5)
+    assert figures["iw_nats"] > 0
+    for samples, count in ((0, 5), (3, 0)):
+        with pytest.raises(UsageError, match="give at least 1 of both"):
+            fitted.importance(opened, "validation", samples, count)
+    with pytest.raises(DataError, match="has no split 'tset'"):
+        fitted.importance(opened, "tset", samples=3)
 
 
 # ---- using a model changes nothing

@@ -89,11 +89,14 @@ class Generator(Model[GenerateRecipe]):
         seed: int = 0,
         prior: str | None = None,
     ) -> Iterator[UInt8[np.ndarray, "batch height width channels"]]:
-        """`sample` block by block: memory does not grow with the number of pictures."""
+        """`sample` block by block: memory does not grow with the number of pictures. Raises `UsageError` at once."""
         chosen = self._checked(n, label, temperature, pixel_noise, prior or self.recipe.prior)
-        for block in range(-(-n // BLOCK)):
+
+        def pictures(block: int) -> UInt8[np.ndarray, "batch height width channels"]:
             noise = self.noise(seed, block).scaled(temperature, pixel_noise)
-            yield self.from_noise(noise, label, chosen)[: n - block * BLOCK]
+            return self.from_noise(noise, label, chosen)[: n - block * BLOCK]
+
+        return map(pictures, range(-(-n // BLOCK)))
 
     def encode(self, images: UInt8[np.ndarray, "n height width channels"], seed: int = 0) -> EncodedPictures:
         """Posteriors of pictures, and a sample of each. Raises `DataError` for pictures of another size."""
@@ -140,11 +143,11 @@ class Generator(Model[GenerateRecipe]):
         """Importance-sampled negative log likelihood of the first `count` pictures of a split, in nats.
 
         samples   samples per picture
-        Raises `UsageError`.
+        Raises `UsageError`, `DataError` for an unknown split.
         """
         if samples < 1 or count < 1:
             raise UsageError(f"{samples} samples of {count} pictures: give at least 1 of both")
-        chosen = opened.splits[split]
+        _, chosen = opened.chosen_split(split)
         images, labels = as_channels(chosen.images[:count], self.channels), self.known_labels(opened, chosen)
         labels = None if labels is None else labels[:count]
         nats = importance_nll(self.network, images, labels, self.device, samples)
