@@ -14,6 +14,8 @@ from trine.model import Evaluation
 from trine.pictures.batches import evenly
 from trine.pictures.picture_set import PictureSet
 
+from .conftest import dots, write_dots
+
 
 def pixels(images: np.ndarray) -> Tensor:
     """A feature space: every third pixel of every third row."""
@@ -86,6 +88,17 @@ def test_one_generated_picture_cannot_be_compared(
     ):
         with pytest.raises(UsageError, match="1 generated pictures: at least two"):
             extend()
+
+
+def test_a_split_of_one_picture_is_too_small_to_compare_with(fitted: Generator, tmp_path: Path) -> None:
+    for split, count in (("train", 20), ("test", 1)):
+        write_dots(tmp_path / "dots" / split, dots(count), ("left",))
+    small = fitted.open(tmp_path / "dots")
+    evaluation = fitted.evaluation(small, "test")
+    with pytest.raises(DataError, match="its test split has one picture: a comparison needs at least two"):
+        with_realism(evaluation, fitted, small, {"cnn": pixels}, 30)
+    with pytest.raises(DataError, match="its test split has one picture: a search for copies needs at least two"):
+        with_memorisation(evaluation, fitted, small, 40)
 
 
 def test_an_evenly_spaced_sample_has_first_and_last() -> None:

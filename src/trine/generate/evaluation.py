@@ -29,14 +29,18 @@ def with_realism(
     """Add Fréchet distance, density and coverage of `count` new pictures in each feature space.
 
     Density and coverage are those of the last space. The distance depends a little on the number of pictures, which is
-    stated with it.
+    stated with it. Raises `UsageError` for fewer than two generated pictures, `DataError` for fewer than two real ones.
     """
-    real = _sample(_own_form(model, opened, evaluation.data.split), count)
-    train = _sample(_own_form(model, opened, "train"), count) if "train" in opened.splits else None
-    generated = model.sample(_at_least_two(count), seed=seed)
+    _require_two(count)
+    split = evaluation.data.split
+    real = _sample(_own_form(model, opened, split), count)
+    if len(real) < 2:
+        raise DataError(f"{opened.name}: its {split} split has one picture: a comparison needs at least two")
+    has_reference = split != "train" and "train" in opened.splits and len(opened.splits["train"]) > 1
+    reference = _sample(_own_form(model, opened, "train"), count) if has_reference else None
+    generated = model.sample(count, seed=seed)
     metrics: dict[str, Any] = {"compared": {"generated": len(generated), "real": len(real)}}
     for space, features in spaces.items():
-        reference = None if evaluation.data.split == "train" else train
         metrics |= realism_metrics(space, RealPictures(features, real), generated, reference)
     return evaluation.extended(metrics)
 
@@ -46,12 +50,16 @@ def with_memorisation(
 ) -> Evaluation:
     """Add whether new pictures are copies of training pictures, and a sheet of the most suspicious ones.
 
-    Raises `DataError` without a train split and another one.
+    Raises `UsageError` for fewer than two generated pictures, `DataError` without a train split and another one.
     """
-    if "train" not in opened.splits or evaluation.data.split == "train":
-        raise DataError(f"{opened.name}: copies are searched in the train split and another: it has one split only")
-    train, held_out = _own_form(model, opened, "train"), _own_form(model, opened, evaluation.data.split)
-    generated = model.sample(_at_least_two(count), seed=seed)
+    _require_two(count)
+    split = evaluation.data.split
+    if "train" not in opened.splits or split == "train":
+        raise DataError(f"{opened.name}: copies are searched with a train split and another: it lacks one of them")
+    if len(opened.splits[split]) < 2:
+        raise DataError(f"{opened.name}: its {split} split has one picture: a search for copies needs at least two")
+    train, held_out = _own_form(model, opened, "train"), _own_form(model, opened, split)
+    generated = model.sample(count, seed=seed)
     mirrored = mirrors(model.recipe.flip, model.channels)
     memorisation = check_memorisation(generated, train, held_out, mirrored)
     sheet = nearest_png(memorisation, generated, train, held_out)
@@ -76,7 +84,6 @@ def _own_form(model: Generator, opened: PictureSet, split: str) -> Pictures:
     return as_channels(opened.chosen_split(split)[1].images, model.channels)
 
 
-def _at_least_two(count: int) -> int:
+def _require_two(count: int) -> None:
     if count < 2:
         raise UsageError(f"{count} generated pictures: at least two are needed to compare them")
-    return count
