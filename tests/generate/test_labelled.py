@@ -52,6 +52,12 @@ def test_a_model_without_labels_and_a_set_without_a_test_split_are_refused(
         write_labelled(fitted, open_pictures(folder), 10, tmp_path)
 
 
+def test_more_classes_than_a_byte_can_count_are_refused(fitted: Generator, real: PictureSet, tmp_path: Path) -> None:
+    many = fitted.replaced(classes=tuple(map(str, range(257))))
+    with pytest.raises(UsageError, match="the model has 257 labels: the accuracy score takes up to 256"):
+        write_labelled(many, real, 10, tmp_path)
+
+
 @pytest.mark.parametrize("channels", [1, 3])
 def test_written_pictures_and_labels_are_read_back(channels: int, tmp_path: Path) -> None:
     images, labels = dots(6, channels=channels), np.arange(6) % 3

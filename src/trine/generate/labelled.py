@@ -16,6 +16,8 @@ from trine.pictures.decode import as_channels
 from trine.pictures.picture_set import PictureSet
 
 Pictures = UInt8[np.ndarray, "_ height width channels"]
+MOST_CLASSES = 256
+"""Number of different labels in an IDX file, whose labels are bytes."""
 
 
 def write_labelled(
@@ -26,10 +28,13 @@ def write_labelled(
     Pixel noise is drawn too: a classifier trained on smooth pictures relies on a smoothness that real ones lack.
 
     shuffled   assign the labels at random: the control, from which nothing can be learned
-    Raises `UsageError` for a model without labels, `DataError` for a set without the model's classes or a test split.
+    Raises `UsageError` for a model without labels or with more than 256 of them, `DataError` for a set without the
+    model's classes or a test split.
     """
     if not model.classes:
         raise UsageError("the model has no labels: train one with --label")
+    if len(model.classes) > MOST_CLASSES:
+        raise UsageError(f"the model has {len(model.classes):,} labels: the accuracy score takes up to {MOST_CLASSES}")
     test = real.splits.get("test")
     if test is None or test.labels is None or set(real.classes) - set(model.classes):
         raise DataError(f"{real.name}: needs labelled test pictures of the classes {', '.join(model.classes)}")
@@ -53,5 +58,5 @@ def write_idx(stem: Path, images: Pictures, labels: Int64[np.ndarray, "_"]) -> N
     values = images[..., 0] if images.shape[-1] == 1 else images
     for kind, array in (("images", values), ("labels", labels.astype(np.uint8))):
         header = bytes([0, 0, 8, array.ndim]) + np.array(array.shape, ">u4").tobytes()
-        path = stem.with_name(f"{stem.name}-{kind}-idx{4 if array.ndim == 4 else 2 * (array.ndim // 2) + 1}-ubyte")
+        path = stem.with_name(f"{stem.name}-{kind}-idx{array.ndim}-ubyte")
         files.write_bytes(path, header + array.tobytes())
