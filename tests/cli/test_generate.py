@@ -144,7 +144,6 @@ def test_evaluate_adds_the_importance_weighted_estimate_with_its_option(
         (("sample", "--out", "x.tiff"), 2, "give a .png file"),
         (("sample", "-n", 1_000_000, "--out", "x.png"), 2, "a grid of 1,000,000 pictures"),
         (("interpolate", "--steps", 1), 2, "1 steps: give 2 to 1000"),
-        (("interpolate", "one.png"), 2, "1 pictures to go between: give two"),
         (("interpolate", "--rows", 0), 2, "0 rows"),
         (("traverse", "--directions", 0), 2, "0 directions"),
         (("reconstruct", "absent.png"), 1, "none of the pictures could be read"),
@@ -155,6 +154,23 @@ def test_wrong_use_is_a_one_line_error(trine: Callable, model: Path, words: tupl
     assert command.status == status
     assert message in command.err
     assert "Traceback" not in command.err
+
+
+def test_pictures_to_interpolate_between_are_two_and_to_traverse_from_one(
+    trine: Callable, model: Path, photos: Path, tmp_path: Path
+) -> None:
+    picture, out = photos / "day" / "1.png", ("--out", tmp_path / "strip.png")
+    for words, status, message in (
+        (("interpolate", model, picture), 2, "1 pictures to interpolate between: give two"),
+        (("interpolate", model, photos / "day"), 2, "16 pictures to interpolate between: give two"),
+        (("interpolate", model, picture, "absent.png"), 1, "a picture could not be read"),
+        (("interpolate", model, picture, picture, "--rows", 2), 2, "--rows, --label and --prior are for new pictures"),
+        (("interpolate", model, picture, picture, "--label", "day"), 2, "are for new pictures"),
+        (("traverse", model, photos / "day"), 2, "16 pictures to start from: give one"),
+    ):
+        command = trine("generate", *words, *out)
+        assert (command.status, message in command.err) == (status, True), command.err
+        assert not (tmp_path / "strip.png").exists()
 
 
 @pytest.mark.parametrize("out", ["many", "all.npy", "grid.png"])

@@ -184,16 +184,13 @@ def interpolate(
     from trine.generate.generator import Generator
     from trine.generate.sheet import gif, grid_png
 
-    if len(ends) not in (0, 2):
-        raise UsageError(f"{len(ends)} pictures to go between: give two, or none for new ones")
     if rows < 1:
         raise UsageError(f"{rows} rows: give 1 or more")
+    if ends and (rows > 1 or label or prior):
+        raise UsageError("--rows, --label and --prior are for new pictures: leave out these, or the two pictures")
     loaded = Generator.load(model)
     if ends:
-        _, images, failed = _read(loaded, ends)
-        if failed:
-            raise UsageError("a picture to go from and one to go to are needed")
-        strips = between(loaded, images, steps)[None]
+        strips = between(loaded, _read_all(loaded, ends), steps)[None]
     else:
         strips = np.stack([between_samples(loaded, steps, seed + row, label, prior) for row in range(rows)])
     _write(out, gif(strips) if out.suffix.lower() == ".gif" else grid_png(strips.reshape(-1, *strips.shape[2:]), steps))
@@ -223,7 +220,7 @@ def traverse(
     from trine.generate.sheet import grid_png
 
     loaded = Generator.load(model)
-    start = _read(loaded, (path,))[1] if path else None
+    start = _read_all(loaded, (path,)) if path else None
     units, images = along(loaded, start, directions, steps, seed)
     _write(out, grid_png(images, columns=steps))
     for unit in units:
@@ -257,6 +254,14 @@ def _read(model: "Generator", words: Sequence[str]) -> tuple[list[str], Pictures
         raise DataError("none of the pictures could be read")
     names, images = zip(*read, strict=True)
     return list(names), np.stack(images), failed
+
+
+def _read_all(model: "Generator", words: Sequence[str]) -> Pictures:
+    """The pictures that words name. Raises `DataError` when one cannot be read."""
+    _, images, failed = _read(model, words)
+    if failed:
+        raise DataError("a picture could not be read: give others")
+    return images
 
 
 def _write(out: Path, content: bytes) -> None:

@@ -38,9 +38,11 @@ def slerp(
     return points
 
 
-def between(model: Generator, ends: UInt8[np.ndarray, "2 height width channels"], steps: int = 10) -> Strip:
-    """Pictures between two given pictures, interpolated in the latents of every group."""
+def between(model: Generator, ends: UInt8[np.ndarray, "n height width channels"], steps: int = 10) -> Strip:
+    """Pictures between two given pictures, interpolated in the latents of every group. Raises `UsageError`."""
     _check_steps(steps)
+    if len(ends) != 2:
+        raise UsageError(f"{len(ends)} pictures to interpolate between: give two")
     means = model.encode(ends).mean
     return model.decode([slerp(values[:1], values[1:], steps) for values in means])
 
@@ -57,7 +59,7 @@ def between_samples(
 
 def traverse(
     model: Generator,
-    start: UInt8[np.ndarray, "1 height width channels"] | None = None,
+    start: UInt8[np.ndarray, "starts height width channels"] | None = None,
     directions: int = 8,
     steps: int = 9,
     seed: int = 0,
@@ -68,6 +70,8 @@ def traverse(
     directions   number of units
     """
     _check_steps(steps)
+    if start is not None and len(start) != 1:
+        raise UsageError(f"{len(start)} pictures to start from: give one")
     if directions < 1:
         raise UsageError(f"{directions} directions: give 1 or more")
     units = model.information.argsort(descending=True)[:directions].tolist()
