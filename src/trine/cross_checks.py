@@ -1,6 +1,6 @@
 """Checks of a generator by a classifier: the accuracy score, and a classifier's features as a feature space.
 
-The tasks do not know each other; what needs two of them stands here.
+The tasks' rooms do not import each other. What needs two tasks is here.
 """
 
 from collections.abc import Callable
@@ -15,11 +15,15 @@ from trine.generate.labelled import write_labelled
 from trine.generate.realism import Features
 from trine.pictures.picture_set import PictureSet
 
+CONTROL = 5
+"""The control is trained on one picture in this many: its accuracy is that of chance, whatever their number."""
+
 
 def classifier_features(path: str | Path, size: int) -> Features:
-    """Inputs of a classifier's last layer, as the feature space of a generator's pictures of this size.
+    """A feature space for pictures `size` pixels wide: the inputs of a classifier's last layer.
 
-    Raises `UsageError` for a classifier of another picture size, `BundleError` for no classifier.
+    path   the classifier's bundle or run folder
+    Raises `UsageError` for a classifier of another picture size, `BundleError` for a path without a classifier.
     """
     classifier = Classifier.load(path)
     if classifier.size != size:
@@ -36,21 +40,22 @@ def accuracy_score(
     note: Callable[[str], None] = lambda line: None,
     **settings: Any,
 ) -> dict[str, float]:
-    """Classification accuracy score: accuracy on real pictures of a classifier trained on generated ones only.
+    """Accuracy on real test pictures of a classifier that is trained on generated pictures (Ravuri and Vinyals, 2019).
 
-    With it the control: the same with shuffled labels, on a fifth of the pictures (Ravuri and Vinyals, 2019).
+    The control is a second classifier, trained on a fifth of the pictures with shuffled labels.
 
     opened     the real pictures, with a test split
-    count      generated training pictures
+    count      number of generated training pictures
+    note       called with a line before each training
     settings   changes of the classifier's `quick` recipe
-    Raises `UsageError` for a model without labels, `DataError` for other classes.
+    Raises `UsageError` for a model without labels, `DataError` for a set of other classes or without a test split.
     """
     scores = {}
     with TemporaryDirectory(prefix="trine-") as folder:
-        for name, n in (("accuracy_score", count), ("accuracy_score_shuffled", max(1, count // 5))):
+        for name, n in (("accuracy_score", count), ("accuracy_score_shuffled", max(1, count // CONTROL))):
             note(f"{name}: a classifier learns {n:,} generated pictures")
             data = write_labelled(model, opened, n, Path(folder) / name, shuffled=name.endswith("shuffled"))
-            # all pictures are shown equally often: the hardest generated ones often belong to no class
+            # train on all pictures equally often: those with the largest loss may belong to no class
             fitted = Classifier("quick", **{"hard_share": 1.0, **settings}).fit(data, out=Path(folder) / f"{name}-run")
             assert fitted.result
             scores[name] = fitted.result.metrics["accuracy_tta"]

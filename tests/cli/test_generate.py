@@ -115,7 +115,7 @@ def test_interpolate_writes_a_strip_or_an_animation_between_two_pictures_or_new_
 def test_traverse_names_the_latent_units_it_changes(trine: Callable, model: Path, tmp_path: Path) -> None:
     command = trine("generate", "traverse", model, "--directions", 3, "--out", tmp_path / "rows.png")
     assert command.status == 0
-    assert command.err.count("latent number") == 3
+    assert command.err.count("latent unit") == 3
 
 
 def test_map_draws_a_set(trine: Callable, model: Path, photos: Path, tmp_path: Path) -> None:

@@ -80,7 +80,7 @@ def check_against_reference(
     levels[:, :20], levels[:, 20:40] = 0, 255
     outputs = spread * torch.randn(likelihood.outputs, 400, generator=generator)
     single, double = outputs.clone().requires_grad_(), outputs.double().requires_grad_()
-    log_prob = likelihood.eval().of_pixels(single, levels / 127.5 - 1)
+    log_prob = likelihood.eval().pixel_log_prob(single, levels / 127.5 - 1)
     expected = reference(double, levels.double())
     torch.testing.assert_close(log_prob.double(), expected, rtol=1e-4, atol=1e-4)
     weights = torch.linspace(0.5, 1.5, 400)

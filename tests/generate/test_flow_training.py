@@ -77,7 +77,7 @@ def test_training_lowers_the_loss_on_held_out_latents_and_records_it(tmp_path: P
 def test_paths_end_at_samples_of_the_posteriors_they_were_chosen_for() -> None:
     means, deviations = torch.tensor([[0.0, 5.0], [10.0, -5.0]]), torch.tensor([[0.1, 0.2], [0.3, 0.4]])
     chosen = torch.tensor([0, 1]).repeat(20_000)
-    paths = Posteriors(means, deviations, torch.tensor([3, 4])).sampled(chosen, torch.Generator().manual_seed(0))
+    paths = Posteriors(means, deviations, torch.tensor([3, 4])).paths(chosen, torch.Generator().manual_seed(0))
     for index in (0, 1):
         ends = paths["end"][chosen == index]
         torch.testing.assert_close(ends.mean(0), means[index], rtol=0, atol=0.02)
@@ -87,7 +87,7 @@ def test_paths_end_at_samples_of_the_posteriors_they_were_chosen_for() -> None:
     assert float(paths["start"].mean()) == pytest.approx(0, abs=0.02)
     assert 0 < float(paths["time"].min()) < 0.2
     assert 0.8 < float(paths["time"].max()) < 1
-    assert "labels" not in Posteriors(means, deviations, None).sampled(chosen)
+    assert "labels" not in Posteriors(means, deviations, None).paths(chosen)
 
 
 def test_a_batch_depends_on_the_random_state_only_and_is_no_larger_than_the_set() -> None:

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trine.generate.likelihood import BIN, Bernoulli, CalibratedGaussian, Likelihood, bits_per_dim
+from trine.generate.likelihood import BIN_WIDTH, Bernoulli, CalibratedGaussian, Likelihood, bits_per_dim
 from trine.generate.logistic import LogisticMixture
 
 from .conftest import check_against_reference, every_level, mass_in_bins, probabilities
@@ -44,9 +44,9 @@ def test_the_deviation_does_not_change_in_evaluation_mode() -> None:
 def test_the_calibrated_normal_samples_with_its_deviation() -> None:
     likelihood, outputs = CalibratedGaussian(1), torch.zeros(1, 1, 100, 100)
     likelihood.deviation.fill_(0.1)
-    sample = likelihood.sample(outputs, generator=torch.Generator().manual_seed(0))
+    sample = likelihood.sample(outputs, torch.Generator().manual_seed(0))
     assert float(sample.float().std()) == pytest.approx(12.75, rel=0.05)
-    without_noise = likelihood.sample(outputs, temperature=0.0, generator=torch.Generator().manual_seed(0))
+    without_noise = likelihood.sample(outputs, torch.Generator().manual_seed(0), temperature=0.0)
     assert without_noise.unique().numel() == 1
 
 
@@ -62,7 +62,7 @@ def test_binarised_pixels_are_white_with_the_grey_value_as_probability() -> None
 def test_means_and_samples_have_the_shape_of_the_training_pictures(kind: type[Likelihood], channels: int) -> None:
     likelihood, generator = kind(channels), torch.Generator().manual_seed(0)
     outputs = torch.randn(2, likelihood.outputs, 8, 8)
-    for pictures in (likelihood.mean(outputs), likelihood.sample(outputs, generator=generator)):
+    for pictures in (likelihood.mean(outputs), likelihood.sample(outputs, generator)):
         assert pictures.shape == (2, 8, 8, channels)
         assert pictures.dtype == torch.uint8
         assert likelihood.log_prob(outputs, likelihood.observe(pictures)).shape == (2,)
@@ -72,7 +72,7 @@ def test_means_and_samples_have_the_shape_of_the_training_pictures(kind: type[Li
 def test_samples_are_drawn_from_their_generator_alone(kind: type[Likelihood]) -> None:
     likelihood, before = kind(3), torch.get_rng_state()
     outputs = torch.zeros(2, likelihood.outputs, 8, 8)
-    first, again, other = (likelihood.sample(outputs, 1.0, torch.Generator().manual_seed(seed)) for seed in (0, 0, 1))
+    first, again, other = (likelihood.sample(outputs, torch.Generator().manual_seed(seed)) for seed in (0, 0, 1))
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
     assert torch.equal(before, torch.get_rng_state())
@@ -94,9 +94,9 @@ def test_the_gradient_far_in_a_normal_tail_is_that_of_the_asymptote() -> None:
     likelihood = CalibratedGaussian(1).eval()
     likelihood.deviation.fill_(0.05)
     outputs = torch.full((1, 1), -0.5, requires_grad=True)
-    likelihood.of_pixels(outputs, torch.ones(1, 1)).sum().backward()
+    likelihood.pixel_log_prob(outputs, torch.ones(1, 1)).sum().backward()
     mean = math.tanh(-0.5)
-    far = (1 - BIN / 2 - mean) / 0.05
+    far = (1 - BIN_WIDTH / 2 - mean) / 0.05
     assert outputs.grad is not None
     assert float(outputs.grad) == pytest.approx((far + 1 / far) / 0.05 * (1 - mean**2), rel=1e-3)
 

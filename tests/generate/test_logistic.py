@@ -29,7 +29,7 @@ def test_sampled_levels_have_the_frequencies_of_their_probabilities(seed: int) -
     likelihood, generator = LogisticMixture(1, components=3), torch.Generator().manual_seed(seed)
     outputs = 0.8 * torch.randn(1, likelihood.outputs, 1, 1, generator=generator)
     expected = probabilities(likelihood, outputs)
-    sample = likelihood.sample(outputs.expand(-1, -1, 200, 200), generator=generator).flatten()
+    sample = likelihood.sample(outputs.expand(-1, -1, 200, 200), generator).flatten()
     frequencies = torch.bincount(sample.int(), minlength=256) / sample.numel()
     assert float((frequencies - expected).abs().sum()) < 0.15  # two samples of this size differ by about 0.06
     mean = (expected * torch.arange(256)).sum()
@@ -64,7 +64,7 @@ def test_bins_agree_with_the_cumulative_distribution_in_double_precision(channel
 def test_a_scale_beyond_its_bounds_has_no_gradient(scale: float) -> None:
     likelihood = LogisticMixture(1, components=1)
     outputs = torch.tensor([[0.0], [0.1], [scale]], requires_grad=True)
-    likelihood.of_pixels(outputs, torch.zeros(1, 1)).sum().backward()
+    likelihood.pixel_log_prob(outputs, torch.zeros(1, 1)).sum().backward()
     assert outputs.grad is not None
     assert outputs.grad[2].item() == 0
     assert outputs.grad[1].item() != 0

@@ -19,17 +19,17 @@ from trine.pictures.decode import read_picture
 if TYPE_CHECKING:
     from trine.generate.generator import Generator
 
-app = App(name="generate", help="Make new pictures like those it was shown, with a variational autoencoder.")
+app = App(name="generate", help="Make new pictures like the training pictures, with a variational autoencoder.")
 
-Count = Annotated[int, Parameter(name=("-n", "--count"), help="How many pictures.")]
-Label = Annotated[str | None, Parameter(help="A class that it learned with --label. [default: any]")]
+Count = Annotated[int, Parameter(name=("-n", "--count"), help="Number of pictures.")]
+Label = Annotated[str | None, Parameter(help="A class, for a model trained with --label. [default: any]")]
 Prior = Annotated[
     Literal["normal", "mixture", "flow"] | None,
-    Parameter(help="What the latent vector is sampled from. [default: the recipe's]"),
+    Parameter(help="Distribution of the latent vectors. [default: the recipe's]"),
 ]
-Paths = Annotated[str, Parameter(help="Files, folders, globs.")]
-Seed = Annotated[int, Parameter(help="The same seed, the same pictures.")]
-Steps = Annotated[int, Parameter(help="Pictures on the way, both ends included.")]
+Paths = Annotated[str, Parameter(help="Files, folders or globs.")]
+Seed = Annotated[int, Parameter(help="Seed of the random numbers: the same seed gives the same pictures.")]
+Steps = Annotated[int, Parameter(help="Pictures per row, both ends included.")]
 Out = Annotated[Path, Parameter(help="The file to write.")]
 Pictures = UInt8[np.ndarray, "n height width channels"]
 
@@ -43,18 +43,18 @@ def fit(
     label: Flag = False,
     options: FitOptions | None = None,
 ) -> None:
-    """Train on DATA: a named set, a folder of pictures with or without class folders, a manifest, an archive of them.
+    """Train on DATA: a named set, a folder of pictures with or without class folders, a manifest or an archive of them.
 
     trine generate fit fashion-mnist --minutes 10
 
     Parameters
     ----------
     network
-        plain: one latent vector, the textbook's; deep: further latent maps. [default: plain]
+        plain: one latent vector, the textbook's VAE; deep: also latent maps. [default: plain]
     likelihood
-        How pixels are explained; bernoulli is for black and white. [default: gaussian]
+        Distribution of the pixels; bernoulli is for black and white pictures. [default: gaussian]
     label
-        Learn each class on its own too, so that `sample --label` can ask for it.
+        Learn the labels, so that `sample --label` can make pictures of one class.
     """
     from trine.generate.generator import Generator
 
@@ -74,16 +74,16 @@ def evaluate(
     data_dir: DataDir = None,
     json: Json = False,
 ) -> None:
-    """Measure MODEL on DATA's test split, else its validation split, else all of it: nats, bits a dimension, KL.
+    """Measure MODEL on the test split of DATA, else its validation split, else all of it: nats, bits per dimension, KL.
 
-    trine generate evaluate runs/generate-mnist mnist --frechet --memorisation --out judged
+    trine generate evaluate runs/generate-mnist mnist --frechet --memorisation --out figures
 
-    What takes minutes is measured where it is asked for.
+    What takes minutes has an option.
 
     Parameters
     ----------
     out
-        Folder for the pictures that go with the figures. [default: none are kept]
+        Folder for samples, reconstructions and charts. [default: they are not written]
     """
     from trine.generate.generator import Generator
 
@@ -117,9 +117,9 @@ def sample(
     Parameters
     ----------
     temperature
-        0 gives the most typical picture, 1 the variety that was learned.
+        0 gives the most typical picture, 1 the learned distribution.
     pixel_noise
-        0 gives the expected picture, 1 one drawn with all the noise of pixels that the model has found.
+        0 gives the expected picture, 1 a picture with all the pixel noise of the likelihood.
     """
     from trine.generate.generator import Generator
     from trine.generate.sheet import write_pictures
@@ -133,7 +133,7 @@ def sample(
 
 @app.command
 def reconstruct(model: Model, *paths: Paths, out: Out = Path("reconstructed.png")) -> int:
-    """Send pictures through the latent space and back: the originals above, what comes back below."""
+    """Encode pictures and decode them again: a sheet of originals, each above its reconstruction."""
     from trine.generate.generator import Generator
     from trine.generate.sheet import pairs_png
 
@@ -145,12 +145,12 @@ def reconstruct(model: Model, *paths: Paths, out: Out = Path("reconstructed.png"
 
 @app.command
 def score(model: Model, *paths: Paths, json: Json = False) -> int:
-    """Say how unlike its training pictures a picture is: the error of its reconstruction. --json prints JSON lines."""
+    """Print how unlike the training pictures each picture is: its reconstruction error. --json prints JSON lines."""
     from trine.generate.generator import Generator
 
     loaded = Generator.load(model)
-    named, images, failed = _read(loaded, paths)
-    for path, value in zip(named, loaded.anomaly(images).tolist(), strict=True):
+    names, images, failed = _read(loaded, paths)
+    for path, value in zip(names, loaded.anomaly(images).tolist(), strict=True):
         if json:
             output.print_json_line({"path": path, "anomaly": value})
         else:
@@ -169,16 +169,16 @@ def interpolate(
     prior: Prior = None,
     out: Out = Path("interpolated.png"),
 ) -> None:
-    """Go from one picture to another through the latent space: two of yours, or new ones; a .png strip or a .gif.
+    """Interpolate between two pictures in the latent space: yours, or new ones; a .png strip or a .gif animation.
 
     trine generate interpolate runs/generate-mnist --rows 4 --out walk.gif
 
     Parameters
     ----------
     ends
-        Two pictures; without, new ones.
+        Two picture files; without, new pictures.
     rows
-        Strips between new pictures, of the seeds that follow --seed.
+        Number of strips between new pictures; each takes the next seed.
     """
     from trine.generate.explore import between, between_samples
     from trine.generate.generator import Generator
@@ -206,14 +206,14 @@ def traverse(
     seed: Seed = 0,
     out: Out = Path("traversed.png"),
 ) -> None:
-    """Change one latent number at a time, those with the largest KL divergence.
+    """Change single units of the latent vector, those with the largest KL divergence: one row per unit.
 
     Parameters
     ----------
     path
-        The picture to begin with; without, a new one.
+        The picture to start from; without, a new one.
     directions
-        How many of them.
+        Number of units.
     """
     from trine.generate.explore import traverse as along
     from trine.generate.generator import Generator
@@ -224,14 +224,14 @@ def traverse(
     units, images = along(loaded, start, directions, steps, seed)
     _write(out, grid_png(images, columns=steps))
     for unit in units:
-        output.note(f"row: latent number {unit}, {loaded.information[unit]:.2f} nats")
+        output.note(f"row: latent unit {unit}, {loaded.information[unit]:.2f} nats")
 
 
 @app.command(name="map")
 def draw(
     model: Model, data: Data, *, split: Split = None, data_dir: DataDir = None, out: Out = Path("map.png")
 ) -> None:
-    """Draw where the pictures of DATA lie in the latent space, in two dimensions, coloured by label."""
+    """Draw a map of DATA: latent vectors in two dimensions, coloured by label."""
     from trine.generate.explore import draw_map
     from trine.generate.generator import Generator
 
@@ -240,24 +240,27 @@ def draw(
 
 
 def _read(model: "Generator", words: Sequence[str]) -> tuple[list[str], Pictures, bool]:
-    """The pictures that words name, at the model's size, and whether some could not be read, which is said."""
+    """The pictures that `words` name, with their paths, at the model's size; and whether any could not be read.
+
+    Each unreadable one is named on stderr. Raises `DataError` when none can be read.
+    """
     from trine.pictures.paths import find_pictures
 
-    read, failed = [], False
+    pictures, failed = [], False
     for path in find_pictures(words):
         try:
-            read.append((str(path), read_picture(path, (model.size, model.size), model.channels)))
+            pictures.append((str(path), read_picture(path, (model.size, model.size), model.channels)))
         except DataError as problem:
             output.note(f"trine: {problem}")
             failed = True
-    if not read:
+    if not pictures:
         raise DataError("none of the pictures could be read")
-    names, images = zip(*read, strict=True)
+    names, images = zip(*pictures, strict=True)
     return list(names), np.stack(images), failed
 
 
 def _read_all(model: "Generator", words: Sequence[str]) -> Pictures:
-    """The pictures that words name. Raises `DataError` when one cannot be read."""
+    """The pictures that `words` name. Raises `DataError` when any cannot be read."""
     _, images, failed = _read(model, words)
     if failed:
         raise DataError("a picture could not be read: give others")

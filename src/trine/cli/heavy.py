@@ -16,12 +16,14 @@ if TYPE_CHECKING:
     from trine.pictures.picture_set import PictureSet
 
 Generated = Annotated[int | None, Parameter(validator=validators.Number(gte=2))]
+TO_COMPARE, TO_SEARCH, TO_TRAIN = 10_000, 2_000, 50_000
+"""Default number of generated pictures: for feature spaces, for the search for copies, for the accuracy score."""
 
 
 @Parameter(name="*")
 @dataclass
 class HeavyParts:
-    """What to measure besides the bound."""
+    """What to measure in addition to the bound."""
 
     importance: int | None = None
     "Estimate the likelihood by importance sampling with this many samples per picture."
@@ -30,32 +32,34 @@ class HeavyParts:
     frechet: Flag = False
     "Compare generated pictures with real ones by features of EfficientNet-Lite0: Fréchet distance, density, coverage."
     classifier: Path | None = None
-    "Compare them by the features of this classifier, trained on the same pictures."
+    "Compare them by features of this classifier, which was trained on the same pictures."
     memorisation: Flag = False
-    "Search for copies of training pictures; needs a train split and another."
+    "Search for copies of training pictures; needs a train split and another one."
     accuracy_score: Flag = False
     "Train a classifier on generated pictures and test it on real ones; needs a model trained with --label."
     generated: Generated = None
     "Number of generated pictures. [default: 10,000 to compare, 2,000 to search for copies, 50,000 to train on]"
 
     def added_to(self, evaluation: "Evaluation", model: "Generator", opened: "PictureSet") -> "Evaluation":
-        """The evaluation with everything that was asked for. Raises `UsageError`, `DataError`."""
-        from trine.cross_checks import accuracy_score
+        """The evaluation, extended by the chosen parts. Raises `UsageError`, `DataError`."""
         from trine.generate.evaluation import with_memorisation, with_realism
 
         if self.importance is not None:
             split = evaluation.data.split
             evaluation = evaluation.extended(model.importance(opened, split, self.importance, self.pictures))
         if self.frechet or self.classifier:
-            evaluation = with_realism(evaluation, model, opened, self._spaces(model), self.generated or 10_000)
+            evaluation = with_realism(evaluation, model, opened, self._spaces(model), self.generated or TO_COMPARE)
         if self.memorisation:
-            evaluation = with_memorisation(evaluation, model, opened, self.generated or 2_000)
+            evaluation = with_memorisation(evaluation, model, opened, self.generated or TO_SEARCH)
         if self.accuracy_score:
-            score = accuracy_score(model, opened, self.generated or 50_000, output.note)
+            from trine.cross_checks import accuracy_score
+
+            score = accuracy_score(model, opened, self.generated or TO_TRAIN, output.note)
             evaluation = evaluation.extended(score)
         return evaluation
 
     def _spaces(self, model: "Generator") -> dict[str, "Features"]:
+        """The chosen feature spaces, by the names that metrics have."""
         from trine.cross_checks import classifier_features
         from trine.generate.realism import lite0
 

@@ -1,6 +1,6 @@
 """The bound on the log likelihood of pictures, and a tighter estimate by importance sampling.
 
-All values are negative log likelihoods in nats per picture: lower is better.
+All values are negative log likelihoods in nats per picture: lower is better. Networks are in evaluation mode.
 """
 
 from collections.abc import Iterator
@@ -8,38 +8,40 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int64, UInt8
+from jaxtyping import Float, Float64, Int64, UInt8
 from torch import Tensor
 
 from trine.device import Device
+from trine.generate.latent import Encoding
 from trine.generate.network import PictureVAE
 from trine.pictures.batches import at_once, batches
 
 ACTIVE = 0.01
-"""Variance over pictures of a latent unit's mean shift above which the unit is active (Burda et al., 2016)."""
-
+"""A latent unit is active if its posterior's mean, relative to its prior's, has a larger variance over pictures
+(Burda et al., 2016)."""
 AT_ONCE = 200_000
-"""Pixels that importance sampling decodes together: they stay in the processor's caches."""
+"""Number of pixels that importance sampling decodes together: their activations fit into a processor's caches."""
 
 
 @dataclass(frozen=True)
 class Bound:
-    """The negative evidence lower bound and its parts, from one sample per picture."""
+    """The negative evidence lower bound and its parts, from one sample per picture. All in nats per picture."""
 
     nats: float
     reconstruction: float
     kl_per_group: tuple[float, ...]
     active_units: int
     units: int
+    """Number of latent units, active or not."""
 
     @property
     def kl(self) -> float:
-        """KL divergence of all groups, in nats."""
+        """KL divergence of all groups."""
         return sum(self.kl_per_group)
 
     @property
     def collapsed(self) -> bool:
-        """Posterior collapse: fewer than one unit in fifty is active, or the KL divergence is below half a nat."""
+        """Posterior collapse: fewer than 2 % of the units are active, or the KL divergence is below 0.5 nats."""
         return self.active_units * 50 < self.units or self.kl < 0.5
 
 
@@ -59,7 +61,7 @@ def measure_bound(
     device: Device,
     seed: int = 0,
 ) -> Bound:
-    """The mean bound of pictures; the same seed draws the same samples. The network is in evaluation mode."""
+    """The mean bound of pictures; the same seed gives the same samples."""
     log_prob, divergence, moments = 0.0, torch.zeros(len(network.vae.shapes)), torch.zeros(0)
     generator = torch.Generator(device.name).manual_seed(seed)
     for batch, classes in labelled_batches(images, labels, at_once(*images.shape[1:3])):
@@ -88,10 +90,8 @@ def importance_nll(
     """Mean negative log likelihood by importance sampling (Burda et al., 2016).
 
     samples   samples per picture; a picture is encoded once, and its samples are decoded in large batches
-    The network is in evaluation mode.
     """
-    width = images.shape[1] * images.shape[2]
-    together = max(1, AT_ONCE // width)
+    together = max(1, AT_ONCE // (images.shape[1] * images.shape[2]))
     sampler = _ImportanceSampler(network, device, samples, together, torch.Generator(device.name).manual_seed(seed))
     total = 0.0
     for batch, classes in labelled_batches(images, labels, max(1, together // min(samples, together))):
@@ -119,20 +119,28 @@ class _ImportanceSampler:
         while left:
             times = min(left, max(1, self.together // len(images)))
             repeated = None if labels is None else labels.repeat_interleave(times)
-            with self.device.autocast():
-                decoded = self.network.vae.decode(
-                    len(images) * times, repeated, encoding=encoding.repeated(times), generator=self.generator
-                )
-            log_prob = self.network.log_prob(decoded, observed.repeat_interleave(times, 0))
-            ratio = torch.stack([latent.log_ratio for latent in decoded.latents]).sum(0)
-            weights.append((log_prob + ratio).cpu().double().view(len(images), times))
+            weights.append(self._log_weights(encoding.repeated(times), observed.repeat_interleave(times, 0), repeated))
             left -= times
+        weights = [values.view(len(images), -1) for values in weights]
         return torch.logsumexp(torch.cat(weights, 1), 1) - float(np.log(self.samples))
 
+    def _log_weights(
+        self,
+        encoding: Encoding,
+        observed: Float[Tensor, "samples channels height width"],
+        labels: Int64[Tensor, "samples"] | None,
+    ) -> Float64[Tensor, "samples"]:
+        """ln of p(picture, z) / q(z | picture) for one sample of z each."""
+        with self.device.autocast():
+            decoded = self.network.vae.decode(len(observed), labels, encoding=encoding, generator=self.generator)
+        log_prob = self.network.log_prob(decoded, observed)
+        ratio = torch.stack([latent.log_ratio for latent in decoded.latents]).sum(0)
+        return (log_prob + ratio).cpu().double()
 
-def _moments(before: Tensor, means: list[Tensor]) -> Float[Tensor, "2 units"]:
-    """Running sums over pictures of the mean shifts and of their squares."""
-    units = torch.cat([mean.flatten(1) for mean in means], 1).cpu().double()
+
+def _moments(before: Tensor, shifts: list[Tensor]) -> Float[Tensor, "2 units"]:
+    """Sums over all pictures so far of each unit's shift and of its square."""
+    units = torch.cat([shift.flatten(1) for shift in shifts], 1).cpu().double()
     sums = torch.stack([units.sum(0), units.square().sum(0)])
     return sums + before if before.numel() else sums
 

@@ -17,9 +17,10 @@ from trine.generate.prior import Prior
 from trine.pictures.decode import as_channels
 
 BLOCK = 64
-"""Pictures whose noise is drawn together. Part of what a seed means: sampling more pictures keeps the first ones."""
+"""Number of pictures whose noise is drawn together. A seed's pictures depend on it; they do not depend on how many are
+sampled."""
 ENCODED = 256
-"""Pictures that are encoded together."""
+"""Number of pictures that are encoded together."""
 
 
 @dataclass(frozen=True)
@@ -33,25 +34,30 @@ class EncodedPictures:
 
 @dataclass(frozen=True)
 class Noise:
-    """The noise that pictures are made from: N(0, I) per group, top group first, and one uniform number per picture."""
+    """All random numbers of a block of pictures: with a label, they determine the pictures."""
 
     groups: list[Float[Tensor, "n ..."]]
+    """N(0, I) noise per group, top group first."""
     chance: Float[Tensor, "n"]
+    """One uniform number per picture: it chooses a component of the mixture prior."""
     pixel_seed: int = 0
     """Seed of the pixels' noise."""
     pixels: float = 0.0
-    """Scale of the pixels' noise relative to the likelihood's; 0 gives the expected picture."""
+    """Scale of the pixels' noise, relative to that of the likelihood; 0: the expected picture."""
 
     @classmethod
     def drawn(cls, shapes: list[tuple[int, ...]], seed: int, block: int) -> "Noise":
-        """The noise of one block of pictures; the same seed and block give the same noise."""
+        """The noise of one block of pictures; the same seed and block give the same noise.
+
+        shapes   shape of each group's latent
+        """
         generator = torch.Generator().manual_seed(seed * 1_000_003 + block)
         groups = [torch.randn(BLOCK, *shape, generator=generator) for shape in shapes]
         chance = torch.rand(BLOCK, generator=generator)
         return cls(groups, chance, int(torch.randint(2**62, (1,), generator=generator)))
 
     def scaled(self, temperature: float, pixels: float = 0.0) -> "Noise":
-        """The same noise, scaled: latents by `temperature`, pixels by `pixels`."""
+        """The same noise with the latents' multiplied by `temperature`, and with pixel noise of scale `pixels`."""
         return replace(self, groups=[temperature * values for values in self.groups], pixels=pixels)
 
 
@@ -83,10 +89,10 @@ class Codec:
         labels: Int64[Tensor, "n"] | None = None,
         seed: int = 0,
     ) -> tuple[Float[Tensor, "n latent"], Float[Tensor, "n latent"]]:
-        """Means and standard deviations of the latent vectors alone, without the decoder.
+        """Means and standard deviations of the latent vectors, without a pass through the decoder.
 
-        labels   class of each picture, for a model with labels; None: the label is unknown
-        seed     of the binarisation, for black and white pictures
+        labels   class of each picture, for a model with labels; None: unknown
+        seed     seed of the binarisation of black and white pictures
         """
         means, log_variances = [], []
         generator = torch.Generator(self.device.name).manual_seed(seed)
@@ -102,7 +108,7 @@ class Codec:
     def decode(
         self, latents: Sequence[Float[Tensor, "n ..."]], label: int | None
     ) -> UInt8[np.ndarray, "n height width channels"]:
-        """The expected pictures of latents; groups that are not given take the means of their priors."""
+        """The expected pictures of latents, top group first. Missing latents are the means of their priors."""
         pictures = []
         for start in range(0, len(latents[0]), BLOCK):
             given = [values[start : start + BLOCK] for values in latents]
@@ -112,19 +118,19 @@ class Codec:
 
     @torch.inference_mode()
     def from_noise(self, noise: Noise, prior: Prior, label: int | None) -> UInt8[np.ndarray, "n height width channels"]:
-        """The pictures of given noise; `prior` turns it into latent vectors."""
+        """The pictures of given noise; `prior` transforms it into latent vectors."""
         groups, chance = [values.to(self.device.name) for values in noise.groups], noise.chance.to(self.device.name)
         outputs = self._outputs([prior(groups[0], chance, self._labels(label, len(chance)))], groups, label)
         likelihood = self.network.likelihood
         if not noise.pixels:
             return _array(likelihood.mean(outputs))
         generator = torch.Generator(outputs.device).manual_seed(noise.pixel_seed)
-        return _array(likelihood.sample(outputs, noise.pixels, generator))
+        return _array(likelihood.sample(outputs, generator, noise.pixels))
 
     def _outputs(
         self, given: Sequence[Tensor], noise: Sequence[Tensor], label: int | None
     ) -> Float[Tensor, "n maps height width"]:
-        """Likelihood parameters from the decoder."""
+        """The decoder's likelihood parameters."""
         name, count = self.device.name, len(noise[0])
         given, noise = [values.to(name) for values in given], [values.to(name) for values in noise]
         with self.device.autocast():
@@ -139,7 +145,7 @@ def _array(pictures: UInt8[Tensor, "n height width channels"]) -> UInt8[np.ndarr
 
 
 def _by_group(latents: list[list[Latent]], kind: str) -> list[Tensor]:
-    """Mean, variance or sample of every group, over all batches."""
+    """The means, variances or samples of every group, over all batches."""
     return [torch.cat([_value(batch[group], kind).cpu() for batch in latents]) for group in range(len(latents[0]))]
 
 

@@ -1,4 +1,4 @@
-"""Figures of a generator: the bound, how realistic its pictures are, and whether they are copies."""
+"""Figures that an evaluation of a generator can be extended by: realism and memorisation of its pictures."""
 
 from typing import Any
 
@@ -26,10 +26,10 @@ def with_realism(
     count: int,
     seed: int = 1,
 ) -> Evaluation:
-    """Add Fréchet distance, density and coverage of `count` new pictures in each feature space.
+    """Add Fréchet distance, density and coverage of `count` generated pictures in each feature space.
 
     Density and coverage are those of the last space. The distance depends a little on the number of pictures, which is
-    stated with it. Raises `UsageError` for fewer than two generated pictures, `DataError` for fewer than two real ones.
+    given with it. Raises `UsageError` for fewer than two generated pictures, `DataError` for fewer than two real ones.
     """
     _require_two(count)
     split = evaluation.data.split
@@ -48,7 +48,7 @@ def with_realism(
 def with_memorisation(
     evaluation: Evaluation, model: Generator, opened: PictureSet, count: int, seed: int = 1
 ) -> Evaluation:
-    """Add whether new pictures are copies of training pictures, and a sheet of the most suspicious ones.
+    """Add whether `count` generated pictures are copies of training pictures, and a sheet of the most suspicious ones.
 
     Raises `UsageError` for fewer than two generated pictures, `DataError` without a train split and another one.
     """
@@ -67,7 +67,7 @@ def with_memorisation(
 
 
 def nearest_png(memorisation: Memorisation, generated: Pictures, train: Pictures, held_out: Pictures) -> bytes:
-    """The most suspicious pictures, and below each the nearest training picture and the nearest held-out picture."""
+    """A sheet with three rows: the most suspicious pictures, their nearest training and nearest held-out pictures."""
     worst = memorisation.most_suspicious()
     other = memorisation.compared[memorisation.held_out.index[worst].numpy()]
     rows = [generated[worst.numpy()], train[memorisation.train.index[worst].numpy()], held_out[other]]
@@ -75,7 +75,7 @@ def nearest_png(memorisation: Memorisation, generated: Pictures, train: Pictures
 
 
 def _sample(images: Pictures, most: int) -> Pictures:
-    """At most `most` of the pictures, evenly spaced over the set."""
+    """At most `most` of the pictures, evenly spaced."""
     chosen: Pictures = images[evenly(len(images), most)]
     return chosen
 

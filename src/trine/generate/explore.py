@@ -1,4 +1,4 @@
-"""Paths through the latent space: between two pictures, along single units, and a map in two dimensions."""
+"""Ways to look at the latent space: paths between pictures, single units changed, and a map in two dimensions."""
 
 from dataclasses import replace
 
@@ -17,21 +17,24 @@ from trine.pictures.picture_set import PictureSet
 
 Strip = UInt8[np.ndarray, "steps height width channels"]
 MAPPED = 2000
-"""Largest number of pictures in a map."""
+"""Default number of pictures in a map: t-SNE takes seconds for them."""
+LEGEND = 20
+"""Largest number of classes that a map's legend lists."""
 REACH = 2.5
-"""Range of a traversed unit: ± this, in standard deviations of N(0, 1)."""
+"""A traversed unit goes from −2.5 to 2.5, in standard deviations of its prior N(0, 1)."""
 
 
 def slerp(
     start: Float[Tensor, "1 *latent"], end: Float[Tensor, "1 *latent"], steps: int
 ) -> Float[Tensor, "steps *latent"]:
-    """Spherical interpolation, both ends included; the norm changes linearly.
+    """Spherical interpolation with both ends included; the norm changes linearly.
 
-    Latents of N(0, I) lie near a sphere: a straight line would pass through its empty centre (White, 2016).
+    Latents of N(0, I) are near a sphere. A straight line would pass near its centre, where no latents are (White,
+    "Sampling generative networks", 2016).
     """
     share = torch.linspace(0, 1, steps).view(-1, *[1] * (start.dim() - 1))
     angle = torch.arccos(F.cosine_similarity(start.flatten(), end.flatten(), 0).clamp(-1, 1))
-    if not 1e-3 < angle < torch.pi - 1e-3 or not start.any() or not end.any():  # no unique arc
+    if not 1e-3 < angle < torch.pi - 1e-3 or not start.any() or not end.any():  # the arc is not unique
         return torch.lerp(start, end, share)
     directions = torch.sin((1 - share) * angle) * start / start.norm() + torch.sin(share * angle) * end / end.norm()
     points: Tensor = directions / torch.sin(angle) * torch.lerp(start.norm(), end.norm(), share)
@@ -39,7 +42,10 @@ def slerp(
 
 
 def between(model: Generator, ends: UInt8[np.ndarray, "n height width channels"], steps: int = 10) -> Strip:
-    """Pictures between two given pictures, interpolated in the latents of every group. Raises `UsageError`."""
+    """A strip of pictures from one given picture to another, interpolated in the latents of every group.
+
+    Raises `UsageError`.
+    """
     _check_steps(steps)
     if len(ends) != 2:
         raise UsageError(f"{len(ends)} pictures to interpolate between: give two")
@@ -50,7 +56,7 @@ def between(model: Generator, ends: UInt8[np.ndarray, "n height width channels"]
 def between_samples(
     model: Generator, steps: int = 10, seed: int = 0, label: str | None = None, prior: str | None = None
 ) -> Strip:
-    """Pictures between two new pictures, interpolated in their noise."""
+    """A strip of pictures from one new picture to another, interpolated in their noise. Raises `UsageError`."""
     _check_steps(steps)
     noise = model.noise(seed)
     groups = [slerp(values[:1], values[1:2], steps) for values in noise.groups]
@@ -64,10 +70,12 @@ def traverse(
     steps: int = 9,
     seed: int = 0,
 ) -> tuple[list[int], UInt8[np.ndarray, "n height width channels"]]:
-    """Indices of the latent units with the most information, and pictures along each: one row per unit.
+    """Change single units of the latent vector: those with the most information about a picture.
 
-    start        the picture to start from; without, a new one
+    start        one picture, whose latent vector is changed; without, a new picture
     directions   number of units
+    steps        pictures per unit
+    Returns the units' indices, and pictures in order: `steps` per unit. Raises `UsageError`.
     """
     _check_steps(steps)
     if start is not None and len(start) != 1:
@@ -83,7 +91,12 @@ def traverse(
 
 
 def draw_map(model: Generator, opened: PictureSet, split: str | None = None, most: int = MAPPED) -> bytes:
-    """Latent vectors of at most `most` pictures in two dimensions (t-SNE), coloured by label."""
+    """Latent vectors in two dimensions (t-SNE), coloured by label, as a PNG.
+
+    split   without, test, else validation, else train
+    most    largest number of pictures
+    Raises `DataError`.
+    """
     _, chosen = opened.chosen_split(split)
     sampled = evenly(len(chosen), most)  # sets are often sorted by class
     images = as_channels(chosen.images[sampled], model.channels)
@@ -94,7 +107,7 @@ def draw_map(model: Generator, opened: PictureSet, split: str | None = None, mos
         axes.scatter(*points.T, s=6)
     for number in np.unique(labels if labels is not None else []):
         axes.scatter(*points[labels == number].T, s=6, color=f"C{number % 10}", label=opened.classes[int(number)])
-    if labels is not None and len(opened.classes) <= 20:
+    if labels is not None and len(opened.classes) <= LEGEND:
         axes.legend(markerscale=3, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
     axes.set(xticks=[], yticks=[], title=f"latent vectors of {len(images):,} pictures, in two dimensions")
     return png(drawn)

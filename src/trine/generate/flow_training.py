@@ -1,6 +1,6 @@
 """The objective of the flow prior: flow matching on the posteriors of the training pictures.
 
-It runs in the training loop after the network is trained, with checkpoints of its own.
+The training loop runs it as a second stage, after the network is trained.
 """
 
 from dataclasses import dataclass, replace
@@ -25,10 +25,12 @@ BATCH = 512
 RATE = 7e-3
 """AdamW's peak learning rate."""
 SPREAD = 0.5
-"""Training times are sigmoid(0.5 · N(0, 1)): most lie near 0.5, where the direction is hardest to predict
+"""Training times are sigmoid(0.5 · N(0, 1)): most are near 0.5, where the direction is hardest to predict
 (Esser et al., "Scaling rectified flow transformers", 2024)."""
+VALIDATIONS = 4
+"""Validations during the flow's training; they are recorded only."""
 PROBE_SECONDS = 0.5
-"""Time for measuring the cost of a step."""
+"""Time for measuring the duration of a step."""
 
 
 @dataclass(frozen=True)
@@ -43,8 +45,11 @@ class Posteriors:
     def __len__(self) -> int:
         return len(self.means)
 
-    def sampled(self, chosen: Int64[Tensor, "batch"], generator: torch.Generator | None = None) -> dict[str, Tensor]:
-        """Start, end, time and label of training paths to samples of these posteriors."""
+    def paths(self, chosen: Int64[Tensor, "batch"], generator: torch.Generator | None = None) -> dict[str, Tensor]:
+        """Training paths to samples of the chosen posteriors: `start`, `end`, `time` t in (0, 1), and `labels` if any.
+
+        generator   source of the random numbers; without, torch's global one, as in training
+        """
         shape = self.means[chosen].shape
         noise, start = torch.randn(2, *shape, generator=generator).unbind()
         time = torch.sigmoid(SPREAD * torch.randn(len(chosen), generator=generator))
@@ -53,7 +58,7 @@ class Posteriors:
 
 
 class FlowObjective(Objective):
-    """Mean squared error of the velocity along straight paths from noise to latents; AdamW, cosine schedule."""
+    """Mean squared error of the velocity on straight paths from noise to latents; AdamW with a cosine schedule."""
 
     unit: ClassVar[str] = "latents"
     network: FlowPrior
@@ -71,7 +76,7 @@ class FlowObjective(Objective):
             schedule="cosine",
             warmup=0.0,
             precision="float32",
-            validations=4,
+            validations=VALIDATIONS,
             checkpoint_seconds=recipe.checkpoint_seconds,
         )
 
@@ -81,7 +86,7 @@ class FlowObjective(Objective):
 
     @override
     def batch(self, step: int) -> dict[str, Tensor]:
-        return self._on_device(self.train.sampled(torch.randint(len(self.train), (min(BATCH, len(self.train)),))))
+        return self._on_device(self.train.paths(torch.randint(len(self.train), (min(BATCH, len(self.train)),))))
 
     @override
     def samples(self, batch: dict[str, Tensor]) -> int:
@@ -101,7 +106,7 @@ class FlowObjective(Objective):
     @override
     def validate(self, network: nn.Module) -> Figures:
         generator = torch.Generator().manual_seed(self.recipe.seed)
-        paths = self.held_out.sampled(torch.arange(len(self.held_out)), generator)
+        paths = self.held_out.paths(torch.arange(len(self.held_out)), generator)
         with torch.inference_mode():
             return {"loss": float(self.loss(network, self._on_device(paths), 1.0))}
 
@@ -110,9 +115,9 @@ class FlowObjective(Objective):
 
 
 def flow_seconds(latent: int, classes: int, recipe: GenerateRecipe, device: Device) -> float:
-    """Duration of the flow's training with this recipe, from a few measured steps."""
+    """Duration of the flow's training with this recipe, in seconds, estimated from a few steps."""
     zeros = Posteriors(torch.zeros(BATCH, latent), torch.ones(BATCH, latent), None)
     flow = FlowPrior(latent, classes, recipe.flow_units(latent))
-    alone = replace(device, bfloat16=False, rank=0, world=1)  # as the flow's training runs
+    alone = replace(device, bfloat16=False, rank=0, world=1)  # the device of the flow's training
     objective = FlowObjective(flow, recipe, zeros, zeros, alone)
     return Stepper(objective, alone).measure(PROBE_SECONDS).seconds * recipe.flow_steps

@@ -1,4 +1,4 @@
-"""A trained generator: new pictures from noise, pictures to latents and back."""
+"""A trained generator: new pictures from noise, pictures to latents, latents to pictures."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -29,13 +29,13 @@ from trine.pictures.picture_set import PictureSet, PictureSplit, open_pictures
 from trine.result import Data
 
 SHOWN = 64
-"""Pictures on the sheet of samples."""
+"""Number of pictures on the sheet of samples."""
 RECONSTRUCTED = 10
-"""Pictures on the sheet of reconstructions."""
+"""Number of pictures on the sheet of reconstructions."""
 
 
 class Generator(Model[GenerateRecipe]):
-    """Makes new pictures like those it was trained on.
+    """Makes new pictures like its training pictures.
 
     >>> model = Generator(effort="quick").fit("fashion-mnist", minutes=10)
     >>> model.sample(64, seed=1)
@@ -45,14 +45,14 @@ class Generator(Model[GenerateRecipe]):
     recipe_type: ClassVar[type[GenerateRecipe]] = GenerateRecipe
 
     classes: tuple[str, ...]
-    """Labels that can be sampled; none for a model without labels."""
+    """Labels that pictures can be sampled for; empty for a model without labels."""
     size: int
     """Side of the pictures, in pixels."""
     channels: int
     """1 for grey pictures, 3 for colour."""
     network: PictureVAE
     priors: nn.ModuleDict
-    """Distributions that the latent vector can be sampled from, by name."""
+    """Distributions that latent vectors can be sampled from: normal, mixture, flow."""
     information: Float[Tensor, "latent"]
     """Mean KL divergence of each unit of the latent vector, in nats: its information about a picture."""
 
@@ -66,10 +66,10 @@ class Generator(Model[GenerateRecipe]):
         seed: int = 0,
         prior: str | None = None,
     ) -> UInt8[np.ndarray, "n height width channels"]:
-        """New pictures; the same seed gives the same pictures.
+        """New pictures; the same seed gives the same pictures, whatever their number.
 
-        label         a class, for a model trained with labels; without, any class
-        temperature   scale of the latents' noise: 0 gives the most typical picture, 1 the learned variety
+        label         a class, for a model trained with labels; without, of any class
+        temperature   scale of the latents' noise: 0 gives the most typical picture, 1 the learned distribution
         pixel_noise   scale of the pixels' noise: 0 gives the expected picture, 1 a sample of the likelihood
         prior         normal, mixture or flow; without, the recipe's
         Raises `UsageError`.
@@ -89,7 +89,7 @@ class Generator(Model[GenerateRecipe]):
         seed: int = 0,
         prior: str | None = None,
     ) -> Iterator[UInt8[np.ndarray, "batch height width channels"]]:
-        """`sample` block by block: memory does not grow with the number of pictures. Raises `UsageError` at once."""
+        """`sample` in blocks: memory does not grow with the number of pictures. Raises `UsageError` at the call."""
         chosen = self._checked(n, label, temperature, pixel_noise, prior or self.recipe.prior)
 
         def pictures(block: int) -> UInt8[np.ndarray, "batch height width channels"]:
@@ -99,42 +99,42 @@ class Generator(Model[GenerateRecipe]):
         return map(pictures, range(-(-n // BLOCK)))
 
     def encode(self, images: UInt8[np.ndarray, "n height width channels"], seed: int = 0) -> EncodedPictures:
-        """Posteriors of pictures, and a sample of each. Raises `DataError` for pictures of another size."""
+        """Posteriors of pictures, and one sample of each. Raises `DataError` for pictures of another size."""
         return self.codec.encode(images, seed)
 
     def decode(
         self, latents: Sequence[Float[Tensor, "n ..."]], label: str | None = None
     ) -> UInt8[np.ndarray, "n height width channels"]:
-        """The expected pictures of latents; groups that are not given take the means of their priors."""
+        """The expected pictures of latents, top group first. Missing latents are the means of their priors."""
         return self.codec.decode(latents, self._label(label))
 
     def reconstruct(self, images: UInt8[np.ndarray, "n height width from"]) -> UInt8[np.ndarray, "n height width to"]:
-        """Pictures decoded from the means of their latents."""
+        """Pictures decoded from the means of their posteriors."""
         return self.decode(self.encode(images).mean)
 
     def anomaly(self, images: UInt8[np.ndarray, "n height width channels"]) -> Float[np.ndarray, "n"]:
-        """Reconstruction error of each picture: mean squared error of its levels, on a scale of 0 to 1.
+        """Mean squared error of each picture's reconstruction, with levels from 0 to 1: high for unfamiliar pictures.
 
-        The likelihood is no measure of anomaly: smooth pictures of another kind have a higher one than the training
+        The likelihood does not measure anomaly: smooth pictures of other kinds have a higher likelihood than training
         pictures (Nalisnick et al., "Do deep generative models know what they don't know?", 2019).
         """
-        own_form = as_channels(images, self.channels)
-        error = (own_form.astype(np.float64) - self.reconstruct(own_form)) / 255
+        originals = as_channels(images, self.channels)
+        error = (originals.astype(np.float64) - self.reconstruct(originals)) / 255
         return np.asarray(np.square(error).mean((1, 2, 3)))
 
     @property
     def codec(self) -> Codec:
-        """Encoder and decoder."""
+        """The network's encoder and decoder."""
         return Codec(self.network, self.device)
 
     def noise(self, seed: int, block: int = 0) -> Noise:
-        """The noise of a block of pictures."""
+        """The random numbers of a block of pictures, from which `from_noise` makes them."""
         return Noise.drawn(self.network.vae.shapes, seed, block)
 
     def from_noise(
         self, noise: Noise, label: str | None = None, prior: str | None = None
     ) -> UInt8[np.ndarray, "n height width channels"]:
-        """The pictures of given noise."""
+        """The pictures of given noise. Raises `UsageError` for an unknown label."""
         chosen = self.priors[prior or self.recipe.prior]
         assert isinstance(chosen, Prior)
         return self.codec.from_noise(noise, chosen, self._label(label))
@@ -174,7 +174,7 @@ class Generator(Model[GenerateRecipe]):
         return Evaluation(data, figures, pictures)
 
     def known_labels(self, opened: PictureSet, split: PictureSplit) -> Tensor | None:
-        """Labels of a split, if the model has labels and the set has the same classes."""
+        """Labels of a split, if model and set have the same classes; else None."""
         if not self.classes or opened.classes != self.classes or split.labels is None:
             return None
         return labels_of(split)
@@ -239,7 +239,7 @@ class Generator(Model[GenerateRecipe]):
 
 
 def build_network(recipe: GenerateRecipe, channels: int, size: int, classes: tuple[str, ...]) -> PictureVAE:
-    """A new network for pictures of this size, its weights random."""
+    """A network with random weights for square pictures with this side, in pixels."""
     likelihood = _likelihood(recipe, channels)
     vae = VAE(
         channels,
@@ -256,7 +256,7 @@ def build_network(recipe: GenerateRecipe, channels: int, size: int, classes: tup
 
 
 def build_priors(recipe: GenerateRecipe, channels: int, classes: tuple[str, ...]) -> nn.ModuleDict:
-    """The priors by name, not yet fitted."""
+    """The priors by name, before they are fitted."""
     latent = recipe.latents(channels)
     priors: dict[str, Prior] = {
         "normal": NormalPrior(),
@@ -267,7 +267,11 @@ def build_priors(recipe: GenerateRecipe, channels: int, classes: tuple[str, ...]
 
 
 def open_square(recipe: GenerateRecipe, data: str | Path, data_dir: Path | None, size: int | None) -> PictureSet:
-    """A set of square pictures with the recipe's validation split; without a size, 8 to 256 pixels a side."""
+    """Square pictures, with the recipe's validation split if the set has none.
+
+    size   side in pixels; without, the pictures' own size, limited to 8 to 256
+    Raises `DataError`, `UsageError`.
+    """
 
     def opened(side: int | None) -> PictureSet:
         return open_pictures(

@@ -1,7 +1,7 @@
 """Generated pictures as a training set, for the classification accuracy score (Ravuri and Vinyals, 2019).
 
 A classifier is trained on generated pictures with the labels they were sampled for, and tested on real pictures. Its
-accuracy shows whether the pictures belong to their classes and are as varied as real ones.
+accuracy is high only if the pictures belong to their classes and vary as real ones do.
 """
 
 from pathlib import Path
@@ -23,9 +23,10 @@ MOST_CLASSES = 256
 def write_labelled(
     model: Generator, real: PictureSet, count: int, folder: Path, shuffled: bool = False, seed: int = 1
 ) -> Path:
-    """Write IDX files: `count` generated training pictures, equally many per class, and the real test pictures.
+    """Write a data set as IDX files: `count` generated training pictures, and the real test pictures.
 
-    Pixel noise is drawn too: a classifier trained on smooth pictures relies on a smoothness that real ones lack.
+    The classes have equally many training pictures. Pixel noise is sampled too: a classifier that is trained on
+    expected pictures learns a smoothness that real ones lack.
 
     shuffled   assign the labels at random: the control, from which nothing can be learned
     Raises `UsageError` for a model without labels or with more than 256 of them, `DataError` for a set without the
@@ -38,23 +39,27 @@ def write_labelled(
     test = real.splits.get("test")
     if test is None or test.labels is None or set(real.classes) - set(model.classes):
         raise DataError(f"{real.name}: needs labelled test pictures of the classes {', '.join(model.classes)}")
-    own = np.array([model.classes.index(name) for name in real.classes])
-    each = [count // len(model.classes) + (number < count % len(model.classes)) for number in range(len(model.classes))]
+    whole, remainder = divmod(count, len(model.classes))
+    counts = [whole + (index < remainder) for index in range(len(model.classes))]
     generated = [
-        model.sample(n, label=name, pixel_noise=1.0, seed=seed + number)
-        for number, (name, n) in enumerate(zip(model.classes, each, strict=True))
+        model.sample(n, label=name, pixel_noise=1.0, seed=seed + index)
+        for index, (name, n) in enumerate(zip(model.classes, counts, strict=True))
         if n
     ]
-    labels = np.repeat(np.arange(len(each)), each)
+    labels = np.repeat(np.arange(len(counts)), counts)
     if shuffled:
         labels = np.random.default_rng(seed).permutation(labels)
     write_idx(folder / "train", np.concatenate(generated), labels)
-    write_idx(folder / "t10k", as_channels(np.array(test.images), model.channels), own[test.labels])
+    model_index = np.array([model.classes.index(name) for name in real.classes])
+    write_idx(folder / "t10k", as_channels(np.array(test.images), model.channels), model_index[test.labels])
     return folder
 
 
 def write_idx(stem: Path, images: Pictures, labels: Int64[np.ndarray, "_"]) -> None:
-    """Write pictures and labels in the layout that `IdxFolder` reads; `stem` is the path with the split's name."""
+    """Write the pictures and labels of one split as IDX files (the format of MNIST).
+
+    stem   path of the files up to the split's name, such as `folder/train`
+    """
     values = images[..., 0] if images.shape[-1] == 1 else images
     for kind, array in (("images", values), ("labels", labels.astype(np.uint8))):
         header = bytes([0, 0, 8, array.ndim]) + np.array(array.shape, ">u4").tobytes()

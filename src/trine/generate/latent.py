@@ -1,4 +1,4 @@
-"""Latents: their distributions, their samples, and the encoder's output."""
+"""Latents: distributions, samples, and the outputs of encoder and decoder."""
 
 import math
 from dataclasses import dataclass
@@ -8,7 +8,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 LOG_VARIANCE = (-12.0, 6.0)
-"""Range of the latent vector's log variances. Latent maps have their own bound, because their prior is learned."""
+"""Range of the log variances of the latent vector's posterior: exp stays finite in single precision. Latent maps have a
+smooth bound instead (see `MapGroup`), because their prior is learned."""
 
 
 @dataclass(frozen=True)
@@ -20,12 +21,12 @@ class Normal:
 
     @classmethod
     def of(cls, parameters: Float[Tensor, "batch _ *rest"]) -> "Normal":
-        """From a network's output: the first half of the channels are means, the second half log variances."""
+        """From a network's output: means in the first half of the channels, log variances in the second."""
         mean, log_variance = parameters.float().chunk(2, 1)
         return cls(mean, log_variance.clamp(*LOG_VARIANCE))
 
     def at(self, noise: Float[Tensor, "batch *latent"]) -> Float[Tensor, "batch *latent"]:
-        """The reparameterisation trick: a sample made from N(0, I) noise, differentiable in mean and variance."""
+        """A sample computed from N(0, I) noise, differentiable in mean and variance (the reparameterisation trick)."""
         return self.mean + torch.exp(0.5 * self.log_variance) * noise
 
     def log_prob(self, value: Float[Tensor, "batch *latent"]) -> Float[Tensor, "batch"]:
@@ -34,7 +35,7 @@ class Normal:
         return -0.5 * (scaled + self.log_variance + math.log(2 * math.pi)).flatten(1).sum(1)
 
     def kl(self, other: "Normal") -> Float[Tensor, "batch"]:
-        """KL divergence KL(self ‖ other), in nats."""
+        """KL(self ‖ other), in nats."""
         return self.kl_per_unit(other).flatten(1).sum(1)
 
     def kl_per_unit(self, other: "Normal") -> Float[Tensor, "batch *latent"]:
@@ -54,18 +55,18 @@ class Latent:
 
     @property
     def kl(self) -> Float[Tensor, "batch"]:
-        """KL divergence of posterior and prior in nats; zero when the sample is from the prior."""
+        """KL(posterior ‖ prior) in nats; zero when the sample is from the prior."""
         return self.posterior.kl(self.prior) if self.posterior else self.sample.new_zeros(len(self.sample))
 
     @property
     def shift(self) -> Float[Tensor, "batch *latent"]:
-        """Posterior mean minus prior mean: the influence of the picture."""
+        """Posterior mean minus prior mean: the effect of the picture on the latent."""
         assert self.posterior
         return self.posterior.mean - self.prior.mean
 
     @property
     def log_ratio(self) -> Float[Tensor, "batch"]:
-        """ln p(z) − ln q(z) of the sample, for its importance weight."""
+        """ln p(z) − ln q(z) of the sample, which is a part of its importance weight."""
         assert self.posterior
         return self.prior.log_prob(self.sample) - self.posterior.log_prob(self.sample)
 
@@ -75,9 +76,9 @@ class DecoderPass:
     """Result of one pass through the decoder."""
 
     squares: Float[Tensor, "maps 2 2 batch rows columns"]
-    """Likelihood parameters in the decoder's own order: for each position in a 2×2 square, all squares."""
+    """Likelihood parameters in the decoder's memory order: for each position in a 2×2 square of pixels, all squares."""
     size: int
-    """Side of the pictures in pixels; the squares can extend beyond it."""
+    """Side of the pictures, in pixels; the squares can cover a larger, padded picture."""
     latents: list[Latent]
 
     @property
@@ -94,15 +95,15 @@ class DecoderPass:
 
 @dataclass(frozen=True)
 class Encoding:
-    """The encoder's output for every group of the decoder."""
+    """The encoder's outputs for the groups of the decoder."""
 
     top: Normal
     """Posterior of the latent vector."""
     maps: list[Float[Tensor, "batch _ _ _"] | None]
-    """Activations for the latent maps, coarse to fine; None at a resolution without latent maps."""
+    """Activations for the latent maps, coarsest first; None at a resolution without latent maps."""
 
     def repeated(self, times: int) -> "Encoding":
-        """Each picture's output repeated `times` times in a row."""
+        """Each picture's outputs repeated `times` times: picture 0, picture 0, …, picture 1, …"""
         return Encoding(
             Normal(self.top.mean.repeat_interleave(times, 0), self.top.log_variance.repeat_interleave(times, 0)),
             [None if values is None else values.repeat_interleave(times, 0) for values in self.maps],

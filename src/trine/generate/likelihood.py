@@ -1,8 +1,10 @@
-"""What a decoder's outputs say of a picture: a density to train by, and pictures to look at.
+"""Likelihoods: p(picture | decoder outputs), for training and for decoding.
 
-A picture is observed as values from −1 to 1, one a channel and pixel; a level of its 8 bits is `BIN` wide. Two of the
-densities are over 8-bit values, so that what they give can be stated in bits a dimension; the third is over black and
-white.
+- Observed pictures have values from −1 to 1 per channel and pixel. One of their 256 levels is `BIN_WIDTH` wide.
+- `CalibratedGaussian` and `LogisticMixture` (in `logistic`) are distributions over 8-bit levels: their values can be
+  given in bits per dimension. `Bernoulli` is a distribution over black and white.
+- Log probabilities and gradients are in closed form. Autograd would store and read every intermediate value, which
+  takes longer than the computation itself.
 """
 
 import math
@@ -13,22 +15,26 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
+from typing_extensions import override
 
-BIN = 2 / 255
-ROOT = math.sqrt(2)
-FAR = 40 / ROOT
-"""Where a normal distribution's tail is taken to end, in units of √2 deviations."""
-TAIL = 8 / ROOT
-"""From where on single precision has too few small numbers for a normal distribution's mass itself."""
-ENDLESS = 1e4
-"""A place that no distribution's mass reaches."""
+BIN_WIDTH = 2 / 255
+"""Distance of two neighbouring levels on the scale from −1 to 1."""
+SQRT_2 = math.sqrt(2)
+FARTHEST = 40 / SQRT_2
+"""Limit of distances from a normal distribution's mean, in units of √2 deviations (40 deviations). The gradient is
+exp(−distance² − log mass): larger numbers would cancel each other's digits."""
+TAIL = 8 / SQRT_2
+"""Distance from the mean, in units of √2 deviations (8 deviations), from which the mass of a bin nears the smallest
+number of single precision: from here on its logarithm is computed from the logarithm of the tail."""
+OUTSIDE = 1e4
+"""Edge of the outermost bins, which have no outer edge: no distribution has mass there."""
 
 
 class Likelihood(nn.Module, ABC):
-    """p(picture | outputs of the decoder)."""
+    """p(picture | decoder outputs)."""
 
     discrete: ClassVar[bool] = True
-    """Whether it is a density over 8-bit values."""
+    """Whether it is a distribution over 8-bit levels."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -37,12 +43,15 @@ class Likelihood(nn.Module, ABC):
     @property
     @abstractmethod
     def outputs(self) -> int:
-        """Maps that the decoder must give."""
+        """Number of maps that the decoder computes."""
 
     def observe(
         self, images: UInt8[Tensor, "batch height width channels"], generator: torch.Generator | None = None
     ) -> Float[Tensor, "batch channels height width"]:
-        """What the encoder sees and `log_prob` explains."""
+        """The encoder's input, which is also what `log_prob` is the probability of.
+
+        generator   source of the binarisation's random numbers; without, torch's global one, as in training
+        """
         return images.permute(0, 3, 1, 2).float() / 127.5 - 1
 
     def log_prob(
@@ -51,27 +60,27 @@ class Likelihood(nn.Module, ABC):
         observed: Float[Tensor, "batch channels height width"],
     ) -> Float[Tensor, "batch"]:
         """Log probability of each picture, in nats."""
-        return self.of_pixels(outputs.transpose(0, 1), observed.transpose(0, 1)).sum((1, 2))
+        return self.pixel_log_prob(outputs.transpose(0, 1), observed.transpose(0, 1)).sum((1, 2))
 
-    def of_pixels(
+    def pixel_log_prob(
         self, outputs: Float[Tensor, "maps *pixels"], observed: Float[Tensor, "channels *pixels"]
     ) -> Float[Tensor, "*pixels"]:
-        """Log probability of each pixel, in nats; pixels may lie in any order."""
-        found: Tensor = _Explained.apply(  # type: ignore[no-untyped-call]
+        """Log probability of each pixel, in nats; pixels can be in any order."""
+        log_prob: Tensor = _PixelLogProb.apply(  # type: ignore[no-untyped-call]
             outputs.float().flatten(1), observed.flatten(1), self
         )
-        return found.view(outputs.shape[1:])
+        return log_prob.view(outputs.shape[1:])
 
     @abstractmethod
-    def explain(
+    def log_prob_with_gradient(
         self,
         outputs: Float[Tensor, "maps pixels"],
         observed: Float[Tensor, "channels pixels"],
         gradient: Float[Tensor, "maps pixels"] | None,
     ) -> Float[Tensor, "pixels"]:
-        """Log probability of each pixel, and where it is asked for, its gradient, which is written to `gradient`.
+        """Log probability of each pixel.
 
-        In closed form: autograd would keep and read again every number on the way, which takes longer than finding it.
+        gradient   its derivative with respect to the outputs is written here; None: it is not computed
         """
 
     @abstractmethod
@@ -82,63 +91,63 @@ class Likelihood(nn.Module, ABC):
     def sample(
         self,
         outputs: Float[Tensor, "batch maps height width"],
+        generator: torch.Generator,
         temperature: float = 1.0,
-        generator: torch.Generator | None = None,
     ) -> UInt8[Tensor, "batch height width channels"]:
-        """A picture with its pixels' noise."""
+        """A picture with pixel noise, scaled by `temperature`."""
 
 
 class Bernoulli(Likelihood):
-    """Black and white pixels, binarised dynamically: white with the grey value as probability, anew each time."""
+    """Black and white pixels, binarised dynamically: white with the grey value as probability, drawn at each use."""
 
     discrete = False
 
     @property
+    @override
     def outputs(self) -> int:
-        """One logit a channel."""
-        return self.channels
+        return self.channels  # one logit per channel
 
+    @override
     def observe(
         self, images: UInt8[Tensor, "batch height width channels"], generator: torch.Generator | None = None
     ) -> Float[Tensor, "batch channels height width"]:
-        """−1 for black, 1 for white."""
         grey = images.permute(0, 3, 1, 2).float() / 255
-        drawn = torch.rand(grey.shape, generator=generator, device=grey.device)
-        return torch.where(drawn < grey, 1.0, -1.0)
+        uniform = torch.rand(grey.shape, generator=generator, device=grey.device)
+        return torch.where(uniform < grey, 1.0, -1.0)
 
-    def explain(
+    @override
+    def log_prob_with_gradient(
         self,
         outputs: Float[Tensor, "maps pixels"],
         observed: Float[Tensor, "channels pixels"],
         gradient: Float[Tensor, "maps pixels"] | None,
     ) -> Float[Tensor, "pixels"]:
-        """Each channel is black or white on its own."""
-        towards = outputs * observed
+        logits = outputs * observed  # of the observed colour
         if gradient is not None:
-            torch.mul(observed, torch.sigmoid(-towards), out=gradient)
-        return towards.abs().neg_().exp_().log1p_().neg_().add_(towards.clamp_(max=0)).sum(0)
+            torch.mul(observed, torch.sigmoid(-logits), out=gradient)
+        return logits.abs().neg_().exp_().log1p_().neg_().add_(logits.clamp_(max=0)).sum(0)
 
+    @override
     def mean(self, outputs: Float[Tensor, "batch maps height width"]) -> UInt8[Tensor, "batch height width channels"]:
-        """Grey: the probability of white."""
         return as_picture(2 * torch.sigmoid(outputs.float()) - 1)
 
+    @override
     def sample(
         self,
         outputs: Float[Tensor, "batch maps height width"],
+        generator: torch.Generator,
         temperature: float = 1.0,
-        generator: torch.Generator | None = None,
     ) -> UInt8[Tensor, "batch height width channels"]:
-        """Black and white."""
-        chance = torch.sigmoid(outputs.float() / max(temperature, 1e-6))
-        drawn = torch.rand(chance.shape, generator=generator, device=chance.device)
-        return as_picture(torch.where(drawn < chance, 1.0, -1.0))
+        white = torch.sigmoid(outputs.float() / max(temperature, 1e-6))
+        uniform = torch.rand(white.shape, generator=generator, device=white.device)
+        return as_picture(torch.where(uniform < white, 1.0, -1.0))
 
 
 class CalibratedGaussian(Likelihood):
-    """Normal noise of one deviation for all pixels, the best one for the reconstructions as they are.
+    """Normal noise with one standard deviation for all pixels: the best one for the present reconstructions.
 
-    Rybkin, Daniilidis and Levine, "Simple and effective VAE training with calibrated decoders", 2021; here the density
-    of an 8-bit value is the normal distribution's mass in its bin, and the means stay within the range of the levels.
+    Rybkin, Daniilidis and Levine, "Simple and effective VAE training with calibrated decoders", 2021. Here a level's
+    probability is the normal distribution's mass in its bin, and the means are limited to [−1, 1] by tanh.
     """
 
     def __init__(self, channels: int) -> None:
@@ -146,92 +155,94 @@ class CalibratedGaussian(Likelihood):
         self.register_buffer("deviation", torch.tensor(1.0))
 
     deviation: Tensor
+    """Standard deviation of the noise on the scale from −1 to 1; in training mode it follows the errors."""
 
     @property
+    @override
     def outputs(self) -> int:
-        """One mean a channel."""
-        return self.channels
+        return self.channels  # one mean per channel
 
-    def explain(
+    @override
+    def log_prob_with_gradient(
         self,
         outputs: Float[Tensor, "maps pixels"],
         observed: Float[Tensor, "channels pixels"],
         gradient: Float[Tensor, "maps pixels"] | None,
     ) -> Float[Tensor, "pixels"]:
-        """Logarithms of the bins' masses; in training the deviation follows the errors first."""
         mean = torch.tanh(outputs)
         if self.training:
             self._calibrate(observed - mean)
-        unit = ROOT * self.deviation
-        below, above = ((end - mean).div_(unit).clamp_(-FAR, FAR) for end in bins(observed))
-        mass = _log_normal_mass(below, above)
+        unit = SQRT_2 * self.deviation
+        lower, upper = ((edge - mean).div_(unit).clamp_(-FARTHEST, FARTHEST) for edge in bins(observed))
+        log_mass = _log_normal_mass(lower, upper)
         if gradient is not None:
-            at_above, at_below = (end.square_().add_(mass).neg_().exp_() for end in (above, below))
-            at_above.sub_(at_below).div_(unit * math.sqrt(math.pi))
-            torch.mul(at_above, mean.square_().sub_(1), out=gradient)
-        return mass.sum(0)
+            at_upper, at_lower = (edge.square_().add_(log_mass).neg_().exp_() for edge in (upper, lower))
+            at_upper.sub_(at_lower).div_(unit * math.sqrt(math.pi))
+            torch.mul(at_upper, mean.square_().sub_(1), out=gradient)
+        return log_mass.sum(0)
 
     def _calibrate(self, error: Tensor) -> None:
-        best = error.square().mean().sqrt().clamp_min(BIN / 4)
+        """Move the deviation a tenth of the way to the root mean squared error."""
+        best = error.square().mean().sqrt().clamp_min(BIN_WIDTH / 4)
         self.deviation.lerp_(best, 0.1)
 
+    @override
     def mean(self, outputs: Float[Tensor, "batch maps height width"]) -> UInt8[Tensor, "batch height width channels"]:
-        """The means."""
         return as_picture(torch.tanh(outputs.float()))
 
+    @override
     def sample(
         self,
         outputs: Float[Tensor, "batch maps height width"],
+        generator: torch.Generator,
         temperature: float = 1.0,
-        generator: torch.Generator | None = None,
     ) -> UInt8[Tensor, "batch height width channels"]:
-        """The means with noise."""
         noise = torch.randn(outputs.shape, generator=generator, device=outputs.device)
         return as_picture(torch.tanh(outputs.float()) + temperature * self.deviation * noise)
 
 
 def bits_per_dim(nats: float, dimensions: int) -> float:
-    """Nats a picture as bits a channel and pixel."""
+    """Nats per picture as bits per dimension; `dimensions` is the number of channels times pixels."""
     return nats / (dimensions * math.log(2))
 
 
 def bins(observed: Float[Tensor, "*any"]) -> tuple[Float[Tensor, "*any"], Float[Tensor, "*any"]]:
-    """Where each level's bin begins and ends: the darkest one's has no beginning, the lightest one's no end."""
-    begin = F.threshold(observed, -1 + BIN / 2, -ENDLESS).sub_(BIN / 2)
-    end = F.threshold(-observed, -1 + BIN / 2, -ENDLESS).sub_(BIN / 2).neg_()
-    return begin, end
+    """Lower and upper edge of the bins of observed levels; the outermost bins extend to ∓`OUTSIDE`."""
+    lower = F.threshold(observed, -1 + BIN_WIDTH / 2, -OUTSIDE).sub_(BIN_WIDTH / 2)
+    upper = F.threshold(-observed, -1 + BIN_WIDTH / 2, -OUTSIDE).sub_(BIN_WIDTH / 2).neg_()
+    return lower, upper
 
 
-class _Explained(torch.autograd.Function):
-    """What a likelihood says of pixels, and the gradient that it gives with it."""
+class _PixelLogProb(torch.autograd.Function):
+    """Log probability of pixels, with its gradient from the likelihood's closed form."""
 
     @staticmethod
     def forward(ctx: Any, outputs: Tensor, observed: Tensor, likelihood: Likelihood) -> Tensor:
         gradient = torch.empty_like(outputs) if ctx.needs_input_grad[0] else None
-        found = likelihood.explain(outputs, observed, gradient)
+        log_prob = likelihood.log_prob_with_gradient(outputs, observed, gradient)
         if gradient is not None:
             ctx.save_for_backward(gradient)
-        return found
+        return log_prob
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
-        return ctx.saved_tensors[0].mul_(gradient), None, None  # in place: torch refuses to come here a second time
+        return ctx.saved_tensors[0].mul_(gradient), None, None  # in place: torch refuses a second backward pass
 
 
-def _log_normal_mass(below: Tensor, above: Tensor) -> Tensor:
-    """Logarithm of a normal distribution's mass between two points, in units of √2 deviations as `erfc` has them."""
-    mirrored = -above
-    near, far = torch.maximum(below, mirrored), torch.minimum(below, mirrored).neg_()
-    mass = torch.erfc(near).sub_(torch.erfc(far)).div_(2).clamp_(min=1e-38).log_()
+def _log_normal_mass(lower: Tensor, upper: Tensor) -> Tensor:
+    """Logarithm of a normal distribution's mass between two points, given in units of √2 deviations (those of erfc)."""
+    mirrored = -upper  # use the tail in which the bin is: the difference of two numbers near 1 would lose its digits
+    near, far = torch.maximum(lower, mirrored), torch.minimum(lower, mirrored).neg_()
+    log_mass = torch.erfc(near).sub_(torch.erfc(far)).div_(2).clamp_(min=1e-38).log_()
     if float(near.max()) > TAIL:
-        out = near > TAIL
-        log_near, log_far = (torch.special.log_ndtr(-ROOT * end[out]) for end in (near, far))
-        mass[out] = log_near + torch.log1p(-torch.exp((log_far - log_near).clamp_max(-1e-6)))
-    return mass
+        in_tail = near > TAIL
+        log_near, log_far = (torch.special.log_ndtr(-SQRT_2 * edge[in_tail]) for edge in (near, far))
+        log_mass[in_tail] = log_near + torch.log1p(-torch.exp((log_far - log_near).clamp_max(-1e-6)))
+    return log_mass
 
 
 def as_picture(
     values: Float[Tensor, "batch channels height width"],
 ) -> UInt8[Tensor, "batch height width channels"]:
-    """The nearest levels of values from −1 to 1."""
+    """The nearest 8-bit levels of values from −1 to 1."""
     return ((values + 1) * 127.5).round_().clamp_(0, 255).to(torch.uint8).permute(0, 2, 3, 1).contiguous()

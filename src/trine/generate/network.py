@@ -1,10 +1,11 @@
 """The variational autoencoder (VAE), from the textbook's form to a hierarchy.
 
-- The encoder gives an activation at every resolution; the coarsest one is flattened for the top group.
-- The top group is a latent vector with the prior N(0, I). Alone, it makes the textbook's VAE (`plain`).
-- Further groups are latent maps at the decoder's resolutions, coarse to fine (`deep`). Their prior is computed from
+- The encoder computes an activation per resolution. The coarsest one is flattened for the top group.
+- The top group is a latent vector with the prior N(0, I). A network with this group only is the textbook's VAE
+  (`plain`).
+- Further groups are latent maps at the decoder's resolutions, coarsest first (`deep`). Their prior is computed from
   the decoder's activation (Sønderby et al., "Ladder variational autoencoders", 2016; Child, "Very deep VAEs", 2021).
-- The finest resolution is half the picture's: pixels enter and leave in squares of 2×2.
+- The finest resolution is half the picture's: each 2×2 square of pixels becomes the channels of one position.
 """
 
 import math
@@ -25,7 +26,7 @@ LABEL_FEATURES = 32
 
 
 class ResidualBlock(nn.Module):
-    """A residual block: 3×3 convolution to half the width, 1×1 convolution back. It starts as the identity."""
+    """A 3×3 convolution to half the width, then a 1×1 convolution back, added to the input. Starts as the identity."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -33,13 +34,13 @@ class ResidualBlock(nn.Module):
         self.first, self.second = Convolution(width, inner), _zeroed(Pointwise(inner, width))
 
     def forward(self, x: Float[Tensor, "batch width rows columns"]) -> Float[Tensor, "batch width rows columns"]:
-        """The input plus the block's update."""
+        """The input plus the convolutions' output."""
         added: Tensor = self.second(F.silu(self.first(F.silu(x))))
         return x + added
 
 
 class TopGroup(nn.Module):
-    """The latent vector with prior N(0, I), and its projection to the decoder's coarsest map."""
+    """The latent vector with the prior N(0, I), and its projection to the decoder's coarsest map."""
 
     def __init__(self, features: int, latent: int, conditions: int, width: int, size: int) -> None:
         super().__init__()
@@ -55,7 +56,7 @@ class TopGroup(nn.Module):
         noise: Tensor,
         given: Tensor | None,
     ) -> tuple[Float[Tensor, "batch width rows columns"], Latent]:
-        """The coarsest map and the latent: `given`, else a sample of the posterior, else of the prior."""
+        """The coarsest map and the latent vector: `given`, else a sample of the posterior, else one of the prior."""
         zeros = torch.zeros(len(condition), self.latent, device=condition.device)
         prior = Normal(zeros, zeros)
         z = given if given is not None else (posterior or prior).at(noise)
@@ -72,8 +73,8 @@ class TopGroup(nn.Module):
 class MapGroup(nn.Module):
     """A latent map; its prior depends on the decoder's map, its posterior also on the encoder's.
 
-    Log variances have a smooth bound. Without it, a prior with a tiny variance and a wrong mean multiplies the KL
-    divergence of a batch by up to 10⁹; after some hundred such steps the coarser groups collapse.
+    Log variances have a smooth bound. Without it, a prior with a tiny variance and a wrong mean makes the KL divergence
+    of a batch up to 10⁹ times larger, and after some hundred such steps the coarser groups collapse.
     """
 
     def __init__(self, width: int, latent: int, size: int) -> None:
@@ -90,7 +91,10 @@ class MapGroup(nn.Module):
     def forward(
         self, hidden: Tensor, encoded: Tensor | None, noise: Tensor, given: Tensor | None
     ) -> tuple[Float[Tensor, "batch width rows columns"], Latent]:
-        """The decoder's map plus the projected latent: `given`, else from the posterior (`encoded`), else the prior."""
+        """The decoder's map plus the projected latent: `given`, else a sample of the posterior, else one of the prior.
+
+        encoded   the encoder's map; None: there is no posterior
+        """
         parameters = self.prior(hidden).float()
         prior, posterior = self._normal(parameters), None
         if encoded is not None:
@@ -100,13 +104,13 @@ class MapGroup(nn.Module):
         return hidden + self.project(z), Latent(z, prior, posterior)
 
     def _normal(self, parameters: Float[Tensor, "batch parameters rows columns"]) -> Normal:
-        """Distribution from means and unbounded log variances."""
+        """The distribution of a head's outputs: means and unbounded log variances."""
         mean, log_variance = parameters.chunk(2, 1)
         return Normal(mean, self.bound * torch.tanh(log_variance / self.bound))
 
 
 class DecoderLevel(nn.Module):
-    """The decoder at one resolution: latent groups, residual blocks, and the step to the next finer resolution."""
+    """The decoder at one resolution: latent maps, residual blocks, and the step to the next finer resolution."""
 
     def __init__(self, width: int, finer: int | None, groups: int, latent: int, depth: int, size: int) -> None:
         super().__init__()
@@ -120,11 +124,15 @@ class DecoderLevel(nn.Module):
 
 
 class VAE(nn.Module):
-    """Encoder, latent groups and decoder: observed pictures in, parameters of their likelihood out.
+    """Encoder, latent groups and decoder: from observed pictures to parameters of their likelihood.
 
-    widths   channels per resolution, finest (half the picture's) to coarsest; the last is repeated
-    groups   number of latent maps per resolution, coarsest to finest; none: the textbook's VAE
-    classes  number of labels to condition on; 0 for none
+    outputs      number of likelihood parameters per pixel
+    widths       channels per resolution, finest first; the last is repeated
+    depth        residual blocks per resolution of the encoder, and after each group of the decoder
+    latent       units of the latent vector
+    groups       number of latent maps per resolution, coarsest first; none: the textbook's VAE
+    map_latent   channels of a latent map
+    classes      number of labels that the network is conditioned on; 0 for none
     """
 
     def __init__(
@@ -153,16 +161,17 @@ class VAE(nn.Module):
         self.coarser = nn.ModuleList(Halving(inner, outer) for inner, outer in pairwise(widths))
         self.top = TopGroup(widths[-1] * sizes[-1] ** 2, latent, conditions, widths[-1], sizes[-1])
         self.groups = (*groups, *[0] * count)[:count]
+        finer = (None, *widths[:-1])
         self.levels = nn.ModuleList(
-            DecoderLevel(widths[at], widths[at - 1] if at else None, self.groups[-1 - at], map_latent, depth, sizes[at])
-            for at in reversed(range(count))
+            DecoderLevel(widths[i], finer[i], self.groups[-1 - i], map_latent, depth, sizes[i])
+            for i in reversed(range(count))
         )
         self.out = nn.Conv2d(widths[0], 4 * outputs, 1)
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     @property
     def shapes(self) -> list[tuple[int, ...]]:
-        """Shape of each group's latent: the vector, then maps from coarse to fine."""
+        """Shape of each group's latent: the vector, then the maps, coarsest first."""
         groups = [module for module in self.levels.modules() if isinstance(module, MapGroup)]
         return [(self.top.latent,), *(group.shape for group in groups)]
 
@@ -172,7 +181,10 @@ class VAE(nn.Module):
         labels: Int64[Tensor, "batch"] | None = None,
         generator: torch.Generator | None = None,
     ) -> DecoderPass:
-        """Encode, sample and decode; noise is drawn from `generator`, else from torch's global one."""
+        """Encode, sample and decode.
+
+        generator   source of the noise; without, torch's global one, as in training
+        """
         return self.decode(len(observed), labels, encoding=self.encode(observed, labels), generator=generator)
 
     def encode(
@@ -201,11 +213,12 @@ class VAE(nn.Module):
         noise: Sequence[Tensor] | None = None,
         generator: torch.Generator | None = None,
     ) -> DecoderPass:
-        """Top-down through all groups: sampled from their posteriors with an encoding, from their priors without.
+        """Compute all groups from the top down, then the likelihood parameters.
 
-        count    number of pictures
-        given    latents of the first groups, used instead of samples
-        noise    N(0, I) noise of each group; without, it is drawn from `generator`
+        count      number of pictures
+        encoding   latents are sampled from their posteriors; without, from their priors
+        given      latents of the first groups, used instead of samples
+        noise      N(0, I) noise of each group; without, it is drawn from `generator`
         """
         noise = noise if noise is not None else self.noise(count, generator)
         fixed = [*given, *[None] * (len(noise) - len(given))]
@@ -226,14 +239,14 @@ class VAE(nn.Module):
         return DecoderPass(squares, self.size, latents)
 
     def _out(self, hidden: Float[Tensor, "batch width rows columns"]) -> Float[Tensor, "maps 2 2 batch rows columns"]:
-        """The last 1×1 convolution as a matrix product whose rows are maps: the fastest layout for likelihoods."""
+        """The last 1×1 convolution, as a matrix product whose rows are maps: likelihoods are fastest in this layout."""
         pixels = hidden.permute(0, 2, 3, 1).flatten(0, 2)
         assert self.out.bias is not None
         maps = torch.addmm(self.out.bias[:, None], self.out.weight.flatten(1), pixels.T)
         return maps.view(-1, 2, 2, len(hidden), *hidden.shape[2:])
 
     def noise(self, count: int, generator: torch.Generator | None = None) -> list[Tensor]:
-        """N(0, I) noise for every group."""
+        """N(0, I) noise for each group; without a generator, from torch's global one."""
         device = self.out.weight.device
         drawn = [torch.randn(count, *shape[1:], shape[0], generator=generator, device=device) for shape in self.shapes]
         return [values.movedim(-1, 1) for values in drawn]  # channels_last, as the maps are
@@ -241,7 +254,10 @@ class VAE(nn.Module):
     def _condition(
         self, like: Float[Tensor, "batch *any"], labels: Int64[Tensor, "batch"] | None
     ) -> Float[Tensor, "batch conditions"]:
-        """The labels' embeddings, on the device of `like`; without labels, the embedding of an unknown label."""
+        """Label embeddings; without labels, the embedding of an unknown label.
+
+        like   gives batch size and device
+        """
         if self.labels is None:
             return torch.zeros(len(like), 0, device=like.device)
         unknown = torch.full((len(like),), self.classes, device=like.device)
@@ -250,7 +266,7 @@ class VAE(nn.Module):
 
 
 class PictureVAE(nn.Module):
-    """A VAE with its likelihood, trained together."""
+    """A VAE and its likelihood."""
 
     def __init__(self, vae: VAE, likelihood: Likelihood) -> None:
         super().__init__()
@@ -268,13 +284,13 @@ class PictureVAE(nn.Module):
         self, decoded: DecoderPass, observed: Float[Tensor, "batch channels height width"]
     ) -> Float[Tensor, "batch"]:
         """Log probability of each picture given its latents, in nats."""
-        if self.vae.padded != self.vae.size:  # padded pixels do not count
+        if self.vae.padded != self.vae.size:  # leave out padded pixels
             return self.likelihood.log_prob(decoded.outputs, observed)
-        return self.likelihood.of_pixels(decoded.squares, in_squares(observed)).sum((0, 1, 3, 4))
+        return self.likelihood.pixel_log_prob(decoded.squares, in_squares(observed)).sum((0, 1, 3, 4))
 
 
 def narrow(width: int) -> int:
-    """Channels inside a residual block: half its width, because 3×3 convolutions cost most."""
+    """Channels inside a residual block: half its width, because the 3×3 convolution costs most of the compute."""
     return max(8, width // 2)
 
 
@@ -283,7 +299,7 @@ def _blocks(width: int, depth: int) -> nn.Sequential:
 
 
 def _head(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
-    """Distribution parameters from maps; they start as zeros."""
+    """Layers that compute distribution parameters from maps; their outputs start as zeros."""
     last = _zeroed(Convolution(hidden, outputs))
     return nn.Sequential(nn.SiLU(), Pointwise(inputs, hidden), nn.SiLU(), last)
 

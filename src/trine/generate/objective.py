@@ -18,13 +18,13 @@ from trine.train.objective import Objective, ParameterGroup
 
 Batch = dict[str, Tensor]
 GROWN = 10
-"""Latents that are decoded after each validation, to show the training's course."""
-NEAR = 0.6
-"""Standard deviation of these latents: closer to the centre than N(0, I), as the latents of real pictures are."""
+"""Number of latents that are decoded after each validation: a row of the picture of the training's course."""
+GROWTH_DEVIATION = 0.6
+"""Standard deviation of these latents: less than the prior's 1, because latents of real pictures are nearer to 0."""
 
 
 class GenerateObjective(Objective):
-    """Reconstruction and KL divergence; Muon for the inner filters, AdamW for all other parameters."""
+    """The negative bound, trained by Muon (inner convolution filters) and AdamW (all other parameters)."""
 
     unit: ClassVar[str] = "pictures"
     headline: ClassVar[str] = "nats"
@@ -39,13 +39,16 @@ class GenerateObjective(Objective):
         self.labels = labels_of(self.train) if labelled else None
         self.batch_size = min(recipe.batch_size, len(self.train))
         self.flip = 0.5 if mirrors(recipe.flip, pictures.channels) else 0.0
-        self.growth = torch.zeros(0, GROWN, *self.train.images.shape[1:], dtype=torch.uint8)
-        encoded = len(self.train) / 2 + len(pictures.splits.get("test", ()))
-        self.closing_validations = 3.0 + encoded / len(self.held_out)
+        self.growth: UInt8[Tensor, "rows latents height width channels"] = torch.zeros(
+            0, GROWN, *self.train.images.shape[1:], dtype=torch.uint8
+        )
+        encodings = 1 if self.labels is None else 2  # with labels, priors are fitted to latents with and without them
+        later = encodings * len(self.train) / 2 + len(pictures.splits.get("test", ()))  # encoding is half a validation
+        self.closing_validations = 3.0 + later / len(self.held_out)
 
     @property
     def epoch_steps(self) -> int:
-        """Steps per epoch; pictures that do not fill a batch are left for the next epoch."""
+        """Steps per epoch; each epoch leaves out the pictures that do not fill its last batch."""
         return max(1, len(self.train) // self.batch_size)
 
     @override
@@ -74,7 +77,7 @@ class GenerateObjective(Objective):
 
     @override
     def loss(self, network: nn.Module, batch: Batch, progress: float) -> Float[Tensor, ""]:
-        """Negative bound, averaged over the batch, with KL warm-up and free bits."""
+        """Mean negative bound of the batch, with KL warm-up and free bits."""
         log_prob, kl = network(**batch)
         divergence = kl.mean(0)
         divergence = torch.cat([divergence[:1], divergence[1:].clamp_min(self.recipe.free_bits)])
@@ -83,7 +86,7 @@ class GenerateObjective(Objective):
 
     @override
     def parameter_groups(self) -> list[ParameterGroup]:
-        """Muon for the inner filters, AdamW for the rest; biases have no weight decay."""
+        """Muon for the inner filters, AdamW for all others; biases have no weight decay."""
         recipe, vae = self.recipe, self.network.vae
         edges = {id(value) for layer in (vae.stem, vae.out) for value in layer.parameters()}
         parameters = list(self.network.parameters())
@@ -114,7 +117,7 @@ class GenerateObjective(Objective):
 
     @override
     def validated(self, network: nn.Module) -> None:
-        """Keep the pictures of fixed latents: they show how the network learns to draw."""
+        """Decode fixed latents and keep the pictures: they show the training's course."""
         assert isinstance(network, PictureVAE)
         self.growth = torch.cat([self.growth, self._decoded(network.eval())[None]])
 
@@ -129,7 +132,7 @@ class GenerateObjective(Objective):
     @torch.inference_mode()
     def _decoded(self, network: PictureVAE) -> UInt8[Tensor, "latents height width channels"]:
         generator = torch.Generator().manual_seed(self.recipe.seed)
-        noise = [NEAR * torch.randn(GROWN, *shape, generator=generator) for shape in network.vae.shapes]
+        noise = [GROWTH_DEVIATION * torch.randn(GROWN, *shape, generator=generator) for shape in network.vae.shapes]
         with self.device.autocast():
             decoded = network.vae.decode(GROWN, noise=[values.to(self.device.name) for values in noise])
         return network.likelihood.mean(decoded.outputs).cpu()

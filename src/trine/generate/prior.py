@@ -1,8 +1,8 @@
-"""Distributions that the latent vector is sampled from: N(0, I), or one fitted to the latents after the training.
+"""Priors: distributions that latent vectors are sampled from. N(0, I), or one fitted to latents after the training.
 
-The bound is always that of the model's own prior N(0, I). A fitted prior changes the pictures: the latents of real
-pictures fill only a part of N(0, I), and the decoder has been trained on that part only (Dai and Wipf, "Diagnosing and
-enhancing VAE models", 2019; Ghosh et al., "From variational to deterministic autoencoders", 2020).
+The bound always uses the model's own prior N(0, I). A fitted prior improves the pictures: latents of real pictures
+cover only a part of N(0, I), and the decoder is trained on that part only (Dai and Wipf, "Diagnosing and enhancing VAE
+models", 2019; Ghosh et al., "From variational to deterministic autoencoders", 2020).
 """
 
 import warnings
@@ -16,17 +16,19 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 FREQUENCIES = 8
-"""Frequencies of the time embedding of the flow."""
-PATH = 12
-"""Integration steps from noise to latent."""
+"""Number of frequencies in the flow's time embedding."""
+LABEL_FEATURES = 32
+"""Width of the flow's label embedding."""
+PATH_STEPS = 12
+"""Integration steps from noise to latent: each costs two evaluations of the velocity."""
 EDGE = 0.2
-"""Times below this, or above 1 minus this, are rarely trained: the nearest trained time's velocity is used."""
+"""Times t below 0.2 and above 0.8 are rarely trained: there the velocity of the nearest trained time is used."""
 MOST_FITTED = 5_000
-"""Largest number of latents that a mixture is fitted to."""
+"""Largest number of latents that a mixture is fitted to: enough for its covariances, in about a second."""
 
 
 class Prior(nn.Module):
-    """A distribution of latent vectors as a function of noise: the same noise gives the same latent."""
+    """A distribution of latent vectors, as a function of noise: the same noise gives the same latent vector."""
 
     @abstractmethod
     def forward(
@@ -35,7 +37,12 @@ class Prior(nn.Module):
         chance: Float[Tensor, "batch"],
         labels: Int64[Tensor, "batch"] | None,
     ) -> Float[Tensor, "batch latent"]:
-        """Latents from N(0, I) noise and one uniform number per latent; `labels` is None when no label is known."""
+        """Latent vectors.
+
+        noise    N(0, I) noise
+        chance   one uniform number per latent vector
+        labels   class of each; None when it is unknown
+        """
 
 
 class NormalPrior(Prior):
@@ -68,7 +75,7 @@ class MixturePrior(Prior):
     def fit(self, latents: Float[Tensor, "n latent"], seed: int) -> None:
         """Fit the mixture by expectation maximisation (scikit-learn).
 
-        Fewer latents than components are fitted by as many components as there are latents, each kept several times.
+        With fewer latents than components, as many components as latents are fitted, and each is stored several times.
         """
         from sklearn.exceptions import ConvergenceWarning
         from sklearn.mixture import GaussianMixture
@@ -97,9 +104,10 @@ class MixturePrior(Prior):
 
 
 class FlowPrior(Prior):
-    """Flow matching: a velocity field from noise at time t = 0 to latents at t = 1, conditional on the label.
+    """Flow matching: a velocity field from noise at time t = 0 to latents at time t = 1, conditional on the label.
 
-    Lipman et al., "Flow matching for generative modeling", 2023. Latents are scaled to mean 0 and deviation 1 first.
+    Lipman et al., "Flow matching for generative modeling", 2023. Latents are scaled to mean 0 and
+    deviation 1.
     """
 
     def __init__(self, latent: int, classes: int, width: int) -> None:
@@ -107,8 +115,8 @@ class FlowPrior(Prior):
         self.classes = classes
         self.register_buffer("mean", torch.zeros(latent))
         self.register_buffer("deviation", torch.ones(latent))
-        self.labels = nn.Embedding(classes + 1, 32)
-        self.first = nn.Linear(latent + 2 * FREQUENCIES + 32, width)
+        self.labels = nn.Embedding(classes + 1, LABEL_FEATURES)
+        self.first = nn.Linear(latent + 2 * FREQUENCIES + LABEL_FEATURES, width)
         self.hidden = nn.ModuleList(nn.Linear(width, width) for _ in range(2))
         self.last = nn.Linear(width, latent)
 
@@ -116,14 +124,14 @@ class FlowPrior(Prior):
     deviation: Tensor
 
     def scale_to(self, means: Float[Tensor, "n latent"], deviations: Float[Tensor, "n latent"]) -> None:
-        """Take the scale of the latents from their posteriors' means and standard deviations."""
+        """Set the scale to that of samples from posteriors with these means and standard deviations."""
         self.mean.copy_(means.mean(0))
         self.deviation.copy_((means.var(0) + deviations.square().mean(0)).sqrt().clamp_min(1e-4))
 
     def velocity(
         self, at: Float[Tensor, "batch latent"], time: Float[Tensor, "batch"], labels: Int64[Tensor, "batch"] | None
     ) -> Float[Tensor, "batch latent"]:
-        """Velocity at a point and a time t in [0, 1]; without labels that of an unknown label."""
+        """Velocity of scaled latents `at` a point, at a time t in [0, 1]; without labels, for an unknown label."""
         waves = time[:, None] * torch.pi * 2.0 ** torch.arange(FREQUENCIES, device=at.device) / 4
         label = self.labels(torch.full((len(at),), self.classes, device=at.device) if labels is None else labels)
         hidden = F.silu(self.first(torch.cat([at, waves.sin(), waves.cos(), label], 1)))
@@ -139,8 +147,8 @@ class FlowPrior(Prior):
         chance: Float[Tensor, "batch"],
         labels: Int64[Tensor, "batch"] | None,
     ) -> Float[Tensor, "batch latent"]:
-        at, step = noise, 1 / PATH  # integrated by the midpoint rule
-        for index in range(PATH):
+        at, step = noise, 1 / PATH_STEPS  # integrated by the midpoint rule
+        for index in range(PATH_STEPS):
             middle = at + self._velocity_at(at, index * step, labels) * step / 2
             at = at + self._velocity_at(middle, (index + 0.5) * step, labels) * step
         return at * self.deviation + self.mean

@@ -1,13 +1,13 @@
-"""How close generated pictures come to real ones in a feature space.
+"""How similar generated pictures are to real ones in a feature space.
 
 - A feature space maps pictures to features: EfficientNet-Lite0 with ImageNet weights (`lite0`), or a classifier of the
   same pictures, whose features the caller provides.
-- Fréchet distance of the features, each set taken as a normal distribution (Heusel et al., 2017). The inception network
-  of the FID is not used here, so published FID values do not compare.
-- Density and coverage (Naeem et al., "Reliable fidelity and diversity metrics for generative models", 2020). A ball
-  around each real picture reaches to its k-th nearest real neighbour. Density: number of balls that contain a generated
-  picture, divided by k; 1 for real pictures, more for pictures that are too typical. Coverage: share of the balls that
-  contain a generated picture.
+- Fréchet distance of the features: each set is described by a normal distribution (Heusel et al., 2017). The FID uses
+  another network (Inception), so its published values cannot be compared with these.
+- Density and coverage (Naeem et al., "Reliable fidelity and diversity metrics for generative models", 2020). Each real
+  picture has a ball whose radius is the distance to its k-th nearest real neighbour. Density is the mean number of
+  balls that contain a generated picture, divided by k: 1 for real pictures, more for pictures that are too typical.
+  Coverage is the share of balls that contain at least one generated picture.
 """
 
 from collections.abc import Callable, Iterator
@@ -22,19 +22,22 @@ from torch import Tensor
 from trine.nn.efficientnet import CHUNK, DEVIATION, MEAN, NATIVE, architecture, fused, load_weights, pooled
 
 Pictures = UInt8[np.ndarray, "_ height width channels"]
-BLURRED = 1 / 16
-"""Standard deviation of the blur of the `blurred` reference, as a share of a picture's side."""
 Features = Callable[[UInt8[np.ndarray, "n height width channels"]], Float[Tensor, "n features"]]
+BLUR = 1 / 16
+"""Standard deviation of the blur of the `blurred` reference, as a share of a picture's side."""
+REFERENCES = 2000
+"""Largest number of real pictures that are blurred, and of pictures of noise, for the references."""
 LITE0_SIDE = 64
-"""Side to which smaller pictures are enlarged, in pixels: twice as fast as 96, and blur and noise show as well."""
+"""Side to which smaller pictures are enlarged, in pixels. Features take half as long as with 96, and the distances of
+blurred pictures and of noise are as clear."""
 NEAREST = 5
 """k of density and coverage."""
 BLOCK = 1000
-"""Rows of a distance matrix that are computed together."""
+"""Number of rows of a distance matrix that are computed together."""
 
 
 def lite0(size: int) -> Features:
-    """Features of EfficientNet-Lite0 for pictures `size` pixels wide, in float32.
+    """Features of EfficientNet-Lite0, in single precision, for pictures `size` pixels wide.
 
     Raises `UsageError` when the extra `pretrained` is missing.
     """
@@ -57,14 +60,14 @@ def lite0(size: int) -> Features:
 
 @dataclass(frozen=True)
 class Gaussian:
-    """Mean and covariance of features."""
+    """Mean and covariance of features: a normal distribution."""
 
     mean: Float[Tensor, "features"]
     covariance: Float[Tensor, "features features"]
 
     @classmethod
     def of(cls, features: Float[Tensor, "n features"]) -> "Gaussian":
-        """The normal distribution with the features' moments; needs at least two pictures."""
+        """The normal distribution with the mean and covariance of the features of at least two pictures."""
         values = features.double()
         return cls(values.mean(0), torch.cov(values.T))
 
@@ -77,7 +80,7 @@ class Gaussian:
 
 
 class Manifold:
-    """Real features, each with the radius of its ball."""
+    """Features of real pictures, each with the radius of its ball."""
 
     def __init__(self, real: Float[Tensor, "n features"], nearest: int = NEAREST) -> None:
         self.nearest = min(nearest, len(real) - 1)
@@ -87,12 +90,14 @@ class Manifold:
         self.radii = torch.cat(kth)
 
     def density_and_coverage(self, generated: Float[Tensor, "m features"]) -> tuple[float, float]:
-        """Density and coverage of generated features."""
-        inside, covered, start = 0, 0, 0
-        for rows in _distances(self.real, generated - self.centre):
-            within = rows < self.radii[start : start + len(rows), None]
-            inside, covered, start = inside + int(within.sum()), covered + int(within.any(1).sum()), start + len(rows)
-        return inside / (self.nearest * len(generated)), covered / len(self.real)
+        """Density and coverage of the features of generated pictures."""
+        contained, covered = 0, 0
+        for distances, radii in zip(
+            _distances(self.real, generated - self.centre), torch.split(self.radii, BLOCK), strict=True
+        ):
+            inside = distances < radii[:, None]
+            contained, covered = contained + int(inside.sum()), covered + int(inside.any(1).sum())
+        return contained / (self.nearest * len(generated)), covered / len(self.real)
 
 
 @dataclass(frozen=True)
@@ -105,7 +110,7 @@ class Realism:
 
 
 class RealPictures:
-    """Real pictures in a feature space, with which other pictures are compared."""
+    """Real pictures in a feature space. Other pictures are compared with them."""
 
     def __init__(self, features: Features, real: Pictures) -> None:
         self.features, self.real = features, real
@@ -113,21 +118,21 @@ class RealPictures:
         self.gaussian, self.manifold = Gaussian.of(values), Manifold(values)
 
     def compare(self, pictures: Pictures) -> Realism:
-        """Distance, density and coverage of other pictures."""
+        """Fréchet distance, density and coverage of other pictures."""
         values = self.features(pictures)
         density, coverage = self.manifold.density_and_coverage(values)
         return Realism(self.gaussian.distance(Gaussian.of(values)), density, coverage)
 
-    def references(self, train: Pictures | None, most: int = 2000) -> dict[str, Realism]:
-        """Values to compare with: real training pictures (best case), blurred real ones and noise (bad cases)."""
-        some = self.real[:most]
-        noise = np.random.default_rng(0).integers(0, 256, some.shape, dtype=np.uint8)
-        kinds = {"blurred": blurred(some), "noise": noise} | ({} if train is None else {"train": train})
+    def references(self, train: Pictures | None) -> dict[str, Realism]:
+        """What good and bad pictures reach: real training pictures, blurred real ones, noise."""
+        real = self.real[:REFERENCES]
+        noise = np.random.default_rng(0).integers(0, 256, real.shape, dtype=np.uint8)
+        kinds = {"blurred": blurred(real), "noise": noise} | ({} if train is None else {"train": train})
         return {kind: self.compare(images) for kind, images in kinds.items()}
 
 
 def realism_metrics(space: str, real: RealPictures, generated: Pictures, train: Pictures | None) -> dict[str, Any]:
-    """The figures of a result; density and coverage are those in this space."""
+    """Figures of a result; density and coverage are those of this space."""
     realism = real.compare(generated)
     return {
         f"frechet_{space}": realism.frechet,
@@ -142,7 +147,7 @@ def blurred(images: Pictures) -> Pictures:
     """The pictures through a Gaussian filter."""
     from PIL import Image, ImageFilter
 
-    filtered = ImageFilter.GaussianBlur(BLURRED * images.shape[1])
+    filtered = ImageFilter.GaussianBlur(BLUR * images.shape[1])
     flat = images[..., 0] if images.shape[-1] == 1 else images
     return np.stack([np.asarray(Image.fromarray(image).filter(filtered)) for image in flat]).reshape(images.shape)
 
@@ -150,7 +155,7 @@ def blurred(images: Pictures) -> Pictures:
 def _distances(
     rows: Float[Tensor, "n features"], columns: Float[Tensor, "m features"]
 ) -> Iterator[Float[Tensor, "block m"]]:
-    """Euclidean distances, block by block; both sets are centred, where float32 loses least."""
+    """Euclidean distances, block by block. Both sets are centred: single precision then loses the fewest digits."""
     for start in range(0, len(rows), BLOCK):
         yield torch.cdist(rows[start : start + BLOCK], columns)
 

@@ -1,4 +1,4 @@
-"""A generator's figures from its bound, their pictures, and its model card."""
+"""What is written about a generator: figures of its bound, warnings, a chart, the model card."""
 
 import json
 from typing import Any
@@ -8,11 +8,15 @@ from trine.generate.bound import Bound
 from trine.generate.likelihood import Likelihood, bits_per_dim
 
 SILENT = 0.05
-"""KL divergence in nats below which a group carries no information."""
+"""KL divergence in nats per picture below which a group carries no information."""
 
 
 def metrics(bound: Bound, likelihood: Likelihood, name: str, dimensions: int) -> dict[str, Any]:
-    """The figures of a split, under the names that every result uses; nats are negative log likelihoods per picture."""
+    """Figures of a result; nats are negative log likelihoods per picture.
+
+    name         name of the likelihood in the recipe
+    dimensions   number of channels times pixels
+    """
     figures: dict[str, Any] = {
         "elbo_nats": bound.nats,
         "reconstruction_nats": bound.reconstruction,
@@ -29,7 +33,7 @@ def metrics(bound: Bound, likelihood: Likelihood, name: str, dimensions: int) ->
 
 
 def remarks(bound: Bound) -> list[str]:
-    """Warnings about the latents."""
+    """Warnings about latents that carry no information."""
     if bound.collapsed:
         return [
             f"posterior collapse: the latents carry {bound.kl:.2g} nats per picture, {bound.active_units:,} of "
@@ -40,7 +44,7 @@ def remarks(bound: Bound) -> list[str]:
 
 
 def draw_kl(kl_per_group: tuple[float, ...]) -> bytes:
-    """KL divergence per group, top group first."""
+    """A chart of the KL divergence per group, as a PNG."""
     drawn, axes = figure(height=2.6)
     axes.bar(range(1, len(kl_per_group) + 1), kl_per_group)
     axes.set(xlabel="group, top first", ylabel="KL, nats per picture", title="Information in each latent group")
@@ -55,14 +59,14 @@ library_name: trine
 pipeline_tag: unconditional-image-generation
 tags: [variational-autoencoder]
 ---
-# Generator of pictures like {data.get("name", "those it was shown")}
+# Generator of pictures like {data.get("name", "its training pictures")}
 
 A variational autoencoder ({recipe["network"]}, {recipe["likelihood"]} likelihood), trained by Trine.
 
 - Sample: `trine generate sample MODEL -n 64 --out grid.png`
 - Data: {data.get("name")}, fingerprint `{str(data.get("fingerprint"))[:16]}`
 - Nats are negative log likelihoods per picture: lower is better. The bound uses the model's own prior N(0, I).
-- Its pictures resemble the training pictures and can come close to single ones: check before publishing.
+- Its pictures resemble the training pictures and can be near copies of single ones: check before publishing.
 
 ```json
 {measured}

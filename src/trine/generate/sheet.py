@@ -1,4 +1,4 @@
-"""Pictures put together for people: grids, pairs, moving pictures; and many of them into files."""
+"""Pictures for people: grids, pairs, animations. And generated pictures as files, any number of them."""
 
 import io
 from collections.abc import Iterable
@@ -14,18 +14,23 @@ from trine.errors import RunError, UsageError
 
 Pictures = UInt8[np.ndarray, "n height width channels"]
 MOST_IN_A_GRID = 10_000
-SEEN = 64
-"""Pictures smaller than this are enlarged in sheets, so that people see them."""
+"""Largest number of pictures in one PNG: a larger picture cannot be viewed."""
+SMALLEST_SIDE = 64
+"""Pictures with a smaller side, in pixels, are enlarged in sheets."""
 
 
 def grid(images: Pictures, columns: int | None = None, gap: int = 1) -> UInt8[np.ndarray, "rows columns channels"]:
-    """Pictures side by side on white, as square as can be or in so many columns."""
+    """Pictures in rows on a white background.
+
+    columns   pictures per row; without, about as many as rows
+    gap       width of the lines between pictures, in pixels
+    """
     columns = columns or max(1, round(len(images) ** 0.5))
     rows = -(-len(images) // columns)
     _, height, width, channels = images.shape
     sheet = np.full((rows * (height + gap) + gap, columns * (width + gap) + gap, channels), 255, np.uint8)
-    for place, image in enumerate(images):
-        top, left = (place // columns) * (height + gap) + gap, (place % columns) * (width + gap) + gap
+    for index, image in enumerate(images):
+        top, left = (index // columns) * (height + gap) + gap, (index % columns) * (width + gap) + gap
         sheet[top : top + height, left : left + width] = image
     return sheet
 
@@ -36,32 +41,36 @@ def grid_png(images: Pictures, columns: int | None = None) -> bytes:
     return picture_png(grid(_enlarged(images, factor), columns, gap=factor))
 
 
-def pairs_png(originals: Pictures, made: Pictures, columns: int = 10) -> bytes:
-    """Originals, and below each what was made of it."""
+def pairs_png(originals: Pictures, reconstructions: Pictures, columns: int = 10) -> bytes:
+    """Originals, each above its reconstruction, as a PNG."""
     columns = min(columns, len(originals))
-    spare = np.full((-len(originals) % columns, *originals.shape[1:]), 255, np.uint8)
-    rows = [np.concatenate([part, spare]).reshape(-1, columns, *part.shape[1:]) for part in (originals, made)]
+    padding = np.full((-len(originals) % columns, *originals.shape[1:]), 255, np.uint8)
+    both = (originals, reconstructions)
+    rows = [np.concatenate([images, padding]).reshape(-1, columns, *images.shape[1:]) for images in both]
     return grid_png(np.concatenate(rows, axis=1).reshape(-1, *originals.shape[1:]), columns)
 
 
 def gif(strips: UInt8[np.ndarray, "rows steps height width channels"], milliseconds: int = 80) -> bytes:
-    """Strips as one moving picture, side by side, forth and back."""
-    moments = [*range(strips.shape[1]), *range(strips.shape[1] - 2, 0, -1)]
-    shown = [_enlarged(strips[:, moment], _factor(strips[0])) for moment in moments]
-    first, *others = [_image(grid(images, columns=len(images))) for images in shown]
+    """Strips side by side as one animation that runs forwards and backwards; `milliseconds` per step."""
+    order = [*range(strips.shape[1]), *range(strips.shape[1] - 2, 0, -1)]
+    frames = [_enlarged(strips[:, step], _factor(strips[0])) for step in order]
+    first, *others = [_image(grid(images, columns=len(images))) for images in frames]
     buffer = io.BytesIO()
     first.save(buffer, format="GIF", save_all=True, append_images=others, duration=milliseconds, loop=0)
     return buffer.getvalue()
 
 
 def write_pictures(stream: Iterable[Pictures], count: int, out: Path) -> Path:
-    """Pictures as they come: a grid in a .png file, one array in a .npy file, single files in a folder.
+    """Write a stream of pictures: a grid in a .png file, one array in a .npy file, or one file each in a folder.
 
-    All but the grid need no more memory for more pictures. Raises `UsageError`, `RunError`.
+    The memory of an array and of a folder does not grow with the number of pictures.
+
+    count   number of pictures in the stream
+    Raises `UsageError`, `RunError`.
     """
     if out.suffix.lower() == ".png":
         if count > MOST_IN_A_GRID:
-            raise UsageError(f"{out}: a grid of {count:,} pictures: give a folder, or a .npy file, for so many")
+            raise UsageError(f"{out}: a grid of {count:,} pictures is too large: give a folder or a .npy file")
         files.write_bytes(out, grid_png(np.concatenate(list(stream))))
     elif out.suffix.lower() == ".npy":
         _write_array(stream, count, out)
@@ -96,7 +105,8 @@ def _image(picture: UInt8[np.ndarray, "height width channels"]) -> Image.Image:
 
 
 def _factor(images: Pictures) -> int:
-    return max(1, SEEN // int(max(images.shape[1:3])))
+    """Factor by which a sheet enlarges its pictures."""
+    return max(1, SMALLEST_SIDE // int(max(images.shape[1:3])))
 
 
 def _enlarged(images: Pictures, factor: int) -> UInt8[np.ndarray, "n rows columns channels"]:

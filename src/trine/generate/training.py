@@ -1,4 +1,4 @@
-"""How a generator is trained: opens pictures, trains the autoencoder, then fits the priors to its latents."""
+"""How a generator is trained: opens pictures, trains the network, then fits the priors to the pictures' latents."""
 
 from pathlib import Path
 from typing import Any, ClassVar
@@ -28,17 +28,24 @@ from trine.train.budget import Budget
 from trine.train.fit import RunningFit, Trainer
 
 FLOW_SHARE = 0.15
-"""Share of a time budget that the flow's training may take."""
+"""Share of a time budget for the flow's training, if the preset's steps take less."""
 UNLABELLED = 4
-"""One in this many pictures is also learned by the flow without its label."""
+"""The flow also learns one in four pictures without its label."""
 NAMED = 20
-"""Skipped files that are named before a training."""
+"""Largest number of skipped files that are named before a training."""
+COMPARED = 100
+"""Number of pictures that are checked for being all equal."""
+FEW = 500
+"""Number of training pictures below which copies of them are expected."""
 
 
 class GeneratorTrainer(Trainer[GenerateRecipe, PictureSet, GenerateObjective, Generator]):
     """Trains generators."""
 
     model_type: ClassVar[type[Generator]] = Generator
+
+    flow_step_seconds: float = 0.0
+    """Measured duration of a step of the flow; measured in a training with a budget only."""
 
     @override
     def open(self, data: str | Path, data_dir: Path | None) -> PictureSet:
@@ -52,15 +59,27 @@ class GeneratorTrainer(Trainer[GenerateRecipe, PictureSet, GenerateObjective, Ge
             raise DataError(f"{opened.name}: has no labels: leave out --label, or put pictures into class folders")
         train = opened.splits["train"].images
         notes = [f"skipped, {line}" for line in opened.skipped[:NAMED]]
-        if all(np.array_equal(train[0], other) for other in train[:100]):
+        if all(np.array_equal(train[0], other) for other in train[:COMPARED]):
             notes.append("all pictures are equal: there is nothing to learn but that one")
-        elif len(train) < 500:
+        elif len(train) < FEW:
             notes.append(f"only {len(train):,} pictures: expect copies of them; a few thousand are better")
         return notes
 
     @override
     def describe(self, opened: PictureSet) -> dict[str, Any]:
         return opened.described()
+
+    @override
+    def scaled(self, opened: PictureSet, budget: Budget) -> GenerateRecipe:
+        """The flow trains for its share of the time, but at least for the preset's steps."""
+        recipe = self.recipe
+        latent, classes = recipe.latents(opened.channels), len(_classes(opened, recipe))
+        seconds = self.device.agree(flow_seconds(latent, classes, recipe, self.device))
+        self.flow_step_seconds = seconds / recipe.flow_steps
+        if "flow_steps" in recipe.by_hand:
+            return recipe
+        longer = max(1.0, FLOW_SHARE * budget.left / seconds)
+        return recipe.changed(flow_steps=round(longer * recipe.flow_steps))
 
     @override
     def objective(self, opened: PictureSet, recipe: GenerateRecipe) -> GenerateObjective:
@@ -71,56 +90,54 @@ class GeneratorTrainer(Trainer[GenerateRecipe, PictureSet, GenerateObjective, Ge
         return objective
 
     @override
-    def scaled(self, opened: PictureSet, budget: Budget) -> GenerateRecipe:
-        """The flow trains for its share of the time, but not shorter than in the preset."""
-        recipe = self.recipe
-        classes = len(_classes(opened, recipe))
-        seconds = self.device.agree(flow_seconds(recipe.latents(opened.channels), classes, recipe, self.device))
-        self.flow_step_seconds = seconds / recipe.flow_steps
-        if "flow_steps" in recipe.by_hand:
-            return recipe
-        longer = max(1.0, FLOW_SHARE * budget.left / seconds)
-        return recipe.changed(flow_steps=round(longer * recipe.flow_steps))
-
-    flow_step_seconds: float = 0.0
-    """Measured duration of a step of the flow, for a training with a budget."""
-
-    @override
     def complete(
         self, opened: PictureSet, objective: GenerateObjective, network: nn.Module, fit: RunningFit
     ) -> Generator:
         """Fit the priors to the latents of the training pictures."""
         assert isinstance(network, PictureVAE)
-        recipe, trained = objective.recipe, network.eval()
-        classes = _classes(opened, recipe)
-        codec = Codec(trained, self.device)
-        train, held_out = opened.splits["train"], opened.splits.get("validation", opened.splits["train"])
-        means, deviations = codec.encode_top(train.images, seed=recipe.seed)
+        recipe, codec = objective.recipe, Codec(network.eval(), self.device)
+        means, deviations = codec.encode_top(objective.train.images, seed=recipe.seed)
+        priors = self._fitted_priors(opened, objective, codec, Posteriors(means, deviations, None), fit)
+        if len(objective.growth):
+            columns = objective.growth.shape[1]
+            fit.pictures["latents.png"] = grid_png(objective.growth.flatten(0, 1).numpy(), columns)
+        model = Generator.assembled(
+            recipe,
+            classes=_classes(opened, recipe),
+            size=opened.size[0],
+            channels=opened.channels,
+            network=codec.network,
+            priors=priors.to(self.device.name).eval().requires_grad_(False),
+            information=_kl_per_unit(means, deviations),
+        )
+        for line in self._warnings(model, opened, objective.held_out):
+            fit.report.note(line)
+        return model
+
+    def _fitted_priors(
+        self,
+        opened: PictureSet,
+        objective: GenerateObjective,
+        codec: Codec,
+        unlabelled: Posteriors,
+        fit: RunningFit,
+    ) -> nn.ModuleDict:
+        """The priors, fitted to the posteriors of the training pictures (`unlabelled`: encoded without labels)."""
+        recipe, classes = objective.recipe, _classes(opened, objective.recipe)
         torch.manual_seed(recipe.seed)  # the flow's first weights: the same in a run that is resumed here
         priors = build_priors(recipe, opened.channels, classes)
         mixture, flow = priors["mixture"], priors["flow"]
         assert isinstance(mixture, MixturePrior)
         assert isinstance(flow, FlowPrior)
         generator = torch.Generator().manual_seed(recipe.seed)
-        mixture.fit(means + deviations * torch.randn(means.shape, generator=generator), recipe.seed)
+        noise = torch.randn(unlabelled.means.shape, generator=generator)
+        mixture.fit(unlabelled.means + unlabelled.deviations * noise, recipe.seed)
         fit.report.note(f"the flow learns to sample latent vectors: {recipe.flow_steps:,} steps")
-        learned, validated = _posteriors(codec, train, classes, recipe), _posteriors(codec, held_out, classes, recipe)
+        held_out = Posteriors(*codec.encode_top(objective.held_out.images, seed=recipe.seed), None)
+        learned = _with_labels(codec, objective.train, classes, unlabelled, recipe.seed)
+        validated = _with_labels(codec, objective.held_out, classes, held_out, recipe.seed)
         fit.train_stage("flow", FlowObjective(flow, recipe, learned, validated, self.device))
-        if len(objective.growth):
-            rows = objective.growth.flatten(0, 1).numpy()
-            fit.pictures["latents.png"] = grid_png(rows, columns=objective.growth.shape[1])
-        model = Generator.assembled(
-            recipe,
-            classes=classes,
-            size=opened.size[0],
-            channels=opened.channels,
-            network=trained,
-            priors=priors.to(self.device.name).eval().requires_grad_(False),
-            information=_kl_per_unit(means, deviations),
-        )
-        for line in self._warnings(model, opened, held_out):
-            fit.report.note(line)
-        return model
+        return priors
 
     def _warnings(self, model: Generator, opened: PictureSet, split: PictureSplit) -> list[str]:
         images, labels = as_channels(split.images, model.channels), model.known_labels(opened, split)
@@ -131,20 +148,24 @@ def _classes(opened: PictureSet, recipe: GenerateRecipe) -> tuple[str, ...]:
     return opened.classes if recipe.label else ()
 
 
-def _posteriors(codec: Codec, split: PictureSplit, classes: tuple[str, ...], recipe: GenerateRecipe) -> Posteriors:
-    """Posteriors that the flow learns, or is validated on.
+def _with_labels(
+    codec: Codec, split: PictureSplit, classes: tuple[str, ...], unlabelled: Posteriors, seed: int
+) -> Posteriors:
+    """The posteriors that the flow of a model with labels learns; without labels, `unlabelled` itself.
 
-    In a model with labels, a picture's posterior with its label differs from that without, and each belongs to the
-    decoder with the same knowledge. So the flow learns all pictures with their labels, and some without.
+    The posterior of a picture with its label differs from that without, and so does the decoder's use of it: the flow
+    learns all pictures with their labels, and one in `UNLABELLED` without.
     """
-    unlabelled = codec.encode_top(split.images, seed=recipe.seed)
     if not classes or split.labels is None:
-        return Posteriors(*unlabelled, None)
+        return unlabelled
     labels = labels_of(split)
-    labelled = codec.encode_top(split.images, labels, seed=recipe.seed)
-    means, deviations = (torch.cat([a, b[::UNLABELLED]]) for a, b in zip(labelled, unlabelled, strict=True))
+    means, deviations = codec.encode_top(split.images, labels, seed=seed)
     unknown = torch.full_like(labels[::UNLABELLED], len(classes))
-    return Posteriors(means, deviations, torch.cat([labels, unknown]))
+    return Posteriors(
+        torch.cat([means, unlabelled.means[::UNLABELLED]]),
+        torch.cat([deviations, unlabelled.deviations[::UNLABELLED]]),
+        torch.cat([labels, unknown]),
+    )
 
 
 def _kl_per_unit(means: Tensor, deviations: Tensor) -> Float[Tensor, "latent"]:
