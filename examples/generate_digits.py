@@ -8,7 +8,7 @@ from pathlib import Path
 
 from trine import Generator
 from trine.generate.explore import between_samples
-from trine.generate.sheet import grid_png
+from trine.sheet import grid_png
 
 folder = Path(sys.argv[1] if len(sys.argv) > 1 else "runs/example-generate")
 model = Generator(widths=(16, 32), latent=8, least_steps=200, flow_steps=300).fit("digits", out=folder)

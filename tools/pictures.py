@@ -24,7 +24,7 @@ from trine.detect.explain import draw_gates, draw_surprise
 from trine.detect.explain import explain as explain_sequences
 from trine.drawing import figure, picture_png, png
 from trine.generate.explore import between_samples, draw_map, traverse
-from trine.generate.sheet import grid, grid_png
+from trine.sheet import grid, grid_png
 
 DOCS = Path(__file__).parent.parent / "docs"
 COLOURS = 48

@@ -98,7 +98,7 @@ def judge(data: str) -> dict[str, dict[str, float]]:
     """Realism of all generated pictures of a data set, by sampler."""
     from trine.generate.features import lite0
 
-    from trine.generate.realism import Judge
+    from trine.measures.realism import Judge
 
     test = open_pictures(data).splits["test"].images
     missing = [path for path in sorted(folder(data).rglob("*.npy")) if not path.with_suffix(".json").exists()]

@@ -12,7 +12,7 @@ from trine.classify.classifier import Classifier
 from trine.errors import UsageError
 from trine.generate.generator import Generator
 from trine.generate.labelled import write_labelled
-from trine.generate.realism import Features
+from trine.measures.realism import Features
 from trine.pictures.picture_set import PictureSet
 
 CONTROL = 5

@@ -7,8 +7,8 @@ import torch
 from trine.device import Device
 from trine.generate.bound import Bound, importance_nll, measure_bound
 from trine.generate.generator import Generator
-from trine.generate.likelihood import Bernoulli
 from trine.generate.network import VAE, PictureVAE
+from trine.nn.likelihood import Bernoulli
 
 from .conftest import dots
 

@@ -5,9 +5,9 @@ import torch
 from trine.device import Device
 from trine.errors import DataError
 from trine.generate.codec import BLOCK, Codec, Noise
-from trine.generate.likelihood import CalibratedGaussian
 from trine.generate.network import VAE, PictureVAE
 from trine.generate.prior import NormalPrior
+from trine.nn.likelihood import CalibratedGaussian
 
 from .conftest import dots
 

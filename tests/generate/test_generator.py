@@ -14,7 +14,7 @@ from trine.classify.classifier import Classifier
 from trine.errors import BundleError, DataError, UsageError
 from trine.generate.codec import BLOCK
 from trine.generate.generator import Generator
-from trine.generate.likelihood import CalibratedGaussian
+from trine.nn.likelihood import CalibratedGaussian
 
 from .conftest import dots, write_dots
 

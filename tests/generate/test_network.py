@@ -3,8 +3,8 @@ import math
 import pytest
 import torch
 
-from trine.generate.likelihood import Bernoulli
 from trine.generate.network import VAE, MapGroup, PictureVAE
+from trine.nn.likelihood import Bernoulli
 
 
 @pytest.mark.parametrize("size", [8, 12, 28, 33, 64])

@@ -6,10 +6,10 @@ import torch
 from trine.device import Device
 from trine.errors import InterruptedTraining
 from trine.generate.generator import Generator
-from trine.generate.likelihood import CalibratedGaussian
 from trine.generate.network import VAE, PictureVAE
 from trine.generate.objective import GROWN, GenerateObjective
 from trine.generate.recipe import GenerateRecipe
+from trine.nn.likelihood import CalibratedGaussian
 from trine.pictures.picture_set import PictureSet, open_pictures
 from trine.train.loop import TrainingLoop
 from trine.train.step import Stepper, StepResult

@@ -3,8 +3,8 @@ import math
 import pytest
 
 from trine.generate.bound import Bound
-from trine.generate.likelihood import Bernoulli, CalibratedGaussian
 from trine.generate.report import draw_kl, metrics, model_card, remarks
+from trine.nn.likelihood import Bernoulli, CalibratedGaussian
 
 SOUND = Bound(nats=110.0, reconstruction=90.0, kl_per_group=(15.0, 5.0), active_units=20, units=32)
 

@@ -122,7 +122,7 @@ def sample(
         0 gives the expected picture, 1 a picture with all the pixel noise of the likelihood.
     """
     from trine.generate.generator import Generator
-    from trine.generate.sheet import write_pictures
+    from trine.sheet import write_pictures
 
     loaded = Generator.load(model)
     stream = loaded.sample_stream(
@@ -135,7 +135,7 @@ def sample(
 def reconstruct(model: Model, *paths: Paths, out: Out = Path("reconstructed.png")) -> int:
     """Encode pictures and decode them again: a sheet of originals, each above its reconstruction."""
     from trine.generate.generator import Generator
-    from trine.generate.sheet import pairs_png
+    from trine.sheet import pairs_png
 
     loaded = Generator.load(model)
     _, images, failed = _read(loaded, paths)
@@ -182,7 +182,7 @@ def interpolate(
     """
     from trine.generate.explore import between, between_samples
     from trine.generate.generator import Generator
-    from trine.generate.sheet import gif, grid_png
+    from trine.sheet import gif, grid_png
 
     if rows < 1:
         raise UsageError(f"{rows} rows: give 1 or more")
@@ -217,7 +217,7 @@ def traverse(
     """
     from trine.generate.explore import traverse as along
     from trine.generate.generator import Generator
-    from trine.generate.sheet import grid_png
+    from trine.sheet import grid_png
 
     loaded = Generator.load(model)
     start = _read_all(loaded, (path,)) if path else None

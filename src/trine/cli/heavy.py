@@ -11,7 +11,7 @@ from trine.cli.options import Flag
 
 if TYPE_CHECKING:
     from trine.generate.generator import Generator
-    from trine.generate.realism import Features
+    from trine.measures.realism import Features
     from trine.model import Evaluation
     from trine.pictures.picture_set import PictureSet
 
@@ -61,7 +61,7 @@ class HeavyParts:
     def _spaces(self, model: "Generator") -> dict[str, "Features"]:
         """The chosen feature spaces, by the names that metrics have."""
         from trine.cross_checks import classifier_features
-        from trine.generate.realism import lite0
+        from trine.measures.realism import lite0
 
         spaces = {"cnn": classifier_features(self.classifier, model.size)} if self.classifier else {}
         return spaces | ({"lite0": lite0(model.size)} if self.frechet else {})

@@ -9,8 +9,8 @@ from jaxtyping import UInt8
 from trine.demo.chapter import Chapter, Figure, Part, Picture, cost
 from trine.generate.explore import between_samples, draw_map, traverse
 from trine.generate.generator import Generator
-from trine.generate.sheet import grid_png
 from trine.pictures.picture_set import PictureSet
+from trine.sheet import grid_png
 
 DATA = "digits28"
 DIGIT = "3"

@@ -7,13 +7,13 @@ from jaxtyping import UInt8
 
 from trine.errors import DataError, UsageError
 from trine.generate.generator import Generator
-from trine.generate.memorisation import Memorisation, check_memorisation
-from trine.generate.realism import Features, RealPictures, realism_metrics
-from trine.generate.sheet import grid_png
+from trine.measures.memorisation import Memorisation, check_memorisation
+from trine.measures.realism import Features, RealPictures, realism_metrics
 from trine.model import Evaluation
 from trine.pictures.batches import evenly, mirrors
 from trine.pictures.decode import as_channels
 from trine.pictures.picture_set import PictureSet
+from trine.sheet import grid_png
 
 Pictures = UInt8[np.ndarray, "_ height width channels"]
 

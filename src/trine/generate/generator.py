@@ -15,18 +15,18 @@ from trine.device import Device
 from trine.errors import UsageError, nearest
 from trine.generate.bound import importance_nll, measure_bound
 from trine.generate.codec import BLOCK, Codec, EncodedPictures, Noise
-from trine.generate.likelihood import Bernoulli, CalibratedGaussian, Likelihood
-from trine.generate.logistic import LogisticMixture
 from trine.generate.network import VAE, PictureVAE
 from trine.generate.prior import FlowPrior, MixturePrior, NormalPrior, Prior
 from trine.generate.recipe import GenerateRecipe
 from trine.generate.report import draw_kl, metrics, model_card
-from trine.generate.sheet import grid_png, pairs_png
 from trine.model import Evaluation, Model
+from trine.nn.likelihood import Bernoulli, CalibratedGaussian, Likelihood
+from trine.nn.logistic import LogisticMixture
 from trine.pictures.batches import evenly, labels_of
 from trine.pictures.decode import as_channels
 from trine.pictures.picture_set import PictureSet, PictureSplit, open_pictures
 from trine.result import Data
+from trine.sheet import grid_png, pairs_png
 
 SHOWN = 64
 """Number of pictures on the sheet of samples."""

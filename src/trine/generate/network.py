@@ -18,8 +18,8 @@ from jaxtyping import Float, Int64, UInt8
 from torch import Tensor, nn
 
 from trine.generate.latent import DecoderPass, Encoding, Latent, Normal, in_squares
-from trine.generate.likelihood import Likelihood
 from trine.nn.convolution import Convolution, Halving, Pointwise
+from trine.nn.likelihood import Likelihood
 
 LABEL_FEATURES = 32
 """Width of the label embedding."""

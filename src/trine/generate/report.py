@@ -5,7 +5,7 @@ from typing import Any
 
 from trine.drawing import figure, png
 from trine.generate.bound import Bound
-from trine.generate.likelihood import Likelihood, bits_per_dim
+from trine.nn.likelihood import Likelihood, bits_per_dim
 
 SILENT = 0.05
 """KL divergence in nats per picture below which a group carries no information."""

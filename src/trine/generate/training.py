@@ -20,10 +20,10 @@ from trine.generate.objective import GenerateObjective
 from trine.generate.prior import FlowPrior, MixturePrior
 from trine.generate.recipe import GenerateRecipe
 from trine.generate.report import remarks
-from trine.generate.sheet import grid_png
 from trine.pictures.batches import labels_of
 from trine.pictures.decode import as_channels
 from trine.pictures.picture_set import PictureSet, PictureSplit
+from trine.sheet import grid_png
 from trine.train.budget import Budget
 from trine.train.fit import RunningFit, Trainer
 

@@ -3,7 +3,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trine.generate.logistic import LogisticMixture
+from trine.nn.logistic import LogisticMixture
 
 from .conftest import check_against_reference, mass_in_bins, probabilities
 

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from trine.errors import RunError, UsageError
-from trine.generate.sheet import gif, grid, grid_png, pairs_png, write_pictures
+from trine.sheet import gif, grid, grid_png, pairs_png, write_pictures
 
 
 def numbered(count: int, size: int = 4, channels: int = 1) -> np.ndarray:

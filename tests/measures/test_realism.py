@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from trine.errors import UsageError
-from trine.generate.realism import BLOCK, Gaussian, Manifold, RealPictures, blurred, lite0, realism_metrics
+from trine.measures.realism import BLOCK, Gaussian, Manifold, RealPictures, blurred, lite0, realism_metrics
 
 installed = pytest.mark.skipif(
     not all(

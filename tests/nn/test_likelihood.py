@@ -6,8 +6,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trine.generate.likelihood import BIN_WIDTH, Bernoulli, CalibratedGaussian, Likelihood, bits_per_dim
-from trine.generate.logistic import LogisticMixture
+from trine.nn.likelihood import BIN_WIDTH, Bernoulli, CalibratedGaussian, Likelihood, bits_per_dim
+from trine.nn.logistic import LogisticMixture
 
 from .conftest import check_against_reference, every_level, mass_in_bins, probabilities
 

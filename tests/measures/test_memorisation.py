@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from trine.generate.memorisation import EXPECTED, check_memorisation, nearest_of
+from trine.measures.memorisation import EXPECTED, check_memorisation, nearest_of
 
 
 def pictures(n: int, seed: int) -> np.ndarray:

@@ -8,7 +8,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 from typing_extensions import override
 
-from trine.generate.likelihood import Likelihood, as_picture, bins
+from trine.nn.likelihood import Likelihood, as_picture, bins
 
 INITIAL_LOG_SCALE = -2.0
 """Log scale of the logistic distributions for decoder outputs of 0."""
