@@ -6,6 +6,9 @@ import time
 import numpy as np
 import pytest
 from safetensors.torch import load_file
+from tests.detect.conftest import write_log
+
+from trine.detect.cells import CELLS
 
 SMALL = [
     word
@@ -41,38 +44,27 @@ def run(table, tmp_path_factory):
     return folder
 
 
-def write_log(path, sessions=24, foreign=None):
-    lines = []
-    for i in range(sessions):
-        for step, text in enumerate(("Connection opened", "Accepted password for ann", "Connection closed")):
-            lines.append(f"Jan  1 {i // 60:02}:{i % 60:02}:{step:02} host sshd[{100 + i}]: {text}\n")
-    if foreign:
-        lines.insert(1, f"Jan  1 00:00:01 host sshd[100]: {foreign}\n")
-    path.write_text("".join(lines))
-    return path
-
-
-# ---- what is printed
+# ---- output
 
 
 def test_fit_prints_exactly_one_json_document(trine, table, tmp_path):
-    said = trine("detect", "fit", table, *SMALL, "--json", "--out", tmp_path / "run", "--device", "cpu")
-    assert said.status == 0
-    result = json.loads(said.out)
+    done = trine("detect", "fit", table, *SMALL, "--json", "--out", tmp_path / "run", "--device", "cpu")
+    assert done.status == 0
+    result = json.loads(done.out)
     assert result["task"] == "detect"
     assert {"auc", "fpr_realised", "fpr_interval", "tpr_at_fpr", "per_kind"} <= set(result["metrics"])
 
 
 def test_evaluate_prints_exactly_one_json_document(trine, run, table):
-    said = trine("detect", "evaluate", run, table, "--json")
-    assert (said.status, json.loads(said.out)["data"]["split"]) == (0, "test")
+    done = trine("detect", "evaluate", run, table, "--json")
+    assert (done.status, json.loads(done.out)["data"]["split"]) == (0, "test")
 
 
 def test_evaluate_says_the_interval_and_each_members_and_each_kinds_figures(trine, run, table):
     figures, members, kinds = printed_tables(trine("detect", "evaluate", run, table).out)
     low, high = map(float, figures["fpr_interval"]["value"].split(" to "))
     assert low <= float(figures["fpr_realised"]["value"]) <= high
-    assert set(members) == {"lstm", "counts", "either", "unseen"}
+    assert set(members) == {"network", "counts", "either", "unseen"}
     assert all(0 <= float(member["auc"]) <= 1 for member in members.values())
     assert kinds["attack"]["n"] == "1"
 
@@ -91,30 +83,30 @@ def printed_tables(text: str) -> list[dict[str, dict[str, str]]]:
 
 
 def test_score_prints_json_lines_or_plain_lines(trine, run, table):
-    verdicts = [json.loads(line) for line in trine("detect", "score", run, table, "--json").out.splitlines()]
-    assert len(verdicts) == 51
-    assert verdicts[-1]["name"] == "odd"
-    assert verdicts[-1]["flagged"]
+    findings = [json.loads(line) for line in trine("detect", "score", run, table, "--json").out.splitlines()]
+    assert len(findings) == 51
+    assert findings[-1]["name"] == "odd"
+    assert findings[-1]["flagged"]
     plain = trine("detect", "score", run, table).out.splitlines()
     assert plain[-1].startswith("odd\tp=0.")
     assert "\tALERT (" in plain[-1]
 
 
 def test_explain_prints_json_lines_and_draws(trine, run, table, tmp_path):
-    said = trine("detect", "explain", run, table, "--most", "1", "--json", "--gates", "--out", tmp_path / "seen")
-    assert said.status == 0
-    (line,) = said.out.splitlines()
+    done = trine("detect", "explain", run, table, "--most", "1", "--json", "--gates", "--out", tmp_path / "seen")
+    assert done.status == 0
+    (line,) = done.out.splitlines()
     explanation = json.loads(line)
     assert explanation["name"] == "odd"
     assert explanation["nearest_normal"].startswith("n")
     assert {path.name for path in (tmp_path / "seen").iterdir()} == {"odd-surprise.png", "odd-gates.png"}
 
 
-def test_explain_speaks_to_people_of_one_sequence_by_name(trine, run, table):
-    said = trine("detect", "explain", run, table, "--name", "odd")
-    assert said.status == 0
-    assert "ALERT" in said.out
-    assert "ptrace" in said.out
+def test_explain_prints_one_sequence_by_name_as_text(trine, run, table):
+    done = trine("detect", "explain", run, table, "--name", "odd")
+    assert done.status == 0
+    assert "ALERT" in done.out
+    assert "ptrace" in done.out
 
 
 @pytest.mark.parametrize(
@@ -124,23 +116,23 @@ def test_explain_speaks_to_people_of_one_sequence_by_name(trine, run, table):
         (("--most", "0"), 2, "--most"),
     ],
 )
-def test_explaining_what_is_not_there_is_wrong_use(trine, run, table, words, status, part):
-    said = trine("detect", "explain", run, table, *words)
-    assert (said.status, said.out) == (status, "")
-    assert part in said.err
+def test_explaining_a_sequence_that_does_not_exist_is_wrong_use(trine, run, table, words, status, part):
+    done = trine("detect", "explain", run, table, *words)
+    assert (done.status, done.out) == (status, "")
+    assert part in done.err
 
 
 # ---- raw logs
 
 
-def test_a_raw_log_end_to_end_the_guess_said_and_a_foreign_line_found(trine, tmp_path):
+def test_a_detector_learns_a_raw_log_states_its_format_and_flags_a_foreign_line(trine, tmp_path):
     log, run = write_log(tmp_path / "auth.log"), tmp_path / "run"
-    said = trine("detect", "fit", log, *SMALL, "--false-alarms", "0.2", "--out", run, "--device", "cpu")
-    assert said.status == 0
-    assert "auth.log: looks like syslog; a session is one process; 24 sessions" in said.err
+    done = trine("detect", "fit", log, *SMALL, "--false-alarms", "0.2", "--out", run, "--device", "cpu")
+    assert done.status == 0
+    assert "auth.log: looks like syslog; a session is one process; 24 sessions" in done.err
     second = write_log(tmp_path / "second.log", 3, foreign="kernel module evil loaded by nobody at all")
-    verdicts = [json.loads(line) for line in trine("detect", "score", run, second, "--json").out.splitlines()]
-    assert [verdict["flagged"] for verdict in verdicts] == [True, False, False]
+    findings = [json.loads(line) for line in trine("detect", "score", run, second, "--json").out.splitlines()]
+    assert [finding["flagged"] for finding in findings] == [True, False, False]
 
 
 def test_format_pattern_and_entity_are_kept_in_the_bundle(trine, tmp_path):
@@ -148,27 +140,27 @@ def test_format_pattern_and_entity_are_kept_in_the_bundle(trine, tmp_path):
     log.write_text("".join(f"{i} u{i % 6} did {LOOP[i // 6 % 4]}\n" for i in range(120)))
     pattern = r"(?P<time>\d+) (?P<user>\w+) did (?P<event>\w+)"
     words = ("--pattern", pattern, "--entity", "user", "--out", run, "--device", "cpu")
-    said = trine("detect", "fit", log, *SMALL, *words)
-    assert said.status == 0
-    assert "a session is one user; 6 sessions" in said.err
+    done = trine("detect", "fit", log, *SMALL, *words)
+    assert done.status == 0
+    assert "a session is one user; 6 sessions" in done.err
     assert len(trine("detect", "score", run, log, "--json").out.splitlines()) == 6
 
 
-def test_another_log_is_read_by_the_format_that_was_learned(trine, tmp_path):
-    """Two lines of a log that is mostly of another kind would be guessed as something else."""
+def test_another_log_is_read_in_the_format_of_the_training(trine, tmp_path):
+    """The format of these lines would be guessed otherwise: only one of four is syslog."""
     log, run = write_log(tmp_path / "auth.log"), tmp_path / "run"
     assert trine("detect", "fit", log, *SMALL, "--out", run, "--device", "cpu").status == 0
     mixed = tmp_path / "mixed.log"
     mixed.write_text("garbage without any form\n" * 3 + log.read_text().splitlines()[0] + "\n")
-    said = trine("detect", "score", run, mixed)
-    assert said.status == 1
-    assert "of the format syslog" in said.err
+    done = trine("detect", "score", run, mixed)
+    assert done.status == 1
+    assert "of the format syslog" in done.err
 
 
 def test_an_unknown_format_is_wrong_use(trine, tmp_path):
-    said = trine("detect", "fit", write_log(tmp_path / "a.log"), "--format", "cobol", "--out", tmp_path / "run")
-    assert said.status == 2
-    assert "cobol" in said.err
+    done = trine("detect", "fit", write_log(tmp_path / "a.log"), "--format", "cobol", "--out", tmp_path / "run")
+    assert done.status == 2
+    assert "cobol" in done.err
 
 
 # ---- bad input
@@ -198,14 +190,14 @@ def test_bad_input_is_one_clear_line(trine, run, tmp_path, case, command):
     path = tmp_path / name
     path.write_bytes(content)
     if command == "score" and case in ("one sequence", "one distinct event", "attacks alone"):
-        assert trine("detect", "score", run, path).status == 0, "there is no need to learn from it"
+        assert trine("detect", "score", run, path).status == 0, "scoring does not learn from it"
         return
     words = ("fit", path, *SMALL, "--out", tmp_path / "run") if command == "fit" else ("score", run, path)
-    said = trine("detect", *words)
-    assert (said.status, said.out) == (1, "")
-    assert said.err.splitlines()[-1].startswith("trine: ")
-    assert part in said.err.splitlines()[-1]
-    assert "Traceback" not in said.err
+    done = trine("detect", *words)
+    assert (done.status, done.out) == (1, "")
+    assert done.err.splitlines()[-1].startswith("trine: ")
+    assert part in done.err.splitlines()[-1]
+    assert "Traceback" not in done.err
 
 
 def test_negative_and_huge_ids_are_events_like_any_other(trine, tmp_path):
@@ -215,42 +207,42 @@ def test_negative_and_huge_ids_are_events_like_any_other(trine, tmp_path):
     assert trine("detect", "score", tmp_path / "run", path).status == 0
 
 
-def test_invalid_utf_8_is_counted_and_read_on(trine, run, tmp_path):
+def test_invalid_utf_8_does_not_stop_the_reading(trine, run, tmp_path):
     path = tmp_path / "odd.jsonl"
     path.write_bytes(table_text().encode() + b'{"events": "open \xff\xfe close", "name": "bad"}\n')
-    said = trine("detect", "score", run, path, "--json")
-    assert said.status == 0
-    assert len(said.out.splitlines()) >= 40
+    done = trine("detect", "score", run, path, "--json")
+    assert done.status == 0
+    assert len(done.out.splitlines()) >= 40
 
 
-def test_attacks_among_training_rows_are_left_out_and_said(trine, tmp_path):
+def test_attacks_among_training_rows_are_left_out_and_counted(trine, tmp_path):
     path = tmp_path / "mixed.jsonl"
     path.write_text(table_text(10) + table_text(3, label=1))
-    said = trine("detect", "fit", path, *SMALL, "--out", tmp_path / "run", "--device", "cpu")
-    assert said.status == 0
-    assert "3 abnormal sequences among the training rows are left out" in said.err
+    done = trine("detect", "fit", path, *SMALL, "--out", tmp_path / "run", "--device", "cpu")
+    assert done.status == 0
+    assert "3 abnormal sequences among the training rows are left out" in done.err
 
 
 @pytest.mark.parametrize(
     ("words", "part"),
     [
         (("--alerts-per-day", "5"), "needs event times"),
-        (("--members", "lstm,psychic"), "members"),
+        (("--members", "network,psychic"), "members"),
         (("--false-alarms", "2"), "false_alarms"),
         (("--set", 'attributes=["process"]'), "attributes process"),
     ],
 )
-def test_what_cannot_be_asked_is_wrong_use_before_any_training(trine, table, tmp_path, words, part):
-    said = trine("detect", "fit", table, *words, "--out", tmp_path / "run", "--device", "cpu")
-    assert (said.status, said.out) == (2, "")
-    assert part in said.err
+def test_options_that_cannot_be_met_are_wrong_use_before_any_training(trine, table, tmp_path, words, part):
+    done = trine("detect", "fit", table, *words, "--out", tmp_path / "run", "--device", "cpu")
+    assert (done.status, done.out) == (2, "")
+    assert part in done.err
     assert not (tmp_path / "run" / "metrics.jsonl").exists()
 
 
-def test_a_model_that_is_none_is_refused(trine, table, tmp_path):
-    said = trine("detect", "score", tmp_path / "nothing", table)
-    assert said.status == 1
-    assert "no such model" in said.err
+def test_a_folder_that_is_no_model_is_refused(trine, table, tmp_path):
+    done = trine("detect", "score", tmp_path / "nothing", table)
+    assert done.status == 1
+    assert "no such model" in done.err
 
 
 # ---- cells, and a real process
@@ -258,15 +250,10 @@ def test_a_model_that_is_none_is_refused(trine, table, tmp_path):
 
 def test_compare_cells_draws_and_prints_one_json_document(trine, table, tmp_path):
     words = ("--compare-cells", "--json", "--out", tmp_path / "cells", "--device", "cpu")
-    said = trine("detect", "fit", table, *SMALL, "--set", "epochs=1", *words)
-    assert said.status == 0
-    assert [one["cell"] for one in json.loads(said.out)] == ["rnn", "gru", "lstm"]
+    done = trine("detect", "fit", table, *SMALL, "--set", "epochs=1", *words)
+    assert done.status == 0
+    assert [comparison["cell"] for comparison in json.loads(done.out)] == list(CELLS)
     assert {"cells.png", "cells.json"} <= {path.name for path in (tmp_path / "cells").iterdir()}
-
-
-def steps_in(run):
-    metrics = run / "metrics.jsonl"
-    return metrics.read_text().count('"step"') if metrics.exists() else 0
 
 
 def test_resume_after_kill_9_gives_the_same_weights(start_trine, trine, tmp_path):
@@ -282,9 +269,9 @@ def test_resume_after_kill_9_gives_the_same_weights(start_trine, trine, tmp_path
     time.sleep(0.2)
     process.kill()
     assert process.wait() == -signal.SIGKILL, "it ended before it was killed"
-    said = trine(*words, "--out", killed, "--resume")
-    assert said.status == 0
-    assert "resuming at step" in said.err
+    done = trine(*words, "--out", killed, "--resume")
+    assert done.status == 0
+    assert "resuming at step" in done.err
     before, after = (load_file(folder / "bundle" / "model.safetensors") for folder in (whole, killed))
     assert before.keys() == after.keys()
     for name, value in before.items():

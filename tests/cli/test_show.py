@@ -87,9 +87,9 @@ def test_what_is_neither_is_said(trine, tmp_path):
 
 def test_a_model_of_another_task_is_refused_by_name(trine, run, tmp_path):
     from trine import bundle
-    from trine.bundle import Manifest
+    from trine.bundle import BundleManifest
 
-    manifest = Manifest(task="detect", recipe={}, content={}, data={}, figures={}, versions={})
+    manifest = BundleManifest(task="detect", recipe={}, content={}, data={}, figures={}, versions={})
     bundle.save(tmp_path / "model", manifest, {}, "card")
     said = trine("classify", "evaluate", tmp_path / "model", "digits")
     assert said.status == 1

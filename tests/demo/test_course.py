@@ -1,4 +1,4 @@
-"""A demo at a hundredth of its size, and its report in a real browser: at two widths, light and dark."""
+"""A demo of a hundredth of the size, and its report in a real browser: at two widths, light and dark."""
 
 import re
 import shutil
@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from trine.demo import course
-from trine.demo.course import JOBS, run
+from trine.demo.course import run
 from trine.progress import Silent
+from trine.tasks import TASKS
 
 ROOT = Path(__file__).parent.parent.parent
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -36,7 +37,7 @@ def report(demo) -> str:
 @pytest.fixture(scope="module")
 def browser():
     if CHROMIUM is None:
-        pytest.skip("no chromium here")
+        pytest.skip("chromium is not installed")
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as driver:
@@ -45,19 +46,19 @@ def browser():
         opened.close()
 
 
-def test_every_job_leaves_a_model_and_the_report_tells_of_each(demo, report):
-    for name in JOBS:
+def test_every_task_leaves_a_model_and_a_section_of_the_report(demo, report):
+    for name in TASKS:
         assert (demo / name / "bundle" / "trine.json").is_file()
         assert f'<section id="{name}">' in report
         assert f"trine {name} fit" in report
 
 
-def test_run_again_it_uses_what_is_there(demo, report, monkeypatch, heard):
-    monkeypatch.setattr(course, "JOBS", {"classify": JOBS["classify"]})
+def test_a_second_run_keeps_the_complete_trainings(demo, report, monkeypatch, heard):
+    monkeypatch.setattr(course, "TASKS", {"classify": TASKS["classify"]})
     before = (demo / "classify" / "result.json").stat().st_mtime_ns
     run(demo, lambda: heard, SMALL)
     (demo / "report.html").write_text(report, encoding="utf-8")
-    assert heard.notes[-1] == f"{demo / 'classify'}: this run is finished already"
+    assert heard.notes[-1] == f"{demo / 'classify'}: this run is complete already"
     assert (demo / "classify" / "result.json").stat().st_mtime_ns == before
 
 
@@ -75,7 +76,7 @@ def test_the_session_of_readme_works(demo, trine, monkeypatch):
         assert trine(*line.split()).status == 0, line
 
 
-def test_a_breach_is_told_event_by_event(report):
+def test_a_breach_is_shown_event_by_event(report):
     assert "expected instead" in report
     assert report.count("--share:") > 10
     assert "nats" in report
@@ -83,18 +84,18 @@ def test_a_breach_is_told_event_by_event(report):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 390])
-def test_the_report_stands_alone_at_every_width(browser, demo, width, scheme):
-    said, asked = [], []
+def test_the_report_loads_nothing_else_and_fits_every_width(browser, demo, width, scheme):
+    messages, requests = [], []
     tab = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
-    tab.on("console", lambda message: said.append(message.text))
-    tab.on("pageerror", lambda problem: said.append(str(problem)))
-    tab.on("request", lambda request: asked.append(request.url))
+    tab.on("console", lambda message: messages.append(message.text))
+    tab.on("pageerror", lambda problem: messages.append(str(problem)))
+    tab.on("request", lambda request: requests.append(request.url))
     address = (demo / "report.html").as_uri()
     tab.goto(address)
-    assert said == []
-    assert [url for url in asked if not url.startswith("data:")] == [address]
+    assert messages == []
+    assert [url for url in requests if not url.startswith("data:")] == [address]
     assert tab.evaluate("document.documentElement.scrollWidth") <= width
-    assert tab.evaluate("[...document.images].every(one => one.complete && one.naturalWidth > 0)")
+    assert tab.evaluate("[...document.images].every(image => image.complete && image.naturalWidth > 0)")
     ink, paper = tab.evaluate("(s => [s.color, s.backgroundColor])(getComputedStyle(document.body))")
     assert (brightness(ink) > brightness(paper)) == (scheme == "dark")
     tab.close()
@@ -105,27 +106,27 @@ def brightness(colour: str) -> int:
 
 
 class Assets(HTMLParser):
-    """What a page would fetch."""
+    """The addresses that a page refers to."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.found: list[str] = []
+        self.addresses: list[str] = []
 
     def handle_starttag(self, tag, attrs):
-        self.found += [value for name, value in attrs if name in ("src", "href") and value]
+        self.addresses += [value for name, value in attrs if name in ("src", "href") and value]
 
 
 def test_nothing_in_the_report_points_outside(report):
     assets = Assets()
     assets.feed(report)
-    assert len(assets.found) > 10
-    assert all(value.startswith(("data:", "#")) for value in assets.found)
+    assert len(assets.addresses) > 10
+    assert all(address.startswith(("data:", "#")) for address in assets.addresses)
     assert "<script" not in report
     assert "url(" not in report
     assert "@import" not in report
 
 
-def test_with_cifar10_at_hand_the_real_thing_is_named_with_its_forecast(demo, monkeypatch):
+def test_where_cifar10_is_present_its_command_is_shown_with_a_forecast(demo, monkeypatch):
     from trine import Classifier
     from trine.demo import classify
 

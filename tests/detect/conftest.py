@@ -1,4 +1,4 @@
-"""A small system of three looping programs, whose runs are normal, and a detector that learned it."""
+"""A small system of three programs that loop: its normal runs, abnormal ones, and a detector trained on it."""
 
 import json
 from pathlib import Path
@@ -17,19 +17,19 @@ SMALL = {"embedding": 8, "hidden": 16, "steps": 16, "epochs": 12, "least_steps":
 
 
 def normal_runs(count, seed):
-    """Runs of the programs, each a few loops, in which a step is now and then done twice."""
+    """Runs of the programs: each has four to eight loops, and one of its events occurs twice in a row."""
     draw = np.random.default_rng(seed)
     runs = []
     for i in range(count):
         events = list(PROGRAMS[i % len(PROGRAMS)]) * int(draw.integers(4, 9))
-        events.insert(place := int(draw.integers(len(events))), events[place])
+        events.insert(position := int(draw.integers(len(events))), events[position])
         runs.append(events)
     return runs
 
 
-def spliced(events, place=6):
-    """A run into which something foreign was spliced."""
-    return [*events[:place], "ptrace", "recv", "fork", "open", "ptrace", *events[place:]]
+def spliced(events, position=6):
+    """A run with foreign events inserted."""
+    return [*events[:position], "ptrace", "recv", "fork", "open", "ptrace", *events[position:]]
 
 
 def write_table(path, rows):
@@ -37,9 +37,31 @@ def write_table(path, rows):
     return path
 
 
+def write_log(path, sessions=24, foreign=None):
+    """A syslog of SSH sessions, one per process; the line `foreign` is inserted into the first one."""
+    lines = []
+    for i in range(sessions):
+        for second, text in enumerate(("Connection opened", "Accepted password for ann", "Connection closed")):
+            lines.append(f"Jan  1 {i // 60:02}:{i % 60:02}:{second:02} host sshd[{100 + i}]: {text}\n")
+    if foreign:
+        lines.insert(1, f"Jan  1 00:00:01 host sshd[100]: {foreign}\n")
+    path.write_text("".join(lines))
+    return path
+
+
+def encoded(*sequences):
+    """Sequences of event codes as an encoded table."""
+    from trine.detect.surprisal import EncodedTable
+
+    lengths = [len(sequence) for sequence in sequences]
+    return EncodedTable(
+        {"event": np.concatenate(sequences).astype(np.int64)}, np.concatenate([[0], np.cumsum(lengths)])
+    )
+
+
 @pytest.fixture(scope="session")
 def programs(tmp_path_factory) -> Path:
-    """A table: 120 normal runs to learn from; 60 normal and 20 spliced ones to test."""
+    """A table: 120 normal runs in the train split; 60 normal and 20 spliced ones in the test split."""
     train = [
         {"events": run, "split": "train", "label": 0, "name": f"run{i}"} for i, run in enumerate(normal_runs(120, 0))
     ]
@@ -52,8 +74,20 @@ def programs(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def timed_table(tmp_path_factory) -> Path:
+    """40 sequences over two days; each event has a time and a process."""
+    draw, rows = np.random.default_rng(0), []
+    for i in range(40):
+        length = int(draw.integers(5, 12))
+        times = np.sort(i * 2 * 86_400 / 40 + draw.exponential(size=length).cumsum())
+        process = ["web" if i % 2 else "job"] * length
+        rows.append({"events": (["a", "b", "c"] * 5)[:length], "times": times.tolist(), "process": process})
+    return write_table(tmp_path_factory.mktemp("timed") / "timed.jsonl", rows)
+
+
+@pytest.fixture(scope="session")
 def make_detector(tmp_path_factory):
-    """Fit a small detector to a table."""
+    """Fit a small detector to a table or log."""
     from trine.detect.detector import Detector
 
     def make(data, **settings):
@@ -85,13 +119,14 @@ def make_table(tmp_path):
 
 @pytest.fixture
 def make_net():
-    """A network with random weights; embedded, hidden: 8."""
+    """A network with random weights in evaluation mode; embedding and hidden width 8."""
     import torch
 
     from trine.detect.network import EventNet
 
     def make(sizes=None, cell="lstm", layers=1, seed=0, **settings):
         torch.manual_seed(seed)
-        return EventNet(sizes or {"event": 12}, cell, **{"embedding": 8, "hidden": 8, "layers": layers, **settings})
+        shape = {"embedding": 8, "hidden": 8, "layers": layers, **settings}
+        return EventNet(sizes or {"event": 12}, cell, **shape).eval()
 
     return make

@@ -1,137 +1,216 @@
-import json
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 
 import numpy as np
 import pytest
+from tests.detect.conftest import write_log
 
+from trine import bundle
 from trine.detect.detector import Detector
 from trine.detect.evaluation import share_interval
-from trine.errors import BundleError, DataError, RecipeError, UsageError
+from trine.detect.recipe import DetectRecipe
+from trine.errors import BundleError, DataError, UsageError
+
+THREADS = 8
+
+
+@pytest.fixture(scope="module")
+def saved(detector, tmp_path_factory):
+    """The bundle of the small detector."""
+    folder = tmp_path_factory.mktemp("saved") / "bundle"
+    detector.save(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def log_detector(make_detector, tmp_path_factory):
+    """A detector that learned from a raw log, loaded from its bundle."""
+    log = write_log(tmp_path_factory.mktemp("log") / "auth.log")
+    return Detector.load(make_detector(log, epochs=2, false_alarms=0.2).run)
+
+
+@pytest.fixture(scope="module")
+def second_log(tmp_path_factory):
+    """A log with a line whose template was never learned."""
+    path = tmp_path_factory.mktemp("second") / "second.log"
+    return write_log(path, 3, foreign="kernel module evil loaded by nobody at all")
+
+
+def at_once(call):
+    """What `call(0)` … `call(7)` return when eight threads begin them together."""
+    barrier = Barrier(THREADS)
+
+    def run(index):
+        barrier.wait()
+        return call(index)
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        return list(pool.map(run, range(THREADS)))
+
+
+# ---- findings
 
 
 def test_spliced_runs_are_flagged_and_new_normal_ones_are_not(detector):
-    found = detector.result.metrics
-    assert found["auc"] > 0.99
-    assert found["recall"] == 1.0
-    assert found["per_kind"]["splice"]["n"] == 20
-    low, high = share_interval(round(found["fpr_realised"] * 60), 60)
-    assert list(found["fpr_interval"]) == pytest.approx([low, high], abs=1e-3)
-    assert low <= found["fpr_target"] == 0.05
-    assert {*found["per_member"]} == {"lstm", "counts", "either", "unseen"}
-    assert found["per_member"]["lstm"]["auc"] > 0.95
+    metrics = detector.result.metrics
+    assert metrics["auc"] > 0.99
+    assert metrics["recall"] == 1.0
+    assert metrics["per_kind"]["splice"]["n"] == 20
+    low, high = share_interval(round(metrics["fpr_realised"] * 60), 60)
+    assert list(metrics["fpr_interval"]) == pytest.approx([low, high], abs=1e-3)
+    assert low <= metrics["fpr_target"] == 0.05
+    assert {*metrics["per_member"]} == {"network", "counts", "either", "unseen"}
+    assert metrics["per_member"]["network"]["auc"] > 0.95
 
 
-def test_steps_give_what_scoring_gives(detector, programs):
+def test_every_finding_has_each_members_p_value_and_the_loudest_member(detector, programs):
+    findings = detector.score(programs)
+    assert len(findings) == 200
+    for finding in findings:
+        assert 0 < finding.p_value <= 1
+        assert all(0 < p <= 1 for p in finding.members.values())
+        assert finding.loudest == min(finding.members, key=finding.members.__getitem__)
+        assert finding.flagged == (finding.p_value <= detector.share)
+
+
+def test_an_open_table_is_scored_like_its_file(detector, programs):
+    assert detector.score(detector.read(programs)) == detector.score(programs)
+
+
+def test_an_event_never_seen_in_training_is_surprising_but_finite(detector, make_table):
+    surprisal = detector.scores(make_table(["open", "read", "martian", "close"])).surprisal
+    assert np.isfinite(surprisal).all()
+    assert surprisal[2] > 3
+
+
+def test_the_strangest_sequences_have_the_smallest_p_values_strangest_first(detector, programs):
+    table = detector.read(programs).split("test")
+    p = {finding.name: finding.p_value for finding in detector.score(table)}
+    ranked = [p[name] for name in detector.strangest(table, 30).names]
+    assert ranked == sorted(p.values())[:30]
+
+
+def test_no_more_sequences_are_the_strangest_than_there_are(detector, make_table):
+    assert len(detector.strangest(make_table("ab", "cd"), 7)) == 2
+
+
+# ---- event by event
+
+
+def test_steps_give_the_surprisal_of_whole_sequences(detector, programs):
     table = detector.read(programs).split("test").rows(np.array([0, 70]))
-    scored = np.split(detector.scored(table).surprisal, table.offsets[1:-1])
-    for i, expected in enumerate(scored):
-        state, found = None, []
+    whole = np.split(detector.scores(table).surprisal, table.offsets[1:-1])
+    for i, expected in enumerate(whole):
+        state, stepped = None, []
         for code in table.sequence(i):
             (state,), (value,) = detector.step([state], [table.vocabulary[code]])
-            found.append(value)
-        assert np.allclose(found, expected, atol=1e-5)
+            stepped.append(value)
+        assert np.allclose(stepped, expected, atol=1e-5)
 
 
-def test_save_and_load_give_the_same_verdicts(detector, programs, tmp_path):
-    detector.save(tmp_path / "kept")
-    again = Detector.load(tmp_path / "kept")
+def test_steps_with_times_and_attributes_give_the_surprisal_of_whole_sequences(make_detector, timed_table):
+    model = make_detector(timed_table, attributes=["time", "process"], epochs=3)
+    assert set(model.vocabulary.values) == {"event", "time", "process"}
+    table = model.read(timed_table)
+    expected = model.scores(table.rows(np.array([4]))).surprisal
+    times, process = table.times[table.offsets[4] : table.offsets[5]], table.attributes["process"]
+    state, stepped = None, []
+    for i, code in enumerate(table.sequence(4)):
+        gap = "" if i == 0 else repr(float(times[i] - times[i - 1]))
+        name = process.values[process.codes[table.offsets[4] + i]]
+        (state,), (value,) = model.step([state], [table.vocabulary[code]], time=[gap], process=[name])
+        stepped.append(value)
+    assert np.allclose(stepped, expected, atol=1e-5)
+
+
+# ---- a model does not change
+
+
+def test_settings_beside_a_recipe_are_wrong_use():
+    with pytest.raises(UsageError, match="cell: the recipe has its own"):
+        Detector(recipe=DetectRecipe(), cell="gru")
+    with pytest.raises(UsageError, match="effort, hidden: the recipe has its own"):
+        Detector("good", recipe=DetectRecipe(), hidden=8)
+
+
+def test_an_attribute_cannot_be_set_and_replaced_gives_a_copy(detector):
+    with pytest.raises(AttributeError, match="share cannot be set"):
+        detector.share = 0.5
+    assert (detector.replaced(share=0.5).share, detector.share) == (0.5, 0.05)
+
+
+def test_eight_threads_find_in_tables_what_one_finds(saved, programs):
+    model = Detector.load(saved)
+    tables = [model.read(programs).split(split) for split in ("train", "test")]
+    alone = [model.score(table) for table in tables]
+    fresh = Detector.load(saved)
+    for index, findings in enumerate(at_once(lambda i: fresh.score(tables[i % 2]))):
+        assert findings == alone[index % 2]
+
+
+def test_eight_threads_find_in_raw_logs_what_one_finds(log_detector, second_log, tmp_path):
+    logs = [second_log, write_log(tmp_path / "third.log", 9)]
+    alone = [log_detector.score(log) for log in logs]
+    assert [finding.flagged for finding in alone[0]] == [True, False, False]
+    for index, findings in enumerate(at_once(lambda i: log_detector.score(logs[i % 2]))):
+        assert findings == alone[index % 2]
+
+
+def test_eight_threads_read_a_log_alike_and_the_detector_learns_no_template(log_detector, second_log):
+    templates, alone = log_detector.templates, log_detector.read(second_log)
+    for table in at_once(lambda _: log_detector.read(second_log)):
+        assert table.fingerprint == alone.fingerprint
+        assert table.vocabulary == alone.vocabulary
+        assert np.array_equal(table.events, alone.events)
+    assert log_detector.templates == templates
+    assert "evil" not in templates
+
+
+# ---- saved and loaded
+
+
+def test_a_loaded_detector_gives_the_same_findings(detector, saved, programs):
+    again = Detector.load(saved)
     assert again.score(programs) == detector.score(programs)
     assert again.share == detector.share
     state, _ = detector.step([None], ["open"])
     assert again.step(state, ["read"]) == detector.step(state, ["read"])
 
 
-def test_a_bundle_of_another_task_is_refused(detector, tmp_path):
+def test_a_loaded_detector_reads_a_log_as_the_trained_one(make_detector, tmp_path):
+    log = write_log(tmp_path / "auth.log")
+    trained = make_detector(log, epochs=1)
+    assert Detector.load(trained.run).read(log).fingerprint == trained.read(log).fingerprint
+
+
+def test_a_bundle_with_the_former_name_of_the_network_is_read(make_detector, programs, tmp_path):
+    model = make_detector(programs, members=["network", "counts"], epochs=1)
+    manifest, tensors = bundle.read(model.run)
+    former = manifest.model_copy(update={"recipe": {**manifest.recipe, "members": ["lstm", "counts"]}})
+    bundle.save(tmp_path / "former", former, tensors, "card")
+    assert Detector.load(tmp_path / "former").score(programs) == model.score(programs)
+
+
+def test_a_bundle_of_another_task_is_refused(saved):
     from trine import Classifier
 
-    detector.save(tmp_path / "kept")
     with pytest.raises(BundleError, match="a model for detect, not for classify"):
-        Classifier.load(tmp_path / "kept")
+        Classifier.load(saved)
 
 
-def test_never_seen_events_are_surprising_but_finite(detector, make_table):
-    odd = detector.scored(make_table(["open", "read", "martian", "close"])).surprisal
-    assert np.isfinite(odd).all()
-    assert odd[2] > 3
+# ---- evaluation
 
 
-def test_every_verdict_says_each_members_p_value_and_the_loudest(detector, programs):
-    for verdict in detector.score(programs):
-        assert 0 < verdict.p_value <= 1
-        assert all(0 < p <= 1 for p in verdict.members.values())
-        assert verdict.loudest == min(verdict.members, key=verdict.members.__getitem__)
-        assert verdict.flagged == (verdict.p_value <= detector.share)
-
-
-def test_abnormal_training_rows_are_left_out_and_counted(tmp_path, heard):
-    rows = [{"events": ["open", "read"] * 3, "label": label} for label in (0, 1, 0, 1, 1, 0)]
-    path = tmp_path / "mixed.jsonl"
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    model = Detector(hidden=4, embedding=4, epochs=1, least_steps=1, steps=8, folds=1).fit(
-        path, out=tmp_path / "run", report=heard
-    )
-    assert "3 abnormal sequences among the training rows are left out" in heard.notes
-    assert model.data["splits"]["left_out"] == 3
-    assert any("nothing will be flagged" in line for line in heard.notes), "two sequences cannot show 1 %"
-
-
-def test_attributes_and_times_are_learned_and_scored(make_detector, timed_table):
-    model = make_detector(timed_table, attributes=["time", "process"], epochs=3)
-    assert set(model.vocabulary.values) == {"event", "time", "process"}
-    table = model.read(timed_table)
-    expected = model.scored(table.rows(np.array([4]))).surprisal
-    times, process = table.times[table.offsets[4] : table.offsets[5]], table.attributes["process"]
-    state, found = None, []
-    for i, code in enumerate(table.sequence(4)):
-        gap = "" if i == 0 else repr(float(times[i] - times[i - 1]))
-        who = process.values[process.codes[table.offsets[4] + i]]
-        (state,), (value,) = model.step([state], [table.vocabulary[code]], time=[gap], process=[who])
-        found.append(value)
-    assert np.allclose(found, expected, atol=1e-5)
-
-
-def test_alerts_a_day_become_a_share_by_the_days_of_the_data(make_detector, timed_table):
-    model = make_detector(timed_table, alerts_per_day=5, epochs=1, folds=1)
-    assert model.share == pytest.approx(5 * 2 / 40, rel=0.05), "two days, 40 sequences"
-
-
-@pytest.mark.parametrize(
-    ("settings", "said"),
-    [
-        ({"alerts_per_day": 5}, "needs event times"),
-        ({"attributes": ["time"]}, "attributes time"),
-        ({"attributes": ["process"]}, "attributes process"),
-        ({"attributes": ["event"]}, "attributes event"),
-    ],
-)
-def test_what_needs_columns_that_the_table_lacks_is_refused_before_the_training(programs, tmp_path, settings, said):
-    with pytest.raises(UsageError, match=said):
-        Detector(**settings).fit(programs, out=tmp_path / "run")
-    assert not (tmp_path / "run" / "metrics.jsonl").exists()
-
-
-def test_members_that_there_are_not_are_refused_at_once():
-    with pytest.raises(RecipeError, match="members"):
-        Detector(members=["lstm", "psychic"])
-    with pytest.raises(RecipeError, match="members"):
-        Detector(members=[])
-
-
-def test_the_network_alone_can_be_asked_for(make_detector, programs):
-    model = make_detector(programs, members=["lstm"], cell="gru", epochs=8, false_alarms=0.05)
-    assert {*model.result.metrics["per_member"]} == {"lstm"}
-    assert model.result.metrics["auc"] > 0.95
-
-
-def test_another_set_is_evaluated_as_a_whole_whatever_it_holds(detector, make_table, tmp_path):
+def test_another_table_is_evaluated_as_a_whole(detector, make_table, tmp_path):
     loop = ["open", "read", "read", "close"] * 5
     make_table(loop, ["ptrace"] * 9, ["exec", "recv", "ptrace"] * 4, label=[0, 1, 1])
-    found = detector.evaluate(tmp_path / "table.jsonl")
-    assert (found.data.split, found.data.n) == ("all", 3)
-    assert found.metrics["normal"] == 1
-    assert found.metrics["recall"] == 1.0
+    result = detector.evaluate(tmp_path / "table.jsonl")
+    assert (result.data.split, result.data.n) == ("all", 3)
+    assert result.metrics["normal"] == 1
+    assert result.metrics["recall"] == 1.0
 
 
-def test_the_set_that_was_learned_from_is_evaluated_as_after_the_training(detector, programs):
+def test_the_training_data_is_evaluated_as_after_the_training(detector, programs):
     again = detector.evaluate(programs)
     speed = "events_per_second"
     assert {**again.metrics, speed: 0} == {**detector.result.metrics, speed: 0}
@@ -140,48 +219,7 @@ def test_the_set_that_was_learned_from_is_evaluated_as_after_the_training(detect
 
 
 def test_the_sequences_that_set_the_threshold_measure_no_false_alarms(detector, programs):
-    found = detector.evaluate(programs, split="validation")
-    assert found.data.n == 120, "all that some network was calibrated on"
-    assert 0 < found.metrics["mean_surprisal"] < 3
-    assert not {"fpr_realised", "auc"} & {*found.metrics}
-
-
-def test_without_a_test_split_the_false_alarms_are_measured_on_sequences_kept_apart(make_detector, tmp_path):
-    from tests.detect.conftest import normal_runs, spliced, write_table
-
-    rows = [{"events": run, "label": 0} for run in normal_runs(220, 0)]
-    odd = [{"events": spliced(run), "label": 1} for run in normal_runs(12, 2)]
-    path = write_table(tmp_path / "mixed.jsonl", [*rows, *odd])
-    model = make_detector(path, epochs=6)
-    found = model.result
-    assert (found.data.split, found.metrics["normal"], found.metrics["abnormal"]) == ("test", 22, 12)
-    assert found.metrics["fpr_interval"][0] <= 0.01
-    assert found.metrics["auc"] > 0.95
-    assert Detector.load(model.run.folder).evaluate(path).metrics["auc"] == found.metrics["auc"]
-
-
-def test_fitting_again_forgets_the_templates_of_the_log_before(tmp_path):
-    logs = []
-    for name, words in (("first", ("started", "stopped")), ("second", ("mounted disk", "ejected disk"))):
-        path = tmp_path / f"{name}.log"
-        path.write_text("".join(f"Jan  1 00:{i:02}:00 host app[{i // 4}]: {words[i % 2]}\n" for i in range(40)))
-        logs.append(path)
-    model = Detector(hidden=4, embedding=4, epochs=1, least_steps=1, steps=8, folds=1)
-    for i, path in enumerate(logs):
-        model.fit(path, out=tmp_path / f"run{i}")
-    assert any("mounted" in word for word in model.vocabulary.values["event"])
-    assert not any("started" in word for word in model.vocabulary.values["event"])
-
-
-@pytest.fixture(scope="session")
-def timed_table(tmp_path_factory):
-    """40 sequences over two days, with a time and a process an event."""
-    draw, rows = np.random.default_rng(0), []
-    for i in range(40):
-        length = int(draw.integers(5, 12))
-        times = np.sort(i * 2 * 86_400 / 40 + draw.exponential(size=length).cumsum())
-        process = ["web" if i % 2 else "job"] * length
-        rows.append({"events": (["a", "b", "c"] * 5)[:length], "times": times.tolist(), "process": process})
-    path = tmp_path_factory.mktemp("timed") / "timed.jsonl"
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return path
+    result = detector.evaluate(programs, split="validation")
+    assert result.data.n == 120, "all sequences on which a network was calibrated"
+    assert 0 < result.metrics["mean_surprisal"] < 3
+    assert not {"fpr_realised", "auc"} & {*result.metrics}

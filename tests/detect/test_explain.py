@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from trine.detect.explain import ExplainedEvent, draw_gates, draw_surprise, explain
+from trine.detect.explain import draw_gates, draw_surprise, explain
 from trine.detect.members import MEMBERS
 
 PNG = b"\x89PNG"
@@ -11,50 +11,51 @@ PNG = b"\x89PNG"
 
 @pytest.fixture(scope="module")
 def odd(detector, programs):
+    """Three spliced runs."""
     table = detector.read(programs).split("test")
     return table.rows(np.flatnonzero(table.labels == 1)[:3])
 
 
-def test_an_explanation_names_the_odd_events_among_its_top_surprises(detector, odd):
+def test_the_foreign_events_are_among_the_most_surprising(detector, odd):
     for explanation in explain(detector, odd):
         assert explanation.flagged
         top = sorted(explanation.events, key=lambda event: -event.surprisal)[:6]
         assert "ptrace" in {event.event for event in top}
 
 
-def test_an_explanation_says_what_was_expected_instead(detector, odd):
+def test_each_event_has_the_events_that_were_expected_instead(detector, odd):
     first = explain(detector, odd)[0]
     event = first.events[6]
     assert event.event == "ptrace"
-    chances = [chance for _, chance in event.expected]
-    assert chances == sorted(chances, reverse=True)
-    assert sum(chances) <= 1 + 1e-6
+    probabilities = [probability for _, probability in event.expected]
+    assert probabilities == sorted(probabilities, reverse=True)
+    assert sum(probabilities) <= 1 + 1e-6
     assert "ptrace" not in {word for word, _ in event.expected}
     likely = first.events[2]
     assert likely.expected[0][1] == pytest.approx(np.exp(-likely.surprisal), abs=0.2)
 
 
-def test_what_was_expected_is_told_without_what_rounds_to_nothing():
-    event = ExplainedEvent("open", 4.0, (("close", 0.93), ("read", 0.065), ("stat", 0.004)))
-    assert event.likeliest(3) == "close 93 %, read 6 %"
-    assert event.likeliest(1) == "close 93 %"
-
-
-def test_the_nearest_normal_sequence_is_one_that_was_learned_from(detector, odd, programs):
+def test_the_nearest_normal_sequence_is_a_training_sequence(detector, odd, programs):
     names = set(detector.read(programs).split("train").names)
     assert all(explanation.nearest_normal in names for explanation in explain(detector, odd))
 
 
-def test_the_loudest_member_says_what_it_means(detector, odd):
+def test_without_a_member_that_compares_counts_no_nearest_sequence_is_named(make_detector, programs, odd):
+    model = make_detector(programs, members=["network"], epochs=1, folds=1)
+    assert [explanation.nearest_normal for explanation in explain(model, odd)] == [None] * 3
+
+
+def test_the_loudest_member_has_the_smallest_p_value_and_its_meaning_is_given(detector, odd):
     for explanation in explain(detector, odd):
         assert explanation.members[explanation.loudest] == min(explanation.members.values())
         assert explanation.says == MEMBERS[explanation.loudest].says
 
 
-def test_an_explanation_agrees_with_the_verdict_and_is_json(detector, odd):
-    for explanation, verdict in zip(explain(detector, odd), detector.score(odd), strict=True):
-        assert (explanation.name, explanation.p_value) == (verdict.name, pytest.approx(verdict.p_value))
-        assert json.loads(json.dumps(explanation.as_json()))["name"] == verdict.name
+def test_an_explanation_agrees_with_the_finding_and_is_json(detector, odd):
+    for explanation, finding in zip(explain(detector, odd), detector.score(odd), strict=True):
+        assert (explanation.name, explanation.p_value) == (finding.name, pytest.approx(finding.p_value))
+        assert (explanation.flagged, explanation.loudest) == (finding.flagged, finding.loudest)
+        assert json.loads(json.dumps(explanation.as_json()))["name"] == finding.name
 
 
 def test_where_a_sequence_may_end_its_end_is_expected(detector, make_table):
@@ -67,17 +68,11 @@ def test_system_calls_that_the_data_gives_by_number_are_named(make_detector, mak
     make_table(["5", "3", "6"] * 4, ["5", "4", "6"] * 4, ["5", "3", "3", "6"] * 3)
     (tmp_path / "table.jsonl").rename(tmp_path / "calls.jsonl")
     model = make_detector(tmp_path / "calls.jsonl", epochs=1)
-    model.data["name"] = "adfa-ld"
+    model = model.replaced(data={**model.data, "name": "adfa-ld"})
     (explanation,) = explain(model, make_table(["5", "3", "999999"]))
     assert [event.event for event in explanation.events] == ["open", "read", "999999"]
-    assert {word for word, _ in explanation.events[0].expected} <= {
-        "open",
-        "read",
-        "write",
-        "close",
-        "(end)",
-        "(unknown)",
-    }
+    names = {word for word, _ in explanation.events[0].expected}
+    assert names <= {"open", "read", "write", "close", "(end)", "(unknown)"}
 
 
 @pytest.mark.parametrize("word", ["$x_{", "cost $1 of $2^", "a\\b", "%", ""])

@@ -2,24 +2,15 @@ from collections import Counter
 
 import numpy as np
 import pytest
+from tests.detect.conftest import encoded
 
 import trine.detect.ngrams as module
 from trine.detect.network import BEGIN, UNKNOWN
 from trine.detect.ngrams import NOVELTY, ORDER, NGrams
-from trine.detect.surprisal import EncodedTable
-
-
-def encoded(*sequences):
-    lengths = [len(sequence) for sequence in sequences]
-    return EncodedTable(
-        {"event": np.concatenate(sequences).astype(np.int64)}, np.concatenate([[0], np.cumsum(lengths)])
-    )
 
 
 def fitted(*sequences):
-    model = NGrams()
-    model.fit(encoded(*sequences))
-    return model
+    return NGrams.counted(encoded(*sequences))
 
 
 def by_hand(train, history, event):
@@ -84,7 +75,7 @@ def test_longer_runs_are_left_out_when_they_are_too_many(monkeypatch):
     train = np.random.default_rng(0).integers(2, 9, (10, 30))
     monkeypatch.setattr(module, "MOST", 60)
     model = fitted(*train)
-    assert [len(level.keys) <= 60 for level in model.levels] == [True]
+    assert [len(counts.keys) <= 60 for counts in model.longer] == [True]
     assert np.isfinite(model.surprisal(encoded(*train))).all()
 
 

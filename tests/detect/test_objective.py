@@ -54,10 +54,10 @@ def test_pieces_with_the_kept_state_are_as_surprising_as_the_whole_stream(make_o
     for step in range(objective.epoch_steps):
         batch = objective.batch(step)
         width = batch[0]["event"].shape[1] - 1
-        total += objective.loss(objective.model, batch, 0.0).item() * width
+        total += objective.loss(objective.network, batch, 0.0).item() * width
         count += width
     whole = []
-    for net, streams in zip(objective.model, objective.streams, strict=True):
+    for net, streams in zip(objective.network, objective.streams, strict=True):
         events = streams.piece(0, 0, objective.length)["event"]
         logits = net({"event": events[:, :-1]})[0]["event"]
         whole.append(torch.nn.functional.cross_entropy(logits.flatten(0, 1), events[:, 1:].flatten()).item())
@@ -68,13 +68,13 @@ def test_every_weight_is_in_one_group_and_muon_has_the_recurrent_matrices(make_o
     objective = make_objective()
     muon, adamw = objective.parameter_groups()
     assert (muon.optimiser, len(muon.parameters)) == ("muon", 2 * 2 * 2), "folds, layers, input and hidden"
-    assert {*map(id, muon.parameters), *map(id, adamw.parameters)} == set(map(id, objective.model.parameters()))
+    assert {*map(id, muon.parameters), *map(id, adamw.parameters)} == set(map(id, objective.network.parameters()))
     assert all(value.dim() == 2 for value in muon.parameters)
 
 
 def test_a_new_epoch_begins_with_no_state(make_objective):
     objective = make_objective()
-    objective.loss(objective.model, objective.batch(0), 0.0)
+    objective.loss(objective.network, objective.batch(0), 0.0)
     assert all(state is not None for state in objective.carried)
     objective.batch(objective.epoch_steps)
     assert objective.carried == [None, None]
@@ -84,9 +84,9 @@ def test_a_new_epoch_begins_with_no_state(make_objective):
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
 def test_the_state_between_two_pieces_is_saved_and_taken_back(make_objective, cell):
     objective, again = make_objective(cell=cell), make_objective(cell=cell)
-    objective.loss(objective.model, objective.batch(0), 0.0)
+    objective.loss(objective.network, objective.batch(0), 0.0)
     again.load_state({name: value.clone() for name, value in objective.state().items()})
-    losses = [one.loss(one.model, one.batch(1), 0.0).item() for one in (objective, again)]
+    losses = [one.loss(one.network, one.batch(1), 0.0).item() for one in (objective, again)]
     assert losses[0] == losses[1]
     again.load_state({})
     assert again.carried == [None, None]
@@ -95,7 +95,7 @@ def test_the_state_between_two_pieces_is_saved_and_taken_back(make_objective, ce
 def test_gradients_stop_where_a_piece_begins(make_objective):
     objective = make_objective()
     for step in range(2):
-        objective.loss(objective.model, objective.batch(step), 0.0).backward()
+        objective.loss(objective.network, objective.batch(step), 0.0).backward()
     assert all(not value.requires_grad for state in objective.carried for value in state)
 
 
@@ -109,12 +109,12 @@ def test_rare_events_are_read_as_unknown_more_often(make_objective):
     assert float((rates * torch.from_numpy(counts)).sum()) == pytest.approx(0.1 * len(codes), rel=0.01)
     assert rates[BEGIN] == 0, "where a sequence begins is always seen"
     torch.manual_seed(0)
-    masked = objective._some_unseen({"event": torch.full((1, 10_000), int(order[0]))}, rates)["event"]
+    masked = objective._with_unknown({"event": torch.full((1, 10_000), int(order[0]))}, rates)["event"]
     assert float((masked == UNKNOWN).float().mean()) == pytest.approx(float(rates[order[0]]), abs=0.02)
 
 
 def test_validation_is_the_surprisal_of_held_out_sequences(make_objective):
     objective = make_objective()
-    found = objective.validate(objective.model)
+    found = objective.validate(objective.network)
     assert found["loss"] == pytest.approx(found["surprisal"], abs=1e-5), "the sequences have one length"
     assert 1 < found["loss"] < 5

@@ -92,7 +92,7 @@ def test_a_state_of_another_model_is_refused(make_nets, other):
 def test_a_damaged_state_is_refused(make_nets, damage):
     nets = make_nets()
     (state,), _ = step(nets, CODES, [None], {"event": ["a"]})
-    with pytest.raises(UsageError, match="damaged state"):
+    with pytest.raises(UsageError, match="the state is damaged"):
         step(nets, CODES, [damage(state)], {"event": ["a"]})
 
 
