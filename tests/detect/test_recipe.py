@@ -7,7 +7,7 @@ from trine.detect.recipe import DetectRecipe
 from trine.errors import RecipeError
 
 
-@pytest.mark.parametrize("members", [["lstm", "psychic"], []])
+@pytest.mark.parametrize("members", [["lstm", "psychic"], [], [["network"]], [{}], "network", 3])
 def test_unknown_members_are_refused(members):
     with pytest.raises(RecipeError, match="members"):
         Detector(members=members)

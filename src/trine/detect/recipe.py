@@ -75,7 +75,9 @@ class DetectRecipe(Recipe):
     @classmethod
     def _present_names(cls, members: Any) -> Any:
         """Members by their present names: recipes of 0.1.0 call the network `lstm`, whatever its cell."""
-        return [FORMER_MEMBERS.get(name, name) for name in members] if isinstance(members, list | tuple) else members
+        if not isinstance(members, list | tuple):
+            return members
+        return [FORMER_MEMBERS.get(name, name) if isinstance(name, str) else name for name in members]
 
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         # On ADFA-LD and two cores: two minutes, 0.02 PFLOP.
