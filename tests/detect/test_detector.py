@@ -88,6 +88,12 @@ def test_the_strangest_sequences_have_the_smallest_p_values_strangest_first(dete
     p = {finding.name: finding.p_value for finding in detector.score(table)}
     ranked = [p[name] for name in detector.strangest(table, 30).names]
     assert ranked == sorted(p.values())[:30]
+    assert set(detector.strangest(table, 5).kinds) == {"splice"}
+
+
+def test_equally_strange_sequences_keep_their_order(detector, make_table):
+    table = make_table(["open", "close"], ["ptrace"] * 9, ["ptrace"] * 9, name=["usual", "first", "second"])
+    assert detector.strangest(table, 2).names.tolist() == ["first", "second"]
 
 
 def test_no_more_sequences_are_the_strangest_than_there_are(detector, make_table):

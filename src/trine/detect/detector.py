@@ -84,8 +84,12 @@ class Detector(Model[DetectRecipe]):
         return TableScores(ensemble, flagged, np.mean(surprisal, 0), time.perf_counter() - begin)
 
     def strangest(self, table: SequenceTable, count: int) -> SequenceTable:
-        """The `count` sequences with the smallest p-values, strangest first."""
-        return table.rows(np.argsort(self.scores(table).ensemble.p_value, kind="stable")[:count])
+        """The `count` sequences with the smallest p-values, strangest first; equal p-values are ordered by score.
+
+        All sequences that are stranger than every held-out one have the same, smallest p-value.
+        """
+        scores = self.scores(table).ensemble
+        return table.rows(np.lexsort((-scores.fused, scores.p_value))[:count])
 
     def step(
         self, states: Sequence[bytes | None], events: Sequence[str], **attributes: Sequence[str]
