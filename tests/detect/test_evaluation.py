@@ -119,3 +119,14 @@ def test_each_kind_of_abnormal_sequence_has_figures(detector, metrics, test_spli
     assert list(per_kind) == ["splice"]
     flagged = detector.scores(test_split).flagged
     assert per_kind["splice"]["recall"] == np.mean(flagged[test_split.labels == 1])
+
+
+def test_normal_sequences_of_the_same_kind_do_not_count_among_the_abnormal_ones(metrics, make_table):
+    loop = ["open", "read", "read", "close"] * 5
+    kinds = ["web", "web", "web", "job"]
+    table = make_table(loop, loop, ["ptrace"] * 9, ["ptrace"] * 9, label=[0, 0, 1, 1], kind=kinds)
+    per_kind = metrics(table)["per_kind"]
+    assert {kind: (figures["n"], figures["recall"]) for kind, figures in per_kind.items()} == {
+        "web": (1, 1.0),
+        "job": (1, 1.0),
+    }

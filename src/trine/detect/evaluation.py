@@ -124,10 +124,11 @@ def _alone(table: SequenceTable, scores: TableScores, members: tuple[str, ...]) 
 
 
 def _kind(kind: str, table: SequenceTable, scores: TableScores) -> dict[str, float]:
-    of_kind = table.kinds == kind
+    """Figures of the abnormal sequences of one kind; the AUC is against all normal sequences."""
+    of_kind = (table.kinds == kind) & (table.labels == 1)
     either = of_kind | (table.labels != 1)
     return {
-        "auc": auc(scores.ensemble.fused[either], (of_kind & (table.labels == 1))[either]),
+        "auc": auc(scores.ensemble.fused[either], of_kind[either]),
         "recall": float(scores.flagged[of_kind].mean()),
         "n": int(of_kind.sum()),
     }
