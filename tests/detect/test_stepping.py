@@ -97,7 +97,8 @@ def test_a_damaged_state_is_refused(make_nets, damage):
 
 
 @pytest.mark.parametrize(
-    "words", [{"event": ["a", "b"]}, {"event": ["a"], "user": ["root"]}, {"event": ["a"], "time": ["1"]}]
+    "words",
+    [{"event": ["a", "b"]}, {"event": []}, {}, {"event": ["a"], "user": ["root"]}, {"event": ["a"], "time": ["1"]}],
 )
 def test_what_does_not_fit_the_states_or_the_model_is_wrong_use(make_nets, words):
     with pytest.raises(UsageError, match="step: "):

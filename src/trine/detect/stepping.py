@@ -41,13 +41,15 @@ def step(
 
 
 def _require_columns(vocabulary: Vocabulary, words: Mapping[str, Sequence[str]]) -> None:
+    if EVENT not in words:
+        raise UsageError(f"step: no {EVENT}: give one per state")
     foreign = sorted(set(words) - set(vocabulary.values))
     if foreign:
         raise UsageError(f"step: the model reads {', '.join(vocabulary.values)}, not {', '.join(foreign)}")
 
 
 def _codes(vocabulary: Vocabulary, column: str, words: Mapping[str, Sequence[str]], count: int) -> Tensor:
-    values = words.get(column) or [""] * count
+    values = words.get(column, [""] * count)
     if len(values) != count:
         raise UsageError(f"step: {count} states but {len(values)} values of {column}: give one per state")
     try:
