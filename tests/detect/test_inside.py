@@ -7,6 +7,7 @@ from tests.detect.conftest import encoded
 
 from trine.detect.cells import CELLS
 from trine.detect.inside import CellComparison, compare_cells, draw_reach, reach
+from trine.detect.network import UNKNOWN
 from trine.detect.recipe import DetectRecipe
 from trine.errors import DataError
 
@@ -37,6 +38,13 @@ def test_the_norm_at_each_lag_is_that_of_the_gradient_with_respect_to_the_input_
     net.predict(net.recur(embedded)[0])["event"][0, -1].log_softmax(-1)[7].backward()
     expected = embedded.grad.norm(dim=-1)[0].flip(0)[:4]
     assert np.allclose(reach(net, encoded([3, 4, 5, 6, 7]), 4), expected.numpy(), atol=1e-7)
+
+
+def test_an_event_that_the_network_never_met_reads_as_unknown(make_net, long_table):
+    net = make_net()
+    net.meet({"event": np.arange(2, 10)})
+    met = [np.where(codes < 10, codes, UNKNOWN) for codes in long_table.codes]
+    assert np.array_equal(reach(net, long_table, 20), reach(net, encoded(*met), 20))
 
 
 def test_sequences_that_are_too_short_are_refused(make_net, long_table):

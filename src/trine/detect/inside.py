@@ -14,7 +14,7 @@ from trine import files
 from trine.detect.cells import CELLS, Cell
 from trine.detect.detector import Detector
 from trine.detect.folds import split_normal
-from trine.detect.network import BEGIN, EventNet
+from trine.detect.network import BEGIN, UNKNOWN, EventNet
 from trine.detect.recipe import DetectRecipe
 from trine.detect.surprisal import EncodedTable
 from trine.detect.vocabulary import EVENT
@@ -58,9 +58,11 @@ def reach(network: EventNet, table: EncodedTable, lags: int = REACH) -> Float64[
     if not long:
         raise ValueError(f"no sequence is longer than {lags} events")
     chosen = np.stack([codes[: lags + 1] for codes in sorted(long, key=len, reverse=True)[:SEQUENCES]])
-    events = torch.from_numpy(np.pad(chosen, ((0, 0), (1, 0)), constant_values=BEGIN))
-    columns = {name: events[:, :-1] if name == EVENT else torch.ones_like(events[:, :-1]) for name in network.columns}
-    embedded = network.embed(columns).detach().requires_grad_(True)
+    padded = torch.from_numpy(np.pad(chosen, ((0, 0), (1, 0)), constant_values=BEGIN))
+    columns = {name: padded if name == EVENT else torch.full_like(padded, UNKNOWN) for name in network.columns}
+    events = network.recognise(columns)[EVENT]
+    inputs = {name: values[:, :-1] for name, values in {**columns, EVENT: events}.items()}
+    embedded = network.embed(inputs).detach().requires_grad_(True)
     logits = network.predict(network.recur(embedded)[0])[EVENT]
     last = torch.nn.functional.cross_entropy(logits[:, -1], events[:, -1], reduction="sum")
     (gradient,) = torch.autograd.grad(last, embedded)
