@@ -102,6 +102,15 @@ def test_explain_prints_json_lines_and_draws(trine, run, table, tmp_path):
     assert {path.name for path in (tmp_path / "seen").iterdir()} == {"odd-surprise.png", "odd-gates.png"}
 
 
+def test_sequences_of_the_same_name_have_a_picture_each(trine, run, tmp_path):
+    path, out = tmp_path / "twins.jsonl", tmp_path / "seen"
+    path.write_text(
+        "".join(json.dumps({"events": list(LOOP), "name": name}) + "\n" for name in ("a/b", "a b", "a-b-2"))
+    )
+    assert trine("detect", "explain", run, path, "--out", out).status == 0
+    assert {picture.name for picture in out.iterdir()} == {f"a-b{number}-surprise.png" for number in ("", "-2", "-2-2")}
+
+
 def test_explain_prints_one_sequence_by_name_as_text(trine, run, table):
     done = trine("detect", "explain", run, table, "--name", "odd")
     assert done.status == 0

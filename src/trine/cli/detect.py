@@ -1,5 +1,6 @@
 """trine detect: event sequences -> surprise -> findings."""
 
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -126,13 +127,15 @@ def explain(
     if name is not None and name not in table.names:
         raise UsageError(f"{data}: has no sequence called {name!r}{nearest(name, map(str, table.names))}")
     chosen = detector.strangest(table, most) if name is None else table.rows(np.flatnonzero(table.names == name)[:most])
+    stems = _file_stems(chosen.names.tolist())
     for index, explanation in enumerate(explain_sequences(detector, chosen)):
         if json:
             output.print_json_line(explanation.as_json())
         else:
             _print_explanation(explanation)
         if out or gates:
-            _draw(detector, chosen.rows(np.array([index])), explanation, out or Path("explained"), gates)
+            stem = (out or Path("explained")) / stems[index]
+            _draw(detector, chosen.rows(np.array([index])), explanation, stem, gates)
 
 
 def _print_explanation(explanation: "Explanation") -> None:
@@ -146,19 +149,29 @@ def _print_explanation(explanation: "Explanation") -> None:
     output.print_table("its most surprising events", ("place", "event", "surprisal, nats", "expected instead"), rows)
 
 
+def _file_stems(names: list[str]) -> list[str]:
+    """A file name for each sequence name; further sequences of the same file name are numbered from 2."""
+    stems: dict[str, None] = {}
+    for name in names:
+        stem = "".join(letter if letter.isalnum() else "-" for letter in name)[:100]
+        candidates = (stem if number == 1 else f"{stem}-{number}" for number in count(1))
+        stems[next(candidate for candidate in candidates if candidate not in stems)] = None
+    return list(stems)
+
+
 def _draw(
-    detector: "Detector", table: "SequenceTable", explanation: "Explanation", folder: Path, with_gates: bool
+    detector: "Detector", table: "SequenceTable", explanation: "Explanation", stem: Path, with_gates: bool
 ) -> None:
     from trine import files
     from trine.detect.explain import draw_gates, draw_surprise
 
-    stem = "".join(letter if letter.isalnum() else "-" for letter in explanation.name)[:100]
-    pictures = {f"{stem}-surprise.png": draw_surprise(explanation)}
+    pictures = {"surprise": draw_surprise(explanation)}
     if with_gates:
-        pictures[f"{stem}-gates.png"] = draw_gates(detector, table)
+        pictures["gates"] = draw_gates(detector, table)
     for name, content in pictures.items():
-        files.write_bytes(folder / name, content)
-        output.note(f"{folder / name}")
+        path = stem.with_name(f"{stem.name}-{name}.png")
+        files.write_bytes(path, content)
+        output.note(str(path))
 
 
 def _compare(recipe: DetectRecipe, data: str, options: FitOptions) -> None:
