@@ -9,7 +9,7 @@ from trine.detect.cells import CELLS
 from trine.detect.inside import CellComparison, compare_cells, draw_reach, reach
 from trine.detect.network import UNKNOWN
 from trine.detect.recipe import DetectRecipe
-from trine.errors import DataError
+from trine.errors import DataError, UsageError
 
 TINY = {"hidden": 8, "embedding": 8, "epochs": 1, "least_steps": 1, "steps": 16}
 
@@ -75,6 +75,13 @@ def test_sequences_of_one_event_have_no_reach(tmp_path):
     path.write_text('{"events": "a"}\n{"events": "b"}\n' * 3)
     with pytest.raises(DataError, match="no reach"):
         compare_cells(DetectRecipe.preset(**TINY), path, tmp_path / "out", {"device": "cpu"})
+
+
+def test_cells_are_compared_in_one_process_only(programs, tmp_path, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(UsageError, match="without torchrun"):
+        compare_cells(DetectRecipe.preset(**TINY), programs, tmp_path / "out", {"device": "cpu"})
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_lag_beyond_the_last_counts_as_the_last():

@@ -18,8 +18,9 @@ from trine.detect.network import BEGIN, UNKNOWN, EventNet
 from trine.detect.recipe import DetectRecipe
 from trine.detect.surprisal import EncodedTable
 from trine.detect.vocabulary import EVENT
+from trine.device import choose
 from trine.drawing import figure, png
-from trine.errors import DataError
+from trine.errors import DataError, UsageError
 
 REACH = 100
 """Largest number of events that the reach looks back."""
@@ -90,8 +91,10 @@ def compare_cells(recipe: DetectRecipe, data: str | Path, out: Path, training: d
     """Train every cell on the same data with the same settings, under `out`; writes cells.png and cells.json there.
 
     training   further arguments of `Detector.fit`
-    Raises `DataError` when the held-out sequences have one event each.
+    Raises `DataError` when the held-out sequences have one event each, `UsageError` under torchrun.
     """
+    if choose(training.get("device", "auto"), recipe.precision).world > 1:
+        raise UsageError("--compare-cells trains in one process: start it without torchrun")
     comparisons = []
     for cell in CELLS:
         model = Detector(recipe=recipe.changed(cell=cell, folds=1)).fit(data, **{**training, "out": out / cell})
