@@ -1,1 +1,1 @@
-"""Detect: event sequences to surprisal, and surprisal to findings."""
+"""detect: learns the normal order of events, and flags sequences that deviate from it."""

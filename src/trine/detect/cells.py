@@ -1,7 +1,7 @@
 """The recurrent cells, each registered once: torch's layer and the equations of one step.
 
-torch's fused layers do not show their gates. So the equations are written out here; a test checks them against the
-fused layers. No import of torch: recipes and the command line read the names.
+torch's fused layers do not return their gates, so the equations are written out here; a test checks them against the
+fused layers. This module does not import torch: recipes and the command line read the names of the cells.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Step = Callable[["Tensor", "Tensor", Mapping[str, "Tensor"]], dict[str, "Tensor"]]
-"""(W x + b, U h + c, values of the step before) -> gates, cell state if there is one, and output, in this order."""
+"""(W x + b, U h + c, values at time t − 1) -> values at time t by name: gates, cell state if any, output."""
 
 
 @dataclass(frozen=True)
@@ -20,10 +20,11 @@ class Cell:
     """A recurrent layer."""
 
     layer: str
-    """Class in `torch.nn`."""
+    """Name of the class in `torch.nn`."""
     step: Step
+    """Equations of one step."""
     open_gate: int | None = None
-    """Index of the forget gate among the blocks of the bias: it starts open (Jozefowicz et al., 2015)."""
+    """Index of the forget gate among the blocks of the bias. Its bias starts at 1 (Jozefowicz et al., 2015)."""
 
 
 def _lstm(x: "Tensor", h: "Tensor", before: Mapping[str, "Tensor"]) -> dict[str, "Tensor"]:

@@ -2,7 +2,7 @@
 
 The mean surprisal of short sequences varies more than that of long ones: the same score can be usual for one length and
 strange for another. Where there are enough normal sequences, each sequence is ranked among those of its own length
-(Mondrian conformal prediction; Vovk, 2012). Attacks have no influence on it.
+(Mondrian conformal prediction; Vovk, 2012). No abnormal sequence is used.
 """
 
 import math
@@ -23,7 +23,7 @@ TAIL = 0.1
 SMALLEST = 1_000
 """Smallest number of normal sequences per length bucket: the tail is fitted to the top tenth, 100 of them."""
 FLAGGED = 10
-"""Smallest number of sequences per bucket beyond the threshold: fewer do not locate the threshold."""
+"""Smallest number of sequences per bucket beyond the threshold: with fewer, the threshold is not precise."""
 BUCKETS = 8
 """Largest number of length buckets."""
 

@@ -43,13 +43,13 @@ class Detector(Model[DetectRecipe]):
     networks: FoldNets
     ensemble: Ensemble
     share: float
-    """Share of normal sequences that may be flagged: the threshold of the p-value."""
+    """Threshold of the p-value: the share of normal sequences that may be flagged."""
     templates: str | None
-    """Templates of a raw log's messages, as `TemplateMiner.to_json` writes them."""
+    """Templates of the messages of the training's raw log, as `TemplateMiner.to_json` writes them; None for a table."""
     log_format: str | None
-    """Format of the raw log that was learned from."""
+    """Format of the raw log of the training; None for a table."""
     normal_names: tuple[str, ...]
-    """Names of the normal sequences whose event counts the first fold's members compare with."""
+    """Names of the normal sequences that the first fold's members compare event counts with, in their order."""
 
     def read(self, data: str | Path, data_dir: Path | None = None) -> SequenceTable:
         """Sequences, read as in the training: a raw log by the same format and templates. Raises `DataError`."""
@@ -104,7 +104,7 @@ class Detector(Model[DetectRecipe]):
 
     @override
     def open(self, data: str | Path, data_dir: Path | None = None) -> NormalFolds:
-        """A table to evaluate on; the training data itself is split as in the training."""
+        """A table to evaluate on; the data of the training is split as in the training."""
         table = self.read(data, data_dir)
         if table.fingerprint == self.data.get("fingerprint"):
             return split_normal(table, self.recipe)
@@ -159,7 +159,7 @@ class Detector(Model[DetectRecipe]):
     @override
     def tensors(self) -> dict[str, Tensor]:
         parts = {"network": self.networks.state_dict(), "ensemble": self.ensemble.tensors()}
-        return {f"{part}.{name}": value for part, values in parts.items() for name, value in values.items()}
+        return {f"{prefix}.{name}": value for prefix, values in parts.items() for name, value in values.items()}
 
     @override
     @classmethod

@@ -16,7 +16,7 @@ RESAMPLES = 500
 
 @dataclass(frozen=True)
 class Roc:
-    """False-alarm rate (fpr) and detection rate (tpr) at every threshold, strictest first."""
+    """False-alarm rate (fpr) and detection rate (tpr) at every threshold, strictest threshold first."""
 
     fpr: Float64[np.ndarray, "thresholds"]
     tpr: Float64[np.ndarray, "thresholds"]
@@ -88,7 +88,7 @@ def separation(scores: Float64[np.ndarray, "n"], abnormal: Bool[np.ndarray, "n"]
 
 
 def metrics(table: SequenceTable, scores: TableScores, members: tuple[str, ...], target: float) -> dict[str, Any]:
-    """The figures of a table, under the names that every result uses; `target` is the false-alarm rate set."""
+    """The figures of a table by name; `target` is the false-alarm rate that the threshold was set for."""
     normal, abnormal = table.labels != 1, table.labels == 1
     alarms = int((scores.flagged & normal).sum())
     figures: dict[str, Any] = {
@@ -102,23 +102,25 @@ def metrics(table: SequenceTable, scores: TableScores, members: tuple[str, ...],
     }
     if not abnormal.any() or not normal.any():
         return figures
-    first = _first_of_each(table)
+    distinct = _first_of_each(table)
     return {
         **separation(scores.ensemble.fused, abnormal),
         **at_threshold(scores.flagged, abnormal),
         **figures,
-        "auc_distinct": auc(scores.ensemble.fused[first], abnormal[first]),
-        "distinct": int(first.sum()),
+        "auc_distinct": auc(scores.ensemble.fused[distinct], abnormal[distinct]),
+        "distinct": int(distinct.sum()),
         "per_member": {
             name: {"auc": auc(own, abnormal), "tpr_at_fpr": _tpr_at(own, abnormal)}
-            for name, own in _alone(table, scores, members).items()
+            for name, own in _member_scores(table, scores, members).items()
         },
         "per_kind": {kind: _kind(kind, table, scores) for kind in sorted(set(table.kinds[abnormal].tolist()))},
     }
 
 
-def _alone(table: SequenceTable, scores: TableScores, members: tuple[str, ...]) -> dict[str, Float64[np.ndarray, "n"]]:
-    """Each member's scores, and the network's own whether or not it is fused."""
+def _member_scores(
+    table: SequenceTable, scores: TableScores, members: tuple[str, ...]
+) -> dict[str, Float64[np.ndarray, "n"]]:
+    """The scores of the network, whether or not it is a member, and of each member."""
     network = sequence_means(scores.surprisal, table.offsets)
     return {"network": network} | dict(zip(members, scores.ensemble.raw.T, strict=True))
 

@@ -52,9 +52,9 @@ def draw_surprise(explanation: Explanation, names_for: int = 6) -> bytes:
         axes.annotate(
             explanation.events[index].event, (index, values[index]), fontsize=7, rotation=20, parse_math=False
         )
-    verdict = "flagged" if explanation.flagged else "not flagged"
-    title = f"{explanation.name}: p = {explanation.p_value:.4f}, {verdict}; loudest: {explanation.loudest}"
-    axes.set(xlabel="event", ylabel="surprisal, nats", ylim=(0, 1.25 * max(1.0, values.max())))  # room for the names
+    alert = "flagged" if explanation.flagged else "not flagged"
+    title = f"{explanation.name}: p = {explanation.p_value:.4f}, {alert}; loudest: {explanation.loudest}"
+    axes.set(xlabel="event", ylabel="surprisal, nats", ylim=(0, 1.25 * max(1.0, values.max())))  # the names need space
     axes.set_title(title, parse_math=False)
     return png(drawn)
 

@@ -1,4 +1,4 @@
-"""What a detector reports of a sequence: the finding, and its explanation event by event."""
+"""What a detector reports per sequence: the finding, and the explanation event by event."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -6,14 +6,15 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Finding:
-    """The detector's judgement of one sequence, flagged or not."""
+    """The result for one sequence, flagged or not."""
 
     name: str
     p_value: float
     """Share of held-out normal sequences that are at least as strange."""
     score: float
-    """Fused score; a higher one is stranger."""
+    """Fused score of all members, without a unit; a higher one is stranger."""
     flagged: bool
+    """Whether the p-value is at most the detector's threshold."""
     loudest: str
     """The member with the smallest p-value."""
     members: dict[str, float]
@@ -35,8 +36,8 @@ class ExplainedEvent:
     """The most probable events at this position, with their probabilities."""
 
     def likeliest(self, count: int) -> str:
-        """The first `count` expected events as text, without those below 0.5 %."""
-        return ", ".join(f"{word} {100 * chance:.0f} %" for word, chance in self.expected[:count] if chance >= 0.005)
+        """The `count` most probable events as text; probabilities below 0.5 % are left out."""
+        return ", ".join(f"{word} {100 * p:.0f} %" for word, p in self.expected[:count] if p >= 0.005)
 
 
 @dataclass(frozen=True)
@@ -45,14 +46,16 @@ class Explanation:
 
     name: str
     p_value: float
+    """Share of held-out normal sequences that are at least as strange."""
     flagged: bool
     loudest: str
+    """The member with the smallest p-value."""
     says: str
-    """What the loudest member says, in words."""
+    """Meaning of a high score of the loudest member, in words."""
     members: dict[str, float]
     """Each member's p-value."""
     nearest_normal: str | None
-    """Name of the normal sequence with the nearest event counts, if a member knows it."""
+    """Name of the normal sequence with the nearest event counts; None when no member compares counts."""
     events: tuple[ExplainedEvent, ...]
 
     def as_json(self) -> dict[str, Any]:

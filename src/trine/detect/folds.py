@@ -18,7 +18,7 @@ from trine.sequences.table import SequenceTable
 TEST_SHARE = 0.1
 """Share of the normal sequences that becomes the test split when there is none."""
 TEST_LEAST = 20
-"""Smallest number of normal sequences on which a false-alarm rate is measured; a smaller test split is not cut."""
+"""Smallest number of normal sequences in a test split: a smaller one is not cut, it could not measure a rate."""
 
 
 class Fold(NamedTuple):
@@ -48,7 +48,7 @@ class NormalFolds:
     """Templates of its messages, as `TemplateMiner.to_json` writes them."""
 
     def of_log(self, log_format: str | None, templates: str | None) -> "NormalFolds":
-        """These folds with the format and the templates of the raw log."""
+        """A copy with the format and the templates of the raw log."""
         return replace(self, log_format=log_format, templates=templates)
 
 
@@ -64,7 +64,7 @@ def split_normal(table: SequenceTable, recipe: DetectRecipe, remarks: Sequence[s
         table = _with_test(table, rows, recipe.seed)
         rows &= table.splits != "test"
     normal = table.rows(rows & (table.labels != 1))
-    held_out = table.rows((table.splits == "validation") & (table.labels != 1) & ~(table.splits == "train"))
+    held_out = table.rows((table.splits == "validation") & (table.labels != 1))
     if len(normal) < 2:
         raise DataError(
             f"{table.name}: {len(normal)} normal sequence to learn from: give at least two, better hundreds"
@@ -94,7 +94,7 @@ def _with_test(table: SequenceTable, rows: Bool[np.ndarray, "sequences"], seed: 
 
 
 def _folds(normal: SequenceTable, recipe: DetectRecipe) -> tuple[Fold, ...]:
-    """Each part is held out once; with one fold, one part of the recipe's share is held out."""
+    """Each fold holds out another part of the sequences; a single fold holds out the recipe's `calibration_share`."""
     count = min(recipe.folds, len(normal))
     order = np.random.default_rng(recipe.seed).permutation(len(normal))
     share = recipe.calibration_share if count == 1 else 1 / count

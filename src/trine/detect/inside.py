@@ -23,16 +23,16 @@ from trine.drawing import figure, png
 from trine.errors import DataError, UsageError
 
 REACH = 100
-"""Largest number of events that the reach looks back."""
+"""Largest lag of the reach, in events."""
 SEQUENCES = 32
-"""Sequences over which the reach is averaged: the longest."""
+"""Number of sequences over which the reach is averaged: the longest ones."""
 
 Trace = Float[Tensor, "time hidden"]
 
 
 @dataclass(frozen=True)
 class LayerTrace:
-    """Gates, cell state and output of one layer at each event of a sequence, by name."""
+    """Gates, cell state and output of one layer over the events of a sequence, by name."""
 
     layer: int
     values: dict[str, Trace]
@@ -40,7 +40,7 @@ class LayerTrace:
 
 @torch.inference_mode()
 def trace(network: EventNet, embedded: Float[Tensor, "time embedding"]) -> list[LayerTrace]:
-    """The inside of every layer over one sequence of embedded events."""
+    """The values inside every layer over one sequence of embedded events."""
     traces, inputs, cell, recurrence = [], embedded, CELLS[network.cell], network.recurrence
     for layer in range(recurrence.num_layers):
         weights = [getattr(recurrence, f"{kind}_l{layer}") for kind in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")]
@@ -73,17 +73,18 @@ def reach(network: EventNet, table: EncodedTable, lags: int = REACH) -> Float64[
 
 @dataclass(frozen=True)
 class CellComparison:
-    """What one cell achieves."""
+    """Figures of one cell."""
 
     cell: str
     surprisal: float
-    """Mean surprisal of held-out events, in nats."""
+    """Mean surprisal of the events of the evaluated split, in nats."""
     auc: float | None
+    """Area under the ROC curve; None without a test split that has abnormal sequences."""
     gradient: tuple[float, ...]
-    """Norm of the gradient 1, 2, … events back."""
+    """The cell's `reach`: norm of the gradient at lags of 1, 2, … events."""
 
     def gradient_at(self, lag: int) -> float:
-        """The norm `lag` events back, as a share of the norm one event back."""
+        """Norm at a lag, relative to the norm at lag 1; a lag beyond the last counts as the last."""
         return self.gradient[min(lag, len(self.gradient)) - 1] / max(self.gradient[0], 1e-30)
 
 
@@ -116,7 +117,7 @@ def compare_cells(recipe: DetectRecipe, data: str | Path, out: Path, training: d
 
 
 def draw_reach(curves: Mapping[str, Sequence[float]]) -> bytes:
-    """The reach of several cells, on a logarithmic axis."""
+    """A line chart of each cell's reach; the axis of the norm is logarithmic."""
     drawn, axes = figure(width=6, height=3.6)
     for name, norms in curves.items():
         axes.plot(np.arange(1, len(norms) + 1), np.maximum(norms, 1e-12), label=name)

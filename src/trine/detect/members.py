@@ -1,4 +1,4 @@
-"""The members of the ensemble: the network's own score of a sequence, and scores that see what it does not.
+"""The members of the ensemble: the network's score of a sequence, and scores that detect what the network misses.
 
 A member gives each sequence one number; a higher one is stranger. All members learn from normal sequences only.
 """
@@ -26,16 +26,16 @@ class Member(ABC):
 
     name: ClassVar[str]
     says: ClassVar[str]
-    """What a high score means, for people."""
+    """Meaning of a high score, as the end of a sentence about the sequence."""
 
     @classmethod
     @abstractmethod
     def fitted(cls, train: EncodedTable) -> Self:
-        """The member after it has seen normal training sequences."""
+        """The member that learned from normal training sequences."""
 
     @abstractmethod
     def score(self, table: EncodedTable, surprisal: Surprisal) -> Scores:
-        """One number per sequence; `surprisal` is the network's, per event, in nats."""
+        """One number per sequence; `surprisal` is the network's surprisal of each event, in nats."""
 
     @abstractmethod
     def tensors(self) -> dict[str, Tensor]:
@@ -44,7 +44,7 @@ class Member(ABC):
     @classmethod
     @abstractmethod
     def of_tensors(cls, tensors: dict[str, Tensor]) -> Self:
-        """The member that `tensors` describes."""
+        """The member with these tensors."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +75,7 @@ class NetworkSurprisal(Member):
 
 @dataclass(frozen=True, eq=False)
 class NearestCounts(Member):
-    """Hellinger distance of a sequence's event shares to those of the nearest normal sequence, 0 to 1."""
+    """Hellinger distance between the event shares of a sequence and of the nearest normal sequence, 0 to 1."""
 
     name: ClassVar[str] = "counts"
     says: ClassVar[str] = "no normal sequence has a similar mix of events"
@@ -119,14 +119,15 @@ class NearestCounts(Member):
 class LengthGivenCounts(NearestCounts):
     """Distance of a sequence's length to the lengths of normal sequences with similar event shares.
 
-    In standard deviations of the logarithm of the length, over the `alike` nearest sequences.
+    In standard deviations of the logarithm of the length, over the nearest sequences.
     """
 
     name: ClassVar[str] = "length"
     says: ClassVar[str] = "it is far longer or shorter than normal sequences with a similar mix of events"
-    alike: ClassVar[int] = 10
+    neighbours_compared: ClassVar[int] = 10
+    """Number of nearest training sequences whose lengths are compared with."""
     floor: ClassVar[float] = 0.1
-    """Smallest standard deviation: a difference of a tenth is never strange."""
+    """Smallest standard deviation: a length that differs by a tenth is never strange."""
 
     lengths: Float64[Tensor, "normal"]
     """Logarithms of the training sequences' lengths."""
@@ -138,9 +139,10 @@ class LengthGivenCounts(NearestCounts):
 
     @override
     def score(self, table: EncodedTable, surprisal: Surprisal) -> Scores:
-        alike = self.lengths[self.neighbours(table, min(self.alike, len(self.lengths)))[0]]
-        distance = (torch.from_numpy(np.log(table.lengths)) - alike.mean(1)).abs()
-        return (distance / alike.std(1, unbiased=False).clamp_min(self.floor)).numpy()
+        indices, _ = self.neighbours(table, min(self.neighbours_compared, len(self.lengths)))
+        usual = self.lengths[indices]
+        distance = (torch.from_numpy(np.log(table.lengths)) - usual.mean(1)).abs()
+        return (distance / usual.std(1, unbiased=False).clamp_min(self.floor)).numpy()
 
     @override
     def tensors(self) -> dict[str, Tensor]:
@@ -152,7 +154,7 @@ class NGramSurprisal(Member):
     """The mean surprisal per event under an n-gram model."""
 
     name: ClassVar[str] = "ngrams"
-    says: ClassVar[str] = "it has short runs of events that normal sequences hardly have"
+    says: ClassVar[str] = "it has short runs of events that are rare in normal sequences"
 
     grams: NGrams
 
@@ -179,12 +181,12 @@ class NGramSurprisal(Member):
 class EitherSurprisal(NGramSurprisal):
     """The mean per event of the larger of two surprisals: the network's and the n-gram model's.
 
-    An event counts as expected only if both models expect it. In a mixture of the two, each would excuse what surprises
-    the other.
+    An event counts as expected only if both models expect it. In a mixture of the two models, it would count as
+    expected if one of them expects it.
     """
 
     name: ClassVar[str] = "either"
-    says: ClassVar[str] = "its events come in an order that the network or the runs seen before did not expect"
+    says: ClassVar[str] = "its events come in an order that the network or the n-gram model did not expect"
 
     @override
     def score(self, table: EncodedTable, surprisal: Surprisal) -> Scores:
@@ -200,7 +202,7 @@ class UnseenPairs(Member):
     """
 
     name: ClassVar[str] = "unseen"
-    says: ClassVar[str] = "its events follow one another as in no normal sequence"
+    says: ClassVar[str] = "it has pairs of neighbouring events that no normal sequence has"
 
     pairs: Int64[np.ndarray, "pairs"]
     """Pairs in the training sequences, in rising order."""

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from trine.detect.cells import CELLS
 
 BEGIN, UNKNOWN, FIRST = 0, 1, 2
-"""Codes in every column: start token; value never seen in training; first known value."""
+"""Codes in every column: start token, value never seen in training, first known value."""
 
 Columns = dict[str, Int64[Tensor, "batch time"]]
 Logits = dict[str, Float[Tensor, "batch time values"]]
@@ -35,7 +35,7 @@ class SequenceDropout(nn.Module):
         self.share = share
 
     def forward(self, values: Float[Tensor, "batch time width"]) -> Float[Tensor, "batch time width"]:
-        """In training, some units at zero and the others scaled up; else the values unchanged."""
+        """In training mode, some units are set to zero and the others are scaled up; else the values are unchanged."""
         return F.dropout1d(values.transpose(1, 2), self.share, self.training).transpose(1, 2)
 
 

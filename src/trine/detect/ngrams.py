@@ -20,13 +20,13 @@ from trine.detect.surprisal import EncodedTable
 from trine.detect.vocabulary import EVENT
 
 ORDER = 12
-"""Events of the longest n-gram."""
+"""Length of the longest n-gram, in events."""
 NOVELTY = 12
 """Weight of each distinct event that followed a context, in the estimate of a new event's probability."""
 MOST = 2_000_000
-"""Largest number of n-grams of one length that is kept; this length and longer ones are left out beyond it."""
+"""Largest number of n-grams of one length. Where there are more, this length and longer ones are left out."""
 PIECE = 1_000_000
-"""Events that are scored together: bounds the memory."""
+"""Number of events that are scored together; it bounds the memory."""
 
 Codes = Int64[np.ndarray, "joined"]
 """Joined sequences, each after a start token."""
@@ -72,8 +72,8 @@ class NGramCounts:
     ) -> Float64[np.ndarray, "joined"]:
         """Interpolate the shorter n-grams' probabilities with these counts."""
         known = (contexts >= 0) & (contexts < len(self.totals))
-        at = np.where(known, contexts, 0)
-        totals, new = np.where(known, self.totals[at], 0), np.where(known, NOVELTY * self.types[at], 0)
+        indices = np.where(known, contexts, 0)
+        totals, new = np.where(known, self.totals[indices], 0), np.where(known, NOVELTY * self.types[indices], 0)
         seen = np.where(positions >= 0, self.counts[positions], 0)
         return np.where(totals > 0, (seen + new * probabilities) / np.maximum(totals + new, 1), probabilities)
 
@@ -122,7 +122,7 @@ class NGrams:
 
     @classmethod
     def of_tensors(cls, tensors: dict[str, Tensor]) -> "NGrams":
-        """The n-grams that `tensors` describes."""
+        """The n-grams with these counts."""
         single = tensors["single"].numpy()
         lengths = range(2, 2 + sum(name.endswith(".keys") for name in tensors))
         longer = [

@@ -73,9 +73,9 @@ class DetectObjective(Objective):
         if piece == 0:
             self.carried = [None] * len(self.folds)
         start, end = piece * self.recipe.steps, min((piece + 1) * self.recipe.steps + 1, self.length)
-        mine = slice(self.device.rank, None, self.device.world)
+        own = slice(self.device.rank, None, self.device.world)  # the streams of this process
         pieces = [streams.piece(epoch, start, end) for streams in self.streams]
-        return [{name: values[mine].to(self.device.name) for name, values in columns.items()} for columns in pieces]
+        return [{name: values[own].to(self.device.name) for name, values in columns.items()} for columns in pieces]
 
     @override
     def phase(self, batch: list[Columns]) -> object:
@@ -99,8 +99,8 @@ class DetectObjective(Objective):
     def parameter_groups(self) -> list[ParameterGroup]:
         """Muon for the recurrent layers' matrices, AdamW for all other parameters."""
         matrices = [value for net in self.network for value in net.recurrence.parameters() if value.dim() == 2]
-        muons = set(map(id, matrices))
-        rest = [value for value in self.network.parameters() if id(value) not in muons]
+        matrix_ids = set(map(id, matrices))
+        rest = [value for value in self.network.parameters() if id(value) not in matrix_ids]
         decay = {"weight_decay": self.recipe.weight_decay}
         return [
             ParameterGroup("muon", matrices, self.recipe.recurrent_rate, {"momentum": 0.9, "normalise": False}),
@@ -134,8 +134,8 @@ class DetectObjective(Objective):
     def _with_unknown(self, columns: Columns, rates: Float[Tensor, "codes"]) -> Columns:
         """Replace a share of rare events by the unknown event, so that its embedding is trained."""
         events = columns[EVENT]
-        unseen = torch.rand(events.shape, device=events.device) < rates[events]
-        return {**columns, EVENT: events.masked_fill(unseen, UNKNOWN)}
+        masked = torch.rand(events.shape, device=events.device) < rates[events]
+        return {**columns, EVENT: events.masked_fill(masked, UNKNOWN)}
 
 
 def _part(columns: Columns, start: int, end: int | None) -> dict[str, Int64[Tensor, "batch part"]]:
@@ -156,5 +156,5 @@ def _mask_rates(codes: Int64[np.ndarray, "events"], share: float) -> Float[Tenso
     counts = np.bincount(codes)
     budget = share * len(codes) / max(1, int(np.count_nonzero(counts)))
     rates = np.minimum(0.5, budget / np.maximum(counts, 1)).astype(np.float32)
-    rates[BEGIN] = 0  # the start of a sequence is never hidden
+    rates[BEGIN] = 0  # a start token is never replaced
     return torch.from_numpy(rates)

@@ -25,7 +25,7 @@ class DetectRecipe(Recipe):
     dropout: float = Field(0.1, ge=0, lt=1)
     """Dropout rate of embedding and output units; one mask per stream and step."""
     steps: int = Field(16, ge=2, le=4_096)
-    """Events through which gradients flow back; the state is carried on beyond."""
+    """Number of events through which gradients flow back; the recurrent state is carried on to the next piece."""
     recurrent_rate: float = Field(0.03, gt=0)
     """Muon's peak learning rate for the matrices of the recurrent layers."""
     learning_rate: float = Field(5e-3, gt=0)
@@ -33,18 +33,18 @@ class DetectRecipe(Recipe):
     weight_decay: float = Field(0.01, ge=0)
     """AdamW's weight decay."""
     rare_masked: float = Field(0.01, ge=0, lt=1)
-    """Share of training events replaced by the unknown event, rare ones first: this trains its embedding."""
+    """Share of training events replaced by the unknown event, rare ones most often: this trains its embedding."""
     attributes: tuple[str, ...] = ()
-    """Further columns that the network reads and predicts; `time` is the time between events."""
+    """Further columns that the network reads and predicts; `time` is the time since the previous event."""
 
     log_format: str | None = None
-    """Format of a raw log; none: guessed from its first thousand lines."""
+    """Format of a raw log; without one, it is guessed from the first thousand lines."""
     log_pattern: str | None = None
     """Regular expression for the lines of a raw log, with named groups: event, time, host, user, process, ..."""
     entity: str | None = None
-    """What a session of a raw log belongs to: host, user, process, address or session; none: the format's default."""
+    """What a session of a raw log belongs to: host, user, process, address or session; the format has a default."""
     gap_seconds: float = Field(1800.0, gt=0)
-    """Pause of an entity that ends its session, in seconds."""
+    """Time without an event of an entity after which its next event begins a new session, in seconds."""
 
     folds: int = Field(4, ge=1, le=20)
     """Number of networks. Each is trained without one part of the normal sequences and calibrated on that part: every

@@ -31,7 +31,7 @@ def draw_scores(scores: TableScores, abnormal: Bool[np.ndarray, "n"]) -> bytes:
         if chosen.any():
             axes.hist(fused[chosen], bins, density=True, alpha=0.6, label=name)
     if scores.flagged.any():
-        axes.axvline(fused[scores.flagged].min(), color="black", linewidth=0.8, label="alerts from here")
+        axes.axvline(fused[scores.flagged].min(), color="black", linewidth=0.8, label="threshold")
     axes.set(xlabel="fused score", ylabel="density", title="scores of sequences")
     axes.legend(frameon=False)
     return png(drawn)
@@ -44,7 +44,7 @@ def draw_roc(scores: TableScores, abnormal: Bool[np.ndarray, "n"], members: Name
         curve = roc(own, abnormal)
         label = f"{name}: AUC {auc(own, abnormal):.3f}"
         axes.plot(np.maximum(curve.fpr, 1e-4), curve.tpr, label=label, linewidth=2 if name == "fused" else 1)
-    axes.set(xscale="log", xlim=(1e-3, 1), ylim=(0, 1), xlabel="false alarms, share of normal", ylabel="found")
+    axes.set(xscale="log", xlim=(1e-3, 1), ylim=(0, 1), xlabel="false-alarm rate", ylabel="detection rate")
     axes.legend(frameon=False, loc="lower right")
     return png(drawn)
 

@@ -1,7 +1,7 @@
 """From the members' scores to one p-value per sequence.
 
-Each member's score becomes a p-value among held-out normal sequences; a fixed rule fuses the p-values; the fused score
-has a p-value of its own. Attacks have no influence on any of it.
+Each member's score becomes a p-value among held-out normal sequences. A fixed rule fuses the p-values to one score.
+This score becomes a p-value among held-out normal sequences too. No step uses abnormal sequences.
 """
 
 from collections.abc import Sequence
@@ -17,8 +17,8 @@ from trine.detect.conformal import MemberScores, Reference, smallest_bucket
 from trine.detect.members import MEMBERS, Member, Scores, Surprisal
 from trine.detect.surprisal import EncodedTable
 
-CONTENT = 0.995
-"""Largest p-value that is fused: no member can outweigh another's alarm by being more content than this."""
+LARGEST_P = 0.995
+"""Largest p-value that is fused; larger ones count as this one, so that a typical score cannot cancel an alarm."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,13 +56,13 @@ class Panel:
         return len(self.fused_reference) - np.searchsorted(self.fused_reference, fused, side="left")
 
     def tensors(self) -> dict[str, Tensor]:
-        """Everything learned, by member."""
+        """The reference's scores and lengths, and each member's tensors."""
         own = {"raw": torch.from_numpy(self.reference.raw), "lengths": torch.from_numpy(self.reference.lengths)}
         return own | {f"{m.name}.{name}": value for m in self.members for name, value in m.tensors().items()}
 
     @classmethod
     def of_tensors(cls, names: Sequence[str], smallest: int, tensors: dict[str, Tensor]) -> "Panel":
-        """The panel that `tensors` describes."""
+        """The panel with these tensors."""
         members = tuple(MEMBERS[name].of_tensors(part(tensors, name)) for name in names)
         return cls.calibrated(members, Reference(tensors["raw"].numpy(), tensors["lengths"].numpy(), smallest))
 
@@ -120,12 +120,12 @@ class Ensemble:
         )
 
     def tensors(self) -> dict[str, Tensor]:
-        """Everything that the panels learned."""
+        """The panels' tensors, by the fold's index."""
         return {f"{fold}.{k}": v for fold, panel in enumerate(self.panels) for k, v in panel.tensors().items()}
 
     @classmethod
     def of_tensors(cls, names: Sequence[str], folds: int, share: float, tensors: dict[str, Tensor]) -> "Ensemble":
-        """The ensemble that `tensors` describes; `share` of the normal sequences may be flagged."""
+        """The ensemble with these tensors; `share` is the share of normal sequences that may be flagged."""
         smallest = smallest_bucket(share)
         return cls(
             tuple(names),
@@ -139,7 +139,7 @@ def fuse(p: MemberScores) -> Scores:
     Two members that are both surprised outweigh one that is surprised alone (Fisher's sum follows the smallest p). Yet
     one extreme p-value still raises the sum, which a mean of ranks would hide.
     """
-    return np.asarray(-torch.special.ndtri(torch.from_numpy(np.minimum(p, CONTENT))).sum(1).numpy())
+    return np.asarray(-torch.special.ndtri(torch.from_numpy(np.minimum(p, LARGEST_P))).sum(1).numpy())
 
 
 def _raw(members: Sequence[Member], table: EncodedTable, surprisal: Surprisal) -> MemberScores:

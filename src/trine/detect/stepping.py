@@ -1,4 +1,4 @@
-"""Scoring event by event: the state of an entity between two events is a small versioned byte string."""
+"""Scoring event by event. The state of an entity between two events is a small byte string with a version."""
 
 import struct
 import zlib
@@ -43,9 +43,9 @@ def step(
 def _require_columns(vocabulary: Vocabulary, words: Mapping[str, Sequence[str]]) -> None:
     if EVENT not in words:
         raise UsageError(f"step: no {EVENT}: give one per state")
-    foreign = sorted(set(words) - set(vocabulary.values))
-    if foreign:
-        raise UsageError(f"step: the model reads {', '.join(vocabulary.values)}, not {', '.join(foreign)}")
+    unknown = sorted(set(words) - set(vocabulary.values))
+    if unknown:
+        raise UsageError(f"step: the model reads {', '.join(vocabulary.values)}, not {', '.join(unknown)}")
 
 
 def _codes(vocabulary: Vocabulary, column: str, words: Mapping[str, Sequence[str]], count: int) -> Tensor:
@@ -63,15 +63,14 @@ def _pack(nets: FoldNets, states: list[State]) -> list[bytes]:
     """One byte string per entity: header, then the states of all networks in single precision."""
     model = _mark(nets)
     rows = torch.cat([part.transpose(0, 1).flatten(1) for state in states for part in state], 1).numpy().astype("<f4")
-    numbers = [row.tobytes() for row in rows]
     header = (MAGIC, VERSION, len(states), rows.shape[1], model)
-    return [HEADER.pack(*header, zlib.crc32(row)) + row for row in numbers]
+    return [HEADER.pack(*header, zlib.crc32(values)) + values for values in (row.tobytes() for row in rows)]
 
 
 def _mark(nets: FoldNets) -> int:
     """Checksum of the networks' start-token embeddings: it identifies the model."""
-    learned = [net.embeddings[0].get_parameter("weight")[BEGIN] for net in nets]
-    return zlib.crc32(torch.cat(learned).numpy().astype("<f4").tobytes())
+    embeddings = [net.embeddings[0].get_parameter("weight")[BEGIN] for net in nets]
+    return zlib.crc32(torch.cat(embeddings).numpy().astype("<f4").tobytes())
 
 
 def _unpack(nets: FoldNets, states: Sequence[bytes | None]) -> list[State]:
@@ -94,7 +93,7 @@ def _started(net: EventNet) -> State:
 
 
 def _checked(state: bytes, expected: tuple[bytes, int, int, int, int]) -> Float[np.ndarray, "size"]:
-    numbers = state[HEADER.size :]
-    if len(state) < HEADER.size or HEADER.unpack_from(state) != (*expected, zlib.crc32(numbers)):
+    values = state[HEADER.size :]
+    if len(state) < HEADER.size or HEADER.unpack_from(state) != (*expected, zlib.crc32(values)):
         raise UsageError("step: the state is damaged, or of another model or version: start again with None")
-    return np.frombuffer(numbers, "<f4").astype(np.float32)
+    return np.frombuffer(values, "<f4").astype(np.float32)

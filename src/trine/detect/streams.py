@@ -8,19 +8,23 @@ from trine.detect.surprisal import EncodedTable
 
 
 class Streams:
-    """Each epoch shuffles and joins the sequences (each after a start token), rotates the result and cuts it up."""
+    """`count` streams of `length` events.
+
+    Each epoch shuffles the sequences, joins them (each after a start token), rotates the result by a random number of
+    events and cuts it into streams. The end of the last stream is filled from the beginning.
+    """
 
     def __init__(self, table: EncodedTable, count: int, length: int, seed: int) -> None:
         self.table, self.count, self.length, self.seed = table, count, length, seed
-        self.epoch, self.laid = -1, Columns()
+        self.epoch, self.columns = -1, Columns()
 
     def piece(self, epoch: int, start: int, end: int) -> Columns:
         """Events `start` to `end` of every stream of an epoch, of shape (streams, end − start)."""
         if epoch != self.epoch:
-            self.epoch, self.laid = epoch, self._lay(epoch)
-        return {name: values[:, start:end] for name, values in self.laid.items()}
+            self.epoch, self.columns = epoch, self._columns(epoch)
+        return {name: values[:, start:end] for name, values in self.columns.items()}
 
-    def _lay(self, epoch: int) -> Columns:
+    def _columns(self, epoch: int) -> Columns:
         draw = np.random.default_rng((self.seed, epoch))
         order, rotation = draw.permutation(len(self.table)), int(draw.integers(self.table.events))
         return {name: self._joined(codes, order, rotation) for name, codes in self.table.columns.items()}

@@ -49,7 +49,7 @@ class EncodedTable:
 
 @torch.inference_mode()
 def surprisals(network: EventNet, table: EncodedTable) -> dict[str, Float32[np.ndarray, "events"]]:
-    """Surprisal of every event, per column, in the table's order. The network is in evaluation mode."""
+    """Surprisal of every event, per column, in the table's order. The network must be in evaluation mode."""
     surprisal = {name: np.zeros(table.events, dtype=np.float32) for name in table.columns}
     for positions, padded in _padded(table):
         columns = network.recognise(padded)
@@ -62,7 +62,7 @@ def surprisals(network: EventNet, table: EncodedTable) -> dict[str, Float32[np.n
 
 
 def event_surprisal(network: EventNet, table: EncodedTable) -> Float64[np.ndarray, "events"]:
-    """Surprisal of the events themselves, without the further columns, in double precision."""
+    """Surprisal of every event without the further columns, in double precision. See `surprisals`."""
     return surprisals(network, table)[EVENT].astype(np.float64)
 
 

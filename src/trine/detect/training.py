@@ -1,4 +1,4 @@
-"""How a detector is trained: reads sequences, builds the networks, calibrates the ensemble."""
+"""The training of a detector: reads the sequences, builds the networks, calibrates the ensemble."""
 
 from pathlib import Path
 from typing import Any, ClassVar
@@ -23,7 +23,7 @@ from trine.sequences.table import SequenceTable
 from trine.train.fit import RunningFit, Trainer
 
 DAY = 86_400.0
-"""Seconds."""
+"""Length of a day in seconds."""
 WITH_MEMBERS = 1.5
 """Duration of scoring with all members, relative to scoring with the network alone."""
 COMPARED = 20_000
@@ -116,7 +116,8 @@ def _require_attributes(table: SequenceTable, recipe: DetectRecipe) -> None:
     has = ({*table.attributes} | ({TIME} if _has_times(table) else set())) - {EVENT}
     lacking = ", ".join(sorted(set(recipe.attributes) - has))
     if lacking:
-        raise UsageError(f"attributes {lacking}: the data has {', '.join(sorted(has)) or 'none'}")
+        known = ", ".join(sorted(has)) or "none"
+        raise UsageError(f"attributes {lacking}: not in the data, which has {known}: leave out what it lacks")
 
 
 def _share(opened: NormalFolds, recipe: DetectRecipe) -> float:

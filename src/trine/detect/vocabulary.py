@@ -24,7 +24,7 @@ class Vocabulary:
 
     @classmethod
     def of(cls, table: SequenceTable, attributes: Sequence[str]) -> Self:
-        """The events of a table, and the values of the chosen attributes."""
+        """The vocabulary of a table's events and of the chosen attributes."""
         values = {EVENT: _occurring(table.vocabulary, table.events)}
         for name in attributes:
             if name == TIME:
