@@ -1,1 +1,1 @@
-"""demo: the three jobs on real data that comes with them, and one page that shows what came of it."""
+"""demo: the three tasks on data that comes with the package, and one page with the results."""

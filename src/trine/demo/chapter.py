@@ -1,4 +1,4 @@
-"""What a page is made of: chapters with figures, pictures, tables and commands."""
+"""The parts of the demo's page: chapters with figures, pictures, tables and commands."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from trine.result import Compute
 
 @dataclass(frozen=True)
 class Figure:
-    """A number, and what it means."""
+    """A number as text, with its meaning."""
 
     name: str
     value: str
@@ -24,12 +24,12 @@ class Picture:
     png: bytes
     caption: str
     small: bool = False
-    """Of few pixels: drawn no larger than it is."""
+    """A sheet of tiny pictures: it is not stretched to the width of the page."""
 
 
 @dataclass(frozen=True)
 class Table:
-    """Rows under a title; `weights`, where given, are drawn as a bar in each row."""
+    """Rows under a title; `weights`, one per row, are drawn as bars behind the rows."""
 
     title: str
     columns: Sequence[str]
@@ -39,7 +39,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Chapter:
-    """One job: what was done, what came of it, what to do next."""
+    """One task: what was trained, its results, and what to do next."""
 
     name: str
     title: str
@@ -52,24 +52,24 @@ class Chapter:
 
 @dataclass(frozen=True)
 class Part:
-    """One task of the demo."""
+    """One training of the demo."""
 
     data: str
     """A named set that comes with the package."""
     what: str
-    """The data in words."""
+    """Description of the data."""
     settings: dict[str, Any]
-    """Of the recipe: smaller than `quick`, so that all tasks take a minute or two on two old cores."""
+    """Settings of the recipe: smaller than `quick`, so that all tasks take a minute or two on two cores."""
     chapter: Callable[[Any, Path], Chapter]
-    """Makes the chapter of a trained model and its run's folder."""
+    """(trained model, its run's folder) -> its chapter."""
 
 
-def cost(spent: Compute) -> Figure:
-    """What a training took."""
-    meaning = f"{1000 * spent.train_pflop:.2g} TFLOP (10¹² operations) at {spent.gflops:.0f} GFLOP/s"
-    return Figure("training", f"{spent.train_seconds:.0f} s", meaning)
+def training_time(cost: Compute) -> Figure:
+    """The figure of a training's time, with its operations."""
+    meaning = f"{1000 * cost.train_pflop:.2g} TFLOP (10¹² operations) at {cost.gflops:.0f} GFLOP/s"
+    return Figure("training", f"{cost.train_seconds:.0f} s", meaning)
 
 
 def percent(share: float, digits: int = 1) -> str:
-    """A share, for people."""
+    """A share as text, in per cent."""
     return f"{100 * share:.{digits}f} %"

@@ -9,7 +9,7 @@ from trine.classify.classifier import Classifier
 from trine.classify.expectation import expected_accuracy, known
 from trine.classify.explain import explain
 from trine.datasets.catalogue import CATALOGUE, is_present
-from trine.demo.chapter import Chapter, Figure, Part, Picture, cost, percent
+from trine.demo.chapter import Chapter, Figure, Part, Picture, percent, training_time
 from trine.drawing import picture_png
 from trine.pictures.picture_set import PictureSplit
 
@@ -17,7 +17,7 @@ DATA = "digits28"
 
 
 def chapter(model: Classifier, run: Path) -> Chapter:
-    """What a fitted classifier of the digits came to."""
+    """The chapter of a trained classifier of handwritten digits."""
     assert model.result
     test = model.open(DATA).splits["test"]
     digits = _some_digits(model, test, run.parent / "digits")
@@ -26,28 +26,28 @@ def chapter(model: Classifier, run: Path) -> Chapter:
         name="classify",
         title="Say what a picture shows",
         lead=f"A convolutional network learned {model.data['splits']['train']:,} handwritten digits. The figures are "
-        f"for {len(test):,} others, which it saw once, at the end.",
-        figures=[*_figures(model.result.metrics), cost(model.result.compute)],
+        f"for {len(test):,} other digits, which were used once, at the end.",
+        figures=[*_figures(model.result.metrics), training_time(model.result.compute)],
         parts=[
-            Picture(curves, "The loss falls while it learns; the digits held out say when it is enough."),
-            Picture(errors, "Its surest errors: what it said, how surely, and what the digit is."),
+            Picture(curves, "The loss falls during the training. The accuracy is measured on held-out digits."),
+            Picture(errors, "The most confident errors: predicted digit, probability, true digit."),
             *(Picture(png, caption) for png, caption in _inside(model, _hardest(model, test))),
         ],
-        next=["trine classify fit FOLDER --minutes 10", f"trine classify predict {run} {digits}", *_real_thing(model)],
+        next=["trine classify fit FOLDER --minutes 10", f"trine classify predict {run} {digits}", *_cifar10(model)],
     )
 
 
-def _figures(found: dict[str, Any]) -> list[Figure]:
-    ece = percent(found["ece"], 2)
+def _figures(metrics: dict[str, Any]) -> list[Figure]:
+    ece = percent(metrics["ece"], 2)
     return [
-        Figure("accuracy", percent(found["accuracy_tta"]), "of the digits it had never seen are named rightly"),
-        Figure("calibration error", ece, "between how sure it says it is and how often it is right"),
-        Figure("answers given", percent(found["coverage"]), "it abstains from the rest rather than guess"),
+        Figure("accuracy", percent(metrics["accuracy_tta"]), "of the test digits are classified correctly"),
+        Figure("calibration error", ece, "mean difference between predicted probability and accuracy"),
+        Figure("answers given", percent(metrics["coverage"]), "of the digits; on the others it abstains"),
     ]
 
 
 def _some_digits(model: Classifier, test: PictureSplit, folder: Path) -> Path:
-    """The first of each class as a PNG file, to try the model on."""
+    """The first test digit of each class as a PNG file, to try the model on."""
     assert test.labels is not None
     for label, name in enumerate(model.classes):
         files.write_bytes(folder / f"{name}.png", picture_png(test.images[int((test.labels == label).argmax())]))
@@ -55,7 +55,7 @@ def _some_digits(model: Classifier, test: PictureSplit, folder: Path) -> Path:
 
 
 def _hardest(model: Classifier, test: PictureSplit) -> bytes:
-    """The digit that it is least sure of, as a PNG."""
+    """The digit with the smallest margin between the two largest logits, as a PNG."""
     best = model.logits(test.images, tta=True).topk(2).values
     return picture_png(test.images[int((best[:, 0] - best[:, 1]).argmin())])
 
@@ -66,14 +66,14 @@ def _inside(model: Classifier, image: bytes) -> list[tuple[bytes, str]]:
         path.write_bytes(image)
         filters, heat, maps = (written.read_bytes() for written in explain(model, [path], scratch))
     return [
-        (heat, "The digit it is least sure of, and what in it speaks for the two likeliest answers."),
-        (filters, "The first layer's filters: each answers to one small pattern of light and dark."),
-        (maps, "What each layer makes of that digit: strokes first, whole shapes at the end."),
+        (heat, "The digit of which it is least certain, and the pixels that support its two most probable classes."),
+        (filters, "The filters of the first layer: each responds to one small pattern of light and dark."),
+        (maps, "The feature maps of each layer for that digit: strokes first, whole shapes in the last layers."),
     ]
 
 
-def _real_thing(model: Classifier) -> list[str]:
-    """The command for CIFAR-10, where it is at hand, with its cost at the rate just seen."""
+def _cifar10(model: Classifier) -> list[str]:
+    """The command for CIFAR-10, if it is present, with a forecast at the speed of the demo's training."""
     if not is_present(CATALOGUE["cifar10"]) or not known("cifar10") or not model.cost.gflops:
         return []
     pflop = known("cifar10")[0][0]

@@ -1,4 +1,4 @@
-"""The course of the demo: every task trained, or continued where it stopped, then the page."""
+"""The steps of the demo: every task is trained, or continued where it stopped; then the page is written."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,40 +1,38 @@
-"""The chapter of detect: system calls of a web service, used and misused."""
+"""The chapter of detect: system calls of a web service in normal use and under attack."""
 
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from trine.demo.chapter import Chapter, Figure, Part, Picture, Table, cost, percent
+from trine.demo.chapter import Chapter, Figure, Part, Picture, Table, percent, training_time
 from trine.detect.detector import Detector
 from trine.detect.explain import draw_gates, draw_surprise, explain
 from trine.detect.findings import Explanation
 from trine.sequences.table import SequenceTable
 
 DATA = "hostlab"
-AROUND, SHOWN = 4, 24
-"""Events shown before the most surprising one, and in all."""
+BEFORE, SHOWN = 4, 24
+"""Number of events in the table: those before the most surprising one, and all."""
 LONGEST = 600
-"""Events of a breach that can still be seen in one picture."""
+"""Largest number of events of the session that is drawn: in a longer one, single events could not be seen."""
 
 
 def chapter(model: Detector, run: Path) -> Chapter:
-    """What a fitted detector came to, and one breach event by event."""
+    """The chapter of a trained detector, with one breach event by event."""
     assert model.result
-    found = model.result.metrics
+    metrics = model.result.metrics
     return Chapter(
         name="detect",
         title="Find the breach",
-        lead=f"LSTMs read {_learned_from(model):,} sessions of a small web service in ordinary use, call by call, "
-        f"and learned what comes after what. Then they read {found['normal']:,} other ordinary sessions and "
-        f"{found['abnormal']:,} in which the service was misused. No misuse was ever learned from.",
-        figures=[*_figures(found), cost(model.result.compute)],
+        lead=f"LSTMs learned the order of the system calls in {_training_sessions(model):,} sessions of a small web "
+        f"service in normal use. They are tested on {metrics['normal']:,} other normal sessions and "
+        f"{metrics['abnormal']:,} sessions in which the service was attacked. No attack was used for the training.",
+        figures=[*_figures(metrics), training_time(model.result.compute)],
         parts=[
-            Picture((run / "curves.png").read_bytes(), "Surprise falls as the ordinary order is learned."),
-            Picture(
-                (run / "scores.png").read_bytes(), "How strange each session looks, and from where it is an alert."
-            ),
-            _kinds(found["per_kind"]),
+            Picture((run / "curves.png").read_bytes(), "The surprisal of held-out normal sessions falls."),
+            Picture((run / "scores.png").read_bytes(), "Scores of normal and attacked sessions, and the threshold."),
+            _kinds(metrics["per_kind"]),
             *_breach(model),
         ],
         next=[
@@ -45,76 +43,71 @@ def chapter(model: Detector, run: Path) -> Chapter:
     )
 
 
-def _figures(found: dict[str, Any]) -> list[Figure]:
-    alarms = round(found["fpr_realised"] * found["normal"])
-    asked = f"{alarms} of {found['normal']} ordinary sessions; {percent(found['fpr_target'])} was asked for"
+def _figures(metrics: dict[str, Any]) -> list[Figure]:
+    alarms = round(metrics["fpr_realised"] * metrics["normal"])
+    rate = f"{alarms} of {metrics['normal']} normal sessions; the target is {percent(metrics['fpr_target'])}"
     return [
-        Figure("found", percent(found["recall"]), f"of {found['abnormal']} misused sessions are flagged"),
-        Figure("false alarms", percent(found["fpr_realised"]), asked),
-        Figure("AUC", f"{found['auc']:.3f}", "chance that a misused session looks stranger than an ordinary one"),
+        Figure("detected", percent(metrics["recall"]), f"of {metrics['abnormal']} attacked sessions are flagged"),
+        Figure("false alarms", percent(metrics["fpr_realised"]), rate),
+        Figure("AUC", f"{metrics['auc']:.3f}", "probability that an attacked session scores above a normal one"),
     ]
 
 
 def _breach(model: Detector) -> list[Picture | Table]:
-    """One misused session: its surprise, its events, and the network's inside."""
-    session = strangest(model)
-    said = explain(model, session)[0]
-    inside = "Inside the LSTM during that session: what each gate lets in, keeps and gives out, and the cell state."
+    """One attacked session: its surprisal, its events, and the values inside the network."""
+    session = attacked_session(model)
+    (explanation,) = explain(model, session)
+    inside = "Inside the LSTM during this session: input gate, forget gate, output gate and cell state of each unit."
     return [
-        Picture(draw_surprise(said), f"{_verdict(said, session)} Each peak is an event that should not have come."),
-        _events(said),
+        Picture(draw_surprise(explanation), f"{_caption(explanation, session)} Each peak is an unexpected event."),
+        _events(explanation),
         Picture(draw_gates(model, session), inside),
     ]
 
 
-def _learned_from(model: Detector) -> int:
-    """Sessions that teach or calibrate: each does both, by turns."""
+def _training_sessions(model: Detector) -> int:
+    """Number of normal sessions: each trains all networks but one, and calibrates that one."""
     return int(model.data["splits"]["train"] + model.data["splits"]["held_out"])
 
 
-def strangest(model: Detector) -> SequenceTable:
-    """The misused session, flagged and not too long to be looked at, whose strangest event stands out most."""
+def attacked_session(model: Detector) -> SequenceTable:
+    """The flagged attacked session of at most `LONGEST` events with the largest ratio of peak to mean surprisal.
+
+    Where there is none, the session with the highest score.
+    """
     test = model.read(DATA).split("test")
     scores = model.scores(test)
     starts = test.offsets[:-1]
-    standing_out = np.maximum.reduceat(scores.surprisal, starts) / np.add.reduceat(scores.surprisal, starts)
-    shown = scores.flagged & (test.labels == 1) & (test.lengths <= LONGEST)
-    wanted = np.where(shown, standing_out * test.lengths, -np.inf) if shown.any() else scores.ensemble.fused
-    return test.rows(np.array([int(wanted.argmax())]))
+    share = np.maximum.reduceat(scores.surprisal, starts) / np.add.reduceat(scores.surprisal, starts)
+    suitable = scores.flagged & (test.labels == 1) & (test.lengths <= LONGEST)
+    rank = np.where(suitable, share * test.lengths, -np.inf) if suitable.any() else scores.ensemble.fused
+    return test.rows(np.array([int(rank.argmax())]))
 
 
-def _verdict(said: Explanation, session: SequenceTable) -> str:
+def _caption(explanation: Explanation, session: SequenceTable) -> str:
     kind = str(session.kinds[0]).replace("_", " ")
-    alert = "ALERT" if said.flagged else "no alert"
-    return f"One session: {kind} ({len(said.events)} events), {alert}, p = {said.p_value:.4f}: {said.says}."
+    alert = "ALERT" if explanation.flagged else "no alert"
+    p_value = f"p = {explanation.p_value:.4f}"
+    return f"One session: {kind} ({len(explanation.events)} events), {alert}, {p_value}: {explanation.says}."
 
 
 def _kinds(per_kind: dict[str, dict[str, float]]) -> Table:
     rows = [
         (kind.replace("_", " "), f"{value['n']:.0f}", percent(value["recall"], 0)) for kind, value in per_kind.items()
     ]
-    return Table("Found, by kind of misuse", ("kind", "sessions", "found"), rows)
+    return Table("Detected, by kind of attack", ("kind", "sessions", "detected"), rows)
 
 
-def _events(said: Explanation) -> Table:
-    surprise = [event.surprisal for event in said.events]
-    start = max(0, min(int(np.argmax(surprise)) - AROUND, len(surprise) - SHOWN))
-    shown = range(start, min(start + SHOWN, len(surprise)))
-    rows = [
-        (
-            str(place),
-            said.events[place].event,
-            f"{surprise[place]:.1f}",
-            said.events[place].likeliest(2),
-        )
-        for place in shown
-    ]
+def _events(explanation: Explanation) -> Table:
+    surprisal = [event.surprisal for event in explanation.events]
+    start = max(0, min(int(np.argmax(surprisal)) - BEFORE, len(surprisal) - SHOWN))
+    events = list(enumerate(explanation.events))[start : start + SHOWN]
     return Table(
-        "That session, event by event, around its strangest",
-        ("event", "came", "surprise, nats", "expected instead"),
-        rows,
-        weights=[surprise[place] for place in shown],
+        "The events of this session around the most surprising one",
+        ("position", "event", "surprisal, nats", "expected instead"),
+        [(str(index), event.event, f"{event.surprisal:.1f}", event.likeliest(2)) for index, event in events],
+        weights=[event.surprisal for _, event in events],
     )
 
 
-PART = Part(DATA, "system calls of a web service, used and misused", {"folds": 2, "epochs": 10.0}, chapter)
+PART = Part(DATA, "system calls of a web service, normal and attacked", {"folds": 2, "epochs": 10.0}, chapter)

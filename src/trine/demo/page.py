@@ -1,4 +1,4 @@
-"""One self-contained page: no script, no outside asset, pictures inlined; for any width, light or dark."""
+"""The page of the demo as one HTML file: pictures inlined, no script, no external file; any width, light or dark."""
 
 import base64
 from collections.abc import Sequence
@@ -10,31 +10,31 @@ from trine.demo.chapter import Chapter, Figure, Picture, Table
 
 
 def page(chapters: Sequence[Chapter], seconds: float) -> str:
-    """The whole document."""
-    here = machine.facts()
+    """The HTML document; `seconds` is the time of all trainings together."""
+    facts = machine.facts()
     style = (resources("trine.demo") / "page.css").read_text(encoding="utf-8")
-    links = "".join(f'<a href="#{one.name}">{one.name}</a>' for one in chapters)
+    links = "".join(f'<a href="#{chapter.name}">{chapter.name}</a>' for chapter in chapters)
     return f"""<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
-<title>Trine: three networks, trained here</title>
+<title>Trine: three networks, trained on this machine</title>
 <link rel="icon" href="data:,">
 <style>
 {style}</style>
 </head>
 <body>
 <header>
-<h1>Three networks, trained here</h1>
-<p>From nothing, on real data, on {escape(str(here["processor"]))} with {_threads(int(here["threads"]))}:
-{_duration(seconds)} of training. Nothing left this machine.</p>
+<h1>Three networks, trained on this machine</h1>
+<p>Trained from random weights on {escape(str(facts["processor"]))} with {_threads(int(facts["threads"]))},
+in {_duration(seconds)}. No data left this machine.</p>
 <nav>{links}</nav>
 </header>
 <main>
 {"".join(map(_chapter, chapters))}</main>
-<footer>This page is one file: keep it, send it, open it anywhere. Written by <code>trine demo</code>.</footer>
+<footer>This page is one file without external parts. Written by <code>trine demo</code>.</footer>
 </body>
 </html>
 """
@@ -80,7 +80,7 @@ def _table(table: Table) -> str:
 
 
 def _row(cells: Sequence[str], share: float) -> str:
-    """A row; the larger its share, the more of it is marked."""
+    """A table row with a bar of width `share` behind it."""
     marked = f' style="--share:{100 * share:.0f}%"' if share else ""
     return f"<tr{marked}>{''.join(f'<td>{escape(cell)}</td>' for cell in cells)}</tr>"
 
