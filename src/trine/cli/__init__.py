@@ -1,4 +1,4 @@
-"""The `trine` command: parse, call, print. One file a task; every error is one line on stderr."""
+"""The `trine` command: parse, call, print. One file per task; every error is one line on stderr."""
 
 import os
 import sys
@@ -12,25 +12,25 @@ from trine.tasks import TASKS
 
 HELP = """Three deep networks that train on the machine you have. Nothing is sent anywhere.
 
-DATA is a named set or a path, MODEL a folder that `fit` wrote. Each command has its own --help."""
+DATA is a named set or a path, MODEL a folder that `fit` wrote. Every command has a --help."""
 
 app = App(name="trine", help=HELP, help_format="plaintext", version_flags=["--version"], result_action="return_value")
 
 for position, task in enumerate(TASKS.values()):
     group = Group(task.job, help=task.example, sort_key=position)
     app.command(f"trine.cli.{task.name}:app", name=task.name, group=group, help=task.verbs)
-around = Group("Around them", help="trine demo", sort_key=len(TASKS))
+further = Group("Further commands", help="trine demo", sort_key=len(TASKS))
 for name, target, line in (
-    ("demo", "demo:demo", "All jobs on real data that comes with them, and a report"),
+    ("demo", "demo:demo", "All tasks on data that comes with the package, and a report"),
     ("data", "data:app", "Named data sets: list, fetch; check a set of pictures"),
-    ("show", "show:show", "What a model or a run holds, drawn in the terminal"),
-    ("completion", "completion:completion", "Let bash, zsh or fish finish names"),
+    ("show", "show:show", "Show a model or a run in the terminal"),
+    ("completion", "completion:completion", "Completion of names in bash, zsh or fish"),
 ):
-    app.command(f"trine.cli.{target}", name=name, group=around, help=line)
+    app.command(f"trine.cli.{target}", name=name, group=further, help=line)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run a command line and exit: 0 done, 1 the work failed, 2 wrong use."""
+    """Run a command line and exit: with 0 when done, 1 when the work failed, 2 on wrong use."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     traceback = "--traceback" in words
     if traceback:
@@ -49,7 +49,7 @@ def _run(words: list[str], traceback: bool) -> int:
         return _failed(str(problem), problem.exit_status)
     except KeyboardInterrupt:
         return _failed("stopped", 1)
-    except BrokenPipeError:  # the reader of our output has closed it
+    except BrokenPipeError:  # the program that reads the output has closed it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     return status if isinstance(status, int) else 0

@@ -23,14 +23,14 @@ def fit(
     network: Literal["fast", "classic", "pretrained"] | None = None,
     options: FitOptions | None = None,
 ) -> None:
-    """Train on DATA: a named set, a folder of class folders, a CSV or Parquet manifest, an archive of any of them.
+    """Train on DATA: a named set, a folder of class folders, a CSV or Parquet manifest, or an archive of one of them.
 
     trine classify fit photos/ --minutes 10
 
     Parameters
     ----------
     network
-        fast: most accuracy per compute; classic: the textbook's; pretrained: for few pictures. [default: fast]
+        fast: most accuracy per compute; classic: as in textbooks; pretrained: for few pictures. [default: fast]
     """
     from trine.classify.classifier import Classifier
 
@@ -41,7 +41,7 @@ def fit(
 
 @app.command
 def evaluate(model: Model, data: Data, *, split: Split = None, data_dir: DataDir = None, json: Json = False) -> None:
-    """Measure MODEL on DATA's test split, else its validation split, else all of it."""
+    """Measure MODEL on the test split of DATA, else on its validation split, else on all of it."""
     from trine.classify.classifier import Classifier
 
     output.print_result(Classifier.load(model).evaluate(data, split=split, data_dir=data_dir), json)
@@ -49,35 +49,35 @@ def evaluate(model: Model, data: Data, *, split: Split = None, data_dir: DataDir
 
 @app.command
 def predict(model: Model, *paths: Pictures, json: Json = False) -> int:
-    """Say what pictures show, a line each. --json prints JSON lines.
+    """Print the class of each picture, one line per picture. --json prints JSON lines.
 
     trine classify predict runs/classify-photos unsorted/
 
     Parameters
     ----------
     paths
-        Files, folders, globs; `-` reads names from standard input.
+        Files, folders, globs; `-` reads them from standard input, one per line.
     """
     from trine.classify.classifier import Classifier
     from trine.pictures.paths import find_pictures
 
     names = [name for word in paths for name in _names(word)]
     loaded, failed = Classifier.load(model), False
-    for said in loaded.predict_stream(find_pictures(names)):
-        failed = failed or said.error is not None
+    for prediction in loaded.predict_stream(find_pictures(names)):
+        failed = failed or prediction.error is not None
         if json:
-            output.print_json_line(said.as_json())
-        elif said.error:
-            output.note(f"trine: {said.error}")
+            output.print_json_line(prediction.as_json())
+        elif prediction.error:
+            output.note(f"trine: {prediction.error}")
         else:
-            mark = "  abstain" if said.abstain else ""
-            print(f"{said.path}\t{said.label}\t{said.probability:.3f}{mark}", flush=True)
+            mark = "  abstain" if prediction.abstain else ""
+            print(f"{prediction.path}\t{prediction.label}\t{prediction.probability:.3f}{mark}", flush=True)
     return int(failed)
 
 
 @app.command
 def explain(model: Model, *paths: str, out: Path = Path("explained")) -> None:
-    """Show what MODEL looks at: Grad-CAM, the first layer's filters and the feature maps.
+    """Draw what MODEL responds to in pictures: Grad-CAM, the first layer's filters and the feature maps.
 
     trine classify explain runs/classify-photos cat.jpg
 
@@ -92,12 +92,12 @@ def explain(model: Model, *paths: str, out: Path = Path("explained")) -> None:
     from trine.classify.explain import explain as explain_pictures
     from trine.pictures.paths import find_pictures
 
-    for written in explain_pictures(Classifier.load(model), find_pictures(list(paths)), out):
-        print(written)
+    for path in explain_pictures(Classifier.load(model), find_pictures(list(paths)), out):
+        print(path)
 
 
 def _names(word: str) -> list[str]:
-    """What a word stands for: itself, or with `-` the lines of standard input."""
+    """The paths that a word of the command line names: the word, or for `-` the lines of standard input."""
     if word == "-":
         return [line.strip() for line in sys.stdin if line.strip()]
     if word.startswith("-"):

@@ -1,4 +1,4 @@
-"""trine demo: each job on real data that comes with the package, in a few minutes."""
+"""trine demo: every task on data that comes with the package, in a few minutes."""
 
 from pathlib import Path
 
@@ -6,11 +6,11 @@ from trine.cli import output
 
 
 def demo(*, out: Path = Path("demo")) -> None:
-    """Classify digits, find the breach of a web service, make new digits: a few minutes, then a page to read.
+    """Classify digits, find attacks on a web service, make new digits; then write a page with the results.
 
     trine demo
 
-    Run again, it goes on where it was.
+    It takes a few minutes. A second run continues where the first one stopped.
 
     Parameters
     ----------
@@ -20,6 +20,6 @@ def demo(*, out: Path = Path("demo")) -> None:
     from trine.demo.course import run
     from trine.progress import reporter
 
-    written = run(out, reporter)
+    report = run(out, reporter)
     output.note("done: open the report in a browser")
-    print(written)
+    print(report)

@@ -1,4 +1,4 @@
-"""trine detect: event sequences -> surprise -> findings."""
+"""trine detect: event sequences -> surprisal -> findings."""
 
 from itertools import count
 from pathlib import Path
@@ -46,15 +46,15 @@ def fit(
     alerts_per_day
         Alerts on normal activity per day, instead of a rate; needs event times.
     members
-        The scores to fuse, such as network,counts.
+        Names of the scores to fuse, such as network,counts.
     format
-        Format of a raw log. [default: guessed, and stated]
+        Format of a raw log. [default: guessed from its first lines]
     pattern
         A regular expression with named groups, for a raw log of another format.
     entity
-        What a session of a raw log belongs to. [default: the format's own]
+        What a session of a raw log belongs to. [default: depends on the format]
     compare_cells
-        Train every cell on the same data, and show how far back each remembers.
+        Train every cell on the same data, and show how far back its gradient reaches.
     """
     from trine.detect.detector import Detector
 
@@ -70,7 +70,7 @@ def fit(
 
 @app.command
 def evaluate(model: Model, data: Data, *, split: Split = None, data_dir: DataDir = None, json: Json = False) -> None:
-    """Measure MODEL on DATA's test split, or another split of it."""
+    """Measure MODEL on the test split of DATA, else on its held-out data, else on all of it."""
     from trine.detect.detector import Detector
 
     output.print_result(Detector.load(model).evaluate(data, split=split, data_dir=data_dir), json)
@@ -78,7 +78,7 @@ def evaluate(model: Model, data: Data, *, split: Split = None, data_dir: DataDir
 
 @app.command
 def score(model: Model, data: Data, *, data_dir: DataDir = None, json: Json = False) -> None:
-    """Judge every sequence of DATA: its p-value against normal, and whether it is flagged. --json prints JSON lines."""
+    """Print the p-value of every sequence of DATA among normal sequences, and its alert. --json prints JSON lines."""
     from trine.detect.detector import Detector
 
     for finding in Detector.load(model).score(data, data_dir=data_dir):
@@ -101,20 +101,20 @@ def explain(
     data_dir: DataDir = None,
     json: Json = False,
 ) -> None:
-    """Say why sequences of DATA are strange: the --most strangest ones, or the one called --name.
+    """Show why sequences of DATA are strange: the --most strangest ones, or those called --name.
 
     trine detect explain runs/detect-hostlab hostlab --gates --out explained
 
     Parameters
     ----------
     name
-        The sequence to explain.
+        Name of the sequence to explain.
     most
-        How many of the strangest to explain.
+        Largest number of sequences to explain.
     out
-        Folder for pictures: surprise over the sequence. [default: none are drawn]
+        Folder for pictures of the surprisal over each sequence. [default: none are drawn]
     gates
-        Draw the gates and the cell state, too.
+        Draw the gates and the cell state as well.
     """
     import numpy as np
 
@@ -146,7 +146,7 @@ def _print_explanation(explanation: "Explanation") -> None:
     rows = []
     for index, event in sorted(enumerate(explanation.events), key=lambda pair: -pair[1].surprisal)[:12]:
         rows.append((index, event.event, f"{event.surprisal:.2f}", event.likeliest(3)))
-    output.print_table("its most surprising events", ("place", "event", "surprisal, nats", "expected instead"), rows)
+    output.print_table("the most surprising events", ("position", "event", "surprisal, nats", "expected instead"), rows)
 
 
 def _file_stems(names: list[str]) -> list[str]:
@@ -193,5 +193,5 @@ def _compare(recipe: DetectRecipe, data: str, options: FitOptions) -> None:
     if options.json:
         output.print_json([vars(each) for each in comparisons])
     else:
-        output.print_table("cells side by side; gradients relative to one event back", columns, rows)
+        output.print_table("cells compared; gradients relative to one event back", columns, rows)
     output.note(f"picture: {out / 'cells.png'}")

@@ -10,9 +10,9 @@ from trine.cli.completion import complete_data
 from trine.errors import UsageError
 from trine.recipe import Recipe, parse_settings
 
-Data = Annotated[str, Parameter(completer=complete_data, help="A named set or a path; see `trine data list`.")]
-Model = Annotated[Path, Parameter(help="A folder that `fit` wrote: a run, or its bundle.")]
-Split = Annotated[str | None, Parameter(help="The split to measure on. [default: test, else what was held out]")]
+Data = Annotated[str, Parameter(completer=complete_data, help="A named set (see `trine data list`) or a path.")]
+Model = Annotated[Path, Parameter(help="A folder that `fit` wrote: a run or its bundle.")]
+Split = Annotated[str | None, Parameter(help="The split to measure on. [default: test, else the held-out data]")]
 DataDir = Annotated[Path | None, Parameter(help="Folder of the named data sets. [default: TRINE_DATA, else the cache]")]
 Flag = Annotated[bool, Parameter(negative=(), show_default=False)]
 Json = Annotated[bool, Parameter(negative=(), show_default=False, help="Print JSON.")]
@@ -21,33 +21,33 @@ Json = Annotated[bool, Parameter(negative=(), show_default=False, help="Print JS
 @Parameter(name="*")
 @dataclass
 class FitOptions:
-    """How to train."""
+    """Options of a training."""
 
     effort: Literal["quick", "good", "best"] | None = None
-    "The preset: how much to spend. [default: quick]"
+    "The preset: a larger effort trains longer. [default: quick]"
     minutes: float | None = None
-    "Fit the whole training into so many minutes on this machine."
+    "Length of the whole training in minutes, on this machine. [default: the recipe decides]"
     out: Path | None = None
-    "The run's folder. [default: runs/TASK-DATA]"
+    "Folder of the run. [default: runs/TASK-DATA]"
     seed: int | None = None
     "Seed of every random choice. [default: 0]"
     set_: Annotated[list[str], Parameter(name="--set", negative=(), show_default=False)] = field(default_factory=list)
-    "Change a setting of the recipe: name=value; can be repeated."
+    "Change a setting of the recipe: name=value. Can be repeated."
     recipe: Path | None = None
-    "Repeat the training of this recipe.json."
+    "Train with the settings of this recipe.json."
     resume: Flag = False
-    "Go on with a run that was stopped or killed."
+    "Continue a run that was stopped or killed."
     test: bool = True
-    "Measure the test split once at the end; --no-test leaves it unread."
+    "Measure on the test split once, at the end; --no-test does not use it."
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
-    "Where to train."
+    "Device to train on."
     data_dir: Path | None = None
     "Folder of the named data sets. [default: TRINE_DATA, else the cache]"
     json: Flag = False
     "Print the result as one JSON document."
 
     def chosen(self, recipe_type: type[Recipe], **settings: Any) -> Any:
-        """The recipe that these options ask for; later ones win: preset or file, command's own options, --set."""
+        """The recipe of these options. Later ones override earlier ones: preset or file, options of the task, --set."""
         own = {"seed": self.seed, **settings}
         changes = {name: value for name, value in own.items() if value is not None} | parse_settings(self.set_)
         if self.recipe is None:
@@ -57,7 +57,7 @@ class FitOptions:
         return recipe_type.read(self.recipe).changed(**changes)
 
     def training(self) -> dict[str, Any]:
-        """Keyword arguments of an estimator's `fit`."""
+        """Keyword arguments of `Model.fit`."""
         from trine.progress import reporter
 
         names = ("minutes", "out", "resume", "device", "data_dir", "test")

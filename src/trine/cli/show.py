@@ -1,4 +1,4 @@
-"""trine show: what a model or a run is."""
+"""trine show: the content of a model or a run."""
 
 import json as json_module
 import sys
@@ -15,7 +15,7 @@ from trine.train.run import Run
 
 
 def show(path: Model, *, json: Json = False) -> None:
-    """Say what a bundle or a run folder holds: task, data, figures, recipe, curves, or how far a training has come.
+    """Show what a bundle or a run folder holds: task, data, figures, recipe, curves; of an unfinished run its progress.
 
     trine show runs/classify-photos
     """
@@ -69,7 +69,7 @@ def _unfinished(run: Run) -> dict[str, Any]:
 
 
 def _print_curves(history: list[dict[str, Any]]) -> None:
-    """The training's course, a chart a figure: the loss of the batches, and what validation said."""
+    """One chart per figure of the training: the loss of the batches, and the figures of the validation."""
     for name, values in _curves(history).items():
         if sys.stdout.isatty():
             print("\n".join(["", *framed(name, values)]))
