@@ -14,7 +14,7 @@ def column(values):
 
 
 @given(scores, scores)
-def test_p_values_fall_as_scores_rise_and_are_never_nought(reference, new):
+def test_p_values_fall_as_scores_rise_and_are_never_zero(reference, new):
     p = tail_p_values(column(np.sort(new)), column(np.sort(reference)))[:, 0]
     assert (np.diff(p) <= 1e-12).all()
     assert ((p > 0) & (p <= 1)).all()
@@ -35,15 +35,15 @@ def test_below_the_edge_a_p_value_is_the_share_of_stranger_references_and_half_o
     assert p.tolist() == [100.5 / 101, 100 / 101, 50.5 / 101, 50 / 101, 20 / 101]
 
 
-def test_a_score_that_most_references_have_is_no_news():
+def test_a_score_that_most_references_have_is_neutral():
     reference = np.repeat([0.0, 1.0, 2.0], [80, 15, 5])
     assert tail_p_values(column([0.0]), column(reference))[0, 0] == pytest.approx(0.6, abs=0.01)
     assert own_tail_p_values(column(reference))[0, 0] == pytest.approx(0.6, abs=0.01)
 
 
 @given(scores, st.integers(0, 10_000))
-def test_the_own_p_value_is_the_one_among_the_others(reference, pick):
-    """Up to the edge of the tail, which leaving out one sequence moves a little."""
+def test_the_own_p_value_is_close_to_that_among_the_other_references(reference, pick):
+    """Below the edge of the tail; leaving out one sequence moves the edge a little."""
     i = pick % len(reference)
     own = own_tail_p_values(column(reference))[i, 0]
     others = np.sort(np.delete(reference, i))
@@ -55,18 +55,18 @@ def test_the_own_p_value_is_the_one_among_the_others(reference, pick):
     assert 0 < own <= 1
 
 
-def test_the_own_p_value_is_that_of_leaving_out_by_hand():
+def test_the_own_p_value_is_close_to_that_when_the_sequence_is_left_out():
     reference = np.random.default_rng(0).exponential(size=400)
     own = own_tail_p_values(column(reference))[:, 0]
-    by_hand = [
+    left_out = [
         tail_p_values(column(reference[i : i + 1]), column(np.sort(np.delete(reference, i))))[0, 0] for i in range(400)
     ]
-    assert np.allclose(np.log(own), np.log(by_hand), atol=0.15)
-    assert np.abs(own - by_hand).max() < 0.005
+    assert np.allclose(np.log(own), np.log(left_out), atol=0.15)
+    assert np.abs(own - left_out).max() < 0.005
 
 
 @given(scores)
-def test_a_new_score_as_strange_as_a_reference_is_not_stranger_below_the_tail(reference):
+def test_below_the_tail_a_new_score_has_the_p_value_of_the_reference_that_equals_it(reference):
     new = tail_p_values(column(reference), column(np.sort(reference)))[:, 0]
     own = own_tail_p_values(column(reference))[:, 0]
     below = reference <= np.quantile(reference, 1 - TAIL)
@@ -81,7 +81,7 @@ lengths = st.builds(
 
 
 @given(lengths)
-def test_a_bucket_is_of_like_lengths_and_has_enough_normal_sequences(of):
+def test_a_bucket_has_neighbouring_lengths_and_enough_normal_sequences(of):
     reference = Reference(np.zeros((len(of), 1)), of)
     bucket = np.searchsorted(reference.edges, of)
     assert (np.diff(bucket[np.argsort(of)]) >= 0).all()
@@ -94,11 +94,11 @@ def test_too_few_sequences_for_buckets_are_ranked_together():
     draw = np.random.default_rng(0)
     raw, of = draw.normal(size=(2 * SMALLEST - 1, 2)), draw.integers(1, 90, 2 * SMALLEST - 1)
     new = draw.normal(size=(20, 2))
-    found = Reference(raw, of).p_values(new, draw.integers(1, 90, 20))
-    assert np.array_equal(found, tail_p_values(new, np.sort(raw, 0)))
+    p = Reference(raw, of).p_values(new, draw.integers(1, 90, 20))
+    assert np.array_equal(p, tail_p_values(new, np.sort(raw, 0)))
 
 
-def test_what_is_usual_for_short_sequences_is_strange_for_long_ones():
+def test_a_score_can_be_usual_for_short_sequences_and_strange_for_long_ones():
     draw = np.random.default_rng(0)
     of = np.repeat([5, 500], SMALLEST)
     raw = column(draw.normal(size=2 * SMALLEST) * np.where(of == 5, 10, 1))
@@ -107,7 +107,7 @@ def test_what_is_usual_for_short_sequences_is_strange_for_long_ones():
     assert long < 1e-3
 
 
-def test_each_length_is_flagged_as_often_as_asked():
+def test_each_length_is_flagged_at_the_target_rate():
     draw = np.random.default_rng(1)
     rates = []
     for _ in range(50):

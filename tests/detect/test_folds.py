@@ -36,7 +36,7 @@ def test_every_normal_sequence_is_held_out_exactly_once(count, folds, seed):
 
 @settings(suppress_health_check=[HealthCheck.too_slow])
 @given(st.integers(2, 60), st.floats(0.01, 0.89))
-def test_with_one_fold_a_share_is_held_out_and_something_is_left_to_learn_from(count, share):
+def test_one_fold_holds_out_a_share_and_leaves_at_least_one_sequence_to_train_on(count, share):
     opened = split_normal(table_of(count), DetectRecipe(folds=1, calibration_share=share))
     ((train, held_out),) = opened.folds
     assert len(train) > 0
@@ -44,7 +44,7 @@ def test_with_one_fold_a_share_is_held_out_and_something_is_left_to_learn_from(c
     assert sorted(names(train) + names(held_out)) == sorted(names(opened.normal))
 
 
-def test_a_validation_split_is_the_calibration_as_it_is_without_its_abnormal_rows():
+def test_a_validation_split_is_held_out_without_its_abnormal_rows():
     splits = ["train"] * 4 + ["valid"] * 3 + ["test"] * 2
     table = table_of(9, split=splits, label=[0, 0, 1, 0, 0, 1, 0, 0, 1])
     opened = split_normal(table, DetectRecipe(folds=4))
@@ -54,7 +54,7 @@ def test_a_validation_split_is_the_calibration_as_it_is_without_its_abnormal_row
 
 
 @pytest.mark.parametrize("folds", [1, 3])
-def test_no_abnormal_row_and_no_test_row_teaches_or_calibrates(folds):
+def test_no_abnormal_row_and_no_test_row_is_in_a_fold(folds):
     table = table_of(8, split=["train"] * 6 + ["test"] * 2, label=[0, 1, 0, -1, 1, 0, 0, 1])
     opened = split_normal(table, DetectRecipe(folds=folds))
     for part in opened.folds:
@@ -63,7 +63,7 @@ def test_no_abnormal_row_and_no_test_row_teaches_or_calibrates(folds):
 
 
 @pytest.mark.parametrize("folds", [1, 3])
-def test_without_a_test_split_a_tenth_is_kept_apart_with_the_abnormal_rows(folds):
+def test_without_a_test_split_a_tenth_becomes_one_with_the_abnormal_rows(folds):
     table = table_of(260, label=[0] * 250 + [1] * 10)
     opened = split_normal(table, DetectRecipe(folds=folds))
     test = opened.table.split("test")
@@ -74,12 +74,12 @@ def test_without_a_test_split_a_tenth_is_kept_apart_with_the_abnormal_rows(folds
         assert len(part[0]) + len(part[1]) == len(opened.normal) == 225
 
 
-def test_the_same_seed_keeps_the_same_sequences_apart():
-    one, again, other = (split_normal(table_of(300), DetectRecipe(seed=seed)).table.split("test") for seed in (0, 0, 1))
-    assert names(one) == names(again) != names(other)
+def test_the_same_seed_sets_the_same_sequences_apart():
+    first, again, other = (split_normal(table_of(300), DetectRecipe(seed=s)).table.split("test") for s in (0, 0, 1))
+    assert names(first) == names(again) != names(other)
 
 
-def test_few_sequences_are_all_learned_from():
+def test_of_few_sequences_none_is_set_apart():
     opened = split_normal(table_of(190), DetectRecipe())
     assert (opened.kept_apart, len(opened.normal), len(opened.table.split("test"))) == (0, 190, 0)
 
@@ -102,7 +102,7 @@ def test_one_distinct_event_has_no_order_to_learn(make_table):
 
 
 @given(st.integers(1, 200), st.integers(1, 200))
-def test_an_even_sample_has_no_more_than_asked_and_both_ends(count, most):
+def test_an_even_sample_has_at_most_the_given_size_and_both_ends(count, most):
     chosen = even_sample(count, most)
     assert len(chosen) == min(count, most)
     assert chosen[0] == 0

@@ -13,8 +13,8 @@ def fitted(*sequences):
     return NGrams.counted(encoded(*sequences))
 
 
-def by_hand(train, history, event):
-    """Witten-Bell's chance of an event after the whole of a history, longest context first."""
+def witten_bell(train, history, event):
+    """Witten and Bell's probability of an event after a history, computed from the longest context to the shortest."""
     counts = Counter(
         tuple(run[end - n : end])
         for run in ([BEGIN, *sequence] for sequence in train)
@@ -23,40 +23,39 @@ def by_hand(train, history, event):
     )
     known = {event for sequence in train for event in sequence}
 
-    def chance(context):
+    def probability(context):
         after = {gram[-1]: count for gram, count in counts.items() if gram[:-1] == context}
-        lower = chance(context[1:]) if context else 1 / (len(known) + 1)
+        lower = probability(context[1:]) if context else 1 / (len(known) + 1)
         total, new = sum(after.values()), len(after) * (NOVELTY if context else 1)
         return (after.get(event, 0) + new * lower) / (total + new) if total else lower
 
-    return chance(tuple(history[1 - ORDER :]))
+    return probability(tuple(history[1 - ORDER :]))
 
 
-def test_the_chances_are_those_of_the_smoothing_by_hand():
+def test_the_probabilities_are_those_of_witten_and_bell():
     draw = np.random.default_rng(0)
     train = [draw.integers(2, 6, length).tolist() for length in (9, 1, 14, 5, 30)]
     new = [*draw.integers(2, 6, 20).tolist(), 7, 2, 3]
-    found = np.exp(-fitted(*train).surprisal(encoded(new)))
-    read = [BEGIN, *(event if event < 6 else UNKNOWN for event in new)]
-    expected = [by_hand(train, read[: i + 1], read[i + 1]) for i in range(len(new))]
-    assert found == pytest.approx(expected)
+    codes = [BEGIN, *(event if event < 6 else UNKNOWN for event in new)]
+    expected = [witten_bell(train, codes[: i + 1], codes[i + 1]) for i in range(len(new))]
+    assert np.exp(-fitted(*train).surprisal(encoded(new))) == pytest.approx(expected)
 
 
-def test_the_chances_of_all_events_sum_to_one():
+def test_the_probabilities_of_all_events_sum_to_one():
     train = [[2, 3, 4, 2, 3], [4, 4, 2, 3, 5]]
     model = fitted(*train)
     for history in ([], [2], [2, 3], [9, 3], [4, 4, 2, 3, 5, 2, 3]):
-        chances = [np.exp(-model.surprisal(encoded([*history, event]))[-1]) for event in (2, 3, 4, 5, 99)]
-        assert sum(chances) == pytest.approx(1)
+        probabilities = [np.exp(-model.surprisal(encoded([*history, event]))[-1]) for event in (2, 3, 4, 5, 99)]
+        assert sum(probabilities) == pytest.approx(1)
 
 
-def test_runs_never_seen_are_more_surprising_and_unknown_events_the_most():
+def test_new_n_grams_are_more_surprising_and_unknown_events_the_most():
     model = fitted(*[[2, 3, 4, 5] * 6] * 5)
-    usual, turned, unknown = (model.surprisal(encoded([2, 3, event]))[-1] for event in (4, 2, 99))
-    assert usual < turned < unknown < np.inf
+    usual, repeated, unknown = (model.surprisal(encoded([2, 3, event]))[-1] for event in (4, 2, 99))
+    assert usual < repeated < unknown < np.inf
 
 
-def test_no_run_reaches_over_the_end_of_a_sequence():
+def test_no_n_gram_crosses_the_end_of_a_sequence():
     model = fitted([2, 3], [4, 5], [2, 3])
     apart = [model.surprisal(encoded(part)) for part in ([2, 3], [4, 5])]
     assert model.surprisal(encoded([2, 3], [4, 5])) == pytest.approx(np.concatenate(apart))
@@ -71,7 +70,7 @@ def test_scoring_piece_by_piece_gives_the_same(monkeypatch):
     assert np.array_equal(model.surprisal(table), whole)
 
 
-def test_longer_runs_are_left_out_when_they_are_too_many(monkeypatch):
+def test_longer_n_grams_are_left_out_when_they_are_too_many(monkeypatch):
     train = np.random.default_rng(0).integers(2, 9, (10, 30))
     monkeypatch.setattr(module, "MOST", 60)
     model = fitted(*train)
@@ -79,5 +78,5 @@ def test_longer_runs_are_left_out_when_they_are_too_many(monkeypatch):
     assert np.isfinite(model.surprisal(encoded(*train))).all()
 
 
-def test_single_events_are_learned_from_too():
+def test_sequences_of_one_event_are_counted():
     assert np.isfinite(fitted([2], [3]).surprisal(encoded([2], [3], [2, 3], [9]))).all()

@@ -23,7 +23,7 @@ def make_objective(make_net):
     return make
 
 
-def test_a_small_set_is_read_for_the_least_steps(make_objective):
+def test_a_small_set_is_trained_for_the_least_steps(make_objective):
     assert make_objective(epochs=0.1, least_steps=77).steps() == 77
     long = make_objective(epochs=50, least_steps=1)
     assert long.steps() == 50 * long.epoch_steps
@@ -32,11 +32,11 @@ def test_a_small_set_is_read_for_the_least_steps(make_objective):
 def test_a_batch_depends_on_its_step_only(make_objective):
     forward, backward = make_objective(), make_objective()
     steps = range(3 * forward.epoch_steps)
-    there = {step: forward.batch(step) for step in steps}
-    back = {step: backward.batch(step) for step in reversed(steps)}
+    in_order = {step: forward.batch(step) for step in steps}
+    reverse = {step: backward.batch(step) for step in reversed(steps)}
     for step in steps:
-        for one, other in zip(there[step], back[step], strict=True):
-            assert torch.equal(one["event"], other["event"])
+        for piece, other in zip(in_order[step], reverse[step], strict=True):
+            assert torch.equal(piece["event"], other["event"])
 
 
 def test_the_pieces_of_an_epoch_predict_each_event_of_the_streams_once(make_objective):
@@ -48,7 +48,7 @@ def test_the_pieces_of_an_epoch_predict_each_event_of_the_streams_once(make_obje
 
 
 @pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
-def test_pieces_with_the_kept_state_are_as_surprising_as_the_whole_stream(make_objective, cell):
+def test_pieces_with_the_carried_state_have_the_loss_of_the_whole_stream(make_objective, cell):
     objective = make_objective(cell=cell)
     total, count = 0.0, 0
     for step in range(objective.epoch_steps):
@@ -72,7 +72,7 @@ def test_every_weight_is_in_one_group_and_muon_has_the_recurrent_matrices(make_o
     assert all(value.dim() == 2 for value in muon.parameters)
 
 
-def test_a_new_epoch_begins_with_no_state(make_objective):
+def test_a_new_epoch_starts_without_a_state(make_objective):
     objective = make_objective()
     objective.loss(objective.network, objective.batch(0), 0.0)
     assert all(state is not None for state in objective.carried)
@@ -82,17 +82,17 @@ def test_a_new_epoch_begins_with_no_state(make_objective):
 
 
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
-def test_the_state_between_two_pieces_is_saved_and_taken_back(make_objective, cell):
+def test_the_state_between_two_pieces_is_saved_and_loaded(make_objective, cell):
     objective, again = make_objective(cell=cell), make_objective(cell=cell)
     objective.loss(objective.network, objective.batch(0), 0.0)
     again.load_state({name: value.clone() for name, value in objective.state().items()})
-    losses = [one.loss(one.network, one.batch(1), 0.0).item() for one in (objective, again)]
+    losses = [each.loss(each.network, each.batch(1), 0.0).item() for each in (objective, again)]
     assert losses[0] == losses[1]
     again.load_state({})
     assert again.carried == [None, None]
 
 
-def test_gradients_stop_where_a_piece_begins(make_objective):
+def test_no_gradient_flows_into_the_previous_piece(make_objective):
     objective = make_objective()
     for step in range(2):
         objective.loss(objective.network, objective.batch(step), 0.0).backward()
@@ -107,7 +107,7 @@ def test_rare_events_are_read_as_unknown_more_often(make_objective):
     order = np.argsort(counts[2:]) + 2
     assert (np.diff(rates[order].numpy()) <= 0).all()
     assert float((rates * torch.from_numpy(counts)).sum()) == pytest.approx(0.1 * len(codes), rel=0.01)
-    assert rates[BEGIN] == 0, "where a sequence begins is always seen"
+    assert rates[BEGIN] == 0, "a start token is never replaced"
     torch.manual_seed(0)
     masked = objective._with_unknown({"event": torch.full((1, 10_000), int(order[0]))}, rates)["event"]
     assert float((masked == UNKNOWN).float().mean()) == pytest.approx(float(rates[order[0]]), abs=0.02)
@@ -115,6 +115,6 @@ def test_rare_events_are_read_as_unknown_more_often(make_objective):
 
 def test_validation_is_the_surprisal_of_held_out_sequences(make_objective):
     objective = make_objective()
-    found = objective.validate(objective.network)
-    assert found["loss"] == pytest.approx(found["surprisal"], abs=1e-5), "the sequences have one length"
-    assert 1 < found["loss"] < 5
+    figures = objective.validate(objective.network)
+    assert figures["loss"] == pytest.approx(figures["surprisal"], abs=1e-5), "all sequences have the same length"
+    assert 1 < figures["loss"] < 5

@@ -96,8 +96,8 @@ def test_a_sequence_stranger_than_all_has_the_smallest_p_value_that_the_calibrat
 
 
 def test_two_surprised_members_outweigh_one_and_an_extreme_member_outweighs_both():
-    both, one, extreme, typical = fuse(np.array([[0.01, 0.01], [1e-3, 0.9], [1e-12, 0.9], [0.5, 0.5]]))
-    assert extreme > both > one > typical
+    both, single, extreme, typical = fuse(np.array([[0.01, 0.01], [1e-3, 0.9], [1e-12, 0.9], [0.5, 0.5]]))
+    assert extreme > both > single > typical
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@ import random
 import numpy as np
 import pytest
 
+from trine.detect.cells import CELLS
 from trine.detect.network import FoldNets
 from trine.detect.stepping import HEADER, step
 from trine.detect.surprisal import EncodedTable, surprisals
@@ -14,7 +15,7 @@ CODES = Vocabulary({"event": ("a", "b", "c")})
 
 
 def whole(nets, table, vocabulary):
-    """Surprisals of a table, the mean over the networks, a list a sequence."""
+    """Surprisals of a table, averaged over the networks; one array per sequence."""
     encoded = EncodedTable.of(table, vocabulary)
     mean = np.mean([surprisals(net, encoded)["event"] for net in nets], 0)
     return np.split(mean, table.offsets[1:-1])
@@ -30,40 +31,40 @@ def make_nets(make_net):
 
 @pytest.mark.parametrize("folds", [1, 3])
 @pytest.mark.parametrize("layers", [1, 2, 3])
-@pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
-def test_steps_of_entities_in_any_order_give_what_whole_sequences_give(make_nets, make_table, cell, layers, folds):
+@pytest.mark.parametrize("cell", CELLS)
+def test_steps_in_any_order_of_entities_give_the_surprisal_of_sequences(make_nets, make_table, cell, layers, folds):
     nets, table = make_nets(cell, layers, folds), make_table(*SEQUENCES)
     for net in nets:
         net.meet({"event": np.array([2, 3])})
     draw = random.Random(0)
-    states, found = [None] * len(SEQUENCES), [[] for _ in SEQUENCES]
-    while waiting := [i for i, events in enumerate(SEQUENCES) if len(found[i]) < len(events)]:
+    states, stepped = [None] * len(SEQUENCES), [[] for _ in SEQUENCES]
+    while waiting := [i for i, events in enumerate(SEQUENCES) if len(stepped[i]) < len(events)]:
         chosen = draw.sample(waiting, draw.randint(1, len(waiting)))
-        events = [SEQUENCES[i][len(found[i])] for i in chosen]
-        after, surprise = step(nets, CODES, [states[i] for i in chosen], {"event": events})
-        for i, state, value in zip(chosen, after, surprise, strict=True):
+        events = [SEQUENCES[i][len(stepped[i])] for i in chosen]
+        after, surprisal = step(nets, CODES, [states[i] for i in chosen], {"event": events})
+        for i, state, value in zip(chosen, after, surprisal, strict=True):
             states[i] = state
-            found[i].append(value)
-    for mine, expected in zip(found, whole(nets, table, CODES), strict=True):
-        assert np.allclose(mine, expected, atol=1e-5)
+            stepped[i].append(value)
+    for surprisal, expected in zip(stepped, whole(nets, table, CODES), strict=True):
+        assert np.allclose(surprisal, expected, atol=1e-5)
 
 
-def test_times_and_attributes_are_stepped_through_as_in_a_table(make_nets, make_table):
+def test_steps_with_times_and_attributes_give_the_surprisal_of_whole_sequences(make_nets, make_table):
     table = make_table("abc", times=[[0, 0.5, 100]], result=[["ok", "no", "ok"]])
     vocabulary = Vocabulary.of(table, ("time", "result"))
-    nets, state, found = make_nets(vocabulary=vocabulary), None, []
+    nets, state, stepped = make_nets(vocabulary=vocabulary), None, []
     for event, gap, result in zip("abc", ("", "0.5", "99.5"), ("ok", "no", "ok"), strict=True):
         words = {"event": [event], "time": [gap], "result": [result]}
         (state,), (value,) = step(nets, vocabulary, [state], words)
-        found.append(value)
-    assert np.allclose(found, whole(nets, table, vocabulary)[0], atol=1e-5)
+        stepped.append(value)
+    assert np.allclose(stepped, whole(nets, table, vocabulary)[0], atol=1e-5)
 
 
-def test_no_entity_at_all_is_fine(make_nets):
+def test_a_step_of_no_entity_returns_nothing(make_nets):
     assert step(make_nets(), CODES, [], {"event": []}) == ([], [])
 
 
-def test_the_state_is_bytes_that_say_their_version(make_nets):
+def test_the_state_is_bytes_with_a_version(make_nets):
     (state,), _ = step(make_nets(layers=2, folds=3), CODES, [None], {"event": ["a"]})
     assert isinstance(state, bytes)
     assert state[:6] == b"TRNS\x01\x00"
@@ -100,7 +101,7 @@ def test_a_damaged_state_is_refused(make_nets, damage):
     "words",
     [{"event": ["a", "b"]}, {"event": []}, {}, {"event": ["a"], "user": ["root"]}, {"event": ["a"], "time": ["1"]}],
 )
-def test_what_does_not_fit_the_states_or_the_model_is_wrong_use(make_nets, words):
+def test_words_that_do_not_fit_the_states_or_the_model_are_wrong_use(make_nets, words):
     with pytest.raises(UsageError, match="step: "):
         step(make_nets(), CODES, [None], words)
 

@@ -3,6 +3,7 @@ import pytest
 import torch
 
 from trine.detect import surprisal
+from trine.detect.cells import CELLS
 from trine.detect.surprisal import EncodedTable, sequence_means, surprisals
 
 
@@ -13,26 +14,27 @@ def ragged():
     return EncodedTable({"event": draw.integers(2, 12, lengths.sum())}, np.concatenate([[0], np.cumsum(lengths)]))
 
 
-def by_hand(net, codes):
-    logits = net.eval()({"event": torch.from_numpy(np.concatenate([[0], codes[:-1]]))[None]})[0]["event"][0]
+def surprisal_alone(net, codes):
+    """Surprisal of the events of one sequence."""
+    logits = net({"event": torch.from_numpy(np.concatenate([[0], codes[:-1]]))[None]})[0]["event"][0]
     return -logits.log_softmax(-1)[torch.arange(len(codes)), torch.from_numpy(codes)].detach().numpy()
 
 
-@pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
-def test_each_event_has_the_surprisal_it_has_in_its_sequence_alone(make_net, ragged, cell):
+@pytest.mark.parametrize("cell", CELLS)
+def test_padding_does_not_change_the_surprisal_of_an_event(make_net, ragged, cell):
     net = make_net(cell=cell)
-    expected = np.concatenate([by_hand(net, codes) for codes in ragged.codes])
+    expected = np.concatenate([surprisal_alone(net, codes) for codes in ragged.codes])
     assert np.allclose(surprisals(net, ragged)["event"], expected, atol=1e-5)
 
 
-def test_small_batches_give_the_same(make_net, ragged, monkeypatch):
+def test_small_batches_give_the_same_surprisal(make_net, ragged, monkeypatch):
     net = make_net()
     whole = surprisals(net, ragged)["event"]
     monkeypatch.setattr(surprisal, "BATCH_EVENTS", 10)
     assert np.allclose(surprisals(net, ragged)["event"], whole, atol=1e-5)
 
 
-def test_never_seen_events_are_surprising_but_finite(make_net, ragged):
+def test_events_that_were_never_met_have_a_finite_surprisal(make_net, ragged):
     net = make_net()
     net.meet({"event": np.array([2, 3])})
     assert np.isfinite(surprisals(net, ragged)["event"]).all()

@@ -4,7 +4,7 @@ from trine.detect.network import BEGIN, FIRST, UNKNOWN
 from trine.detect.vocabulary import EVENT, TIME, Vocabulary
 
 
-def test_codes_go_by_the_words_that_occur_and_back(make_table):
+def test_words_that_occur_have_codes_and_codes_have_words(make_table):
     table = make_table(["b", "a", "b"], ["c"])
     vocabulary = Vocabulary.of(table.rows(table.names == "line 1"), ())
     assert vocabulary.values == {EVENT: ("b", "a")}
@@ -20,7 +20,7 @@ def test_negative_and_huge_ids_are_words_like_any_other(make_table):
     assert vocabulary.code(str(10**30)) == 3
 
 
-def test_the_time_since_the_event_before_is_a_class_and_unknown_at_the_first(make_table):
+def test_the_time_since_the_previous_event_is_a_class_and_unknown_for_the_first_event(make_table):
     table = make_table("aaaa", "aa", times=[[0, 0, 1e-3, 100.001], [5, 1e9]])
     vocabulary = Vocabulary.of(table, (TIME,))
     codes = vocabulary.encode(table)[TIME].tolist()
@@ -30,7 +30,7 @@ def test_the_time_since_the_event_before_is_a_class_and_unknown_at_the_first(mak
 
 
 @pytest.mark.parametrize("seconds", ["0", "0.5", "1e-9", "3600", "1e12"])
-def test_a_time_alone_has_the_code_it_has_in_a_table(make_table, seconds):
+def test_a_single_time_has_the_code_that_it_has_in_a_table(make_table, seconds):
     vocabulary = Vocabulary.of(table := make_table("ab", times=[[0, float(seconds)]]), (TIME,))
     assert vocabulary.code(seconds, TIME) == vocabulary.encode(table)[TIME][1]
     assert vocabulary.code("", TIME) == UNKNOWN
