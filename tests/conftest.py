@@ -1,6 +1,7 @@
 """One thread, a cache of our own, shapes and types enforced; commands run in this process or in one of their own."""
 
 import atexit
+import json
 import os
 import shutil
 import subprocess
@@ -172,5 +173,22 @@ def make_folder(tmp_path: Path, make_picture: MakePicture) -> MakeFolder:
             for i in range(count):
                 make_picture(tmp_path / name / folder / f"{folder.replace('/', '-')}{i}.png", **picture)
         return tmp_path / name
+
+    return make
+
+
+@pytest.fixture
+def make_table(tmp_path: Path) -> Callable[..., Any]:
+    """Sequences as a table that was read from a file; further columns have one value per sequence."""
+    from trine.sequences.readers import open_sequences
+
+    def make(*sequences: Any, **columns: Any) -> Any:
+        rows = [
+            {"events": list(events), **{name: values[i] for name, values in columns.items()}}
+            for i, events in enumerate(sequences)
+        ]
+        path = tmp_path / "table.jsonl"
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        return open_sequences(path)
 
     return make

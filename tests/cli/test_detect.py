@@ -6,8 +6,8 @@ import time
 import numpy as np
 import pytest
 from safetensors.torch import load_file
-from tests.detect.conftest import write_log
 
+from tests.detect.conftest import write_log
 from trine.detect.cells import CELLS
 
 SMALL = [

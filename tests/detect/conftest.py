@@ -51,7 +51,7 @@ def write_log(path, sessions=24, foreign=None):
 
 def encoded(*sequences):
     """Sequences of event codes as an encoded table."""
-    from trine.detect.surprisal import EncodedTable
+    from trine.sequences.vocabulary import EncodedTable
 
     lengths = [len(sequence) for sequence in sequences]
     return EncodedTable(
@@ -100,21 +100,6 @@ def make_detector(tmp_path_factory):
 @pytest.fixture(scope="session")
 def detector(programs, make_detector):
     return make_detector(programs, false_alarms=0.05)
-
-
-@pytest.fixture
-def make_table(tmp_path):
-    """Sequences as a table that was read from a file."""
-    from trine.sequences.readers import open_sequences
-
-    def make(*sequences, **columns):
-        rows = [
-            {"events": list(events), **{name: values[i] for name, values in columns.items()}}
-            for i, events in enumerate(sequences)
-        ]
-        return open_sequences(write_table(tmp_path / "table.jsonl", rows))
-
-    return make
 
 
 @pytest.fixture

@@ -3,13 +3,13 @@ from threading import Barrier
 
 import numpy as np
 import pytest
-from tests.detect.conftest import write_log
 
+from tests.detect.conftest import write_log
 from trine import bundle
 from trine.detect.detector import Detector
-from trine.detect.evaluation import share_interval
 from trine.detect.recipe import DetectRecipe
 from trine.errors import BundleError, DataError, UsageError
+from trine.measures.roc import share_interval
 
 THREADS = 8
 

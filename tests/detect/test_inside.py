@@ -3,13 +3,13 @@ import json
 import numpy as np
 import pytest
 import torch
-from tests.detect.conftest import encoded
 
+from tests.detect.conftest import encoded
 from trine.detect.cells import CELLS
 from trine.detect.inside import CellComparison, compare_cells, draw_reach, reach
-from trine.detect.network import UNKNOWN
 from trine.detect.recipe import DetectRecipe
 from trine.errors import DataError, UsageError
+from trine.sequences.vocabulary import UNKNOWN
 
 TINY = {"hidden": 8, "embedding": 8, "epochs": 1, "least_steps": 1, "steps": 16}
 

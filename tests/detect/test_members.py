@@ -2,8 +2,8 @@ import time
 
 import numpy as np
 import pytest
-from tests.detect.conftest import encoded
 
+from tests.detect.conftest import encoded
 from trine.detect.members import (
     MEMBERS,
     EitherSurprisal,

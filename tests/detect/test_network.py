@@ -3,7 +3,8 @@ import pytest
 import torch
 
 from trine.detect.cells import CELLS
-from trine.detect.network import BEGIN, UNKNOWN, FoldNets, SequenceDropout
+from trine.detect.network import FoldNets, SequenceDropout
+from trine.sequences.vocabulary import BEGIN, UNKNOWN
 
 
 @pytest.mark.parametrize("cell", CELLS)

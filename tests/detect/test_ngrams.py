@@ -2,11 +2,11 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from tests.detect.conftest import encoded
 
 import trine.detect.ngrams as module
-from trine.detect.network import BEGIN, UNKNOWN
+from tests.detect.conftest import encoded
 from trine.detect.ngrams import NOVELTY, ORDER, NGrams
+from trine.sequences.vocabulary import BEGIN, UNKNOWN
 
 
 def fitted(*sequences):

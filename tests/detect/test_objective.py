@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 import torch
 
-from trine.detect.network import BEGIN, UNKNOWN, FoldNets
+from trine.detect.network import FoldNets
 from trine.detect.objective import DetectObjective, EncodedFold
 from trine.detect.recipe import DetectRecipe
-from trine.detect.surprisal import EncodedTable
 from trine.device import Device
+from trine.sequences.vocabulary import BEGIN, UNKNOWN, EncodedTable
 
 
 @pytest.fixture

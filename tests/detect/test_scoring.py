@@ -5,12 +5,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from tests.detect.conftest import encoded
 
-from trine.detect.conformal import Reference, smallest_bucket
-from trine.detect.evaluation import share_interval
+from tests.detect.conftest import encoded
 from trine.detect.members import Member
 from trine.detect.scoring import Ensemble, Panel, fuse
+from trine.measures.conformal import Reference, smallest_bucket
+from trine.measures.roc import share_interval
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,9 +6,9 @@ import pytest
 from trine.detect.cells import CELLS
 from trine.detect.network import FoldNets
 from trine.detect.stepping import HEADER, step
-from trine.detect.surprisal import EncodedTable, surprisals
-from trine.detect.vocabulary import Vocabulary
+from trine.detect.surprisal import surprisals
 from trine.errors import UsageError
+from trine.sequences.vocabulary import EncodedTable, Vocabulary
 
 SEQUENCES = ("abcabcabc", "ab", "cbacbzacb", "c", "bbbbaaaacccc")
 CODES = Vocabulary({"event": ("a", "b", "c")})

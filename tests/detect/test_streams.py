@@ -3,9 +3,8 @@ from collections import Counter
 import numpy as np
 import torch
 
-from trine.detect.network import BEGIN
 from trine.detect.streams import Streams
-from trine.detect.surprisal import EncodedTable
+from trine.sequences.vocabulary import BEGIN, EncodedTable
 
 
 def table(*lengths):

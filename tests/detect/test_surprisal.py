@@ -4,7 +4,8 @@ import torch
 
 from trine.detect import surprisal
 from trine.detect.cells import CELLS
-from trine.detect.surprisal import EncodedTable, sequence_means, surprisals
+from trine.detect.surprisal import sequence_means, surprisals
+from trine.sequences.vocabulary import EncodedTable
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 import pytest
-from tests.detect.conftest import normal_runs, spliced, write_table
 
+from tests.detect.conftest import normal_runs, spliced, write_table
 from trine.detect.detector import Detector
 from trine.detect.training import DetectorTrainer
 from trine.errors import UsageError

@@ -18,8 +18,7 @@ from trine.detect.network import EventNet, FoldNets
 from trine.detect.recipe import DetectRecipe
 from trine.detect.scoring import Ensemble, TableScores
 from trine.detect.stepping import step
-from trine.detect.surprisal import EncodedTable, event_surprisal
-from trine.detect.vocabulary import EVENT, Vocabulary
+from trine.detect.surprisal import event_surprisal
 from trine.device import Device
 from trine.errors import DataError, nearest
 from trine.model import Evaluation, Model
@@ -27,6 +26,7 @@ from trine.result import Data
 from trine.sequences.readers import LogSettings, open_events
 from trine.sequences.table import SequenceTable
 from trine.sequences.templates import TemplateMiner
+from trine.sequences.vocabulary import EVENT, EncodedTable, Vocabulary
 
 
 class Detector(Model[DetectRecipe]):

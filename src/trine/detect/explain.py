@@ -9,11 +9,11 @@ from trine.detect.detector import Detector
 from trine.detect.findings import ExplainedEvent, Explanation
 from trine.detect.inside import trace
 from trine.detect.members import MEMBERS, NearestCounts
-from trine.detect.network import BEGIN, Columns, EventNet
-from trine.detect.surprisal import EncodedTable, event_surprisal
-from trine.detect.vocabulary import EVENT
+from trine.detect.network import Columns, EventNet
+from trine.detect.surprisal import event_surprisal
 from trine.drawing import figure, png
 from trine.sequences.table import SequenceTable
+from trine.sequences.vocabulary import BEGIN, EVENT, EncodedTable
 
 EXPECTED = 5
 """Number of expected events that are named at each position."""

@@ -14,13 +14,12 @@ from trine import files
 from trine.detect.cells import CELLS, Cell
 from trine.detect.detector import Detector
 from trine.detect.folds import split_normal
-from trine.detect.network import BEGIN, UNKNOWN, EventNet
+from trine.detect.network import EventNet
 from trine.detect.recipe import DetectRecipe
-from trine.detect.surprisal import EncodedTable
-from trine.detect.vocabulary import EVENT
 from trine.device import choose
 from trine.drawing import figure, png
 from trine.errors import DataError, UsageError
+from trine.sequences.vocabulary import BEGIN, EVENT, UNKNOWN, EncodedTable
 
 REACH = 100
 """Largest lag of the reach, in events."""

@@ -14,11 +14,11 @@ from torch import Tensor
 from typing_extensions import override
 
 from trine.detect.ngrams import NGrams
-from trine.detect.surprisal import EncodedTable, sequence_means
-from trine.detect.vocabulary import EVENT
+from trine.detect.surprisal import sequence_means
+from trine.measures.conformal import Scores
+from trine.sequences.vocabulary import EVENT, EncodedTable
 
 Surprisal = Float64[np.ndarray, "events"]
-Scores = Float64[np.ndarray, "sequences"]
 
 
 class Member(ABC):

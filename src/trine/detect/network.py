@@ -14,9 +14,7 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
 from trine.detect.cells import CELLS
-
-BEGIN, UNKNOWN, FIRST = 0, 1, 2
-"""Codes in every column: start token, value never seen in training, first known value."""
+from trine.sequences.vocabulary import FIRST, UNKNOWN
 
 Columns = dict[str, Int64[Tensor, "batch time"]]
 Logits = dict[str, Float[Tensor, "batch time values"]]

@@ -15,9 +15,7 @@ import torch
 from jaxtyping import Bool, Float64, Int64
 from torch import Tensor
 
-from trine.detect.network import BEGIN, FIRST, UNKNOWN
-from trine.detect.surprisal import EncodedTable
-from trine.detect.vocabulary import EVENT
+from trine.sequences.vocabulary import BEGIN, EVENT, FIRST, UNKNOWN, EncodedTable
 
 ORDER = 12
 """Length of the longest n-gram, in events."""

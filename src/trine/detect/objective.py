@@ -11,13 +11,13 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from typing_extensions import override
 
-from trine.detect.network import BEGIN, UNKNOWN, Columns, FoldNets, Logits, State
+from trine.detect.network import Columns, FoldNets, Logits, State
 from trine.detect.recipe import DetectRecipe
 from trine.detect.streams import Streams
-from trine.detect.surprisal import EncodedTable, sequence_means, surprisals
-from trine.detect.vocabulary import EVENT
+from trine.detect.surprisal import sequence_means, surprisals
 from trine.device import Device
 from trine.progress import Figures
+from trine.sequences.vocabulary import BEGIN, EVENT, UNKNOWN, EncodedTable
 from trine.train.objective import Objective, ParameterGroup
 
 

@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool
 
-from trine.detect.evaluation import auc, roc
 from trine.detect.scoring import TableScores
 from trine.drawing import figure, png
+from trine.measures.roc import auc, roc
 from trine.sequences.table import SequenceTable
 
 Names = tuple[str, ...]

@@ -13,9 +13,9 @@ from jaxtyping import Bool, Float64, Int64
 from torch import Tensor
 
 from trine.bundle import part
-from trine.detect.conformal import MemberScores, Reference, smallest_bucket
-from trine.detect.members import MEMBERS, Member, Scores, Surprisal
-from trine.detect.surprisal import EncodedTable
+from trine.detect.members import MEMBERS, Member, Surprisal
+from trine.measures.conformal import MemberScores, Reference, Scores, smallest_bucket
+from trine.sequences.vocabulary import EncodedTable
 
 LARGEST_P = 0.995
 """Largest p-value that is fused; larger ones count as this one, so that a typical score cannot cancel an alarm."""

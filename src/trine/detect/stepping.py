@@ -9,9 +9,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from trine.detect.network import BEGIN, EventNet, FoldNets, State
-from trine.detect.vocabulary import EVENT, Vocabulary
+from trine.detect.network import EventNet, FoldNets, State
 from trine.errors import UsageError
+from trine.sequences.vocabulary import BEGIN, EVENT, Vocabulary
 
 HEADER = struct.Struct("<4sHHIII")
 """Magic, version, number of networks, number of values, checksum of the model, checksum of the values."""

@@ -3,8 +3,8 @@
 import numpy as np
 import torch
 
-from trine.detect.network import BEGIN, Columns
-from trine.detect.surprisal import EncodedTable
+from trine.detect.network import Columns
+from trine.sequences.vocabulary import BEGIN, EncodedTable
 
 
 class Streams:

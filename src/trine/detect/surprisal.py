@@ -1,50 +1,17 @@
 """The surprisal of every event of whole sequences: −ln p of the event given the events before it, in nats."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 import torch
 from jaxtyping import Float, Float32, Float64, Int64
 from torch import Tensor
 
-from trine.detect.network import BEGIN, Columns, EventNet
-from trine.detect.vocabulary import EVENT, Vocabulary
-from trine.sequences.table import SequenceTable
+from trine.detect.network import Columns, EventNet
+from trine.sequences.vocabulary import BEGIN, EVENT, EncodedTable
 
 BATCH_EVENTS = 32_768
 """Largest number of events in a padded batch, padding included."""
-
-
-@dataclass(frozen=True, eq=False)
-class EncodedTable:
-    """A table's columns as codes; sequence i is `codes[offsets[i]:offsets[i + 1]]`."""
-
-    columns: dict[str, Int64[np.ndarray, "events"]]
-    offsets: Int64[np.ndarray, "bounds"]
-
-    @classmethod
-    def of(cls, table: SequenceTable, vocabulary: Vocabulary) -> "EncodedTable":
-        """The codes of a table."""
-        return cls(vocabulary.encode(table), table.offsets)
-
-    def __len__(self) -> int:
-        return len(self.offsets) - 1
-
-    @property
-    def lengths(self) -> Int64[np.ndarray, "sequences"]:
-        """Number of events of each sequence."""
-        return np.diff(self.offsets)
-
-    @property
-    def events(self) -> int:
-        """Number of events of all sequences."""
-        return int(self.offsets[-1])
-
-    @property
-    def codes(self) -> list[Int64[np.ndarray, "length"]]:
-        """The event codes of each sequence."""
-        return np.split(self.columns[EVENT], self.offsets[1:-1])
 
 
 @torch.inference_mode()

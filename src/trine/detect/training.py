@@ -8,18 +8,18 @@ import torch
 from torch import nn
 from typing_extensions import override
 
-from trine.detect.conformal import smallest_bucket
 from trine.detect.detector import Detector, build_networks, log_settings
 from trine.detect.folds import NormalFolds, even_sample, split_normal
 from trine.detect.network import FoldNets
 from trine.detect.objective import DetectObjective, EncodedFold
 from trine.detect.recipe import DetectRecipe
 from trine.detect.scoring import Ensemble, Panel
-from trine.detect.surprisal import EncodedTable, event_surprisal
-from trine.detect.vocabulary import EVENT, TIME, Vocabulary
+from trine.detect.surprisal import event_surprisal
 from trine.errors import UsageError
+from trine.measures.conformal import smallest_bucket
 from trine.sequences.readers import open_events
 from trine.sequences.table import SequenceTable
+from trine.sequences.vocabulary import EVENT, TIME, EncodedTable, Vocabulary
 from trine.train.fit import RunningFit, Trainer
 
 DAY = 86_400.0

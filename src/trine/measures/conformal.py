@@ -12,8 +12,7 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import Float64, Int64
 
-from trine.detect.members import Scores
-
+Scores = Float64[np.ndarray, "sequences"]
 MemberScores = Float64[np.ndarray, "sequences members"]
 Lengths = Int64[np.ndarray, "sequences"]
 References = Float64[np.ndarray, "references"]

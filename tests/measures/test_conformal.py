@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from trine.detect.conformal import SMALLEST, TAIL, Reference, own_tail_p_values, tail_p_values
+from trine.measures.conformal import SMALLEST, TAIL, Reference, own_tail_p_values, tail_p_values
 
 scores = st.integers(2, 60).flatmap(lambda n: arrays(float, n, elements=st.integers(-20, 20).map(float)))
 

@@ -1,4 +1,4 @@
-"""Words to codes and back: the values of each column that the network knows."""
+"""Words to codes and back: the values of each column that a network knows, and tables as codes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,10 +8,12 @@ from typing import Any, Self
 import numpy as np
 from jaxtyping import Float64, Int64
 
-from trine.detect.network import BEGIN, FIRST, UNKNOWN
 from trine.sequences.table import SequenceTable
 
 EVENT, TIME = "event", "time"
+"""Names of the columns that every table can have."""
+BEGIN, UNKNOWN, FIRST = 0, 1, 2
+"""Codes in every column: start token, value never seen in training, first known value."""
 GAPS = np.geomspace(1e-5, 1e5, 21)
 """Edges of the classes of the time between two events, in seconds: logarithmic, from 10 µs to a day."""
 
@@ -81,6 +83,37 @@ class Vocabulary:
     @cached_property
     def _codes_of_words(self) -> dict[str, dict[str, int]]:
         return {column: {word: code for code, word in enumerate(words, FIRST)} for column, words in self.values.items()}
+
+
+@dataclass(frozen=True, eq=False)
+class EncodedTable:
+    """A table's columns as codes; sequence i is `codes[offsets[i]:offsets[i + 1]]`."""
+
+    columns: dict[str, Int64[np.ndarray, "events"]]
+    offsets: Int64[np.ndarray, "bounds"]
+
+    @classmethod
+    def of(cls, table: SequenceTable, vocabulary: Vocabulary) -> "EncodedTable":
+        """The codes of a table."""
+        return cls(vocabulary.encode(table), table.offsets)
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    @property
+    def lengths(self) -> Int64[np.ndarray, "sequences"]:
+        """Number of events of each sequence."""
+        return np.diff(self.offsets)
+
+    @property
+    def events(self) -> int:
+        """Number of events of all sequences."""
+        return int(self.offsets[-1])
+
+    @property
+    def codes(self) -> list[Int64[np.ndarray, "length"]]:
+        """The event codes of each sequence."""
+        return np.split(self.columns[EVENT], self.offsets[1:-1])
 
 
 def _occurring(words: Sequence[str], codes: np.ndarray) -> tuple[str, ...]:

@@ -1,7 +1,6 @@
 import pytest
 
-from trine.detect.network import BEGIN, FIRST, UNKNOWN
-from trine.detect.vocabulary import EVENT, TIME, Vocabulary
+from trine.sequences.vocabulary import BEGIN, EVENT, FIRST, TIME, UNKNOWN, Vocabulary
 
 
 def test_words_that_occur_have_codes_and_codes_have_words(make_table):
