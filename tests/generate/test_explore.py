@@ -49,6 +49,15 @@ def test_an_interpolation_between_new_pictures_begins_with_a_sampled_one(deep: G
     assert np.array_equal(strip, between_samples(deep, steps=4, seed=5))
 
 
+def test_an_unknown_prior_and_an_unknown_label_are_refused(deep: Generator) -> None:
+    with pytest.raises(
+        UsageError, match="prior 'flaw' is not known: choose normal, mixture, flow: did you mean 'flow'"
+    ):
+        between_samples(deep, prior="flaw")
+    with pytest.raises(UsageError, match="label 'left' is not known"):
+        between_samples(deep, label="left")
+
+
 def test_traversed_units_are_those_with_the_most_information_and_each_row_changes_one(fitted: Generator) -> None:
     units, images = traverse(fitted, dots(1, seed=3), directions=3, steps=5)
     assert len(units) == len(set(units)) == 3

@@ -57,7 +57,7 @@ class Noise:
         return cls(groups, chance, int(torch.randint(2**62, (1,), generator=generator)))
 
     def scaled(self, temperature: float, pixels: float = 0.0) -> "Noise":
-        """The same noise with the latents' multiplied by `temperature`, and with pixel noise of scale `pixels`."""
+        """A copy with the latents' noise multiplied by `temperature`, and with pixel noise of scale `pixels`."""
         return replace(self, groups=[temperature * values for values in self.groups], pixels=pixels)
 
 

@@ -33,11 +33,11 @@ def with_realism(
     """
     _require_two(count)
     split = evaluation.data.split
-    real = _sample(_own_form(model, opened, split), count)
+    real = _sample(_images(model, opened, split), count)
     if len(real) < 2:
         raise DataError(f"{opened.name}: its {split} split has one picture: a comparison needs at least two")
     has_reference = split != "train" and "train" in opened.splits and len(opened.splits["train"]) > 1
-    reference = _sample(_own_form(model, opened, "train"), count) if has_reference else None
+    reference = _sample(_images(model, opened, "train"), count) if has_reference else None
     generated = model.sample(count, seed=seed)
     metrics: dict[str, Any] = {"compared": {"generated": len(generated), "real": len(real)}}
     for space, features in spaces.items():
@@ -58,7 +58,7 @@ def with_memorisation(
         raise DataError(f"{opened.name}: copies are searched with a train split and another: it lacks one of them")
     if len(opened.splits[split]) < 2:
         raise DataError(f"{opened.name}: its {split} split has one picture: a search for copies needs at least two")
-    train, held_out = _own_form(model, opened, "train"), _own_form(model, opened, split)
+    train, held_out = _images(model, opened, "train"), _images(model, opened, split)
     generated = model.sample(count, seed=seed)
     mirrored = mirrors(model.recipe.flip, model.channels)
     memorisation = check_memorisation(generated, train, held_out, mirrored)
@@ -80,7 +80,8 @@ def _sample(images: Pictures, most: int) -> Pictures:
     return chosen
 
 
-def _own_form(model: Generator, opened: PictureSet, split: str) -> Pictures:
+def _images(model: Generator, opened: PictureSet, split: str) -> Pictures:
+    """The pictures of a split, with the model's number of channels."""
     return as_channels(opened.chosen_split(split)[1].images, model.channels)
 
 

@@ -1,6 +1,6 @@
 """A trained generator: new pictures from noise, pictures to latents, latents to pictures."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -32,6 +32,12 @@ SHOWN = 64
 """Number of pictures on the sheet of samples."""
 RECONSTRUCTED = 10
 """Number of pictures on the sheet of reconstructions."""
+LIKELIHOODS: dict[str, Callable[[GenerateRecipe, int], Likelihood]] = {
+    "gaussian": lambda recipe, channels: CalibratedGaussian(channels),
+    "logistic": lambda recipe, channels: LogisticMixture(channels, recipe.components),
+    "bernoulli": lambda recipe, channels: Bernoulli(channels),
+}
+"""A new likelihood for a recipe and a number of channels, by the recipe's name of it."""
 
 
 class Generator(Model[GenerateRecipe]):
@@ -90,11 +96,11 @@ class Generator(Model[GenerateRecipe]):
         prior: str | None = None,
     ) -> Iterator[UInt8[np.ndarray, "batch height width channels"]]:
         """`sample` in blocks: memory does not grow with the number of pictures. Raises `UsageError` at the call."""
-        chosen = self._checked(n, label, temperature, pixel_noise, prior or self.recipe.prior)
+        self._check(n, label, temperature, pixel_noise, prior)
 
         def pictures(block: int) -> UInt8[np.ndarray, "batch height width channels"]:
             noise = self.noise(seed, block).scaled(temperature, pixel_noise)
-            return self.from_noise(noise, label, chosen)[: n - block * BLOCK]
+            return self.from_noise(noise, label, prior)[: n - block * BLOCK]
 
         return map(pictures, range(-(-n // BLOCK)))
 
@@ -134,10 +140,8 @@ class Generator(Model[GenerateRecipe]):
     def from_noise(
         self, noise: Noise, label: str | None = None, prior: str | None = None
     ) -> UInt8[np.ndarray, "n height width channels"]:
-        """The pictures of given noise. Raises `UsageError` for an unknown label."""
-        chosen = self.priors[prior or self.recipe.prior]
-        assert isinstance(chosen, Prior)
-        return self.codec.from_noise(noise, chosen, self._label(label))
+        """The pictures of given noise. Raises `UsageError` for an unknown label or prior."""
+        return self.codec.from_noise(noise, self._prior(prior), self._label(label))
 
     def importance(self, opened: PictureSet, split: str, samples: int, count: int = 1000) -> dict[str, Any]:
         """Importance-sampled negative log likelihood of the first `count` pictures of a split, in nats.
@@ -213,18 +217,26 @@ class Generator(Model[GenerateRecipe]):
         figures = self.result.model_dump(mode="json") if self.result else {}
         return model_card(figures, self.data, self.recipe.model_dump(mode="json"))
 
-    def _checked(self, n: int, label: str | None, temperature: float, pixel_noise: float, prior: str) -> str:
+    def _check(self, n: int, label: str | None, temperature: float, pixel_noise: float, prior: str | None) -> None:
+        """Raise `UsageError` for arguments of `sample` that are out of range."""
         if n < 1:
             raise UsageError(f"{n} pictures: ask for one or more")
         if not 0 <= temperature < float("inf"):
             raise UsageError(f"temperature {temperature:g}: give 0 (the most typical picture) or more, such as 0.8")
         if not 0 <= pixel_noise < float("inf"):
             raise UsageError(f"pixel noise {pixel_noise:g}: give 0 (the expected picture) or more, such as 1")
-        if prior not in self.priors:
-            raise UsageError(
-                f"prior {prior!r} is not known: choose {', '.join(self.priors)}{nearest(prior, self.priors)}"
-            )
+        self._prior(prior)
         self._label(label)
+
+    def _prior(self, name: str | None) -> Prior:
+        """A prior by name; without, the recipe's. Raises `UsageError`."""
+        name = name or self.recipe.prior
+        if name not in self.priors:
+            raise UsageError(
+                f"prior {name!r} is not known: choose {', '.join(self.priors)}{nearest(name, self.priors)}"
+            )
+        prior = self.priors[name]
+        assert isinstance(prior, Prior)
         return prior
 
     def _label(self, label: str | None) -> int | None:
@@ -240,7 +252,7 @@ class Generator(Model[GenerateRecipe]):
 
 def build_network(recipe: GenerateRecipe, channels: int, size: int, classes: tuple[str, ...]) -> PictureVAE:
     """A network with random weights for square pictures with this side, in pixels."""
-    likelihood = _likelihood(recipe, channels)
+    likelihood = LIKELIHOODS[recipe.likelihood](recipe, channels)
     vae = VAE(
         channels,
         size,
@@ -287,9 +299,3 @@ def open_square(recipe: GenerateRecipe, data: str | Path, data_dir: Path | None,
     if pictures.size[0] != pictures.size[1] or not 8 <= pictures.size[0] <= 256:
         return opened(min(256, max(8, min(pictures.size))))
     return pictures
-
-
-def _likelihood(recipe: GenerateRecipe, channels: int) -> Likelihood:
-    if recipe.likelihood == "logistic":
-        return LogisticMixture(channels, recipe.components)
-    return CalibratedGaussian(channels) if recipe.likelihood == "gaussian" else Bernoulli(channels)

@@ -45,7 +45,7 @@ class GeneratorTrainer(Trainer[GenerateRecipe, PictureSet, GenerateObjective, Ge
     model_type: ClassVar[type[Generator]] = Generator
 
     flow_step_seconds: float = 0.0
-    """Measured duration of a step of the flow; measured in a training with a budget only."""
+    """Duration of a step of the flow, in seconds; measured in a training with a budget only."""
 
     @override
     def open(self, data: str | Path, data_dir: Path | None) -> PictureSet:
@@ -153,8 +153,8 @@ def _with_labels(
 ) -> Posteriors:
     """The posteriors that the flow of a model with labels learns; without labels, `unlabelled` itself.
 
-    The posterior of a picture with its label differs from that without, and so does the decoder's use of it: the flow
-    learns all pictures with their labels, and one in `UNLABELLED` without.
+    The posterior of a picture depends on whether its label is known. So the flow learns all pictures with their labels,
+    and one in `UNLABELLED` without.
     """
     if not classes or split.labels is None:
         return unlabelled
