@@ -1,10 +1,9 @@
 """List the scripts with their cost; run the short ones, or those that are named.
 
-usage: python bench/run.py [NAME ...]      python bench/run.py detect.templates classify.start
-
 A script with options of its own runs as a module, from the root of the repository: python -m bench.classify.cifar10
 """
 
+import argparse
 import ast
 import subprocess
 import sys
@@ -19,7 +18,8 @@ SHORT = ("classify.start", "classify.airbench")
 def scripts() -> dict[str, str]:
     """Name of each script and the first line of its docstring."""
     paths = [path for task in TASKS for path in sorted((BENCH / task).glob("*.py"))]
-    return {f"{path.parent.name}.{path.stem}": first_line(path) for path in paths}
+    named = {f"{path.parent.name}.{path.stem}": path for path in paths} | {"same_weights": BENCH / "same_weights.py"}
+    return {name: first_line(path) for name, path in named.items()}
 
 
 def first_line(path: Path) -> str:
@@ -27,9 +27,12 @@ def first_line(path: Path) -> str:
 
 
 if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", default=SHORT, metavar="NAME", help="such as detect.templates")
+    names = parser.parse_args().names
     for name, line in scripts().items():
         print(f"{name:28} {line}")
-    for name in sys.argv[1:] or SHORT:
+    for name in names:
         print(f"\n== {name}", flush=True)
         if subprocess.run([sys.executable, "-m", f"bench.{name}"], cwd=BENCH.parent, check=False).returncode:
             sys.exit(f"bench.{name} failed")

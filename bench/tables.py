@@ -1,8 +1,6 @@
-"""Write the tables of docs and README, and what forecasts know, from bench/results/*.json.
+"""Write the tables of docs and README, and the accuracies of forecasts, from bench/results/*.json."""
 
-`--check` changes nothing and fails if a page is not current.
-"""
-
+import argparse
 import json
 import sys
 from importlib import import_module
@@ -38,6 +36,7 @@ SECTIONS = {
         "generate.collapse",
     ),
     "First minutes": ("demo.first_minutes",),
+    "Reproducibility": ("same_weights",),
 }
 """Scripts with claims, in the order of the tables of docs/results.md."""
 INSIDE = {
@@ -62,14 +61,15 @@ def figures(name: str) -> Figures:
 
 
 def claims(section: str) -> list[Claim]:
-    """All claims of a section's scripts."""
-    return [claim for script in SECTIONS[section] for claim in import_module(f"bench.{script}").CLAIMS]
+    """The claims of a section's scripts that have been measured: their result file exists."""
+    listed = [claim for script in SECTIONS[section] for claim in import_module(f"bench.{script}").CLAIMS]
+    return [claim for claim in listed if (RESULTS / f"{claim.file}.json").exists()]
 
 
 def results() -> list[str]:
     """A table per section, then a footnote per result file."""
     lines, notes = [], {}
-    for section in SECTIONS:
+    for section in filter(claims, SECTIONS):
         rows = []
         for claim in claims(section):
             link = f"[JSON](../bench/results/{claim.file}.json)[^{claim.file}]"
@@ -132,8 +132,11 @@ def written() -> dict[Path, str]:
 
 
 if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="change nothing, and fail if a page is not current")
+    options = parser.parse_args()
     stale = [path for path, text in written().items() if path.read_text() != text]
-    if "--check" in sys.argv:
+    if options.check:
         sys.exit(f"not current: {', '.join(map(str, stale))}: run python bench/tables.py" if stale else 0)
     for path, text in written().items():
         path.write_text(text)

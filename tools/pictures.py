@@ -1,14 +1,12 @@
-"""Draw the pictures of README and docs from a finished demo, with the package's own explanations.
+"""Draw the pictures of README and docs from finished trainings; each option draws the pictures of one of them.
 
-usage: pictures.py DEMO CLASSIC CELLS
-
-DEMO      the folder of `trine demo`
-CLASSIC   the run of `trine classify fit digits28 --network classic`
-CELLS     the folder of bench/detect/cells.py, whose table stands beside the picture
+--demo      folder of `trine demo`: three-jobs.png, and the pictures of docs/inside but those below
+--classic   run of `trine classify fit digits28 --network classic`: filters.png, heat.png, maps.png
+--cells     folder of `trine detect fit hostlab --compare-cells` that bench/detect/cells.py trained: cells.png
 """
 
+import argparse
 import io
-import sys
 import tempfile
 from pathlib import Path
 
@@ -46,7 +44,7 @@ def keep(path: Path, content: bytes) -> None:
 
 def convolution(classic: Classifier) -> None:
     """Filters, feature maps and Grad-CAM of the textbook's network."""
-    image = classic.open("digits28", None, classic.recipe).splits["test"].images[DIGIT]
+    image = classic.open("digits28").splits["test"].images[DIGIT]
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch) / "digit.png"
         path.write_bytes(picture_png(image))
@@ -55,12 +53,11 @@ def convolution(classic: Classifier) -> None:
             keep(DOCS / "inside" / f"{name}.png", file.read_bytes())
 
 
-def recurrence(detector: Detector, cells: Path) -> None:
-    """A session with an attack: surprisal and gates; and the gradient norm of each cell over the distance."""
+def recurrence(detector: Detector) -> None:
+    """A session with an attack: surprisal and gates."""
     session = breach.strangest(detector)
     keep(DOCS / "inside" / "surprise.png", draw_surprise(explain_sequences(detector, session)[0]))
     keep(DOCS / "inside" / "gates.png", draw_gates(detector, session))
-    keep(DOCS / "inside" / "cells.png", (cells / "cells.png").read_bytes())
 
 
 def latent_space(generator: Generator, run: Path) -> None:
@@ -69,7 +66,7 @@ def latent_space(generator: Generator, run: Path) -> None:
         keep(DOCS / "inside" / f"{name}.png", (run / f"{name}.png").read_bytes())
     strips = np.concatenate([between_samples(generator, 12, seed) for seed in range(3)])
     keep(DOCS / "inside" / "walk.png", grid_png(strips, 12))
-    opened = generator.open("digits28", None, generator.recipe)
+    opened = generator.open("digits28")
     along = traverse(generator, drawing.one_digit(opened), directions=6, steps=12)[1]
     keep(DOCS / "inside" / "directions.png", grid_png(along, 12))
     keep(DOCS / "inside" / "map.png", draw_map(generator, opened, most=800))
@@ -93,7 +90,7 @@ def three_jobs(classifier: Classifier, detector: Detector, generator: Generator)
 
 
 def _answers(axes: Axes, classifier: Classifier) -> None:
-    images = classifier.open("digits28", None, classifier.recipe).splits["test"].images[::53][:18]
+    images = classifier.open("digits28").splits["test"].images[::53][:18]
     with tempfile.TemporaryDirectory() as scratch:
         paths = [Path(scratch) / f"{number}.png" for number in range(len(images))]
         for path, image in zip(paths, images, strict=True):
@@ -108,10 +105,23 @@ def _answers(axes: Axes, classifier: Classifier) -> None:
     axes.axis("off")
 
 
+def of_demo(demo: Path) -> None:
+    """The pictures of the demo's three models."""
+    classifier, detector = Classifier.load(demo / "classify"), Detector.load(demo / "detect")
+    generator = Generator.load(demo / "generate")
+    three_jobs(classifier, detector, generator)
+    recurrence(detector)
+    latent_space(generator, demo / "generate")
+
+
 if __name__ == "__main__":
-    demo, classic, cells = map(Path, sys.argv[1:])
-    jobs = Classifier.load(demo / "classify"), Detector.load(demo / "detect"), Generator.load(demo / "generate")
-    three_jobs(*jobs)
-    convolution(Classifier.load(classic))
-    recurrence(jobs[1], cells)
-    latent_space(jobs[2], demo / "generate")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name in ("demo", "classic", "cells"):
+        parser.add_argument(f"--{name}", type=Path, metavar="FOLDER")
+    folders = parser.parse_args()
+    if folders.demo:
+        of_demo(folders.demo)
+    if folders.classic:
+        convolution(Classifier.load(folders.classic))
+    if folders.cells:
+        keep(DOCS / "inside" / "cells.png", (folders.cells / "cells.png").read_bytes())

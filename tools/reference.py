@@ -1,5 +1,6 @@
-"""Write docs/reference/*.md from the code: commands, recipes, errors, formats. `--check` only says what is stale."""
+"""Write docs/reference/*.md from the code: commands, recipes, errors, file formats."""
 
+import argparse
 import inspect
 import json
 import sys
@@ -9,51 +10,52 @@ from typing import Any
 from pydantic import BaseModel
 
 from trine import bundle, errors
-from trine.classify.recipe import ClassifyRecipe
 from trine.cli import app
-from trine.detect.recipe import DetectRecipe
-from trine.generate.recipe import GenerateRecipe
 from trine.recipe import Recipe
 from trine.result import Compute, Data, Result
+from trine.tasks import TASKS
 
 FOLDER = Path(__file__).parent.parent / "docs" / "reference"
-RECIPES: dict[str, type[Recipe]] = {
-    "classify": ClassifyRecipe,
-    "detect": DetectRecipe,
-    "generate": GenerateRecipe,
-}
 EFFORTS = ("quick", "good", "best")
 
 
 def commands() -> str:
-    """Every command with its options, as cyclopts knows them."""
-    said = app.generate_docs(output_format="markdown")
-    body = said[said.index("**Say what") :].replace("```console", "```text")
-    head = "Options go by the same name in all jobs. `--traceback` with any command shows where it failed."
+    """Every command with its options, as cyclopts describes them."""
+    markdown = app.generate_docs(output_format="markdown")
+    first = next(iter(TASKS.values())).job
+    body = markdown[markdown.index(f"**{first}**") :].replace("```console", "```text")
+    head = "An option has the same name in all tasks. `--traceback` with any command shows where it failed."
     return f"# Commands\n\n{head}\n\n{body}"
 
 
 def recipes() -> str:
-    """Every setting of every job, its presets and its meaning."""
+    """Every setting of every task: its value in the presets and its meaning."""
     parts = [
         "# Recipes",
         "Every setting of a training. `--effort` chooses the preset, `--set name=value` changes a setting, "
         "`--recipe FILE` repeats a training from the `recipe.json` of its run.",
     ]
-    for job, kind in RECIPES.items():
+    for name, task in TASKS.items():
+        kind = task.recipe_class()
         presets = [kind.preset(effort) for effort in EFFORTS]
         rows = [
-            row(f"`{name}`", *(shown(getattr(preset, name)) for preset in presets), flat(field.description))
-            for name, field in kind.model_fields.items()
-            if name != "effort"
+            row(f"`{field}`", *(shown(getattr(preset, field)) for preset in presets), meaning(kind, field))
+            for field in kind.model_fields
+            if field != "effort"
         ]
         head = [row("setting", *EFFORTS, "meaning"), row(*["---"] * 5)]
-        parts.append(f"## {job}\n\n" + "\n".join(head + rows))
+        parts.append(f"## {name}\n\n" + "\n".join(head + rows))
     return "\n\n".join(parts)
 
 
-def mistakes() -> str:
-    """The tree of errors, and each with what it means and its exit status."""
+def meaning(kind: type[Recipe], field: str) -> str:
+    """The description of a setting, for an inherited setting with another default that of the base class."""
+    own, base = kind.model_fields[field], Recipe.model_fields.get(field)
+    return flat(own.description or (base.description if base else None))
+
+
+def error_tree() -> str:
+    """The tree of errors, and a table of their meanings and exit statuses."""
     tree = inspect.getdoc(errors) or ""
     kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.TrineError)]
     rows = [row(f"`{kind.__name__}`", str(kind.exit_status), flat(kind.__doc__)) for kind in kinds]
@@ -75,7 +77,7 @@ Exit status 0: done. 1: the work failed. 2: wrong use."""
 
 
 def formats() -> str:
-    """What a run and a bundle hold, and the fields of their JSON files."""
+    """The files of a run and of a bundle, and the fields of their JSON files."""
     layout = (inspect.getdoc(bundle) or "").split("\n\n", 1)[1]
     return f"""# File formats
 
@@ -84,14 +86,16 @@ Weights are [safetensors](https://huggingface.co/docs/safetensors); the rest is 
 ## A run
 
 ```text
-recipe.json      every setting of the training; `--recipe` takes it
-plan.json        the data and the time that were asked for; --resume compares them
-metrics.jsonl    a line a step: step, progress, loss; and a line a validation
-checkpoints/     the state of the training, each with its checksum; `--resume` goes on from the newest whole one
-result.json      the figures, once it is finished
+recipe.json      every setting of the training; an input of `--recipe`
+plan.json        data, settings and minutes of the command; `--resume` compares them
+metrics.jsonl    one line per step: step, progress, loss, seconds; one line per validation
+checkpoints/     states of the training, each with a checksum; `--resume` continues from the newest intact one
+result.json      the figures, written when the run is complete
 bundle/          the model
 *.png            pictures of the training and of its evaluation
 ```
+
+The flow prior of a generator is a second training in the same run: `metrics-flow.jsonl`, `checkpoints/flow/`.
 
 ## A bundle
 
@@ -99,13 +103,13 @@ bundle/          the model
 {layout}
 ```
 
-A file that is missing, altered or cut short is refused, and so is a newer format than {bundle.FORMAT}.
+A bundle is refused if a file is missing, altered or truncated, or if its format is newer than {bundle.FORMAT}.
 
-{fields("trine.json", bundle.Manifest)}
+{fields("trine.json", bundle.BundleManifest)}
 
 ## result.json
 
-What `fit --json` and `evaluate --json` print, too.
+`fit --json` and `evaluate --json` print the same document.
 
 {fields("result.json", Result)}
 
@@ -117,9 +121,10 @@ What `fit --json` and `evaluate --json` print, too.
 def fields(name: str, kind: type[BaseModel]) -> str:
     """A table of a document's fields."""
     rows = [
-        row(f"`{key}`", typed(field.annotation), flat(field.description)) for key, field in kind.model_fields.items()
+        row(f"`{key}`", typed(field.annotation), flat(field.description) or "see below")
+        for key, field in kind.model_fields.items()
     ]
-    return "\n".join([row(name, "type", ""), row(*["---"] * 3), *rows])
+    return "\n".join([row(name, "type", "meaning"), row(*["---"] * 3), *rows])
 
 
 def row(*cells: str) -> str:
@@ -128,30 +133,33 @@ def row(*cells: str) -> str:
 
 
 def typed(annotation: Any) -> str:
-    """A type, as one would write it."""
+    """A type as it is written in Python."""
     name = annotation.__name__ if isinstance(annotation, type) and "[" not in str(annotation) else str(annotation)
     return f"`{name.replace('typing.', '')}`"
 
 
 def shown(value: Any) -> str:
-    """A setting's value."""
+    """The value of a setting."""
     return json.dumps(value, ensure_ascii=False).replace("null", "none").replace('"', "")
 
 
 def flat(text: str | None) -> str:
-    """A docstring as a cell."""
+    """A docstring as a cell of a table."""
     return " ".join((text or "").split()).replace("|", "\\|")
 
 
 def written() -> dict[Path, str]:
-    """What the pages must hold."""
-    pages = {"commands": commands, "recipes": recipes, "errors": mistakes, "formats": formats}
+    """The content of each page."""
+    pages = {"commands": commands, "recipes": recipes, "errors": error_tree, "formats": formats}
     return {FOLDER / f"{name}.md": f"{page().strip()}\n" for name, page in pages.items()}
 
 
 if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="change nothing, and fail if a page is not current")
+    options = parser.parse_args()
     stale = [path for path, text in written().items() if not path.exists() or path.read_text() != text]
-    if "--check" in sys.argv:
+    if options.check:
         sys.exit(f"not current: {', '.join(map(str, stale))}: run python tools/reference.py" if stale else 0)
     for path, text in written().items():
         path.parent.mkdir(parents=True, exist_ok=True)

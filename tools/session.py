@@ -1,8 +1,6 @@
-"""Write the session of README and of the site's start page: commands on a finished demo, and their real output.
+"""Write the session of README and of the site's start page: commands on a finished demo, and their real output."""
 
-usage: session.py FOLDER       a folder in which `trine demo` was run
-"""
-
+import argparse
 import shlex
 import subprocess
 import sys
@@ -41,6 +39,8 @@ def replaced(text: str, session: str) -> str:
 
 
 if __name__ == "__main__":
-    written = session(Path(sys.argv[1]))
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path, help="a folder in which `trine demo` was run")
+    written = session(parser.parse_args().folder)
     for page in PAGES:
         page.write_text(replaced(page.read_text(), written))

@@ -4,6 +4,7 @@ The classic network learns 4,000 training pictures of CIFAR-10 and is evaluated 
 test split is not read. With few pictures there is something to overfit.
 """
 
+import argparse
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,7 @@ def gap(row: dict[str, float]) -> str:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__).parse_args()
     data = few(record.RUNS / "cifar10-few")
     rows = {name: measured(data, name, settings) for name, settings in VARIANTS.items()}
     figures = {"pictures": PICTURES, "split": "validation", "seeds": 1, "settings": COMMON, "variants": rows}

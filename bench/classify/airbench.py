@@ -7,10 +7,10 @@ step times its number of steps, in its faster precision. `good` includes its dat
 classify-cifar10-good.json.
 """
 
+import argparse
 import statistics
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -18,11 +18,10 @@ from torch import Tensor, nn
 
 from bench.support import record
 from bench.support.claim import Cells, Claim, times
-from trine.classify.classifier import Classifier
-from trine.device import choose
+from trine.classify.recipe import ClassifyRecipe
+from trine.classify.training import ClassifierTrainer
 from trine.nn.muon import orthogonalise
-from trine.train.loop import Training
-from trine.train.run import Run
+from trine.train.step import Stepper
 
 STEPS, PEER_STEPS, PEER_BATCH = 30, 200, 2_000
 
@@ -107,23 +106,21 @@ def peer_step(bfloat16: bool) -> Callable[[], None]:
     return step
 
 
-def our_step(folder: Path, precision: str) -> tuple[Callable[[], None], int]:
-    """One step of `good` as the loop takes it, batch and augmentation included, and how many it takes.
+def our_step(precision: str) -> tuple[Callable[[], None], int]:
+    """One step of `good` as the loop takes it, batch and augmentation included, and the number of steps of `good`.
 
     From the middle of the training: in the first 3 % of the steps the stem is trained as well.
     """
-    model = Classifier(effort="good")
-    model.device = choose("cpu", precision)
-    objective = model.objective(model.open("cifar10", None, model.recipe), model.recipe)
-    training = Training(objective, Run(folder), model.device)
-    training.stepping = training.model
-    training.clock.step = training.clock.total // 2
+    trainer = ClassifierTrainer(ClassifyRecipe.preset("good", precision=precision), "cpu")
+    objective = trainer.objective(trainer.open("cifar10", None), trainer.recipe)
+    stepper = Stepper(objective, trainer.device)
+    stepper.clock.step = stepper.clock.total // 2
 
     def step() -> None:
-        training.take_step(training.clock.step)
-        training.clock.step += 1
+        stepper.take(stepper.clock.step)
+        stepper.clock.step += 1
 
-    return step, training.clock.total
+    return step, stepper.clock.total
 
 
 def seconds(step: Callable[[], None]) -> float:
@@ -133,10 +130,11 @@ def seconds(step: Callable[[], None]) -> float:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__).parse_args()
     kinds = sorted({"float32", record.precision()}, reverse=True)
     sides = {f"peer_{kind}": peer_step(kind == "bfloat16") for kind in kinds}
     for kind in kinds:
-        sides[f"ours_{kind}"], our_steps = our_step(record.RUNS / "airbench", kind)
+        sides[f"ours_{kind}"], our_steps = our_step(kind)
     times: dict[str, list[float]] = {name: [] for name in sides}
     for step in sides.values():
         step()

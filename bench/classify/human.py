@@ -5,6 +5,7 @@ class, one row per test picture). An answer counts as correct with the share of 
 """
 
 import argparse
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -32,10 +33,10 @@ def soft_error(confidence: np.ndarray, agreement: np.ndarray) -> float:
     return float(np.abs(gaps).sum() / len(confidence))
 
 
-def measure(folder: record.Path, shares: np.ndarray) -> dict[str, float]:
+def measure(folder: Path, shares: np.ndarray) -> dict[str, float]:
     """Calibration of one trained model against people and against labels."""
     model = Classifier.load(folder)
-    test = model.open("cifar10", None, model.recipe).splits["test"]
+    test = model.open("cifar10").splits["test"]
     logits = model.logits(test.images, tta=True).double()
     p = torch.softmax(logits / model.temperature, 1).numpy()
     answers, labels = p.argmax(1), np.asarray(test.labels)

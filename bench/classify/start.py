@@ -1,11 +1,13 @@
 """Time from the start of `trine classify fit` to its first step, with the picture store cached. Cost: 3 minutes."""
 
+import argparse
 import json
 import shutil
 import statistics
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 from bench.support import record
 from bench.support.claim import Cells, Claim
@@ -20,7 +22,7 @@ CLAIMS = [
 ]
 
 
-def seconds_to_first_step(folder: record.Path) -> float:
+def seconds_to_first_step(folder: Path) -> float:
     """Wall-clock seconds until metrics.jsonl has the first step; the process is then ended."""
     shutil.rmtree(folder, ignore_errors=True)
     start = time.perf_counter()
@@ -39,6 +41,7 @@ def seconds_to_first_step(folder: record.Path) -> float:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__).parse_args()
     times = [seconds_to_first_step(record.RUNS / "start") for _ in range(6)][1:]
     figures = {"seconds": statistics.median(times), "values": times}
     record.keep("classify-start", "python -m bench.classify.start", figures)

@@ -3,6 +3,7 @@
 Both start in an empty folder with an empty cache of Trine. Packages come from pip's cache if it has them.
 """
 
+import argparse
 import os
 import subprocess
 import sys
@@ -75,6 +76,7 @@ def from_wheel(folder: Path) -> dict[str, float]:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__).parse_args()
     figures: dict[str, float] = {}
     for measure in (from_clone, from_wheel):
         with tempfile.TemporaryDirectory() as folder:

@@ -1,5 +1,6 @@
 """RNN, GRU and LSTM on hostlab: surprisal, and gradient norm over the distance in events. Cost on one core: 1 min."""
 
+import argparse
 from typing import Any
 
 from bench.support import page, record
@@ -20,8 +21,9 @@ def table(figures: dict[str, Any]) -> list[str]:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__).parse_args()
     out = record.RUNS / "cells-hostlab"
-    words = [*record.set_to(**SETTINGS), *["--resume"] * (out / "rnn" / "recipe.json").exists()]
+    words = [*record.set_to(**SETTINGS), *["--resume"] * any(out.glob("*/recipe.json"))]
     cells, _ = record.trine("detect", "fit", "hostlab", "--compare-cells", "--no-test", "--out", out, *words)
     rows = {
         cell["cell"]: {

@@ -7,16 +7,20 @@ The interval covers the spread of the scored sequences, not that of the threshol
 large, and a perfect calibration would have the target inside 16.7 of 20 intervals; with a fifth scored, inside 18.4.
 """
 
+import argparse
+
 import numpy as np
 
 from bench.support import record
 from bench.support.claim import Cells, Claim
-from trine.detect import metrics
+from trine.detect.conformal import Reference
 from trine.detect.detector import Detector
-from trine.detect.scoring import fuse
-from trine.detect.surprisal import Encoded, surprisals
+from trine.detect.evaluation import share_interval
+from trine.detect.scoring import Panel, fuse
+from trine.detect.surprisal import EncodedTable, event_surprisal
 
-CUTS, TARGET, JUDGED = 20, 0.01, 0.2
+CUTS, TARGET, SCORED = 20, 0.01, 0.2
+"""Number of cuts, target of false alarms, and share of the held-out sessions that is scored."""
 
 CLAIMS = [
     Claim(
@@ -28,22 +32,24 @@ CLAIMS = [
 ]
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__).parse_args()
     folder = record.RUNS / "false-alarms"
     record.fit("detect", "hdfs", folder, "--no-test", folds=1, calibration_share=0.5)
     model = Detector.load(folder)
-    held_out = Encoded.of(model.open("hdfs", None, model.recipe).folds[0][1], model.vocabulary)
-    panel = model.ensemble.panels[0]
-    raw = panel.raw(held_out, surprisals(next(iter(model.model)), held_out)["event"].astype(np.float64))
+    held_out = EncodedTable.of(model.open("hdfs").folds[0].held_out, model.vocabulary)
+    fitted = model.ensemble.panels[0]
+    raw = fitted.raw(held_out, event_surprisal(next(iter(model.networks)), held_out))
     realised, inside = [], 0
     for cut in range(CUTS):
         order = np.random.default_rng(cut).permutation(len(raw))
-        judged, calibration = np.split(order, [round(JUDGED * len(raw))])
-        panel.calibrate(raw[calibration], held_out.lengths[calibration])
-        fused = fuse(panel.reference.p_values(raw[judged], held_out.lengths[judged]))
-        p = (1 + panel.stranger(fused)) / (1 + len(calibration))
+        scored, calibration = np.split(order, [round(SCORED * len(raw))])
+        reference = Reference(raw[calibration], held_out.lengths[calibration], fitted.reference.smallest)
+        panel = Panel.calibrated(fitted.members, reference)
+        fused = fuse(panel.reference.p_values(raw[scored], held_out.lengths[scored]))
+        p = (1 + panel.at_least_as_strange(fused)) / (1 + len(calibration))
         alarms = int((p <= TARGET).sum())
-        low, high = metrics.share_interval(alarms, len(judged))
+        low, high = share_interval(alarms, len(scored))
         inside += low <= TARGET <= high
-        realised.append(alarms / len(judged))
-    figures = {"target": TARGET, "cuts": CUTS, "inside": inside, **record.spread(realised), "judged": len(judged)}
+        realised.append(alarms / len(scored))
+    figures = {"target": TARGET, "cuts": CUTS, "inside": inside, **record.spread(realised), "judged": len(scored)}
     record.keep("detect-false-alarms", "python -m bench.detect.false_alarms", figures)

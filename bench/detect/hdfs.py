@@ -12,8 +12,8 @@ import numpy as np
 
 from bench.support import record
 from bench.support.claim import Cells, Claim, cost, percent, plain
-from trine.detect import metrics
 from trine.detect.detector import Detector
+from trine.detect.evaluation import at_threshold, separation
 from trine.sequences.readers import open_sequences
 from trine.sequences.table import SequenceTable
 
@@ -62,12 +62,12 @@ def measure(seed: int, table: SequenceTable) -> dict[str, Any]:
     result = record.fit("detect", "hdfs", folder, "--seed", seed, "--false-alarms", TARGET, "--no-test")
     model = Detector.load(folder)
     test, hard = natural(table), order_only(table)
-    scored, of_hard = model.scored(test), model.scored(hard)
+    scores, scores_of_hard = model.scores(test), model.scores(hard)
     return {
-        **metrics.separation(scored.judged.fused, test.labels == 1),
-        **metrics.at_threshold(scored.flagged, test.labels == 1),
-        "fpr_realised": float(scored.flagged[test.labels == 0].mean()),
-        "recall_order_only": float(of_hard.flagged.mean()),
+        **separation(scores.ensemble.fused, test.labels == 1),
+        **at_threshold(scores.flagged, test.labels == 1),
+        "fpr_realised": float(scores.flagged[test.labels == 0].mean()),
+        "recall_order_only": float(scores_of_hard.flagged.mean()),
         "order_only": len(hard),
         "normal": int((test.labels == 0).sum()),
         "abnormal": int((test.labels == 1).sum()),

@@ -11,6 +11,7 @@ float32, torch's fused LSTM, Adam, the loss read after every step. It is measure
 All train alternately for a second each; an event counts once it was a target. The share of sgemm is that of Trine.
 """
 
+import argparse
 import statistics
 import time
 from collections.abc import Callable, Iterator
@@ -22,11 +23,11 @@ from torch.utils.data import DataLoader, TensorDataset
 from bench.support import record
 from bench.support.claim import Cells, Claim, times
 from trine import machine
-from trine.detect.detector import Detector
-from trine.detect.surprisal import Encoded, surprisals
-from trine.device import choose
-from trine.train.loop import Training
-from trine.train.run import Run
+from trine.detect.recipe import DetectRecipe
+from trine.detect.surprisal import EncodedTable, surprisals
+from trine.detect.training import DetectorTrainer
+from trine.detect.vocabulary import EVENT, Vocabulary
+from trine.train.step import Stepper
 
 UNITS, WINDOW, PEER_BATCH = 128, 10, 2_048
 TURNS, TURN_SECONDS = 12, 1.0
@@ -64,7 +65,7 @@ CLAIMS = [
 ]
 
 Step = Callable[[], int]
-"""One update of the weights; returns how many events were predicted."""
+"""One update of the weights; returns the number of predicted events."""
 
 
 class Numbers(nn.Module):
@@ -75,7 +76,7 @@ class Numbers(nn.Module):
 
 
 class Windows(nn.Module):
-    """The event after a window."""
+    """Predicts the event after a window."""
 
     def __init__(self, read: nn.Module, width: int, layers: int, events: int) -> None:
         super().__init__()
@@ -110,7 +111,7 @@ def endless(loader: DataLoader) -> Iterator[list[torch.Tensor]]:
 
 
 def timed(step: Step) -> float:
-    """Events a second, over a turn."""
+    """Events per second over one turn."""
     start, events = time.perf_counter(), 0
     while (seconds := time.perf_counter() - start) < TURN_SECONDS:
         events += step()
@@ -118,30 +119,30 @@ def timed(step: Step) -> float:
 
 
 if __name__ == "__main__":
-    model = Detector(folds=1, hidden=UNITS, embedding=UNITS)
-    model.device = choose("cpu")
-    opened = model.open("adfa-ld", None, model.recipe)
-    objective = model.objective(opened, model.recipe)
-    training = Training(objective, Run(record.RUNS / "speed"), model.device)
-    training.stepping = training.model
-    encoded = Encoded.of(opened.folds[0][0], model.vocabulary)
+    argparse.ArgumentParser(description=__doc__).parse_args()
+    trainer = DetectorTrainer(DetectRecipe.preset(folds=1, hidden=UNITS, embedding=UNITS), "cpu")
+    opened = trainer.open("adfa-ld", None)
+    vocabulary = Vocabulary.of(opened.normal, trainer.recipe.attributes)
+    objective = trainer.objective(opened, trainer.recipe)
+    stepper = Stepper(objective, trainer.device)
+    encoded = EncodedTable.of(opened.folds[0].train, vocabulary)
 
     def ours() -> int:
-        training.take_step(training.clock.step)
-        training.clock.step += 1
-        return training.batch_samples
+        taken = stepper.take(stepper.clock.step)
+        stepper.clock.step += 1
+        return taken.samples
 
-    codes, events = torch.from_numpy(encoded.columns["event"]), model.vocabulary.sizes["event"]
+    codes, events = torch.from_numpy(encoded.columns[EVENT]), vocabulary.sizes[EVENT]
     loop = peer(Windows(nn.Embedding(events, UNITS), UNITS, 1, events), codes)
     published = peer(Windows(Numbers(), 1, 2, events), codes)
     steps = (ours, loop, published)
     for step in steps:
         timed(step)
     rates = [[timed(step) for step in steps] for _ in range(TURNS)]
-    flops = max(training.phase_flops.values()) / training.batch_samples
+    flops = max(stepper.phase_flops.values()) / (objective.count * trainer.recipe.steps)
     mine, of_loop, of_published = (statistics.median(column) for column in zip(*rates, strict=True))
     start = time.perf_counter()
-    surprisals(next(iter(model.model)), Encoded.of(opened.table, model.vocabulary))
+    surprisals(next(iter(objective.network.eval())), EncodedTable.of(opened.table, vocabulary))
     scoring = len(opened.table.events) / (time.perf_counter() - start)
     sgemm = machine.sgemm_gflops()
     figures = {

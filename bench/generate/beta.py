@@ -1,5 +1,6 @@
 """Reconstruction and KL divergence for several values of beta, on digits28. Cost on one core: 1 min."""
 
+import argparse
 from typing import Any
 
 from bench.support import bound, record
@@ -29,5 +30,6 @@ def table(figures: dict[str, Any]) -> list[str]:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__).parse_args()
     figures = {"data": "digits28", "split": "validation", "seeds": 1, "settings": SETTINGS}
     record.keep("generate-beta", "python -m bench.generate.beta", figures | {"betas": [measured(b) for b in BETAS]})

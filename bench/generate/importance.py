@@ -63,9 +63,9 @@ def measure_ours(run: Path, images: np.ndarray, samples: int) -> dict[str, float
     from trine.generate.bound import importance_nll
 
     model = Generator.load(run)
-    importance_nll(model.model, images[:1], None, model.device, samples)
+    importance_nll(model.network, images[:1], None, model.device, samples)
     start = time.perf_counter()
-    nats = importance_nll(model.model, images, None, model.device, samples)
+    nats = importance_nll(model.network, images, None, model.device, samples)
     return {"rate": len(images) / (time.perf_counter() - start), "nats": nats}
 
 
@@ -77,7 +77,7 @@ def measure_peer(run: Path, images: np.ndarray, samples: int, batch: int) -> dic
     trained = Generator.load(run)
     recipe = trained.recipe.model_dump()
     model = peer.build("vae", "ours", (trained.channels, trained.size, trained.size), recipe).eval()
-    weights = trained.model.vae.state_dict()
+    weights = trained.network.vae.state_dict()
     for half in (model.encoder.vae, model.decoder.vae):
         half.load_state_dict({name: weights[name] for name in half.state_dict()})
     pictures = torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255

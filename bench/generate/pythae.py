@@ -94,18 +94,16 @@ def train_peer(data: str, model: str, network: str, minutes: float, recipe: Path
         )
 
 
-def judge(data: str) -> dict[str, dict[str, float]]:
+def realism(data: str) -> dict[str, dict[str, float]]:
     """Realism of all generated pictures of a data set, by sampler."""
-    from trine.generate.features import lite0
-
-    from trine.measures.realism import Judge
+    from trine.generate.realism import RealPictures, lite0
 
     test = open_pictures(data).splits["test"].images
     missing = [path for path in sorted(folder(data).rglob("*.npy")) if not path.with_suffix(".json").exists()]
     if missing:
-        judged = Judge(lite0(test.shape[1]), test)
+        real = RealPictures(lite0(test.shape[1]), test)
         for path in missing:
-            path.with_suffix(".json").write_text(json.dumps(asdict(judged(np.load(path)))))
+            path.with_suffix(".json").write_text(json.dumps(asdict(real.compare(np.load(path)))))
     return {
         str(path.relative_to(folder(data)).with_suffix("")): json.loads(path.with_suffix(".json").read_text())
         for path in sorted(folder(data).rglob("*.npy"))
@@ -114,8 +112,8 @@ def judge(data: str) -> dict[str, dict[str, float]]:
 
 def compared(data: str) -> dict[str, Any]:
     """Trine's figures and those of the best peer."""
-    judged = judge(data)
-    ours, peers = judged.pop("trine"), judged
+    peers = realism(data)
+    ours = peers.pop("trine")
     best = min(peers, key=lambda name: peers[name]["frechet"])
     trained = {path.parent.name: json.loads(path.read_text()) for path in folder(data).glob("*/done.json")}
     return {
@@ -139,7 +137,7 @@ if __name__ == "__main__":
         for network in options.networks:
             for model in MODELS:
                 train_peer(data, model, network, minutes, run / "recipe.json")
-        print(data, json.dumps(judge(data), indent=2), flush=True)
+        print(data, json.dumps(realism(data), indent=2), flush=True)
     kinds = [f"{model}-{network}" for model in MODELS for network in options.networks]
     if all((folder(data) / kind / "done.json").exists() for data in DATA for kind in kinds):
         figures = {"minutes": options.minutes, "networks": options.networks, "threads": torch.get_num_threads()}

@@ -7,15 +7,16 @@ no gradient        z is a constant: only the KL divergence trains the encoder
 score function     z is a constant; ln q(z | x) is weighted by ln p(x | z) minus its batch mean (REINFORCE)
 """
 
+import argparse
 from typing import Any
 
 from torch import Tensor
 
 from bench.support import bound, record
-from trine.generate import generator
-from trine.generate.generator import Generator
-from trine.generate.network import Normal
+from trine.generate import training
+from trine.generate.latent import Normal
 from trine.generate.objective import GenerateObjective
+from trine.generate.recipe import GenerateRecipe
 
 SETTINGS: dict[str, Any] = {
     "likelihood": "bernoulli",
@@ -26,10 +27,11 @@ SETTINGS: dict[str, Any] = {
     "flow_steps": 1,
 }
 drawn: list[tuple[Normal, Tensor]] = []
+"""The last posterior and its sample."""
 
 
-def given(posterior: Normal, noise: Tensor) -> Tensor:
-    """A sample without gradient; kept for the score function."""
+def detached(posterior: Normal, noise: Tensor) -> Tensor:
+    """A sample without gradient; it is kept for the score function."""
     sample = (posterior.mean + (0.5 * posterior.log_variance).exp() * noise).detach()
     drawn[:] = [(posterior, sample)]
     return sample
@@ -38,8 +40,8 @@ def given(posterior: Normal, noise: Tensor) -> Tensor:
 class ScoreFunction(GenerateObjective):
     """The bound, with the score function's gradient for the encoder."""
 
-    def loss(self, model: Any, batch: Any, progress: float) -> Tensor:
-        log_prob, kl = model(**batch)
+    def loss(self, network: Any, batch: Any, progress: float) -> Tensor:
+        log_prob, kl = network(**batch)
         ((posterior, sample),) = drawn
         advantage = (log_prob - log_prob.mean()).detach()
         score = (advantage * posterior.log_prob(sample)).mean()
@@ -48,16 +50,18 @@ class ScoreFunction(GenerateObjective):
 
 WAYS: dict[str, tuple[Any, Any]] = {
     "trick": (Normal.at, GenerateObjective),
-    "no gradient": (given, GenerateObjective),
-    "score function": (given, ScoreFunction),
+    "no gradient": (detached, GenerateObjective),
+    "score function": (detached, ScoreFunction),
 }
 
 
 def measured(way: str) -> dict[str, float]:
     """The bound and its parts on the validation split, with the prior N(0, I)."""
-    Normal.at, generator.GenerateObjective = WAYS[way]
+    Normal.at, training.GenerateObjective = WAYS[way]
     run = record.RUNS / f"reparameterisation-{way.replace(' ', '-')}"
-    model = Generator(**SETTINGS).fit("digits28", out=run, resume=(run / "recipe.json").exists(), test=False)
+    trainer = training.GeneratorTrainer(GenerateRecipe.preset(**SETTINGS))
+    model = trainer.fit("digits28", out=run, resume=(run / "recipe.json").exists(), test=False)
+    assert model
     assert model.result
     names = ("elbo_nats", "reconstruction_nats", "kl_nats", "active_units")
     return {name: model.result.metrics[name] for name in names}
@@ -69,6 +73,7 @@ def table(figures: dict[str, Any]) -> list[str]:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__).parse_args()
     ways = {way: measured(way) for way in WAYS}
     figures = {"data": "digits28", "split": "validation", "seeds": 1, "settings": SETTINGS, "ways": ways}
     record.keep("generate-reparameterisation", "python -m bench.generate.reparameterisation", figures)

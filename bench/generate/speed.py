@@ -4,6 +4,7 @@ Training steps and matrix products are measured alternately, because the load of
 second; the share is the median over the turns.
 """
 
+import argparse
 import statistics
 import subprocess
 import sys
@@ -15,10 +16,9 @@ from typing import Any
 from bench.support import record
 from bench.support.claim import Cells, Claim
 from trine import Generator, machine
-from trine.device import choose
-from trine.pictures.picture_set import open_pictures
-from trine.train.loop import Training
-from trine.train.run import Run
+from trine.generate.recipe import GenerateRecipe
+from trine.generate.training import GeneratorTrainer
+from trine.train.step import Stepper
 
 SHAPES = {
     "plain": {"effort": "good"},
@@ -68,20 +68,18 @@ CLAIMS = [
 
 def share_of_sgemm(network: str) -> dict[str, float]:
     """The rate of real training steps on CIFAR-10, and of matrix products between them."""
-    generator = Generator(**SHAPES[network])
-    generator.device = choose("auto", generator.recipe.precision)
-    objective = generator.objective(open_pictures("cifar10"), generator.recipe)
-    training = Training(objective, Run(Path()), generator.device)
-    rates = [(rate(training), machine.sgemm_gflops(repeats=2)) for _ in range(TURNS + 1)][1:]
+    trainer = GeneratorTrainer(GenerateRecipe.preset(**SHAPES[network]))
+    stepper = Stepper(trainer.objective(trainer.open("cifar10", None), trainer.recipe), trainer.device)
+    rates = [(rate(stepper), machine.sgemm_gflops(repeats=2)) for _ in range(TURNS + 1)][1:]
     steps, products = (statistics.median(side) for side in zip(*rates, strict=True))
     share = statistics.median(step / product for step, product in rates)
     return {"gflops": steps, "sgemm_gflops": products, "share": share}
 
 
-def rate(training: Training) -> float:
-    """Of a few steps, in GFLOP/s."""
+def rate(stepper: Stepper) -> float:
+    """Rate of a few steps, in GFLOP/s."""
     start = time.perf_counter()
-    flops = sum(training.take_step(step)[1] for step in range(STEPS))
+    flops = sum(stepper.take(step).flops for step in range(STEPS))
     return flops / (time.perf_counter() - start) / 1e9
 
 
@@ -97,18 +95,19 @@ def command_seconds(model: Path) -> float:
 
 
 def rates(model: Path) -> dict[str, float]:
-    """Pictures a second in a running process, by prior."""
+    """Pictures per second in a running process, by prior."""
     loaded = Generator.load(model)
-    found = {}
+    rates = {}
     for prior in ("normal", "flow"):
         loaded.sample(256, prior=prior)
         start = time.perf_counter()
         loaded.sample(PICTURES, prior=prior)
-        found[prior] = PICTURES / (time.perf_counter() - start)
-    return found
+        rates[prior] = PICTURES / (time.perf_counter() - start)
+    return rates
 
 
 def main() -> None:
+    argparse.ArgumentParser(description=__doc__).parse_args()
     figures: dict[str, Any] = {network: share_of_sgemm(network) for network in SHAPES}
     with tempfile.TemporaryDirectory() as folder:
         model = Path(folder) / "run"

@@ -12,7 +12,7 @@ TASKS = ("classify", "detect", "generate", "demo")
 
 def script(command: str) -> Path:
     """The file of a command such as `python -m bench.classify.start`."""
-    module = re.match(r"python -m (bench\.\w+\.\w+)", command)
+    module = re.match(r"python -m (bench(?:\.\w+)+)", command)
     assert module is not None, command
     return ROOT / f"{module[1].replace('.', '/')}.py"
 
@@ -35,13 +35,16 @@ def test_every_result_says_command_machine_versions_and_date():
 def test_the_tables_show_every_script_that_makes_a_claim():
     listed = ast.literal_eval(re.search(r"^SECTIONS = (\{.*?^\})", tables(), re.MULTILINE | re.DOTALL)[1])
     shown = {name for names in listed.values() for name in names}
-    claiming = {
-        f"{task}.{path.stem}"
-        for task in TASKS
-        for path in (ROOT / "bench" / task).glob("*.py")
-        if "\nCLAIMS = [" in path.read_text()
-    }
+    claiming = {name for name, path in scripts().items() if "\nCLAIMS = [" in path.read_text()}
     assert shown == claiming
+
+
+def scripts() -> dict[str, Path]:
+    """The scripts that measure, by name."""
+    paths = [path for task in TASKS for path in sorted((ROOT / "bench" / task).glob("*.py"))]
+    return {f"{path.parent.name}.{path.stem}": path for path in paths} | {
+        "same_weights": ROOT / "bench" / "same_weights.py"
+    }
 
 
 def tables() -> str:
@@ -69,9 +72,25 @@ def test_the_list_of_scripts_gives_each_a_line():
         text=True,
         check=True,
     )
-    for task in TASKS:
-        for path in (ROOT / "bench" / task).glob("*.py"):
-            assert f"'{task}.{path.stem}': " in done.stdout
+    for name in scripts():
+        assert f"'{name}': " in done.stdout
+
+
+def test_every_script_prints_its_help_instead_of_measuring():
+    code = """if True:
+        import runpy, sys
+        for name in sys.argv[1:]:
+            sys.argv = [name, "--help"]
+            try:
+                runpy.run_module(f"bench.{name}", run_name="__main__")
+            except SystemExit as ended:
+                assert not ended.code, name
+            else:
+                sys.exit(f"{name}: it did not stop after its help")
+    """
+    line = [sys.executable, "-W", "error", "-c", code, *scripts(), "run", "tables"]
+    done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_the_expected_accuracies_are_those_measured():

@@ -23,7 +23,9 @@ def fit(
     network: Literal["fast", "classic", "pretrained"] | None = None,
     options: FitOptions | None = None,
 ) -> None:
-    """Train on DATA: a named set, a folder of class folders, a CSV or Parquet manifest, or an archive of one of them.
+    """Train on DATA: a named set, a folder of class folders, an archive of one, or a table of paths and labels.
+
+    A table is a TSV, CSV, JSON lines or Parquet file, plain or .gz, with the columns path and label.
 
     trine classify fit photos/ --minutes 10
 
