@@ -1,4 +1,4 @@
-"""A newcomer's folder: photos, drawings, logs; and trainings cut short."""
+"""The folder of a new user: photos, drawings, logs; and short trainings."""
 
 from pathlib import Path
 
@@ -19,14 +19,14 @@ SHORT = {
 
 @pytest.fixture
 def short_trainings(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each preset at a hundredth of its length, so that what the docs say to type is typed here as it stands."""
+    """Every preset is a very short training, so that the commands of the docs can run unchanged."""
     for recipe, settings in SHORT.items():
         monkeypatch.setattr(recipe, "presets", dict.fromkeys(recipe.presets, settings))
 
 
 @pytest.fixture
 def newcomer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, short_trainings: None) -> Path:
-    """The folder, as the current one."""
+    """The folder of a new user; it is the current folder."""
     draw = np.random.default_rng(0)
     for name, level in (("cat", 60), ("dog", 190)):
         for number in range(1, 17):

@@ -1,4 +1,4 @@
-"""What README and docs say to type is typed, and what they point to is there."""
+"""The commands and programs of README and docs work, and their links lead to existing files."""
 
 import re
 import shlex
@@ -15,7 +15,7 @@ PAGES = [
     *(page for folder in FOLDERS for page in sorted((ROOT / folder).rglob("*.md"))),
 ]
 SESSION = re.compile(r"<!-- session: .*?<!-- end of session -->", re.DOTALL)
-"""Of README: it needs a demo, and is tested with it."""
+"""The session of README and of the start page: it needs a finished demo."""
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
 
@@ -25,7 +25,7 @@ def blocks(page: Path, language: str) -> list[str]:
     return [body for kind, body in BLOCK.findall(text) if kind == language]
 
 
-def saying(language: str) -> list[Path]:
+def with_blocks(language: str) -> list[Path]:
     return [page for page in PAGES if blocks(page, language)]
 
 
@@ -34,26 +34,26 @@ def named(page: Path) -> str:
 
 
 def commands(page: Path) -> Iterator[list[str]]:
-    """The words of each command, without the minutes that a test does not have."""
+    """The words of each command, without `--minutes`."""
     for body in blocks(page, "sh"):
         for line in body.splitlines():
             words = shlex.split(line, comments=True)
             if "--minutes" in words:
-                place = words.index("--minutes")
-                words[place : place + 2] = []
+                index = words.index("--minutes")
+                words[index : index + 2] = []
             if words:
                 yield words
 
 
-@pytest.mark.parametrize("page", saying("sh"), ids=named)
+@pytest.mark.parametrize("page", with_blocks("sh"), ids=named)
 def test_every_command_of_a_page_works(trine, newcomer, page):
     for words in commands(page):
-        assert words[0] == "trine", "what a test cannot run goes into a text block, with the time it takes"
-        said = trine(*words[1:])
-        assert said.status == 0, f"{' '.join(words)}: {said.err}"
+        assert words[0] == "trine", "a command that a test cannot run belongs into a text block, with its duration"
+        done = trine(*words[1:])
+        assert done.status == 0, f"{' '.join(words)}: {done.err}"
 
 
-@pytest.mark.parametrize("page", saying("python"), ids=named)
+@pytest.mark.parametrize("page", with_blocks("python"), ids=named)
 def test_every_program_of_a_page_works(newcomer, page):
     for body in blocks(page, "python"):
         exec(compile(re.sub(r", minutes=\d+", "", body), page.name, "exec"), {})

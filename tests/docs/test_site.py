@@ -1,4 +1,4 @@
-"""`make docs`: the reference is current, and the site is whole, fetches nothing from outside and fits every screen."""
+"""`make docs`: the reference is current; the site is complete, fetches nothing from outside and fits every screen."""
 
 import os
 import re
@@ -15,7 +15,7 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shuti
 
 
 class Assets(HTMLParser):
-    """What a page fetches without a click: pictures, styles, scripts; and where its links go."""
+    """The addresses that a page fetches by itself (pictures, styles, scripts), and those of its links."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
