@@ -13,11 +13,12 @@ import numpy as np
 
 from bench.support import record
 from bench.support.claim import Cells, Claim
-from trine.detect.conformal import Reference
 from trine.detect.detector import Detector
-from trine.detect.evaluation import share_interval
 from trine.detect.scoring import Panel, fuse
-from trine.detect.surprisal import EncodedTable, event_surprisal
+from trine.detect.surprisal import event_surprisal
+from trine.measures.conformal import Reference
+from trine.measures.roc import share_interval
+from trine.sequences.vocabulary import EncodedTable
 
 CUTS, TARGET, SCORED = 20, 0.01, 0.2
 """Number of cuts, target of false alarms, and share of the held-out sessions that is scored."""

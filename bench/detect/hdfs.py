@@ -13,7 +13,7 @@ import numpy as np
 from bench.support import record
 from bench.support.claim import Cells, Claim, cost, percent, plain
 from trine.detect.detector import Detector
-from trine.detect.evaluation import at_threshold, separation
+from trine.measures.roc import at_threshold, separation
 from trine.sequences.readers import open_sequences
 from trine.sequences.table import SequenceTable
 

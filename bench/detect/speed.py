@@ -24,9 +24,9 @@ from bench.support import record
 from bench.support.claim import Cells, Claim, times
 from trine import machine
 from trine.detect.recipe import DetectRecipe
-from trine.detect.surprisal import EncodedTable, surprisals
+from trine.detect.surprisal import surprisals
 from trine.detect.training import DetectorTrainer
-from trine.detect.vocabulary import EVENT, Vocabulary
+from trine.sequences.vocabulary import EVENT, EncodedTable, Vocabulary
 from trine.train.step import Stepper
 
 UNITS, WINDOW, PEER_BATCH = 128, 10, 2_048

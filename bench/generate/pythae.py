@@ -96,7 +96,7 @@ def train_peer(data: str, model: str, network: str, minutes: float, recipe: Path
 
 def realism(data: str) -> dict[str, dict[str, float]]:
     """Realism of all generated pictures of a data set, by sampler."""
-    from trine.generate.realism import RealPictures, lite0
+    from trine.measures.realism import RealPictures, lite0
 
     test = open_pictures(data).splits["test"].images
     missing = [path for path in sorted(folder(data).rglob("*.npy")) if not path.with_suffix(".json").exists()]
