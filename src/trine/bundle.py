@@ -1,6 +1,6 @@
 """A trained model on disk: a folder of safetensors and JSON with a checksum for every file, and no pickle.
 
-trine.json            task, recipe, what the model needs beside its weights, figures, versions, sha256 of other files
+trine.json            task, recipe, what the model needs besides its weights, figures, versions, sha256 of other files
 model.safetensors     the weights
 README.md             the model card
 *.png                 pictures of its evaluation
@@ -36,7 +36,7 @@ class BundleManifest(BaseModel):
     recipe: dict[str, Any]
     """All settings of the training."""
     content: dict[str, Any]
-    """What the model needs beside its weights: class names or vocabulary, thresholds, calibration."""
+    """What the model needs besides its weights: class names or vocabulary, thresholds, calibration."""
     data: dict[str, Any]
     """Name and fingerprint of the training data."""
     figures: dict[str, Any]

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; on success it is synced and takes `path`'s place in one step.
+    """Yield a temporary path in the same folder; on success it is synced and takes `path`'s place in one step.
 
     Works for a file or a folder. On failure nothing at `path` has changed. Raises `OSError`.
     """

@@ -1,4 +1,4 @@
-"""The three tasks, listed once: whoever needs all of them reads them here.
+"""The three tasks, listed once: help, demo, docs and loading read them here.
 
 Classes are named as text and imported when they are first used: torch is heavy.
 """

@@ -18,7 +18,7 @@ app = App(name="data", help="Named data sets, and what is wrong with a set of pi
 
 @app.command(name="list")
 def list_sets(*, data_dir: DataDir = None, json: Json = False) -> None:
-    """List the named sets: which are here, from where they come, how large they are, on what terms."""
+    """List the named sets: availability, source, size and terms."""
     sets = [_described(named, data_dir) for named in CATALOGUE.values()]
     if json:
         print_json(sets)
@@ -42,7 +42,7 @@ def check(data: Data, /, *, data_dir: DataDir = None, size: int | None = None, j
     data
         A named set, a folder, a manifest or an archive.
     size
-        Side of the square at which pictures are compared; their own size if all share one.
+        Side of the square that pictures are scaled to, in pixels. [default: their own size, or a suitable one]
     """
     from trine.pictures.check import check_pictures
     from trine.pictures.picture_set import open_pictures
@@ -56,32 +56,32 @@ def check(data: Data, /, *, data_dir: DataDir = None, size: int | None = None, j
 
 @app.command
 def fetch(name: str, /, *, data_dir: DataDir = None, json: Json = False) -> None:
-    """Download a named set to its place, unless it is there.
+    """Download a named set, unless it is there already.
 
     Parameters
     ----------
     name
-        One of the names that `trine data list` gives.
+        A name from `trine data list`.
     """
     from trine.datasets.fetch import fetch as bring
 
     named = named_set(name)
-    place = bring(named, data_dir)
+    path = bring(named, data_dir)
     if json:
         print_json(_described(named, data_dir))
     else:
-        print(f"{name}: {place or 'comes with ' + named.package}")
+        print(f"{name}: {path or 'comes with ' + named.package}")
 
 
 def _described(named: NamedSet, data_dir: Path | None) -> dict[str, Any]:
-    place = location(named, data_dir)
+    path = location(named, data_dir)
     fields = {key: value for key, value in asdict(named).items() if key not in ("downloads", "md5", "place")}
     return {
         **fields,
         "here": is_present(named, data_dir),
         "bytes": bytes_here(named, data_dir),
         "origin": named.origin,
-        "path": None if place is None else str(place),
+        "path": None if path is None else str(path),
         "addresses": list(named.downloads),
     }
 
@@ -112,9 +112,9 @@ def _print_report(report: "PictureReport") -> None:
     print(f"cannot be learned from: {report.unlearnable}" if report.unlearnable else "a classifier can learn from it")
 
 
-def _print_duplicates(what: str, found: "Duplicates") -> None:
-    print(f"{what}: {_counts({where: n for where, n in found.counts.items() if n})}")
-    for pair in found.pairs[:10]:
+def _print_duplicates(what: str, duplicates: "Duplicates") -> None:
+    print(f"{what}: {_counts({where: n for where, n in duplicates.counts.items() if n})}")
+    for pair in duplicates.pairs[:10]:
         print(f"  {pair.first} = {pair.second}{' (labels differ)' if pair.labels_differ else ''}")
 
 

@@ -95,7 +95,7 @@ class Objective(ABC):
         return tuple(value.shape for value in values if isinstance(value, torch.Tensor))
 
     def state(self) -> dict[str, Tensor]:
-        """State beside weights and optimiser that a checkpoint must hold, such as a recurrent state."""
+        """State, other than weights and optimiser, that a checkpoint must hold, such as a recurrent state."""
         return {}
 
     def load_state(self, state: dict[str, Tensor]) -> None:
