@@ -54,7 +54,7 @@ class Model(ABC, Generic[R]):
     """Folder of the run, when this process trained the model."""
 
     def __init__(self, effort: str | None = None, *, recipe: R | None = None, **settings: Any) -> None:
-        """A model to be trained. Raises `UsageError` for settings and a recipe together, `RecipeError` for wrong settings."""
+        """A model to be trained. Raises `UsageError` for settings and a recipe together, `RecipeError`."""
         if recipe is not None and (effort is not None or settings):
             given = ", ".join([*(["effort"] if effort is not None else []), *settings])
             raise UsageError(f"{given}: the recipe has its own: change it with recipe.changed(...), or leave it out")
