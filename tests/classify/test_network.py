@@ -83,3 +83,11 @@ def test_convolutions_begin_by_passing_their_inputs_on() -> None:
 def test_only_the_bias_of_the_whitening_stem_is_trained() -> None:
     stem = PatchWhitening(3, patch=2, stride=1)
     assert [name for name, _ in stem.named_parameters()] == ["bias"]
+
+
+def test_a_network_with_gradients_on_can_be_exported_and_computes_the_same() -> None:
+    network = FastNet(3, 32, 4, widths=(64, 64), depth=1).eval()
+    images = torch.randint(0, 256, (2, 32, 32, 3), dtype=torch.uint8)
+    exported = torch.export.export(network, (images,))
+    assert any("trine.convolve" in str(node.target) for node in exported.graph.nodes), "the operator is in the graph"
+    assert torch.equal(exported.module()(images), network(images))
