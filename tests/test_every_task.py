@@ -261,6 +261,11 @@ def test_settings_beside_a_recipe_are_refused(task):
     assert model(recipe=recipe).recipe == recipe
 
 
+def test_a_model_that_is_not_trained_says_so(task, data):
+    with pytest.raises(UsageError, match=r"is not trained yet: call fit\(data\), or load a trained model"):
+        CASES[task].use(TASKS[task].model_class()(), data(task))
+
+
 def test_help_has_an_example_that_names_the_task(task, trine):
     assert f"trine {task} fit" in trine("--help").out
     assert trine(task, "--help").status == 0

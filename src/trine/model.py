@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
 
 from torch import Tensor
 
@@ -76,6 +76,14 @@ class Model(ABC, Generic[R]):
 
     def __setattr__(self, name: str, value: Any) -> None:
         raise AttributeError(f"{type(self).__name__}.{name} cannot be set: a model does not change")
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            """Called for attributes that are not set. Raises `UsageError` for those of a trained model."""
+            if name in type(self).__annotations__:
+                raise UsageError(f"{type(self).__name__} is not trained yet: call fit(data), or load a trained model")
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     # ---- what each task provides
 

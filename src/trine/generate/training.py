@@ -44,7 +44,7 @@ class GeneratorTrainer(Trainer[GenerateRecipe, PictureSet, GenerateObjective, Ge
 
     model_type: ClassVar[type[Generator]] = Generator
 
-    flow_step_seconds: float = 0.0
+    flow_step_seconds: float | None = None
     """Duration of a step of the flow, in seconds; measured in a training with a budget only."""
 
     @override
@@ -73,21 +73,25 @@ class GeneratorTrainer(Trainer[GenerateRecipe, PictureSet, GenerateObjective, Ge
     def scaled(self, opened: PictureSet, budget: Budget) -> GenerateRecipe:
         """The flow trains for its share of the time, but at least for the preset's steps."""
         recipe = self.recipe
-        latent, classes = recipe.latents(opened.channels), len(_classes(opened, recipe))
-        seconds = self.device.agree(flow_seconds(latent, classes, recipe, self.device))
-        self.flow_step_seconds = seconds / recipe.flow_steps
         if "flow_steps" in recipe.by_hand:
             return recipe
-        longer = max(1.0, FLOW_SHARE * budget.left / seconds)
+        longer = max(1.0, FLOW_SHARE * budget.left / self.closing_seconds(opened, recipe))
         return recipe.changed(flow_steps=round(longer * recipe.flow_steps))
+
+    @override
+    def closing_seconds(self, opened: PictureSet, recipe: GenerateRecipe) -> float:
+        """The flow's training; one of its steps is measured once."""
+        if self.flow_step_seconds is None:
+            latent, classes = recipe.latents(opened.channels), len(_classes(opened, recipe))
+            seconds = self.device.agree(flow_seconds(latent, classes, recipe, self.device))
+            self.flow_step_seconds = seconds / recipe.flow_steps
+        return self.flow_step_seconds * recipe.flow_steps
 
     @override
     def objective(self, opened: PictureSet, recipe: GenerateRecipe) -> GenerateObjective:
         torch.manual_seed(recipe.seed)
         network = build_network(recipe, opened.channels, opened.size[0], _classes(opened, recipe))
-        objective = GenerateObjective(network, recipe, opened, self.device)
-        objective.closing_seconds = self.flow_step_seconds * recipe.flow_steps
-        return objective
+        return GenerateObjective(network, recipe, opened, self.device)
 
     @override
     def complete(

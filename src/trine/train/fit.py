@@ -102,6 +102,10 @@ class Trainer(ABC, Generic[R, D, O, M]):
         """The recipe for a budget, before its number of steps is fitted to the time."""
         return self.recipe
 
+    def closing_seconds(self, opened: D, recipe: R) -> float:
+        """Duration of further trainings after the first, in seconds; a budget reserves it."""
+        return 0.0
+
     # ---- the way
 
     def fit(
@@ -132,6 +136,8 @@ class Trainer(ABC, Generic[R, D, O, M]):
             fit = RunningFit(run, self.device, report, resume, budget)
             with run.held() if self.device.leads else nullcontext():
                 objective = self.objective(opened, recipe)
+                if budget:
+                    objective.closing_seconds = self.closing_seconds(opened, recipe)
                 network = fit.train(objective)
                 return self._finish(fit, opened, objective, network, test) if self.device.leads else None
 
