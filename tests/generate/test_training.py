@@ -197,4 +197,6 @@ def test_a_budget_reserves_the_time_of_the_flow(folder: Path, monkeypatch: pytes
     opened = trainer.open(folder, None)
     recipe = trainer.scaled(opened, Budget(60.0))
     expected = 10.0 * recipe.flow_steps / GenerateRecipe().flow_steps
-    assert trainer.objective(opened, recipe).closing_seconds == pytest.approx(expected)
+    assert trainer.closing_seconds(opened, recipe) == pytest.approx(expected)
+    resumed = GeneratorTrainer(GenerateRecipe(), "cpu")
+    assert resumed.closing_seconds(opened, GenerateRecipe()) == 10.0, "a resumed run plans no recipe, and reserves too"
