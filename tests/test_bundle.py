@@ -124,7 +124,7 @@ def test_a_folder_of_something_else_is_never_replaced(tmp_path):
     photos = tmp_path / "photos"
     photos.mkdir()
     (photos / "cat.jpg").write_bytes(b"precious")
-    with pytest.raises(BundleError, match="holds something else than a model, and is left as it is"):
+    with pytest.raises(BundleError, match="is neither empty nor a model, and is left unchanged"):
         bundle.save(photos, manifest(), {}, "card")
     assert contents(photos) == {"cat.jpg": b"precious"}
 

@@ -23,7 +23,7 @@ def test_a_device_that_is_not_here_is_wrong_use():
     with pytest.raises(UsageError, match="'tpu' is not known: choose one of auto, cpu, cuda, mps"):
         device.choose("tpu")
     if not torch.cuda.is_available():
-        with pytest.raises(UsageError, match="'cuda' is not on this machine: use --device cpu"):
+        with pytest.raises(UsageError, match="'cuda' is not available on this machine: use --device cpu"):
             device.choose("cuda")
 
 

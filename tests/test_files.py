@@ -85,7 +85,7 @@ def test_a_full_disk_is_said_in_one_line_and_harms_nothing(small_disk):
 
 def test_a_file_in_a_folder_s_place_is_one_line(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(RunError, match="a file stands where a folder is needed"):
+    with pytest.raises(RunError, match="a file has the name of a needed folder"):
         files.write_bytes(tmp_path / "file" / "below", b"")
 
 

@@ -28,6 +28,8 @@ SHORT = {
 """Settings of a training that takes a few seconds and learns something."""
 BRIEF = {**SHORT, "least_steps": 8, "flow_steps": 5}
 """Settings of a training that takes a second and learns nothing."""
+CLUSTER_DEVIATION = 0.1
+"""Standard deviation of each of the two clusters of latents."""
 
 
 def dots(count: int, size: int = 12, channels: int = 1, seed: int = 0) -> np.ndarray:

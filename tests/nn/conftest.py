@@ -42,6 +42,3 @@ def check_against_reference(
     weights = torch.linspace(0.5, 1.5, 400)
     gradients = [torch.autograd.grad((a * weights).sum(), b)[0] for a, b in ((log_prob, single), (expected, double))]
     torch.testing.assert_close(gradients[0].double(), gradients[1], rtol=1e-3, atol=1e-3)
-
-
-CLUSTER_DEVIATION = 0.1

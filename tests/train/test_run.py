@@ -45,7 +45,7 @@ def test_a_run_killed_while_it_began_can_begin_again(run):
 def test_a_file_in_the_folder_s_place_is_one_line(tmp_path):
     (tmp_path / "file").write_text("here")
     for folder in (tmp_path / "file", tmp_path / "file" / "run"):
-        with pytest.raises(RunError, match="a file stands where a folder is needed"):
+        with pytest.raises(RunError, match="a file has the name of a needed folder"):
             Run(folder).begin(Recipe(), {})
 
 
