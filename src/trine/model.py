@@ -32,6 +32,10 @@ class Evaluation:
         return Evaluation(self.data, {**self.metrics, **metrics}, {**self.pictures, **(pictures or {})})
 
 
+class _NotTrainedError(UsageError, AttributeError):
+    """A part of a trained model is used before the training; an `AttributeError` too, as `hasattr` expects."""
+
+
 class Model(ABC, Generic[R]):
     """A network of one task with everything that its bundle holds. `R` is the type of its recipe.
 
@@ -82,7 +86,7 @@ class Model(ABC, Generic[R]):
         def __getattr__(self, name: str) -> Any:
             """Called for attributes that are not set. Raises `UsageError` for those of a trained model."""
             if name in type(self).__annotations__:
-                raise UsageError(f"{type(self).__name__} is not trained yet: call fit(data), or load a trained model")
+                raise _NotTrainedError(f"{type(self).__name__} is not trained yet: call fit(data), or load a trained model")
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     # ---- what each task provides
