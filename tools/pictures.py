@@ -16,8 +16,8 @@ from PIL import Image
 
 from trine import Classifier, Detector, Generator
 from trine.classify.explain import explain
-from trine.demo import detect as breach
-from trine.demo import generate as drawing
+from trine.demo.detect import attacked_session
+from trine.demo.generate import one_digit
 from trine.detect.explain import draw_gates, draw_surprise
 from trine.detect.explain import explain as explain_sequences
 from trine.drawing import figure, picture_png, png
@@ -55,7 +55,7 @@ def convolution(classic: Classifier) -> None:
 
 def recurrence(detector: Detector) -> None:
     """A session with an attack: surprisal and gates."""
-    session = breach.strangest(detector)
+    session = attacked_session(detector)
     keep(DOCS / "inside" / "surprise.png", draw_surprise(explain_sequences(detector, session)[0]))
     keep(DOCS / "inside" / "gates.png", draw_gates(detector, session))
 
@@ -67,7 +67,7 @@ def latent_space(generator: Generator, run: Path) -> None:
     strips = np.concatenate([between_samples(generator, 12, seed) for seed in range(3)])
     keep(DOCS / "inside" / "walk.png", grid_png(strips, 12))
     opened = generator.open("digits28")
-    along = traverse(generator, drawing.one_digit(opened), directions=6, steps=12)[1]
+    along = traverse(generator, one_digit(opened), directions=6, steps=12)[1]
     keep(DOCS / "inside" / "directions.png", grid_png(along, 12))
     keep(DOCS / "inside" / "map.png", draw_map(generator, opened, most=800))
 
@@ -76,7 +76,7 @@ def three_jobs(classifier: Classifier, detector: Detector, generator: Generator)
     """README's picture: digits with their predicted classes, a breach, interpolations in the latent space."""
     drawn, axes = figure(3, 1, width=9, height=6.6)
     _answers(axes[0], classifier)
-    session = breach.strangest(detector)
+    session = attacked_session(detector)
     explanation = explain_sequences(detector, session)[0]
     values = [event.surprisal for event in explanation.events]
     axes[1].fill_between(range(len(values)), values, step="mid", color="C3", alpha=0.7)
