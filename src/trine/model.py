@@ -86,7 +86,8 @@ class Model(ABC, Generic[R]):
         def __getattr__(self, name: str) -> Any:
             """Called for attributes that are not set. Raises `UsageError` for those of a trained model."""
             if name in type(self).__annotations__:
-                raise _NotTrainedError(f"{type(self).__name__} is not trained yet: call fit(data), or load a trained model")
+                kind = type(self).__name__
+                raise _NotTrainedError(f"{kind} is not trained yet: call fit(data), or load a trained model")
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     # ---- what each task provides
