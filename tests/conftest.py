@@ -26,6 +26,7 @@ if "PYTEST_XDIST_WORKER" not in os.environ:  # workers share the folder of the p
     atexit.register(shutil.rmtree, os.environ["TRINE_CACHE"], ignore_errors=True)
 
 ROOT = Path(__file__).parent.parent
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 UNPACK = ROOT.parent / "shared" / "tools" / "unpack_datasets.py"
 if "TRINE_DATA" not in os.environ and UNPACK.is_file():  # the big sets are at hand: lay them out once
     os.environ["TRINE_DATA"] = str(ROOT / ".data")
@@ -50,6 +51,19 @@ install_import_hook("trine", f"{checker.__name__}.enforce")
 
 settings.register_profile("trine", deadline=None, max_examples=50)
 settings.load_profile("trine")
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """A real browser, for pages that are looked at as a reader does."""
+    if CHROMIUM is None:
+        pytest.skip("chromium is not installed")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as driver:
+        opened = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield opened
+        opened.close()
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ README.md             the model card
 """
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -126,6 +127,11 @@ def read(model: str | Path, task: str | None = None) -> tuple[BundleManifest, di
         return manifest, load_file(folder / WEIGHTS)
     except (OSError, SafetensorError) as problem:
         raise BundleError(f"{folder / WEIGHTS}: not readable ({problem}): copy the model again") from None
+
+
+def joined(parts: Mapping[str, Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    """All tensors of named parts, under `part.name`; `part` takes one part out again."""
+    return {f"{prefix}.{name}": value for prefix, values in parts.items() for name, value in values.items()}
 
 
 def part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -1,7 +1,6 @@
 """A demo of a hundredth of the size, and its report in a real browser: at two widths, light and dark."""
 
 import re
-import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -13,7 +12,6 @@ from trine.progress import Silent
 from trine.tasks import TASKS
 
 ROOT = Path(__file__).parent.parent.parent
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 SMALL = {
     "classify": {"widths": (8, 16), "depth": 1, "least_steps": 20, "epochs": 0.1},
     "detect": {"hidden": 8, "embedding": 8, "folds": 1, "epochs": 0.3},
@@ -32,18 +30,6 @@ def demo(tmp_path_factory):
 @pytest.fixture(scope="module")
 def report(demo) -> str:
     return (demo / "report.html").read_text(encoding="utf-8")
-
-
-@pytest.fixture(scope="module")
-def browser():
-    if CHROMIUM is None:
-        pytest.skip("chromium is not installed")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as driver:
-        opened = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield opened
-        opened.close()
 
 
 def test_every_task_leaves_a_model_and_a_section_of_the_report(demo, report):

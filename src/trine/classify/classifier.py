@@ -10,7 +10,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 from typing_extensions import override
 
-from trine.bundle import part
+from trine.bundle import joined, part
 from trine.classify import report
 from trine.classify.calibration import Novelty
 from trine.classify.evaluation import NOVEL, Answers, metrics
@@ -108,8 +108,7 @@ class Classifier(Model[ClassifyRecipe]):
 
     @override
     def tensors(self) -> dict[str, Tensor]:
-        parts = {"network": self.network.state_dict(), "novelty": self.novelty.state()}
-        return {f"{part}.{name}": value for part, values in parts.items() for name, value in values.items()}
+        return joined({"network": self.network.state_dict(), "novelty": self.novelty.state()})
 
     @override
     @classmethod

@@ -9,7 +9,7 @@ import numpy as np
 from torch import Tensor
 from typing_extensions import override
 
-from trine.bundle import part
+from trine.bundle import joined, part
 from trine.detect import report
 from trine.detect.evaluation import metrics
 from trine.detect.findings import Finding
@@ -158,8 +158,7 @@ class Detector(Model[DetectRecipe]):
 
     @override
     def tensors(self) -> dict[str, Tensor]:
-        parts = {"network": self.networks.state_dict(), "ensemble": self.ensemble.tensors()}
-        return {f"{prefix}.{name}": value for prefix, values in parts.items() for name, value in values.items()}
+        return joined({"network": self.networks.state_dict(), "ensemble": self.ensemble.tensors()})
 
     @override
     @classmethod

@@ -10,7 +10,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 from typing_extensions import override
 
-from trine.bundle import part
+from trine.bundle import joined, part
 from trine.device import Device
 from trine.errors import UsageError, nearest
 from trine.generate.bound import importance_nll, measure_bound
@@ -190,8 +190,7 @@ class Generator(Model[GenerateRecipe]):
     @override
     def tensors(self) -> dict[str, Tensor]:
         parts = {"network": self.network.state_dict(), "priors": self.priors.state_dict()}
-        named = {f"{part}.{name}": value for part, values in parts.items() for name, value in values.items()}
-        return {**named, "information": self.information}
+        return {**joined(parts), "information": self.information}
 
     @override
     @classmethod

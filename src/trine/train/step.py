@@ -9,6 +9,7 @@ import torch
 import torch.distributed
 from torch import Tensor, nn
 
+from trine.bundle import joined
 from trine.device import Device
 from trine.errors import CheckpointError
 from trine.machine import keep_freed_blocks
@@ -121,7 +122,7 @@ class Stepper:
             "optimiser": self.optimisers.state(),
             "objective": self.objective.state(),
         }
-        tensors = {f"{part}.{name}": value.clone() for part, values in parts.items() for name, value in values.items()}
+        tensors = {name: value.clone() for name, value in joined(parts).items()}
         state = {"clock": asdict(self.clock), "rate": self.optimisers.rate, "phase_flops": dict(self.phase_flops)}
         return Checkpoint(self.clock.step, tensors, state | further)
 
