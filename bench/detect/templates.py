@@ -103,7 +103,7 @@ def grouping_accuracy(predicted: list[int], true: list[str]) -> float:
 
 
 def trine_miner() -> tuple[Callable[[str], int], Callable[[int], int]]:
-    from trine.sequences.templates import TemplateMiner
+    from trine.logs.templates import TemplateMiner
 
     miner = TemplateMiner()
     return miner.add, miner.resolve

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from trine.datasets.tables import READERS
 from trine.errors import DataError, TrineError, UsageError
-from trine.sequences.formats import FORMATS
+from trine.logs.formats import FORMATS
 from trine.sequences.readers import LogSettings, OpenedSequences, open_events, open_sequences
 from trine.sequences.table import SequenceTable
-from trine.sequences.templates import TemplateMiner
+from trine.logs.templates import TemplateMiner
 
 anywhere = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 blank_free = st.text(st.characters(exclude_categories=["Cs", "Zs", "Zl", "Zp", "Cc"]), min_size=1, max_size=8)

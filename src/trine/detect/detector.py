@@ -25,7 +25,7 @@ from trine.model import Evaluation, Model
 from trine.result import Data
 from trine.sequences.readers import LogSettings, open_events
 from trine.sequences.table import SequenceTable
-from trine.sequences.templates import TemplateMiner
+from trine.logs.templates import TemplateMiner
 from trine.sequences.vocabulary import EVENT, EncodedTable, Vocabulary
 
 

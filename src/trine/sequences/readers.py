@@ -11,11 +11,11 @@ from trine.datasets.lines import Skips, text_lines
 from trine.datasets.tables import READERS, Row, is_table, read_table
 from trine.errors import DataError, UsageError
 from trine.sequences.folders import read_folder
-from trine.sequences.formats import format_of
-from trine.sequences.session_table import SessionCollector
-from trine.sequences.sessions import GAP_SECONDS, Sessions
+from trine.logs.formats import format_of
+from trine.logs.session_table import SessionCollector
+from trine.logs.sessions import GAP_SECONDS, Sessions
 from trine.sequences.table import SequenceBuilder, SequenceTable
-from trine.sequences.templates import TemplateMiner
+from trine.logs.templates import TemplateMiner
 
 EVENTS = "events"
 """The column that makes a table a table of sequences."""

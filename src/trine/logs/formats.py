@@ -10,9 +10,9 @@ from collections.abc import Iterable
 from typing import ClassVar
 
 from trine.errors import UsageError
-from trine.sequences.log_event import ENTITIES, Entity, Format, LogEvent, known, seconds
-from trine.sequences.record_formats import Audit, Json, Strace, Web
-from trine.sequences.text_formats import Plain, Syslog, Syslog5424, SyslogIso
+from trine.logs.log_event import ENTITIES, Entity, Format, LogEvent, known, seconds
+from trine.logs.record_formats import Audit, Json, Strace, Web
+from trine.logs.text_formats import Plain, Syslog, Syslog5424, SyslogIso
 
 
 class Pattern:

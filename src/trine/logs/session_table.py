@@ -6,9 +6,9 @@ import numpy as np
 from jaxtyping import Int32, Int64, Shaped
 
 from trine.datasets.lines import Skips
-from trine.sequences.sessions import SessionEvent
+from trine.logs.sessions import SessionEvent
 from trine.sequences.table import Attribute, Codes, SequenceTable, fingerprint
-from trine.sequences.templates import TemplateMiner
+from trine.logs.templates import TemplateMiner
 
 
 class SessionCollector:

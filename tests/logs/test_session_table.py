@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trine.datasets.lines import Skips
-from trine.sequences.log_event import LogEvent
-from trine.sequences.session_table import SessionCollector
-from trine.sequences.sessions import Sessions
+from trine.logs.log_event import LogEvent
+from trine.logs.session_table import SessionCollector
+from trine.logs.sessions import Sessions
 from trine.sequences.table import Attribute, Codes, SequenceTable, fingerprint
-from trine.sequences.templates import TemplateMiner
+from trine.logs.templates import TemplateMiner
 
 
 class Oracle:

@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from trine.errors import DataError
-from trine.sequences.masking import VALUE, Tokens, has_words, is_word, mask, text_of, tokens_of
+from trine.logs.masking import VALUE, Tokens, has_words, is_word, mask, text_of, tokens_of
 
 OTHER = 0
 """The id of lines without a template: nothing is learned, or `max_templates` are learned already."""

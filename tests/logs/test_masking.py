@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trine.sequences.masking import VALUE, has_words, is_word, mask, text_of, tokens_of
+from trine.logs.masking import VALUE, has_words, is_word, mask, text_of, tokens_of
 
 letters = st.characters(codec="utf-8", exclude_characters="\0")
 

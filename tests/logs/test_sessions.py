@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 
 from trine.datasets.lines import Skips
 from trine.errors import UsageError
-from trine.sequences.formats import Pattern
-from trine.sequences.sessions import SessionEvent, Sessions
-from trine.sequences.templates import OTHER, TemplateMiner
-from trine.sequences.text_formats import Syslog
+from trine.logs.formats import Pattern
+from trine.logs.sessions import SessionEvent, Sessions
+from trine.logs.templates import OTHER, TemplateMiner
+from trine.logs.text_formats import Syslog
 
 PATTERN = r"(?P<time>\d*) (?P<user>\w*) (?P<event>\w+)(?: (?P<level>\w+))?"
 lines_of_users = st.lists(

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 from trine.datasets.lines import Skips
 from trine.errors import UsageError
-from trine.sequences.log_event import ENTITIES, Format
-from trine.sequences.templates import TemplateMiner
+from trine.logs.log_event import ENTITIES, Format
+from trine.logs.templates import TemplateMiner
 
 GAP_SECONDS = 1800.0
 """Pause of an entity that ends its session, in seconds: 30 minutes, as web analytics counts visits."""

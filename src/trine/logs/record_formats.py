@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import ClassVar
 
 from trine.datasets.lines import encodable
-from trine.sequences.log_event import Entity, LogEvent, known, seconds
+from trine.logs.log_event import Entity, LogEvent, known, seconds
 
 
 class Strace:

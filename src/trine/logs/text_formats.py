@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from typing_extensions import override
 
-from trine.sequences.log_event import Entity, LogEvent, known, seconds
+from trine.logs.log_event import Entity, LogEvent, known, seconds
 
 _ADDRESS = re.compile(r"\b(?:\d{1,3}\.){3}\d{1,3}\b|\b(?:[0-9a-fA-F]{1,4}:){3,7}[0-9a-fA-F]{0,4}\b")
 _USER = re.compile(r"(?:\buser[ =]|\b(?:password|publickey|none) for )(?!invalid\b|unknown\b)([\w.\-$]+)")

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trine.errors import DataError
-from trine.sequences.templates import OTHER, Evidence, TemplateMiner
+from trine.logs.templates import OTHER, Evidence, TemplateMiner
 
 letters = st.characters(codec="utf-8", exclude_characters="\0")
 line = st.text(letters, max_size=60)

@@ -3,8 +3,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trine.errors import UsageError
-from trine.sequences.formats import FORMATS, Pattern, format_of, guess_format
-from trine.sequences.log_event import seconds
+from trine.logs.formats import FORMATS, Pattern, format_of, guess_format
+from trine.logs.log_event import seconds
 
 EXAMPLES = {
     "audit": [
