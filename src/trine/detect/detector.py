@@ -12,7 +12,7 @@ from typing_extensions import override
 from trine.bundle import joined, part
 from trine.detect import report
 from trine.detect.evaluation import metrics
-from trine.detect.findings import Finding
+from trine.detect.findings import Finding, time_text
 from trine.detect.folds import NormalFolds, split_normal
 from trine.detect.network import EventNet, FoldNets
 from trine.detect.recipe import DetectRecipe
@@ -23,10 +23,10 @@ from trine.device import Device
 from trine.errors import DataError, nearest
 from trine.model import Evaluation, Model
 from trine.result import Data
-from trine.sequences.readers import LogSettings, open_events
+from trine.logs.events import EventNames
+from trine.logs.readers import LogSettings, OpenedSequences, Sources, open_events
 from trine.sequences.table import SequenceTable
-from trine.logs.templates import TemplateMiner
-from trine.sequences.vocabulary import EVENT, EncodedTable, Vocabulary
+from trine.sequences.vocabulary import EVENT, UNKNOWN, EncodedTable, Vocabulary
 
 
 class Detector(Model[DetectRecipe]):
@@ -47,32 +47,52 @@ class Detector(Model[DetectRecipe]):
     templates: str | None
     """Templates of the messages of the training's raw log, as `TemplateMiner.to_json` writes them; None for a table."""
     log_format: str | None
-    """Format of the raw log of the training; None for a table."""
+    """Format of the raw log of the training, or several joined by commas; None for a table."""
+    unparsed_share: float | None
+    """Share of the training log's lines that did not have the format; None for a table."""
     normal_names: tuple[str, ...]
     """Names of the normal sequences that the first fold's members compare event counts with, in their order."""
 
-    def read(self, data: str | Path, data_dir: Path | None = None) -> SequenceTable:
+    def read(self, data: Sources, data_dir: Path | None = None) -> SequenceTable:
         """Sequences, read as in the training: a raw log by the same format and templates. Raises `DataError`."""
-        miner = TemplateMiner.from_json(self.templates) if self.templates else None
-        return open_events(data, data_dir, log_settings(self.recipe, self.log_format), miner).table
+        return self.open_log(data, data_dir).table
 
-    def score(self, data: str | Path | SequenceTable, *, data_dir: Path | None = None) -> list[Finding]:
-        """A finding for every sequence, flagged or not, in the order of the data."""
+    def open_log(self, data: Sources, data_dir: Path | None = None) -> OpenedSequences:
+        """The same, with the files of a log and what became of their lines."""
+        names = EventNames.from_json(self.templates) if self.templates else EventNames(learn=False)
+        return open_events(data, data_dir, log_settings(self.recipe, self.log_format), names)
+
+    def score(self, data: Sources | SequenceTable, *, data_dir: Path | None = None) -> list[Finding]:
+        """A finding for every sequence, flagged or not, in the order of the data; without their events."""
         table = data if isinstance(data, SequenceTable) else self.read(data, data_dir)
-        scores, names = self.scores(table), self.ensemble.names
-        ensemble = scores.ensemble
-        rows = zip(table.names, ensemble.p_value, ensemble.fused, scores.flagged, ensemble.member_p, strict=True)
-        return [
-            Finding(
-                str(name),
-                float(p),
-                float(fused),
-                bool(flagged),
-                names[int(member_p.argmin())],
-                dict(zip(names, member_p.tolist(), strict=True)),
+        return self.findings(table, self.scores(table)) if len(table) else []
+
+    def findings(self, table: SequenceTable, scores: TableScores) -> list[Finding]:
+        """A finding for every sequence of a table with these scores, in its order; without their events."""
+        names, ensemble = self.ensemble.names, scores.ensemble
+        never = np.add.reduceat(self.vocabulary.encode(table)[EVENT] == UNKNOWN, table.offsets[:-1], dtype=np.int64)
+        sources = _sources(table)
+        found = []
+        for i in range(len(table)):
+            first, last = int(table.offsets[i]), int(table.offsets[i + 1])
+            times = () if table.times is None else table.times[first:last]
+            found.append(
+                Finding(
+                    name=str(table.names[i]),
+                    p_value=float(ensemble.p_value[i]),
+                    score=float(ensemble.fused[i]),
+                    flagged=bool(scores.flagged[i]),
+                    loudest=names[int(ensemble.member_p[i].argmin())],
+                    members=dict(zip(names, ensemble.member_p[i].tolist(), strict=True)),
+                    length=last - first,
+                    entity="" if table.owners is None else str(table.owners[i]),
+                    source=sources[i],
+                    first_time=time_text(float(np.nanmin(times))) if np.isfinite(times).any() else None,
+                    last_time=time_text(float(np.nanmax(times))) if np.isfinite(times).any() else None,
+                    never_seen=int(never[i]),
+                )
             )
-            for name, p, fused, flagged, member_p in rows
-        ]
+        return found
 
     def scores(self, table: SequenceTable) -> TableScores:
         """Scores, p-values and alerts of every sequence, and the surprisal of every event."""
@@ -154,6 +174,7 @@ class Detector(Model[DetectRecipe]):
             "share": self.share,
             "log_format": self.log_format,
             "templates": self.templates,
+            "unparsed_share": self.unparsed_share,
         }
 
     @override
@@ -175,6 +196,7 @@ class Detector(Model[DetectRecipe]):
             "share": share,
             "templates": content["templates"],
             "log_format": content["log_format"],
+            "unparsed_share": content.get("unparsed_share"),
             "normal_names": tuple(content["normal_names"]),
         }
 
@@ -184,9 +206,29 @@ class Detector(Model[DetectRecipe]):
         return report.card(figures, self.data, self.recipe.model_dump(mode="json"), self.ensemble.names)
 
 
+def _sources(table: SequenceTable) -> list[str]:
+    """What the finding of each sequence is grouped by: its address, else its user, its host, or what it belongs to."""
+    chosen = np.full(len(table), "", object) if table.owners is None else table.owners.copy()
+    for kind in ("host", "user", "address"):
+        if kind in table.entities:
+            chosen = np.where(table.entities[kind] != "", table.entities[kind], chosen)
+    return [str(source) for source in chosen]
+
+
 def log_settings(recipe: DetectRecipe, log_format: str | None = None) -> LogSettings:
     """How to read a raw log; `log_format` is the format of the log that was learned from."""
-    return LogSettings(log_format or recipe.log_format, recipe.log_pattern, recipe.entity, recipe.gap_seconds)
+    return LogSettings(
+        format=log_format if log_format and not recipe.log_pattern else recipe.log_format,
+        pattern=recipe.log_pattern,
+        event=recipe.log_event,
+        entity=recipe.entity,
+        time=recipe.log_time,
+        time_format=recipe.time_format,
+        gap_seconds=recipe.gap_seconds,
+        window_seconds=recipe.window_seconds,
+        window_events=recipe.window_events,
+        attributes=recipe.attributes,
+    )
 
 
 def build_networks(recipe: DetectRecipe, vocabulary: Vocabulary, folds: int) -> FoldNets:

@@ -1,32 +1,50 @@
-"""Why a sequence is strange: each event with its surprisal, and the events that were expected instead."""
+"""Why a sequence is strange: the events that count, with their lines in the log, and what was expected instead."""
+
+import textwrap
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Bool, Float64, Int64
 from torch import Tensor
 
 from trine.datasets.catalogue import event_names
 from trine.detect.detector import Detector
-from trine.detect.findings import ExplainedEvent, Explanation
+from trine.detect.findings import Explanation, Finding, FindingEvent, time_text
 from trine.detect.inside import trace
 from trine.detect.members import MEMBERS, NearestCounts
 from trine.detect.network import Columns, EventNet
-from trine.detect.surprisal import event_surprisal
 from trine.drawing import figure, png
-from trine.sequences.table import SequenceTable
-from trine.sequences.vocabulary import BEGIN, EVENT, EncodedTable
+from trine.logs.files import LogFiles
+from trine.sequences.table import SequenceTable, source_and_line
+from trine.sequences.vocabulary import BEGIN, EVENT, UNKNOWN, EncodedTable
 
 EXPECTED = 5
 """Number of expected events that are named at each position."""
+MOST_EVENTS = 12
+"""Number of different events that a finding shows."""
+WHOLE = 2_000
+"""Number of events up to which an explanation holds the whole sequence."""
+PIECE = 4_096
+"""Number of events that the network reads at once; it bounds the memory for long sequences."""
+SHOWN_TEXT = 2_000
+"""Characters of a line that are shown."""
 
 
-def explain(detector: Detector, table: SequenceTable) -> list[Explanation]:
-    """An explanation of every sequence of a table, in its order."""
+def explain(detector: Detector, table: SequenceTable, files: LogFiles | None = None) -> list[Explanation]:
+    """An explanation of every sequence of a table, in its order; `files` are those of the log that it was read from."""
     scores = detector.scores(table)
     p = scores.ensemble.member_p
     nearest = _nearest_names(detector, EncodedTable.of(table, detector.vocabulary))
+    surprisal = np.split(scores.surprisal, table.offsets[1:-1])
     explanations = []
     for i in range(len(table)):
         loudest = MEMBERS[detector.ensemble.names[int(p[i].argmin())]]
+        events = _Events(detector, table.rows(np.array([i])), surprisal[i])
+        important = tuple(events.at(events.important(MOST_EVENTS)))
+        whole = range(len(surprisal[i])) if len(surprisal[i]) <= WHOLE else sorted(each.position for each in important)
         explanations.append(
             Explanation(
                 name=str(table.names[i]),
@@ -36,27 +54,172 @@ def explain(detector: Detector, table: SequenceTable) -> list[Explanation]:
                 says=loudest.says,
                 members=dict(zip(detector.ensemble.names, p[i].tolist(), strict=True)),
                 nearest_normal=nearest[i] if nearest else None,
-                events=tuple(_events(detector, table.rows(np.array([i])))),
+                events=tuple(events.at(list(whole))),
+                most_important=important,
             )
         )
-    return explanations
-
-
-def draw_surprise(explanation: Explanation, names_for: int = 6) -> bytes:
-    """The surprisal over the sequence; the `names_for` most surprising events are named."""
-    values = np.array([event.surprisal for event in explanation.events])
-    drawn, axes = figure(width=9, height=3.2)
-    axes.fill_between(np.arange(len(values)), values, step="mid", alpha=0.4)
-    axes.plot(values, linewidth=0.7)
-    for index in np.argsort(-values)[:names_for]:
-        axes.annotate(
-            explanation.events[index].event, (index, values[index]), fontsize=7, rotation=20, parse_math=False
+    texts = _texts([event for each in explanations for event in (*each.events, *each.most_important)], table, files)
+    return [
+        replace(
+            each,
+            events=tuple(_with_text(event, texts) for event in each.events),
+            most_important=tuple(_with_text(event, texts) for event in each.most_important),
         )
+        for each in explanations
+    ]
+
+
+def with_events(
+    detector: Detector,
+    table: SequenceTable,
+    surprisal: Float64[np.ndarray, "events"],
+    findings: Sequence[tuple[int, Finding]],
+    files: LogFiles | None = None,
+) -> list[Finding]:
+    """Findings with the events that count; each comes with the index of its sequence in the table."""
+    shown = []
+    for i, finding in findings:
+        of_sequence = surprisal[table.offsets[i] : table.offsets[i + 1]]
+        events = _Events(detector, table.rows(np.array([i])), of_sequence)
+        shown.append(replace(finding, events=tuple(events.at(events.important(MOST_EVENTS)))))
+    texts = _texts([event for finding in shown for event in finding.events], table, files)
+    return [replace(each, events=tuple(_with_text(event, texts) for event in each.events)) for each in shown]
+
+
+class _Events:
+    """The events of one sequence: which of them count, and what was expected at their positions."""
+
+    def __init__(self, detector: Detector, row: SequenceTable, surprisal: Float64[np.ndarray, "length"]) -> None:
+        self.detector, self.row, self.surprisal = detector, row, surprisal
+        self.encoded = EncodedTable.of(row, detector.vocabulary)
+        self.never: Bool[np.ndarray, "length"] = self.encoded.columns[EVENT] == UNKNOWN
+        self.names = event_names(detector.data.get("name", ""))
+
+    def important(self, count: int) -> list[int]:
+        """Positions of the strangest occurrences of `count` different events: never-seen ones first."""
+        order = np.lexsort((np.arange(len(self.never)), -self.surprisal, ~self.never))
+        words = self.row.events[order]
+        first = np.sort(np.unique(words, return_index=True)[1])
+        return [int(position) for position in order[first][:count]]
+
+    def at(self, positions: Sequence[int]) -> list[FindingEvent]:
+        """The events at these positions."""
+        counts = np.bincount(self.row.events, minlength=1)
+        return [
+            FindingEvent(
+                position=position,
+                event=self._named(self.row.vocabulary[self.row.events[position]]),
+                surprisal=float(self.surprisal[position]),
+                never_seen=bool(self.never[position]),
+                expected=likely,
+                count=int(counts[self.row.events[position]]),
+                time=None if self.row.times is None else time_text(float(self.row.times[position])),
+                **self._place(position),
+            )
+            for position, likely in zip(positions, self._expected(positions), strict=True)
+        ]
+
+    def _named(self, word: str) -> str:
+        return self.names.get(word, word)
+
+    def _place(self, position: int) -> dict[str, str | int]:
+        if self.row.positions is None:
+            return {}
+        source, line = source_and_line(int(self.row.positions[position]))
+        return {"file": self.row.sources[source], "line": line}
+
+    def _expected(self, positions: Sequence[int]) -> list[tuple[tuple[str, float], ...]]:
+        """The most probable events at these positions, averaged over the networks."""
+        networks = list(self.detector.networks)
+        if not networks or not positions:
+            return [()] * len(positions)
+        wanted = np.array(positions)
+        probabilities = torch.stack([_probabilities(net, self.encoded, wanted) for net in networks]).mean(0)
+        best = probabilities.topk(min(EXPECTED, probabilities.shape[1]))
+        names = [[self._named(self.detector.vocabulary.name(code)) for code in row] for row in best.indices.tolist()]
+        return [tuple(zip(row, p, strict=True)) for row, p in zip(names, best.values.tolist(), strict=True)]
+
+
+@torch.inference_mode()
+def _probabilities(net: EventNet, encoded: EncodedTable, positions: Int64[np.ndarray, "chosen"]) -> Tensor:
+    """Probabilities of the event at each position, given those before it."""
+    return torch.softmax(net.head(EVENT)(_hidden(net, encoded, positions)).double(), -1)
+
+
+def _hidden(net: EventNet, encoded: EncodedTable, positions: Int64[np.ndarray, "chosen"]) -> Tensor:
+    """Output of the network before the events at these positions of a table's first sequence."""
+    columns, state = _first(net, encoded), None
+    hidden = torch.zeros(len(positions), net.recurrence.hidden_size)
+    for start in range(0, int(positions.max()) + 1, PIECE):
+        part = {name: codes[:, start : start + PIECE] for name, codes in columns.items()}
+        output, state = net.recur(net.embed(part), state)
+        inside = np.flatnonzero((positions >= start) & (positions < start + PIECE))
+        hidden[torch.from_numpy(inside)] = output[0, torch.from_numpy(positions[inside] - start)]
+    return hidden
+
+
+def _texts(
+    events: Sequence[FindingEvent], table: SequenceTable, files: LogFiles | None
+) -> dict[tuple[str, int], str]:
+    """The lines of these events, by file and number."""
+    if files is None:
+        return {}
+    index = {name: number for number, name in enumerate(table.sources)}
+    wanted = {(index[event.file], event.line) for event in events if event.file is not None and event.line is not None}
+    return {(table.sources[source], line): text[:SHOWN_TEXT] for (source, line), text in files.texts(wanted).items()}
+
+
+def _with_text(event: FindingEvent, texts: dict[tuple[str, int], str]) -> FindingEvent:
+    if event.file is None or event.line is None:
+        return event
+    return replace(event, text=texts.get((event.file, event.line)))
+
+
+def draw_surprise(explanation: Explanation, named: int = 6) -> bytes:
+    """The surprisal of every event as a bar, time to the right; the most important events with their lines beside."""
+    events = explanation.events
+    values = np.array([event.surprisal for event in events])
+    drawn, (axes, beside) = figure(1, 2, width=12, height=3.6)
+    never = np.array([event.never_seen for event in events])
+    positions = np.array([event.position for event in events])
+    for chosen, colour, label in ((~never, "tab:blue", "seen in training"), (never, "tab:red", "never seen")):
+        if chosen.any():
+            axes.bar(positions[chosen], values[chosen], width=1.0, color=colour, label=label)
+    peaks = explanation.most_important[:named] or tuple(sorted(events, key=lambda event: -event.surprisal)[:named])
+    for number, event in enumerate(peaks, 1):
+        axes.annotate(str(number), (event.position, event.surprisal), ha="center", va="bottom", fontsize=8)
     alert = "flagged" if explanation.flagged else "not flagged"
     title = f"{explanation.name}: p = {explanation.p_value:.4f}, {alert}; loudest: {explanation.loudest}"
-    axes.set(xlabel="event", ylabel="surprisal, nats", ylim=(0, 1.25 * max(1.0, values.max())))  # the names need space
+    axes.set(xlabel="event", ylabel="surprisal, nats", ylim=(0, 1.15 * max(1.0, values.max())))
     axes.set_title(title, parse_math=False)
+    axes.legend(frameon=False, fontsize=7)
+    _label_times(axes, events)
+    _write_peaks(beside, peaks)
     return png(drawn)
+
+
+def _label_times(axes: Any, events: Sequence[FindingEvent]) -> None:
+    """Times of the log below some of the events."""
+    timed = [event for event in events if event.time]
+    if len(timed) < 2:
+        return
+    shown = [timed[round(i)] for i in np.linspace(0, len(timed) - 1, min(6, len(timed)))]
+    axes.set_xticks([event.position for event in shown])
+    axes.set_xticklabels([str(event.time)[11:19] for event in shown], fontsize=7)
+    axes.set_xlabel(f"time, {str(timed[0].time)[:10]}")
+
+
+def _write_peaks(beside: Any, peaks: Sequence[FindingEvent]) -> None:
+    """The numbered events as text: place, and the line of the log or the event."""
+    beside.axis("off")
+    lines = []
+    for number, event in enumerate(peaks, 1):
+        mark = "never seen, " if event.never_seen else ""
+        lines.append(f"{number}  {event.place()}, {mark}{event.surprisal:.1f} nats")
+        printable = "".join(c if c.isprintable() else " " for c in event.text or event.event)
+        lines += [f"     {line}" for line in textwrap.wrap(printable, 84)[:2]]
+    text = beside.text(0, 1, "\n".join(lines), va="top", fontsize=7, family="monospace", transform=beside.transAxes)
+    text.set_parse_math(False)
 
 
 def draw_gates(detector: Detector, table: SequenceTable, units: int = 48) -> bytes:
@@ -80,36 +243,11 @@ def draw_gates(detector: Detector, table: SequenceTable, units: int = 48) -> byt
     return png(drawn)
 
 
-@torch.inference_mode()
-def _hidden(net: EventNet, encoded: EncodedTable) -> Tensor:
-    """Output of the network before each event of a table's first sequence, and after the last one."""
-    return net.recur(net.embed(_first(net, encoded)))[0][0]
-
-
 def _first(net: EventNet, encoded: EncodedTable) -> Columns:
     """Columns of the first sequence after a start token, of shape (1, events + 1)."""
     end = int(encoded.offsets[1])
     flat = {name: np.concatenate([[BEGIN], codes[:end]]) for name, codes in encoded.columns.items()}
     return net.recognise({name: torch.from_numpy(codes)[None] for name, codes in flat.items()})
-
-
-@torch.inference_mode()
-def _events(detector: Detector, table: SequenceTable) -> list[ExplainedEvent]:
-    """The events with surprisal and expected events, averaged over the networks."""
-    encoded = EncodedTable.of(table, detector.vocabulary)
-    logits = [net.head(EVENT)(_hidden(net, encoded)[:-1]).double() for net in detector.networks]
-    expected = torch.stack([torch.softmax(values, -1) for values in logits]).mean(0)
-    best = expected.topk(min(EXPECTED, expected.shape[1]))
-    surprisal = np.mean([event_surprisal(net, encoded) for net in detector.networks], 0)
-    names = event_names(detector.data.get("name", ""))
-    words = [table.vocabulary[code] for code in table.events]
-    rows = zip(words, surprisal.tolist(), best.indices.tolist(), best.values.tolist(), strict=True)
-    events = []
-    for word, value, likely, probabilities in rows:
-        expected_words = [detector.vocabulary.name(code) for code in likely]
-        named = tuple((names.get(w, w), p) for w, p in zip(expected_words, probabilities, strict=True))
-        events.append(ExplainedEvent(names.get(word, word), value, named))
-    return events
 
 
 def _nearest_names(detector: Detector, encoded: EncodedTable) -> list[str]:

@@ -45,11 +45,13 @@ class NormalFolds:
     log_format: str | None = None
     """Format of the raw log that the table was read from."""
     templates: str | None = None
-    """Templates of its messages, as `TemplateMiner.to_json` writes them."""
+    """Names of its events, as `EventNames.to_json` writes them."""
+    unparsed_share: float | None = None
+    """Share of its lines that did not have the format."""
 
-    def of_log(self, log_format: str | None, templates: str | None) -> "NormalFolds":
-        """A copy with the format and the templates of the raw log."""
-        return replace(self, log_format=log_format, templates=templates)
+    def of_log(self, log_format: str | None, templates: str, unparsed_share: float) -> "NormalFolds":
+        """A copy with the format and the names of the events of the raw log."""
+        return replace(self, log_format=log_format, templates=templates, unparsed_share=unparsed_share)
 
 
 def split_normal(table: SequenceTable, recipe: DetectRecipe, remarks: Sequence[str] = ()) -> NormalFolds:

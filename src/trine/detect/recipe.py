@@ -41,10 +41,22 @@ class DetectRecipe(Recipe):
     """Format of a raw log; without one, it is guessed from the first thousand lines."""
     log_pattern: str | None = None
     """Regular expression for the lines of a raw log, with named groups: event, time, host, user, process, ..."""
+    log_event: tuple[str, ...] = ()
+    """Fields or columns of a raw log that name the event, such as `verb,objectRef.resource`."""
+    log_time: str | None = None
+    """Field or column of a raw log that holds the time."""
+    time_format: str | None = None
+    """Form of the times of a raw log, as for `strptime`: `%d.%m.%Y %H:%M:%S`."""
     entity: str | None = None
-    """What a session of a raw log belongs to: host, user, process, address or session; the format has a default."""
+    """What a session of a raw log belongs to: host, user, process, address, session, or a field or column of the log;
+    the format has a default."""
     gap_seconds: float = Field(1800.0, gt=0)
     """Time without an event of an entity after which its next event begins a new session, in seconds."""
+
+    window_seconds: float | None = Field(None, gt=0)
+    """Length of the time window that a session of a raw log is, in seconds, for logs that have no sessions."""
+    window_events: int | None = Field(None, ge=2)
+    """Largest number of events of a session of a raw log."""
 
     folds: int = Field(4, ge=1, le=20)
     """Number of networks. Each is trained without one part of the normal sequences and calibrated on that part: every

@@ -17,7 +17,7 @@ from trine.detect.scoring import Ensemble, Panel
 from trine.detect.surprisal import event_surprisal
 from trine.errors import UsageError
 from trine.measures.conformal import smallest_bucket
-from trine.sequences.readers import open_events
+from trine.logs.readers import open_events
 from trine.sequences.table import SequenceTable
 from trine.sequences.vocabulary import EVENT, TIME, EncodedTable, Vocabulary
 from trine.train.fit import RunningFit, Trainer
@@ -39,7 +39,9 @@ class DetectorTrainer(Trainer[DetectRecipe, NormalFolds, DetectObjective, Detect
     def open(self, data: str | Path, data_dir: Path | None) -> NormalFolds:
         opened = open_events(data, data_dir, log_settings(self.recipe))
         folds = split_normal(opened.table, self.recipe, opened.remarks)
-        return folds.of_log(opened.format, opened.miner.to_json() if opened.miner else None)
+        if opened.reading is None or opened.names is None:
+            return folds
+        return folds.of_log(opened.reading.format, opened.names.to_json(), opened.reading.unparsed_share)
 
     @override
     def remarks(self, opened: NormalFolds) -> list[str]:
@@ -108,6 +110,7 @@ class DetectorTrainer(Trainer[DetectRecipe, NormalFolds, DetectObjective, Detect
             share=share,
             templates=opened.templates,
             log_format=opened.log_format,
+            unparsed_share=opened.unparsed_share,
             normal_names=tuple(map(str, first.names[even_sample(len(first), COMPARED)])),
         )
 

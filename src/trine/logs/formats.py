@@ -1,73 +1,111 @@
-"""Log formats: each parses a line into a time, entities, an event and attributes.
+"""The registry of log formats, and the guess which one a log has.
 
-`FORMATS` is the registry, from the most specific format to `plain`, which accepts any line. A format is a class with a
-`name`, the `entity` that a session belongs to by default, and `parse(line) -> LogEvent | None`; one instance reads one
-log.
+`FORMATS` goes from the most specific format to `plain`, which accepts any line: a new format is a class derived from
+`Format`, listed here.
 """
 
-import re
-from collections.abc import Iterable
-from typing import ClassVar
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 
-from trine.errors import UsageError
-from trine.logs.log_event import ENTITIES, Entity, Format, LogEvent, known, seconds
-from trine.logs.record_formats import Audit, Json, Strace, Web
-from trine.logs.text_formats import Plain, Syslog, Syslog5424, SyslogIso
+from trine.errors import UsageError, nearest
+from trine.logs.log_event import Format, FormatSettings, Line
+from trine.logs.text_formats import Pattern, Plain, is_continuation
 
-
-class Pattern:
-    """A regular expression with the groups `time`, `event` or `message`, and entities; other groups are attributes."""
-
-    name: ClassVar[str] = "pattern"
-
-    def __init__(self, pattern: str) -> None:
-        try:
-            self._line = re.compile(pattern)
-        except re.error as error:
-            raise UsageError(f"pattern {pattern!r}: {error}; correct the regular expression") from None
-        groups = self._line.groupindex
-        if not {"event", "message"} & set(groups):
-            raise UsageError(f"pattern {pattern!r}: no group (?P<event>…) or (?P<message>…); add one for the event")
-        self.entity: Entity | None = next((entity for entity in ENTITIES if entity in groups), None)
-
-    def parse(self, line: str) -> LogEvent | None:
-        """The event is the group `event`; without it, the template of the group `message`."""
-        match = self._line.search(line)
-        groups = known(**match.groupdict()) if match else {}
-        event = groups.get("event") or groups.get("message")
-        if not event:
-            return None
-        return LogEvent(
-            event,
-            mined="event" not in groups,
-            time=seconds(groups.get("time", "")),
-            entities={name: groups[name] for name in groups if name in ENTITIES},
-            attributes={name: groups[name] for name in groups if name not in (*ENTITIES, "time", "event", "message")},
-        )
-
-
-FORMATS: dict[str, type[Format]] = {
-    kind.name: kind for kind in (Audit, Strace, Web, Json, Syslog5424, SyslogIso, Syslog, Plain)
-}
+FORMATS: dict[str, type[Format]] = {}
 """All formats by name; a guess prefers the first of formats that fit the same number of lines."""
 
+LEAST_SHARE = 0.2
+"""Smallest share of lines that a guessed format must explain; with less, the log is read as `plain`."""
 
-def guess_format(lines: Iterable[str]) -> str:
-    """The name of the format that most of the lines have; `plain` if no other format has at least half of them."""
-    lines = [line for line in lines if line.strip()]
-    best, most = Plain.name, len(lines) / 2
+CERTAIN = 0.98
+"""Share of lines from which on no further format is tried."""
+
+
+@dataclass(frozen=True, slots=True)
+class Guess:
+    """The format that a log seems to have."""
+
+    name: str
+    share: float
+    """Share of the lines that have it."""
+    second: str | None = None
+    """The format that fits next best."""
+    second_share: float = 0.0
+
+    def why(self) -> str:
+        """The guess in words: `web fits 99 % of the lines (next: syslog, 1 %)`."""
+        text = f"{self.name} fits {100 * self.share:.3g} % of the first lines"
+        return text + (f" (next: {self.second}, {100 * self.second_share:.2g} %)" if self.second else "")
+
+
+def guess_format(
+    lines: Sequence[Line], settings: FormatSettings | None = None, among: Collection[str] | None = None
+) -> Guess:
+    """The format that explains most of the lines; `plain` where no other explains a fifth of them.
+
+    Formats that cannot apply the settings are not considered. Raises `UsageError` if none can, and says which fields
+    the lines do have.
+    """
+    shares: dict[str, float] = {}
     for name, kind in FORMATS.items():
-        fits = sum(kind().parse(line) is not None for line in lines) if kind is not Plain else 0
-        if fits >= most and fits:
-            best, most = name, fits + 1
-    return best
+        if name == Plain.name or (among is not None and name not in among):
+            continue
+        try:
+            candidate = kind(settings)
+        except UsageError:
+            continue
+        shares[name] = _share(candidate, lines)
+        if shares[name] >= CERTAIN:
+            break
+    ranked = sorted(shares, key=lambda name: -shares[name])
+    if not ranked or shares[ranked[0]] < LEAST_SHARE:
+        return Guess(Plain.name if among is None or not ranked else ranked[0], 1.0)
+    second = ranked[1] if len(ranked) > 1 and shares[ranked[1]] > 0 else None
+    return Guess(ranked[0], shares[ranked[0]], second, shares[second] if second else 0.0)
 
 
-def format_of(first: Iterable[str], name: str | None = None, pattern: str | None = None) -> Format:
-    """The format of the name or of the pattern; without both, the format that the `first` lines seem to have."""
-    if pattern:
-        return Pattern(pattern)
-    name = name or guess_format(first)
+def _share(candidate: Format, lines: Sequence[Line]) -> float:
+    """Share of the lines with content that are part of a record of this format."""
+    records = lines
+    if candidate.joiner is not None:
+        records = [record for line in lines for record in candidate.joiner.feed(line)]
+        records += candidate.joiner.finish()
+    fits = others = 0
+    continues = False
+    for record in records:
+        if not record.text.strip():
+            continue
+        count = record.text.count("\n") + 1
+        if candidate.parse(record.text) is not None:
+            fits, continues = fits + count, True
+        elif not (continues and is_continuation(record.text)):
+            others += count
+    return fits / max(1, fits + others)
+
+
+def format_named(name: str, settings: FormatSettings | None = None) -> Format:
+    """A new instance of a format. Raises `UsageError` for an unknown name and for settings that it cannot apply."""
     if name not in FORMATS:
-        raise UsageError(f"format {name!r}: choose one of {', '.join(FORMATS)}, or give a pattern")
-    return FORMATS[name]()
+        raise UsageError(f"format {name!r}: choose one of {', '.join(FORMATS)}, or give a pattern{nearest(name, FORMATS)}")
+    return FORMATS[name](settings)
+
+
+def format_of(
+    lines: Sequence[Line],
+    name: str | None = None,
+    pattern: str | None = None,
+    settings: FormatSettings | None = None,
+) -> tuple[Format, Guess | None]:
+    """The format of the name or of the pattern; without both, the format that the lines seem to have, and the guess.
+
+    Several names, joined by commas, limit the guess to these formats.
+    """
+    if pattern:
+        return Pattern(pattern, settings), None
+    names = name.split(",") if name else []
+    if len(names) == 1:
+        return format_named(names[0], settings), None
+    for each in names:
+        format_named(each, settings)
+    guess = guess_format(lines, settings, names or None)
+    return format_named(guess.name, settings), guess

@@ -1,87 +1,122 @@
 """Session events collected into a `SequenceTable`."""
 
 from array import array
+from collections.abc import Collection
 
 import numpy as np
 from jaxtyping import Int32, Int64, Shaped
 
-from trine.datasets.lines import Skips
+from trine.logs.events import EventNames
+from trine.logs.log_event import ENTITIES
 from trine.logs.sessions import SessionEvent
-from trine.sequences.table import Attribute, Codes, SequenceTable, fingerprint
-from trine.logs.templates import TemplateMiner
+from trine.sequences.table import Attribute, Codes, SequenceTable, fingerprint, position
 
 
 class SessionCollector:
     """Collects the events of `Sessions` from its first event on.
 
-    Memory per event: 20 bytes, and 4 bytes per attribute; the texts are kept once each.
+    attributes   names of the attributes that are kept; None: all
+
+    Memory per event: 28 bytes, and 4 bytes per attribute; the texts are kept once each.
     """
 
-    def __init__(self, miner: TemplateMiner) -> None:
-        self._miner = miner
+    def __init__(self, names: EventNames, attributes: Collection[str] | None = None) -> None:
+        self._names = names
+        self._wanted = attributes
         self._sessions = array("i")
-        self._entities: list[str] = []
-        self._names = Codes()
+        self._labels: list[str] = []
+        """What each session belongs to."""
+        self._entities: dict[str, dict[int, str]] = {}
+        """By kind, the first entity that each session names."""
         self._events = array("q")
-        """The id of a template, or −1 − the code of a name: templates can still be merged."""
         self._times = array("d")
+        self._positions = array("q")
         self._attributes: dict[str, Codes] = {}
+        self.attribute_names: dict[str, None] = {}
+        """Names of all attributes that occurred, kept or not."""
 
     def __len__(self) -> int:
         return len(self._sessions)
 
     def add(self, event: SessionEvent) -> None:
         """Append one event."""
-        for name in event.attributes:
-            if name not in self._attributes:
-                self._attributes[name] = Codes([""] * len(self))
+        if event.attributes:
+            self._add_attributes(event)
         for name, codes in self._attributes.items():
-            codes.add([event.attributes.get(name, "")])
-        self._events.append(event.event if isinstance(event.event, int) else -1 - self._names.code_of[event.event])
+            codes.codes.append(codes.code_of[event.attributes.get(name, "")])
+        self._events.append(event.event)
         self._times.append(event.time)
         self._sessions.append(event.session)
+        self._positions.append(position(event.source, event.line))
         if event.begins:
-            self._entities.append(event.entity)
+            self._labels.append(event.entity)
+        for kind, entity in event.entities.items():
+            self._entities.setdefault(kind, {}).setdefault(event.session, entity)
 
-    def table(self, name: str, skips: Skips) -> SequenceTable:
-        """The sessions in the order in which they begin. Nothing is known of labels, kinds and splits."""
-        sessions, count = np.frombuffer(self._sessions, np.int32), len(self._entities)
-        order = np.argsort(sessions, kind="stable")
+    def _add_attributes(self, event: SessionEvent) -> None:
+        """Columns for attributes that occur for the first time."""
+        for name in event.attributes:
+            if name not in self.attribute_names:
+                self.attribute_names[name] = None
+                if self._wanted is None or name in self._wanted:
+                    self._attributes[name] = Codes([""] * len(self))
+
+    def table(self, name: str, skipped: tuple[str, ...] = (), sources: tuple[str, ...] = ()) -> SequenceTable:
+        """The sessions in the order in which they begin. Nothing is known of labels, kinds and splits.
+
+        The columns of this collector are used up.
+        """
+        sessions, count = np.frombuffer(self._sessions, np.int32), len(self._labels)
+        order = np.argsort(sessions, kind="stable").astype(np.int32 if len(sessions) < 2**31 else np.int64)
+        offsets = np.concatenate([[0], np.cumsum(np.bincount(sessions, minlength=count))]).astype(np.int64)
         codes, vocabulary = self._vocabulary(order)
-        times = np.frombuffer(self._times, np.float64)
+        times = _sorted(self._times, np.float64, order)
         table = SequenceTable(
             name=name,
             fingerprint="",
             events=codes,
-            offsets=np.concatenate([[0], np.cumsum(np.bincount(sessions))]).astype(np.int64),
+            offsets=offsets,
             vocabulary=vocabulary,
-            names=_numbered(self._entities),
+            names=_numbered(self._labels),
             kinds=np.full(count, "", object),
             labels=np.full(count, -1, np.int8),
             splits=np.full(count, "", object),
-            times=None if np.isnan(times).all() else times[order],
+            times=None if np.isnan(times).all() else times,
             attributes={
                 column: Attribute(values.array()[order], tuple(values.code_of))
                 for column, values in self._attributes.items()
             },
-            skipped=skips.messages(),
+            entities={kind: _column(of, count) for kind, of in self._entities.items() if kind in ENTITIES},
+            owners=np.array(self._labels, object),
+            positions=_sorted(self._positions, np.int64, order),
+            sources=sources,
+            skipped=skipped,
         )
         return fingerprint(table)
 
-    def _vocabulary(self, order: Int64[np.ndarray, " events"]) -> tuple[Int32[np.ndarray, " events"], tuple[str, ...]]:
-        """The codes of the events in this order, by first occurrence. A merged template counts as what it became."""
-        names = list(self._names.code_of)
-        texts = {template.id: template.text for template in self._miner.templates()}
-        raw, first, inverse = np.unique(
-            np.frombuffer(self._events, np.int64)[order], return_index=True, return_inverse=True
-        )
+    def _vocabulary(self, order: Shaped[np.ndarray, " events"]) -> tuple[Int32[np.ndarray, " events"], tuple[str, ...]]:
+        """The codes of the events in this order, by first occurrence. Events of one name have one code."""
+        events: Int64[np.ndarray, " events"] = _sorted(self._events, np.int64, order)
+        raw, first, inverse = np.unique(events, return_index=True, return_inverse=True)
         tokens = Codes()
         code_of = np.empty(len(raw), np.int32)
         for i in np.argsort(first):
-            event = int(raw[i])
-            token = names[-1 - event] if event < 0 else texts.get(self._miner.resolve(event), "<*>")
-            code_of[i] = tokens.code_of[token]
+            code_of[i] = tokens.code_of[self._names.name(int(raw[i]))]
         return code_of[inverse], tuple(tokens.code_of)
+
+
+def _sorted(column: array, kind: type, order: Shaped[np.ndarray, " events"]) -> Shaped[np.ndarray, " events"]:
+    """The values in this order; the column is emptied, because a log of ten million lines has large ones."""
+    values: Shaped[np.ndarray, " events"] = np.frombuffer(column, kind)[order]
+    del column[:]
+    return values
+
+
+def _column(of: dict[int, str], count: int) -> Shaped[np.ndarray, " sequences"]:
+    values = np.full(count, "", object)
+    for session, entity in of.items():
+        values[session] = entity
+    return values
 
 
 def _numbered(entities: list[str]) -> Shaped[np.ndarray, " sequences"]:

@@ -1,58 +1,84 @@
 """From the lines of a log to events, and from events to sessions, one line at a time.
 
-- A session is all that one entity (a host, a user, a process, …) does until it pauses for longer than a gap.
-- Free text becomes an event by its template (`templates.py`).
+- Every line is accounted for: it is an event, belongs to a record with others, or is counted in `Reading`. A line that
+  does not have the format is an event of its own, `unparsed`.
+- A session is all that one entity (a host, a user, a process, …) does until it pauses for longer than a gap, or until
+  a window ends.
 - The state is a few numbers per entity, so memory does not grow with the number of lines.
 """
 
 import math
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from trine.datasets.lines import Skips
-from trine.errors import UsageError
-from trine.logs.log_event import ENTITIES, Format
-from trine.logs.templates import TemplateMiner
+from trine.logs.events import EventNames
+from trine.logs.log_event import HEADER, Fields, Format, Header, Line, LogEvent
+from trine.logs.reading import Reading
+from trine.logs.text_formats import entities_in, is_continuation
 
 GAP_SECONDS = 1800.0
 """Pause of an entity that ends its session, in seconds: 30 minutes, as web analytics counts visits."""
 
+UNPARSED = "unparsed: "
+"""Begins the name of the event of a line that does not have the format; the template of its text follows."""
 
-@dataclass(frozen=True, slots=True)
-class SessionEvent:
+MAX_PROCESSES = 100_000
+"""Largest number of processes whose entity is remembered; beyond it, the oldest are forgotten."""
+
+SHOWN_UNPARSED = 5
+"""Number of unparsed lines whose positions are kept."""
+
+
+class SessionEvent(NamedTuple):
     """One event of a log and the session that it belongs to."""
 
+    source: int
+    """Index of the file."""
     line: int
-    """Number of the line."""
+    """Number of the line in its file; of the first line of a joined record."""
     session: int
     """Number of the session: sessions are counted from 0 in the order in which they begin."""
     begins: bool
     """Whether this is the first event of the session."""
     entity: str
-    """What the session belongs to; "" if the log is not split by entity."""
-    event: str | int
-    """Name of the event, or the id of its template at this time: `TemplateMiner.resolve` follows later merges."""
+    """What the session belongs to; "" if the log is not split by entity or the event names none."""
+    event: int
+    """Code of the event: `EventNames.name` follows later merges."""
     time: float
     """Seconds; NaN if unknown. A time before the entity's latest time is replaced by it."""
-    attributes: Mapping[str, str]
+    written: float | None
+    """Seconds as written in the log; None if unknown."""
+    entities: Fields
+    """All entities that the event names."""
+    attributes: Fields
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """When a session ends."""
+
+    gap_seconds: float | None = GAP_SECONDS
+    """A pause longer than this ends a session, and so does a step back in time; None: no pause does. The sessions of
+    the entity `session`, whose ids the log gives, are never divided by a pause."""
+    window_seconds: float | None = None
+    """A session lies between two multiples of this; None: no window."""
+    window_events: int | None = None
+    """Largest number of events in a session; None: any."""
 
 
 class Sessions:
     """Reads the lines of one log in order and divides its events into sessions.
 
-    sessions = Sessions(Syslog(), Skips("auth.log"), entity="host")
-    events = [sessions.read(number, line) for number, line in enumerate(lines, 1)]
+    sessions = Sessions(Syslog(), Skips("auth.log"))
+    events = [event for line in lines for event in sessions.read(line)] + list(sessions.finish())
 
-    entity         what a session belongs to; None: the entity of the format
-    gap_seconds    a pause longer than this ends a session; None: no pause does. The sessions of the entity `session`,
-                   whose ids the log gives, are never divided
-    miner          templates of free text; None: a new miner
-    learn          whether new templates are learned; if not, text of no known template is `templates.OTHER`
+    cut            when a session ends
+    names          names of events; None: new ones are learned
     max_entities   largest number of open sessions, at least 1; the one whose last line is the oldest is closed first,
                    and the next event of its entity begins a new session; None: no limit
-
-    Raises `UsageError` for an unknown entity.
     """
 
     def __init__(
@@ -60,79 +86,172 @@ class Sessions:
         format: Format,  # noqa: A002  (the field's own word)
         skips: Skips,
         *,
-        entity: str | None = None,
-        gap_seconds: float | None = GAP_SECONDS,
-        miner: TemplateMiner | None = None,
-        learn: bool = True,
+        cut: Cut | None = None,
+        names: EventNames | None = None,
+        reading: Reading | None = None,
         max_entities: int | None = None,
     ) -> None:
-        if entity is not None and entity not in ENTITIES:
-            raise UsageError(f"entity {entity!r}: choose one of {', '.join(ENTITIES)}")
-        self.format, self.skips = format, skips
-        self.entity = entity or format.entity
-        self.miner = TemplateMiner() if miner is None else miner
-        self._template_of = self.miner.add if learn else self.miner.match
-        self._gap = math.inf if gap_seconds is None or self.entity == "session" else gap_seconds
+        self.format, self.skips, self.cut = format, skips, cut or Cut()
+        self.names = EventNames() if names is None else names
+        self.reading = Reading() if reading is None else reading
         self._max_entities = max_entities
-        self._open: OrderedDict[str, _OpenSession] = OrderedDict()
-        """By entity, in the order of their last lines: the oldest first."""
+        self._open: OrderedDict[tuple[str | None, str], OpenSession] = OrderedDict()
+        """By kind and entity, in the order of their last lines: the oldest first."""
+        self._entity_of_process: OrderedDict[tuple[str, str], str] = OrderedDict()
         self._count = 0
+        self._record_before = False
 
-    def read(self, number: int, line: str) -> SessionEvent | None:
-        """The event of a line. None if the line has another format or does not name the entity: counted in `skips`."""
-        event = self.format.parse(line)
-        if event is None:
-            if line.strip():
-                self.skips.add(f"not of the format {self.format.name}, left out", f"line {number}")
-            return None
-        entity = event.entities.get(self.entity) if self.entity else ""
+    def change(self, format: Format) -> Iterator[SessionEvent]:  # noqa: A002
+        """Read the next lines in another format: the events of records that were still incomplete."""
+        yield from self.finish()
+        self.format, self._record_before = format, False
+
+    def read(self, line: Line) -> Sequence[SessionEvent]:
+        """The events of the records that a line completes: one in most formats."""
+        self.reading.lines += 1
+        if self.format.joiner is None:
+            event = self._event(line)
+            return () if event is None else (event,)
+        return [event for record in self.format.joiner.feed(line) if (event := self._event(record)) is not None]
+
+    def finish(self) -> Iterator[SessionEvent]:
+        """The events of incomplete records at the end of the log."""
+        for record in self.format.joiner.finish() if self.format.joiner else ():
+            event = self._event(record)
+            if event is not None:
+                yield event
+        self.reading.times_not_understood += self.format.clock.not_understood
+        self.format.clock.not_understood = 0
+
+    def _event(self, record: Line) -> SessionEvent | None:
+        parsed = self.format.parse(record.text)
+        if type(parsed) is not LogEvent:
+            parsed = self._without_format(record, parsed)
+            if parsed is None:
+                return None
+        else:
+            self.reading.events += 1
+        self._record_before = True
+        return self._in_session(record, parsed)
+
+    def _without_format(self, record: Line, parsed: LogEvent | Header | None) -> LogEvent | None:
+        """The event of a line that has another format; None if it has no event."""
+        reading = self.reading
+        if parsed is HEADER:
+            reading.headers += 1
+        elif not record.text.strip():
+            reading.blank += 1
+        elif self._record_before and is_continuation(record.text):
+            reading.continued += 1
+        else:
+            reading.unparsed += 1
+            if len(reading.examples) < SHOWN_UNPARSED:
+                reading.examples.append((self.skips.source, record.number))
+            return LogEvent(UNPARSED + record.text, True, None, entities_in(record.text))
+        return None
+
+    def _in_session(self, record: Line, event: LogEvent) -> SessionEvent:
+        kind = self.format.entity
+        entity = self._entity_of(event, kind) if kind else ""
+        session = self._session_of((kind, entity))
+        time = self._held(session, event.time, record)
+        self._cut(session, time, kind)
+        begins = session.events == 0
+        session.previous, session.events = time, session.events + 1
+        code = self.names.code(event)
+        return SessionEvent(
+            record.source,
+            record.number,
+            session.number,
+            begins,
+            entity,
+            code,
+            time,
+            event.time,
+            event.entities,
+            event.attributes,
+        )
+
+    def _entity_of(self, event: LogEvent, kind: str) -> str:
+        """The entity that the event names, else the last one that its process named, else ""."""
+        entity, process = event.entities.get(kind), event.entities.get("process")
+        if process is None or "[" not in process:
+            if entity is None:
+                self.reading.without_entity += 1
+            return entity or ""
+        key = (event.entities.get("host", ""), process)
         if entity is None:
-            self.skips.add(f"no {self.entity}, in no session", f"line {number}")
-            return None
-        session, begins = self._session_of(entity)
-        time = self._held(session, event.time, number)
-        if time - session.previous > self._gap:
-            session.number, begins = self._next_number(), True
-        session.previous = time
-        name = self._template_of(event.event) if event.mined else event.event
-        return SessionEvent(number, session.number, begins, entity, name, time, event.attributes)
+            entity = self._entity_of_process.get(key)
+            self.reading.without_entity += entity is None
+        else:
+            self._entity_of_process[key] = entity
+            if len(self._entity_of_process) > MAX_PROCESSES:
+                self._entity_of_process.popitem(last=False)
+        return entity or ""
 
-    def _session_of(self, entity: str) -> tuple["_OpenSession", bool]:
-        """The open session of an entity, and whether it is new."""
-        session = self._open.get(entity)
+    def _session_of(self, key: tuple[str | None, str]) -> "OpenSession":
+        """The open session of an entity; a new one has no events yet."""
+        session = self._open.get(key)
         if session is not None:
-            self._open.move_to_end(entity)
-            return session, False
+            if self._max_entities is not None:
+                self._open.move_to_end(key)
+            return session
         if self._max_entities is not None and len(self._open) >= self._max_entities:
             self._open.popitem(last=False)
-        session = self._open[entity] = _OpenSession(self._next_number())
-        return session, True
+        session = self._open[key] = OpenSession(self._next_number())
+        return session
 
     def _next_number(self) -> int:
         self._count += 1
         return self._count - 1
 
-    def _held(self, session: "_OpenSession", time: float | None, number: int) -> float:
-        """The time, or the entity's latest if that is later; a step back from the time before is counted in `skips`."""
+    def _cut(self, session: "OpenSession", time: float, kind: str | None) -> None:
+        """Begin another session if this one ends before an event at this time."""
+        cut = self.cut
+        gap = math.inf if cut.gap_seconds is None or kind == "session" else cut.gap_seconds
+        ends = time - session.previous > gap
+        if cut.window_seconds is not None and session.events:
+            ends = ends or time // cut.window_seconds > session.previous // cut.window_seconds
+        if cut.window_events is not None:
+            ends = ends or session.events >= cut.window_events
+        if ends:
+            session.begin(self._next_number())
+
+    def _held(self, session: "OpenSession", time: float | None, record: Line) -> float:
+        """The time, or the entity's latest if that is later by at most the gap; a longer step back ends the session."""
         if time is None:
+            self.reading.without_time += 1
             return math.nan
-        if time < session.raw:
-            step = f"line {number} by {session.raw - time:g} s"
-            self.skips.add("times run backwards, held at the latest so far", step)
+        if time < session.latest:
+            gap = self.cut.gap_seconds
+            if gap is not None and session.latest - time > gap:
+                self.skips.add("times run backwards by more than the gap, a new session begins", f"line {record.number}")
+                session.begin(self._next_number())
+                session.raw = session.latest = time
+                return time
+            if time < session.raw:
+                step = f"line {record.number} by {session.raw - time:g} s"
+                self.skips.add("times run backwards, held at the latest so far", step)
         session.raw = time
         session.latest = session.latest if time < session.latest else time
         return session.latest
 
 
 @dataclass(slots=True)
-class _OpenSession:
+class OpenSession:
     """The state of an entity. Times are in seconds, NaN until one is known."""
 
     number: int
     """Number of the session."""
+    events: int = 0
+    """Number of events in the session."""
     raw: float = math.nan
     """The last known time as written in the log."""
     latest: float = math.nan
     """The latest known time."""
     previous: float = math.nan
     """The time of the last event; NaN if that event has none."""
+
+    def begin(self, number: int) -> None:
+        """Become the entity's next session."""
+        self.number, self.events, self.latest, self.previous = number, 0, math.nan, math.nan

@@ -2,10 +2,12 @@
 
 import re
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
-from trine.datasets.lines import MAX_ROW, Skips, text_lines
+from trine.datasets.lines import MAX_ROW, Skips, open_binary, text_lines
 from trine.datasets.tables import Row, is_table
+from trine.errors import DataError
 
 FOLDER_SPLITS = {
     "training_data_master": "train",
@@ -17,6 +19,43 @@ FOLDER_SPLITS = {
 
 FOLDER_LABELS = {"normal": "normal", "benign": "normal", "attack": "attack", "anomaly": "attack", "abnormal": "attack"}
 """Label by the name of a folder."""
+
+
+SAMPLED_FILES = 20
+"""Number of files of a folder that are looked at to tell sequences from logs."""
+
+SAMPLED_BYTES = 1 << 14
+"""Number of bytes at the beginning of a file that are looked at."""
+
+_WORDS = re.compile(rb"[\w.\-]{1,64}(?:[ \t]+[\w.\-]{1,64})*+[ \t]*\r?")
+
+
+def looks_like_sequences(root: Path) -> bool:
+    """Whether the files of a folder hold one sequence each, and not the lines of a log.
+
+    They do if every line is made of plain words or numbers, and there is one line per file or one word per line.
+    """
+    paths = (path for path in sorted(root.rglob("*")) if path.is_file() and not path.name.startswith("."))
+    texts = [_beginning(path) for path in islice((path for path in paths if not is_table(path)), SAMPLED_FILES)]
+    texts = [text for text in texts if text.strip()]
+    return bool(texts) and sum(map(_is_sequence, texts)) > len(texts) / 2
+
+
+def _beginning(path: Path) -> bytes:
+    try:
+        with open_binary(path) as file:
+            return file.read(SAMPLED_BYTES)
+    except (OSError, EOFError, DataError):
+        return b""
+
+
+def _is_sequence(text: bytes) -> bool:
+    lines = [line for line in text.split(b"\n") if line.strip()]
+    if len(text) == SAMPLED_BYTES and len(lines) > 1:
+        lines = lines[:-1]  # it may be cut off
+    if not all(_WORDS.fullmatch(line.strip()) for line in lines):
+        return False
+    return len(lines) == 1 or all(len(line.split()) == 1 for line in lines)
 
 
 def read_folder(root: Path, skips: Skips) -> Iterator[Row]:

@@ -62,6 +62,14 @@ class SequenceTable:
     splits: Shaped[np.ndarray, " sequences"]
     times: Float64[np.ndarray, " events"] | None = None
     attributes: Mapping[str, Attribute] = field(default_factory=dict)
+    owners: Shaped[np.ndarray, " sequences"] | None = None
+    """What each session of a log belongs to; None for other tables."""
+    entities: Mapping[str, Shaped[np.ndarray, " sequences"]] = field(default_factory=dict)
+    """By kind (address, user, …), the first entity that each session of a log names; "" if it names none."""
+    positions: Int64[np.ndarray, " events"] | None = None
+    """Where each event of a log was read: see `source_and_line`."""
+    sources: tuple[str, ...] = ()
+    """Names of the files that a log was read from."""
     skipped: tuple[str, ...] = ()
 
     def __len__(self) -> int:
@@ -92,6 +100,9 @@ class SequenceTable:
             splits=self.splits[chosen],
             times=None if self.times is None else self.times[flat],
             attributes={name: replace(a, codes=a.codes[flat]) for name, a in self.attributes.items()},
+            owners=None if self.owners is None else self.owners[chosen],
+            entities={kind: entities[chosen] for kind, entities in self.entities.items()},
+            positions=None if self.positions is None else self.positions[flat],
         )
 
     def split(self, name: str) -> "SequenceTable":
@@ -109,6 +120,16 @@ class SequenceTable:
             if end == len(order) or (end + 1 - start) * lengths[end] > max_events:
                 yield order[start:end]
                 start = end
+
+
+def position(source: int, line: int) -> int:
+    """One number for a line of a log: the index of its file and its number in the file."""
+    return source << 40 | line
+
+
+def source_and_line(position: int) -> tuple[int, int]:
+    """The index of the file and the number of the line that `position` made one number."""
+    return position >> 40, position & (1 << 40) - 1
 
 
 class SequenceBuilder:

@@ -1,0 +1,268 @@
+"""What `trine detect` reads: a named set, a table, a folder of sequences, or else logs of any number of files."""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
+from itertools import chain, groupby, islice
+from pathlib import Path
+from typing import NamedTuple
+
+from trine.datasets.catalogue import CATALOGUE, nothing_there
+from trine.datasets.lines import Skips
+from trine.datasets.tables import has_column, is_table
+from trine.errors import DataError, UsageError
+from trine.logs.events import EventNames
+from trine.logs.files import LogFiles
+from trine.logs.formats import Guess, format_of
+from trine.logs.log_event import Fields, Format, FormatSettings, Line
+from trine.logs.reading import Reading
+from trine.logs.session_table import SessionCollector
+from trine.logs.sessions import GAP_SECONDS, UNPARSED, Cut, SessionEvent, Sessions
+from trine.sequences.folders import looks_like_sequences
+from trine.sequences.readers import EVENTS, open_sequences
+from trine.sequences.table import SequenceTable
+
+GUESS_LINES = 1000
+"""Lines of a file that its format is guessed from: enough to include the rarer kinds of line."""
+
+SURE_LINES = 50
+"""Lines of a further file that must all have the format of the file before, so that nothing is guessed again."""
+
+Sources = str | Path | Sequence[str | Path]
+
+
+@dataclass(frozen=True, slots=True)
+class LogSettings:
+    """How raw logs are read. What no log can be read with raises `UsageError` when the log is opened."""
+
+    format: str | None = None
+    """Name of the format, or several joined by commas; None: guessed for each file from its first lines."""
+    pattern: str | None = None
+    """A regular expression for one line, in place of a format."""
+    event: tuple[str, ...] = ()
+    """Fields or columns that name the event."""
+    entity: str | None = None
+    """What a session belongs to, a kind or a field; None: the entity of the format."""
+    time: str | None = None
+    """Field or column of the time."""
+    time_format: str | None = None
+    """Form of the times, as for `datetime.strptime`."""
+    gap_seconds: float | None = GAP_SECONDS
+    """A pause longer than this ends a session; None: no pause does."""
+    window_seconds: float | None = None
+    """Length of the time window that a session is; None: no window."""
+    window_events: int | None = None
+    """Largest number of events of a session; None: any."""
+    attributes: tuple[str, ...] | None = None
+    """Names of the attributes that are kept; None: all."""
+
+    @property
+    def fields(self) -> FormatSettings:
+        """What the formats are told."""
+        return FormatSettings(self.event, self.entity, self.time, self.time_format)
+
+    @property
+    def cut(self) -> Cut:
+        """When a session ends."""
+        return Cut(self.gap_seconds, self.window_seconds, self.window_events)
+
+    def given(self) -> list[str]:
+        """The options of `trine detect fit` that only a log can be read with and that differ from their defaults."""
+        default = LogSettings()
+        changed = [field.name for field in fields(self) if getattr(self, field.name) != getattr(default, field.name)]
+        return [f"--{name.replace('_seconds', '').replace('_', '-')}" for name in changed if name != "attributes"]
+
+
+@dataclass(frozen=True, eq=False)
+class OpenedSequences:
+    """A table of sequences and how it was read."""
+
+    table: SequenceTable
+    remarks: tuple[str, ...]
+    """One line each: how a log was read, what was left out, what was repaired."""
+    files: LogFiles | None = None
+    """The files of a log."""
+    reading: Reading | None = None
+    """What became of the lines of a log."""
+    names: EventNames | None = None
+    """The names of a log's events."""
+    attribute_names: tuple[str, ...] = ()
+    """Names of all attributes of a log."""
+
+
+def open_events(
+    sources: Sources,
+    data_dir: Path | None = None,
+    settings: LogSettings | None = None,
+    names: EventNames | None = None,
+) -> OpenedSequences:
+    """The sequences of a named set, a table, a folder of sequences, or else the sessions of logs.
+
+    sources   one path or name, or several paths of logs: files, folders, archives, glob patterns, - for stdin
+    names     those of a fitted detector: no new templates and places are learned
+
+    Raises `DataError` if nothing exists at a source or it cannot be read, `UsageError` for settings that the data
+    cannot be read with.
+    """
+    paths = [sources] if isinstance(sources, str | Path) else list(sources)
+    settings = settings or LogSettings()
+    if len(paths) == 1 and _holds_sequences(str(paths[0])):
+        given = settings.given() if names is None else []
+        if given:
+            raise UsageError(f"{given[0]}: {paths[0]} is no log but sequences of events; leave the option out")
+        table = open_sequences(paths[0], data_dir=data_dir)
+        return OpenedSequences(table, table.skipped)
+    return _open_logs(paths, settings, names)
+
+
+def _holds_sequences(source: str) -> bool:
+    """Whether a source is a named set, a table with the column `events`, or a folder with one sequence per file."""
+    path = Path(source)
+    if not source or source == "-":
+        return False
+    if path.is_dir():
+        return looks_like_sequences(path)
+    if path.is_file():
+        return is_table(path) and has_column(path, EVENTS)
+    return source in CATALOGUE
+
+
+class LogLines:
+    """The lines of log files with the format of each file, one event at a time.
+
+    lines = LogLines(files, settings, names, skips)
+    for event in lines: ...
+    """
+
+    def __init__(self, files: LogFiles, settings: LogSettings, names: EventNames | None, skips: Skips) -> None:
+        self.files, self.settings, self.skips = files, settings, skips
+        self.names = EventNames() if names is None else names
+        self.reading = Reading()
+        self.guesses: list[tuple[str, Guess]] = []
+        """File and guess, for every file whose format was guessed."""
+        self.entity: str | None = None
+        """What the sessions belong to."""
+        self.formats: list[Format] = []
+        """The formats in use, one per change of the format."""
+
+    def __iter__(self) -> Iterator[SessionEvent]:
+        sessions: Sessions | None = None
+        for source, lines in groupby(self.files, key=lambda line: line.source):
+            head = list(islice(lines, GUESS_LINES))
+            chosen = self._format(self.files.names[source], head, sessions)
+            if sessions is None:
+                sessions = Sessions(chosen, self.skips, cut=self.settings.cut, names=self.names, reading=self.reading)
+            elif chosen is not sessions.format:
+                yield from sessions.change(chosen)
+            if chosen not in self.formats:
+                self.formats.append(chosen)
+            self.entity = self.entity or chosen.entity
+            self.reading.formats[self.files.names[source]] = chosen.name
+            read = sessions.read
+            for line in chain(head, lines):
+                yield from read(line)
+        if sessions is not None:
+            yield from sessions.finish()
+        self.reading.account()
+
+    def _format(self, name: str, head: list[Line], sessions: Sessions | None) -> Format:
+        """The format of a file: that of the file before if its first lines have it too."""
+        settings = self.settings
+        known = settings.pattern or (settings.format and "," not in settings.format)
+        if sessions is not None and sessions.format.joiner is None and not hasattr(sessions.format, "begin"):
+            sure = [line.text for line in head[:SURE_LINES] if line.text.strip()]
+            if known or (
+                sessions.format.name != "plain" and all(sessions.format.parse(text) is not None for text in sure)
+            ):
+                return sessions.format
+        chosen, guess = format_of(head, settings.format, settings.pattern, settings.fields)
+        if guess is not None:
+            self.guesses.append((name, guess))
+        if hasattr(chosen, "begin"):
+            chosen.begin(name)
+        return chosen
+
+    def remarks(self, sessions: int) -> list[str]:
+        """How the log was read, for a person, a line each."""
+        formats = self.reading.format or "nothing"
+        how = "looks like" if self.guesses else "read as"
+        why = f" ({self.guesses[0][1].why()})" if len(self.guesses) == 1 else ""
+        split = f"a session is one {self.entity}" if self.entity else "one session"
+        if self.settings.window_seconds:
+            split += f", {self.settings.window_seconds:g} s long"
+        if self.settings.window_events:
+            split += f", at most {self.settings.window_events:,} events"
+        name = self.skips.source
+        lines = [f"{name}: {how} {formats}{why}; {split}; {sessions:,} sessions", f"{name}: {self.reading.summary()}"]
+        if self.reading.without_entity:
+            lines.append(f"{name}: {self.reading.without_entity:,} events name no {self.entity}, in a session of their own")
+        return [*lines, *(f"{name}: {warning}" for warning in self.reading.warnings())]
+
+
+def log_lines(sources: Sequence[str | Path], settings: LogSettings, names: EventNames | None = None) -> LogLines:
+    """The lines of logs, to be iterated once. Raises `DataError` and `UsageError` as `open_events` does."""
+    label = Path(str(sources[0])).name if len(sources) == 1 else f"{len(sources)} logs"
+    for source in sources:
+        if str(source) in CATALOGUE and not Path(source).exists():
+            raise UsageError(f"{source}: a named set; give it alone")
+        if len(sources) == 1 and re.fullmatch(r"[\w.\-]+", str(source)) and source != "-" and not Path(source).exists():
+            raise DataError(nothing_there(source, "sequences"))
+    skips = Skips(label if label != "-" else "stdin")
+    return LogLines(LogFiles(sources, skips), settings, names, skips)
+
+
+def _open_logs(sources: Sequence[str | Path], settings: LogSettings, names: EventNames | None) -> OpenedSequences:
+    lines = log_lines(sources, settings, names)
+    collected = SessionCollector(lines.names, settings.attributes)
+    for event in lines:
+        collected.add(event)
+    name = lines.skips.source
+    if not len(collected):
+        raise DataError(f"{name}: the log is empty; give a log with events")
+    if names is None:
+        lines.names.settle()
+    _require_events(lines)
+    table = collected.table(name, lines.skips.messages(), lines.files.names)
+    remarks = (*lines.remarks(len(table)), *table.skipped)
+    return OpenedSequences(
+        table, remarks, lines.files, lines.reading, lines.names, tuple(collected.attribute_names)
+    )
+
+
+def _require_events(lines: LogLines) -> None:
+    """Raise `DataError` if a format was named that no line has, and say which fields the lines do have."""
+    reading = lines.reading
+    if reading.events:
+        return
+    has = [field for each in lines.formats for field in getattr(each, "fields", tuple)()][:20]
+    known = f"; their fields are {', '.join(has)}: name the event with --event" if has else ""
+    raise DataError(
+        f"{lines.skips.source}: no line has the format {reading.format}{known or '; give another format, or a pattern'}"
+    )
+
+
+class ReadEvent(NamedTuple):
+    """One event of a log, with its final name."""
+
+    source: int
+    line: int
+    time: float | None
+    entities: Fields
+    event: str
+    kind: str
+    """`event`, or `unparsed` for a line that does not have the format."""
+
+
+def read_events(
+    sources: Sequence[str | Path], settings: LogSettings | None = None
+) -> tuple[list[ReadEvent], Reading]:
+    """All events of logs in the order in which they were read, and what became of their lines."""
+    lines = log_lines(sources, settings or LogSettings())
+    events = list(lines)
+    lines.names.settle()
+    named = []
+    for event in events:
+        name = lines.names.name(event.event)
+        kind = "unparsed" if name.startswith(UNPARSED) else "event"
+        named.append(ReadEvent(event.source, event.line, event.written, event.entities, name, kind))
+    return named, lines.reading

@@ -1,0 +1,90 @@
+"""How the lines of a log were read: counts that account for every line."""
+
+from collections import Counter
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+FAR = 0.02
+"""Difference of two shares of unparsed lines that is worth a warning, and half of the larger share."""
+
+
+@dataclass(slots=True)
+class Reading:
+    """Counts of lines by what became of them. `lines` is the sum of all others but `events` of joined records."""
+
+    formats: dict[str, str] = field(default_factory=dict)
+    """File to the name of its format, in the order of reading."""
+    lines: int = 0
+    events: int = 0
+    """Events of records that have the format."""
+    unparsed: int = 0
+    """Lines of another format; each is an event of its own."""
+    headers: int = 0
+    """Lines of the format that hold no event: names of columns, comments."""
+    continued: int = 0
+    """Lines that belong to the record before: stack traces, further lines of one record."""
+    blank: int = 0
+    left_out: int = 0
+    """Lines that were not read, such as those of an earlier call."""
+    without_entity: int = 0
+    """Events that name no entity and are in the session of none."""
+    without_time: int = 0
+    """Events whose record has no time."""
+    times_not_understood: int = 0
+    examples: list[tuple[str, int]] = field(default_factory=list)
+    """Files and line numbers of the first unparsed lines."""
+
+    @property
+    def unparsed_share(self) -> float:
+        """Share of the lines with content that have another format."""
+        return self.unparsed / max(1, self.lines - self.blank - self.left_out)
+
+    @property
+    def format(self) -> str | None:
+        """Names of the formats, the most frequent first, joined by commas; None without files."""
+        names = [name for name, _ in Counter(self.formats.values()).most_common()]
+        return ",".join(names) or None
+
+    def account(self) -> None:
+        """Count the lines that nothing else counts as further lines of joined records."""
+        others = self.events + self.unparsed + self.headers + self.continued + self.blank + self.left_out
+        self.continued += max(0, self.lines - others)
+
+    def summary(self) -> str:
+        """The counts on one line: `5,283 lines: 5,280 events, 3 unparsed (0.1 %)`."""
+        parts = [f"{self.events:,} events"]
+        if self.unparsed:
+            parts.append(f"{self.unparsed:,} unparsed ({100 * self.unparsed_share:.2g} %)")
+        counted = (
+            (self.continued, "continued"),
+            (self.headers, "without an event"),
+            (self.blank, "blank"),
+            (self.left_out, "left out"),
+        )
+        parts += [f"{count:,} {what}" for count, what in counted if count]
+        return f"{self.lines:,} lines: {', '.join(parts)}"
+
+    def warnings(self, usual: float | None = None) -> list[str]:
+        """What a person should know, a line each; `usual` is the share of unparsed lines in training."""
+        warned = []
+        share = self.unparsed_share
+        if usual is None:
+            strange = share > 0.1
+        else:
+            strange = abs(share - usual) > max(FAR, 0.5 * max(share, usual))
+        if strange:
+            before = "" if usual is None else f", in training {100 * usual:.2g} %"
+            first = ", ".join(f"{file}:{line}" for file, line in self.examples)
+            warned.append(
+                f"{100 * share:.2g} % of the lines do not have the format {self.format or '?'}{before}"
+                f"{f' (first: {first})' if first else ''}; see them with trine detect check"
+            )
+        if self.times_not_understood:
+            warned.append(
+                f"{self.times_not_understood:,} times were found but not understood; describe them with --time-format"
+            )
+        return warned
+
+    def as_json(self) -> dict[str, Any]:
+        """The counts as a JSON object."""
+        return {**asdict(self), "examples": [f"{file}:{line}" for file, line in self.examples]}
