@@ -1,6 +1,7 @@
 """A trained model: used, evaluated, saved and loaded. It knows nothing of its training."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
@@ -93,7 +94,7 @@ class Model(ABC, Generic[R]):
     # ---- what each task provides
 
     @abstractmethod
-    def open(self, data: str | Path, data_dir: Path | None = None) -> Any:
+    def open(self, data: Any, data_dir: Path | None = None) -> Any:
         """Data to evaluate on, in the model's own form. Raises `DataError`, `UsageError`."""
 
     @abstractmethod
@@ -121,7 +122,7 @@ class Model(ABC, Generic[R]):
 
     def fit(
         self,
-        data: str | Path,
+        data: str | Path | Sequence[str | Path],
         *,
         minutes: float | None = None,
         out: str | Path | None = None,
@@ -133,6 +134,7 @@ class Model(ABC, Generic[R]):
     ) -> Self:
         """Train on `data`, keep everything in the run folder `out`, and become the trained model.
 
+        data      a name or a path; for a detector also several paths of logs
         minutes   wall-clock time for the whole work; without, the recipe's own length
         resume    continue the run in `out`
         test      evaluate on the test split once at the end; False leaves it unread
@@ -147,7 +149,9 @@ class Model(ABC, Generic[R]):
             vars(self).update(vars(trained))
         return self
 
-    def evaluate(self, data: str | Path, *, split: str | None = None, data_dir: Path | None = None) -> Result:
+    def evaluate(
+        self, data: str | Path | Sequence[str | Path], *, split: str | None = None, data_dir: Path | None = None
+    ) -> Result:
         """Figures on other data, or on a named split of it. Raises `DataError`."""
         return self.stated(self.evaluation(self.open(data, data_dir), split))
 

@@ -2,12 +2,13 @@
 
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter, validators
 
-from trine.cli import output
-from trine.cli.options import Data, DataDir, FitOptions, Flag, Json, Model, Split
+from trine.cli import log_output, output
+from trine.cli.log_options import LogOptions
+from trine.cli.options import DataDir, FitOptions, Flag, Json, Logs, Model, Split
 from trine.detect.cells import CellName
 from trine.detect.recipe import DetectRecipe
 
@@ -21,21 +22,19 @@ app = App(name="detect", help="Learn the normal order of events, and flag what d
 
 @app.command
 def fit(
-    data: Data,
+    data: Logs,
     *,
     cell: CellName | None = None,
     false_alarms: float | None = None,
     alerts_per_day: float | None = None,
     members: str | None = None,
-    format: str | None = None,  # noqa: A002  (the name of the option)
-    pattern: str | None = None,
-    entity: Literal["host", "user", "process", "address", "session"] | None = None,
     compare_cells: Flag = False,
+    log: LogOptions | None = None,
     options: FitOptions | None = None,
 ) -> None:
-    """Train on the normal sequences of DATA: a named set, a sequence table, a folder of sequences, or a raw log.
+    """Train on the normal sequences of DATA: a named set, a sequence table, a folder of sequences, or raw logs.
 
-    trine detect fit access.log --entity address --false-alarms 0.001
+    trine detect fit access.log access.log.1 old/*.gz --entity address --false-alarms 0.001
 
     Parameters
     ----------
@@ -46,53 +45,98 @@ def fit(
     alerts_per_day
         Alerts on normal activity per day, instead of a rate; needs event times.
     members
-        Names of the scores to fuse, such as network,counts.
-    format
-        Format of a raw log. [default: guessed from its first lines]
-    pattern
-        A regular expression with named groups, for a raw log of another format.
-    entity
-        What a session of a raw log belongs to. [default: depends on the format]
+        Names of the scores to fuse, such as network,counts. Without the network, none is trained.
     compare_cells
         Train every cell on the same data, and show how far back its gradient reaches.
     """
     from trine.detect.detector import Detector
 
-    options = options or FitOptions()
+    options, log = options or FitOptions(), log or LogOptions()
     chosen: dict[str, object] = {"cell": cell, "false_alarms": false_alarms, "alerts_per_day": alerts_per_day}
-    chosen |= {"log_format": format, "log_pattern": pattern, "entity": entity}
-    recipe = options.chosen(DetectRecipe, **chosen, members=members.split(",") if members else None)
+    chosen |= {**log.settings(), "members": members.split(",") if members else None}
+    recipe = options.chosen(DetectRecipe, **chosen)
     if compare_cells:
-        _compare(recipe, data, options)
+        _compare(recipe, _source(data), options)
         return
-    output.print_fitted(Detector(recipe=recipe).fit(data, **options.training()), options.json)
+    output.print_fitted(Detector(recipe=recipe).fit(_source(data), **options.training()), options.json)
 
 
 @app.command
-def evaluate(model: Model, data: Data, *, split: Split = None, data_dir: DataDir = None, json: Json = False) -> None:
+def check(data: Logs, *, log: LogOptions | None = None, json: Json = False) -> None:
+    """Show how raw logs would be read, before anything is trained: format, sessions, kinds of events, odd lines.
+
+    trine detect check /var/log/auth.log* --entity address
+    """
+    from trine.detect.detector import log_settings
+    from trine.logs.check import check_log
+
+    settings = {name: value for name, value in (log or LogOptions()).settings().items() if value is not None}
+    checked = check_log(data, log_settings(DetectRecipe.preset("quick", **settings), keep_attributes=True))
+    if json:
+        output.print_json(checked.as_json())
+    else:
+        log_output.print_check(checked)
+
+
+@app.command
+def evaluate(model: Model, data: Logs, *, split: Split = None, data_dir: DataDir = None, json: Json = False) -> None:
     """Measure MODEL on the test split of DATA, else on its held-out data, else on all of it."""
     from trine.detect.detector import Detector
 
-    output.print_result(Detector.load(model).evaluate(data, split=split, data_dir=data_dir), json)
+    output.print_result(Detector.load(model).evaluate(_source(data), split=split, data_dir=data_dir), json)
 
 
 @app.command
-def score(model: Model, data: Data, *, data_dir: DataDir = None, json: Json = False) -> None:
-    """Print the p-value of every sequence of DATA among normal sequences, and its alert. --json prints JSON lines."""
-    from trine.detect.detector import Detector
+def score(
+    model: Model,
+    data: Logs,
+    *,
+    most: Annotated[int | None, Parameter(validator=validators.Number(gte=1))] = None,
+    all: Flag = False,  # noqa: A002  (the name of the option)
+    group_by: str | None = None,
+    state: Path | None = None,
+    data_dir: DataDir = None,
+    json: Json = False,
+) -> None:
+    """List the sequences of DATA that MODEL flags, strangest first, with the lines that count, grouped by source.
 
-    for finding in Detector.load(model).score(data, data_dir=data_dir):
-        if json:
-            output.print_json_line(finding.as_json())
-        else:
-            mark = f"\tALERT ({finding.loudest})" if finding.flagged else ""
-            print(f"{finding.name}\tp={finding.p_value:.4f}{mark}")
+    trine detect score runs/detect-access access.log --most 5
+
+    Parameters
+    ----------
+    most
+        Show this many of the strangest sequences, flagged or not.
+    all
+        Show every sequence, flagged or not.
+    group_by
+        What findings are grouped by: address, user, host, … [default: the first of these that the session names]
+    state
+        File that keeps the sessions that are still open, for a log that is scored every hour: they go on in the next
+        call, and lines that were read are not read again.
+    """
+    from trine.detect.detector import Detector
+    from trine.detect.scored import score_data
+    from trine.logs.carried import Carried
+
+    detector = Detector.load(model)
+    carried = None if state is None else Carried.load(state, str(detector.data.get("fingerprint")))
+    scored = score_data(
+        detector, _source(data), data_dir, most=most, everything=all, group_by=group_by, carried=carried
+    )
+    for line in scored.remarks:
+        output.note(line)
+    if json:
+        output.print_json(scored.as_json())
+    else:
+        log_output.print_findings(scored)
+    if state is not None and carried is not None:
+        carried.save(state)
 
 
 @app.command
 def explain(
     model: Model,
-    data: Data,
+    data: Logs,
     *,
     name: str | None = None,
     most: Annotated[int, Parameter(validator=validators.Number(gte=1))] = 3,
@@ -123,30 +167,26 @@ def explain(
     from trine.errors import UsageError, nearest
 
     detector = Detector.load(model)
-    table = detector.read(data, data_dir)
+    opened = detector.open_log(_source(data), data_dir)
+    table = opened.table
+    for line in detector.remarks(opened):
+        output.note(line)
     if name is not None and name not in table.names:
-        raise UsageError(f"{data}: has no sequence called {name!r}{nearest(name, map(str, table.names))}")
+        raise UsageError(f"{opened.table.name}: has no sequence called {name!r}{nearest(name, map(str, table.names))}")
     chosen = detector.strangest(table, most) if name is None else table.rows(np.flatnonzero(table.names == name)[:most])
     stems = _file_stems(chosen.names.tolist())
-    for index, explanation in enumerate(explain_sequences(detector, chosen)):
+    for index, explanation in enumerate(explain_sequences(detector, chosen, opened.files)):
         if json:
             output.print_json_line(explanation.as_json())
         else:
-            _print_explanation(explanation)
+            log_output.print_explanation(explanation)
         if out or gates:
             stem = (out or Path("explained")) / stems[index]
             _draw(detector, chosen.rows(np.array([index])), explanation, stem, gates)
 
 
-def _print_explanation(explanation: "Explanation") -> None:
-    alert = "ALERT" if explanation.flagged else "not flagged"
-    print(f"{explanation.name}: p = {explanation.p_value:.4f}, {alert}; {explanation.loudest}: {explanation.says}")
-    if explanation.nearest_normal:
-        print(f"nearest normal sequence: {explanation.nearest_normal}")
-    rows = []
-    for index, event in sorted(enumerate(explanation.events), key=lambda pair: -pair[1].surprisal)[:12]:
-        rows.append((index, event.event, f"{event.surprisal:.2f}", event.likeliest(3)))
-    output.print_table("the most surprising events", ("position", "event", "surprisal, nats", "expected instead"), rows)
+def _source(data: list[str]) -> "str | list[str]":
+    return data[0] if len(data) == 1 else data
 
 
 def _file_stems(names: list[str]) -> list[str]:
@@ -174,10 +214,11 @@ def _draw(
         output.note(str(path))
 
 
-def _compare(recipe: DetectRecipe, data: str, options: FitOptions) -> None:
+def _compare(recipe: DetectRecipe, data: "str | list[str]", options: FitOptions) -> None:
     from trine.detect.inside import compare_cells
 
-    out = options.out or Path("runs") / f"cells-{Path(data).name.split('.')[0]}"
+    first = data if isinstance(data, str) else data[0]
+    out = options.out or Path("runs") / f"cells-{Path(first).name.split('.')[0]}"
     comparisons = compare_cells(recipe, data, out, options.training())
     rows = [
         (

@@ -11,6 +11,14 @@ from trine.errors import UsageError
 from trine.recipe import Recipe, parse_settings
 
 Data = Annotated[str, Parameter(completer=complete_data, help="A named set (see `trine data list`) or a path.")]
+Logs = Annotated[
+    list[str],
+    Parameter(
+        completer=complete_data,
+        negative=(),
+        help="A named set (see `trine data list`), a path, or several logs: files, folders, patterns, - for stdin.",
+    ),
+]
 Model = Annotated[Path, Parameter(help="A folder that `fit` wrote: a run or its bundle.")]
 Split = Annotated[str | None, Parameter(help="The split to measure on. [default: test, else the held-out data]")]
 DataDir = Annotated[Path | None, Parameter(help="Folder of the named data sets. [default: TRINE_DATA, else the cache]")]

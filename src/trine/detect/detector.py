@@ -21,10 +21,11 @@ from trine.detect.stepping import step
 from trine.detect.surprisal import event_surprisal
 from trine.device import Device
 from trine.errors import DataError, nearest
-from trine.model import Evaluation, Model
-from trine.result import Data
+from trine.logs.carried import Carried
 from trine.logs.events import EventNames
 from trine.logs.readers import LogSettings, OpenedSequences, Sources, open_events
+from trine.model import Evaluation, Model
+from trine.result import Data
 from trine.sequences.table import SequenceTable
 from trine.sequences.vocabulary import EVENT, UNKNOWN, EncodedTable, Vocabulary
 
@@ -57,10 +58,18 @@ class Detector(Model[DetectRecipe]):
         """Sequences, read as in the training: a raw log by the same format and templates. Raises `DataError`."""
         return self.open_log(data, data_dir).table
 
-    def open_log(self, data: Sources, data_dir: Path | None = None) -> OpenedSequences:
-        """The same, with the files of a log and what became of their lines."""
+    def open_log(self, data: Sources, data_dir: Path | None = None, carried: Carried | None = None) -> OpenedSequences:
+        """The same, with the files of a log and what became of their lines; `carried` are open sessions that go on."""
         names = EventNames.from_json(self.templates) if self.templates else EventNames(learn=False)
-        return open_events(data, data_dir, log_settings(self.recipe, self.log_format), names)
+        return open_events(data, data_dir, log_settings(self.recipe, self.log_format), names, carried)
+
+    def remarks(self, opened: OpenedSequences) -> list[str]:
+        """How the lines of a log were read, and how that differs from the training, for a person, a line each."""
+        if opened.reading is None:
+            return list(opened.remarks)
+        name = opened.table.name
+        warnings = opened.reading.warnings(self.unparsed_share)
+        return [f"{name}: {line}" for line in (opened.reading.summary(), *warnings)] + list(opened.table.skipped)
 
     def score(self, data: Sources | SequenceTable, *, data_dir: Path | None = None) -> list[Finding]:
         """A finding for every sequence, flagged or not, in the order of the data; without their events."""
@@ -123,7 +132,7 @@ class Detector(Model[DetectRecipe]):
         return step(self.networks, self.vocabulary, states, {EVENT: events, **attributes})
 
     @override
-    def open(self, data: str | Path, data_dir: Path | None = None) -> NormalFolds:
+    def open(self, data: Sources, data_dir: Path | None = None) -> NormalFolds:
         """A table to evaluate on; the data of the training is split as in the training."""
         table = self.read(data, data_dir)
         if table.fingerprint == self.data.get("fingerprint"):
@@ -215,8 +224,12 @@ def _sources(table: SequenceTable) -> list[str]:
     return [str(source) for source in chosen]
 
 
-def log_settings(recipe: DetectRecipe, log_format: str | None = None) -> LogSettings:
-    """How to read a raw log; `log_format` is the format of the log that was learned from."""
+def log_settings(recipe: DetectRecipe, log_format: str | None = None, keep_attributes: bool = False) -> LogSettings:
+    """How to read a raw log.
+
+    log_format        the format of the log that was learned from
+    keep_attributes   keep all attributes, and not only those that the recipe names
+    """
     return LogSettings(
         format=log_format if log_format and not recipe.log_pattern else recipe.log_format,
         pattern=recipe.log_pattern,
@@ -227,7 +240,7 @@ def log_settings(recipe: DetectRecipe, log_format: str | None = None) -> LogSett
         gap_seconds=recipe.gap_seconds,
         window_seconds=recipe.window_seconds,
         window_events=recipe.window_events,
-        attributes=recipe.attributes,
+        attributes=None if keep_attributes else recipe.attributes,
     )
 
 

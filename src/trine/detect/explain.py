@@ -158,9 +158,7 @@ def _hidden(net: EventNet, encoded: EncodedTable, positions: Int64[np.ndarray, "
     return hidden
 
 
-def _texts(
-    events: Sequence[FindingEvent], table: SequenceTable, files: LogFiles | None
-) -> dict[tuple[str, int], str]:
+def _texts(events: Sequence[FindingEvent], table: SequenceTable, files: LogFiles | None) -> dict[tuple[str, int], str]:
     """The lines of these events, by file and number."""
     if files is None:
         return {}

@@ -16,8 +16,8 @@ from trine.detect.recipe import DetectRecipe
 from trine.detect.scoring import Ensemble, Panel
 from trine.detect.surprisal import event_surprisal
 from trine.errors import UsageError
+from trine.logs.readers import Sources, open_events
 from trine.measures.conformal import smallest_bucket
-from trine.logs.readers import open_events
 from trine.sequences.table import SequenceTable
 from trine.sequences.vocabulary import EVENT, TIME, EncodedTable, Vocabulary
 from trine.train.fit import RunningFit, Trainer
@@ -34,9 +34,10 @@ class DetectorTrainer(Trainer[DetectRecipe, NormalFolds, DetectObjective, Detect
     """Trains detectors."""
 
     model_type: ClassVar[type[Detector]] = Detector
+    several: ClassVar[bool] = True
 
     @override
-    def open(self, data: str | Path, data_dir: Path | None) -> NormalFolds:
+    def open(self, data: Sources, data_dir: Path | None) -> NormalFolds:
         opened = open_events(data, data_dir, log_settings(self.recipe))
         folds = split_normal(opened.table, self.recipe, opened.remarks)
         if opened.reading is None or opened.names is None:

@@ -86,7 +86,9 @@ def _share(candidate: Format, lines: Sequence[Line]) -> float:
 def format_named(name: str, settings: FormatSettings | None = None) -> Format:
     """A new instance of a format. Raises `UsageError` for an unknown name and for settings that it cannot apply."""
     if name not in FORMATS:
-        raise UsageError(f"format {name!r}: choose one of {', '.join(FORMATS)}, or give a pattern{nearest(name, FORMATS)}")
+        raise UsageError(
+            f"format {name!r}: choose one of {', '.join(FORMATS)}, or give a pattern{nearest(name, FORMATS)}"
+        )
     return FORMATS[name](settings)
 
 

@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import ClassVar, Literal, NamedTuple, Protocol, get_args
 
 from trine.errors import UsageError
@@ -15,6 +16,8 @@ ENTITIES: tuple[Entity, ...] = get_args(Entity)
 
 Fields = Mapping[str, str]
 
+NOTHING: Fields = MappingProxyType({})
+
 
 class LogEvent(NamedTuple):
     """The content of one record. A named tuple, because a busy log has a hundred thousand per second."""
@@ -26,9 +29,9 @@ class LogEvent(NamedTuple):
     """Whether `event` is free text, whose template has to be mined."""
     time: float | None = None
     """Seconds since 1970; None if unknown."""
-    entities: Fields = {}
+    entities: Fields = NOTHING
     """What the event belongs to, by kind: one of `ENTITIES`, or a field that the settings name as the entity."""
-    attributes: Fields = {}
+    attributes: Fields = NOTHING
     """Further values by name, each one of few: `values.py` makes classes of numbers and texts."""
 
 
@@ -102,7 +105,9 @@ class Format(ABC):
     def _refuse_fields(self) -> None:
         for option, given in (("--event", " ".join(self.settings.event)), ("--time", self.settings.time)):
             if given:
-                raise UsageError(f"{option} {given}: the lines of the format {self.name} have no named fields; leave it out")
+                raise UsageError(
+                    f"{option} {given}: the lines of the format {self.name} have no named fields; leave it out"
+                )
         if self.entity is not None and self.entity not in ENTITIES:
             kinds = ", ".join(ENTITIES)
             raise UsageError(f"--entity {self.entity}: a line of the format {self.name} can name one of {kinds}")

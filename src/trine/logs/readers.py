@@ -2,15 +2,19 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from itertools import chain, groupby, islice
 from pathlib import Path
 from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool
 
 from trine.datasets.catalogue import CATALOGUE, nothing_there
 from trine.datasets.lines import Skips
 from trine.datasets.tables import has_column, is_table
 from trine.errors import DataError, UsageError
+from trine.logs.carried import Carried
 from trine.logs.events import EventNames
 from trine.logs.files import LogFiles
 from trine.logs.formats import Guess, format_of
@@ -88,6 +92,8 @@ class OpenedSequences:
     """The names of a log's events."""
     attribute_names: tuple[str, ...] = ()
     """Names of all attributes of a log."""
+    carried: Carried | None = None
+    """The sessions that are still open."""
 
 
 def open_events(
@@ -95,11 +101,13 @@ def open_events(
     data_dir: Path | None = None,
     settings: LogSettings | None = None,
     names: EventNames | None = None,
+    carried: Carried | None = None,
 ) -> OpenedSequences:
     """The sequences of a named set, a table, a folder of sequences, or else the sessions of logs.
 
     sources   one path or name, or several paths of logs: files, folders, archives, glob patterns, - for stdin
     names     those of a fitted detector: no new templates and places are learned
+    carried   open sessions of an earlier call, which go on; it becomes those of this call
 
     Raises `DataError` if nothing exists at a source or it cannot be read, `UsageError` for settings that the data
     cannot be read with.
@@ -110,9 +118,11 @@ def open_events(
         given = settings.given() if names is None else []
         if given:
             raise UsageError(f"{given[0]}: {paths[0]} is no log but sequences of events; leave the option out")
+        if carried is not None:
+            raise UsageError(f"--state: {paths[0]} is no log but whole sequences of events; leave the option out")
         table = open_sequences(paths[0], data_dir=data_dir)
         return OpenedSequences(table, table.skipped)
-    return _open_logs(paths, settings, names)
+    return _open_logs(paths, settings, names, carried)
 
 
 def _holds_sequences(source: str) -> bool:
@@ -134,8 +144,18 @@ class LogLines:
     for event in lines: ...
     """
 
-    def __init__(self, files: LogFiles, settings: LogSettings, names: EventNames | None, skips: Skips) -> None:
-        self.files, self.settings, self.skips = files, settings, skips
+    def __init__(
+        self,
+        files: LogFiles,
+        settings: LogSettings,
+        names: EventNames | None,
+        skips: Skips,
+        carried: Carried | None = None,
+    ) -> None:
+        self.files, self.settings, self.skips, self.carried = files, settings, skips, carried
+        self.sources = list(files.names)
+        """Names of the files, and of those that carried sessions were read from."""
+        self.sessions: Sessions | None = None
         self.names = EventNames() if names is None else names
         self.reading = Reading()
         self.guesses: list[tuple[str, Guess]] = []
@@ -146,28 +166,40 @@ class LogLines:
         """The formats in use, one per change of the format."""
 
     def __iter__(self) -> Iterator[SessionEvent]:
-        sessions: Sessions | None = None
         for source, lines in groupby(self.files, key=lambda line: line.source):
-            head = list(islice(lines, GUESS_LINES))
-            chosen = self._format(self.files.names[source], head, sessions)
-            if sessions is None:
-                sessions = Sessions(chosen, self.skips, cut=self.settings.cut, names=self.names, reading=self.reading)
-            elif chosen is not sessions.format:
-                yield from sessions.change(chosen)
-            if chosen not in self.formats:
-                self.formats.append(chosen)
-            self.entity = self.entity or chosen.entity
-            self.reading.formats[self.files.names[source]] = chosen.name
-            read = sessions.read
-            for line in chain(head, lines):
-                yield from read(line)
-        if sessions is not None:
-            yield from sessions.finish()
+            name = self.files.names[source]
+            pairs = self.carried.unread(name, lines) if self.carried else ((line, True) for line in lines)
+            head = list(islice(pairs, GUESS_LINES))  # the rest of the file is read from the same iterator
+            yield from self._change(name, [line for line, _ in head])
+            assert self.sessions is not None
+            read, skip = self.sessions.read, self.sessions.skip
+            for line, new in chain(head, pairs):
+                if new:
+                    yield from read(line)
+                else:
+                    skip(line)
+        if self.sessions is not None:
+            yield from self.sessions.finish()
         self.reading.account()
 
-    def _format(self, name: str, head: list[Line], sessions: Sessions | None) -> Format:
+    def _change(self, name: str, head: list[Line]) -> Iterator[SessionEvent]:
+        """Read the next lines in the format of this file; yields the events that this completes."""
+        chosen = self._format(name, head)
+        if self.sessions is None:
+            cut = self.settings.cut
+            self.sessions = Sessions(chosen, self.skips, cut=cut, names=self.names, reading=self.reading)
+            if self.carried:
+                yield from self.carried.resume(self.sessions, self.names, self.sources)
+        elif chosen is not self.sessions.format:
+            yield from self.sessions.change(chosen)
+        if chosen not in self.formats:
+            self.formats.append(chosen)
+        self.entity = self.entity or chosen.entity
+        self.reading.formats[name] = chosen.name
+
+    def _format(self, name: str, head: list[Line]) -> Format:
         """The format of a file: that of the file before if its first lines have it too."""
-        settings = self.settings
+        settings, sessions = self.settings, self.sessions
         known = settings.pattern or (settings.format and "," not in settings.format)
         if sessions is not None and sessions.format.joiner is None and not hasattr(sessions.format, "begin"):
             sure = [line.text for line in head[:SURE_LINES] if line.text.strip()]
@@ -195,11 +227,18 @@ class LogLines:
         name = self.skips.source
         lines = [f"{name}: {how} {formats}{why}; {split}; {sessions:,} sessions", f"{name}: {self.reading.summary()}"]
         if self.reading.without_entity:
-            lines.append(f"{name}: {self.reading.without_entity:,} events name no {self.entity}, in a session of their own")
+            lines.append(
+                f"{name}: {self.reading.without_entity:,} events name no {self.entity}, in a session of their own"
+            )
         return [*lines, *(f"{name}: {warning}" for warning in self.reading.warnings())]
 
 
-def log_lines(sources: Sequence[str | Path], settings: LogSettings, names: EventNames | None = None) -> LogLines:
+def log_lines(
+    sources: Sequence[str | Path],
+    settings: LogSettings,
+    names: EventNames | None = None,
+    carried: Carried | None = None,
+) -> LogLines:
     """The lines of logs, to be iterated once. Raises `DataError` and `UsageError` as `open_events` does."""
     label = Path(str(sources[0])).name if len(sources) == 1 else f"{len(sources)} logs"
     for source in sources:
@@ -208,25 +247,41 @@ def log_lines(sources: Sequence[str | Path], settings: LogSettings, names: Event
         if len(sources) == 1 and re.fullmatch(r"[\w.\-]+", str(source)) and source != "-" and not Path(source).exists():
             raise DataError(nothing_there(source, "sequences"))
     skips = Skips(label if label != "-" else "stdin")
-    return LogLines(LogFiles(sources, skips), settings, names, skips)
+    return LogLines(LogFiles(sources, skips), settings, names, skips, carried)
 
 
-def _open_logs(sources: Sequence[str | Path], settings: LogSettings, names: EventNames | None) -> OpenedSequences:
-    lines = log_lines(sources, settings, names)
+def _open_logs(
+    sources: Sequence[str | Path],
+    settings: LogSettings,
+    names: EventNames | None = None,
+    carried: Carried | None = None,
+) -> OpenedSequences:
+    lines = log_lines(sources, settings, names, carried)
     collected = SessionCollector(lines.names, settings.attributes)
     for event in lines:
         collected.add(event)
     name = lines.skips.source
-    if not len(collected):
+    if len(collected):
+        _require_events(lines)
+    elif names is None:
         raise DataError(f"{name}: the log is empty; give a log with events")
     if names is None:
         lines.names.settle()
-    _require_events(lines)
-    table = collected.table(name, lines.skips.messages(), lines.files.names)
+    counts = dict(carried.counts) if carried else {}
+    table = collected.table(name, lines.skips.messages(), tuple(lines.sources), counts)
     remarks = (*lines.remarks(len(table)), *table.skipped)
-    return OpenedSequences(
-        table, remarks, lines.files, lines.reading, lines.names, tuple(collected.attribute_names)
-    )
+    if carried is not None and lines.sessions is not None:
+        carried.keep(lines.sessions, table)
+        table = table.rows(_with_new_events(table, carried))
+    opened = OpenedSequences(table, remarks, lines.files, lines.reading, lines.names, carried=carried)
+    return replace(opened, attribute_names=tuple(collected.attribute_names))
+
+
+def _with_new_events(table: SequenceTable, carried: Carried) -> Bool[np.ndarray, " sequences"]:
+    """Mask of the sessions that have events of this call; carried sessions are the first ones."""
+    before = np.zeros(len(table), np.int64)
+    before[: len(carried.resumed)] = carried.resumed
+    return np.asarray(table.lengths > before)
 
 
 def _require_events(lines: LogLines) -> None:
@@ -253,9 +308,7 @@ class ReadEvent(NamedTuple):
     """`event`, or `unparsed` for a line that does not have the format."""
 
 
-def read_events(
-    sources: Sequence[str | Path], settings: LogSettings | None = None
-) -> tuple[list[ReadEvent], Reading]:
+def read_events(sources: Sequence[str | Path], settings: LogSettings | None = None) -> tuple[list[ReadEvent], Reading]:
     """All events of logs in the order in which they were read, and what became of their lines."""
     lines = log_lines(sources, settings or LogSettings())
     events = list(lines)

@@ -5,7 +5,10 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 FAR = 0.02
-"""Difference of two shares of unparsed lines that is worth a warning, and half of the larger share."""
+"""Difference of two shares of unparsed lines that is worth a warning, if it is also half of the larger share."""
+
+MANY = 0.1
+"""Share of unparsed lines that is worth a warning, where no usual share is known."""
 
 
 @dataclass(slots=True)
@@ -68,10 +71,7 @@ class Reading:
         """What a person should know, a line each; `usual` is the share of unparsed lines in training."""
         warned = []
         share = self.unparsed_share
-        if usual is None:
-            strange = share > 0.1
-        else:
-            strange = abs(share - usual) > max(FAR, 0.5 * max(share, usual))
+        strange = share > MANY if usual is None else abs(share - usual) > max(FAR, 0.5 * max(share, usual))
         if strange:
             before = "" if usual is None else f", in training {100 * usual:.2g} %"
             first = ", ".join(f"{file}:{line}" for file, line in self.examples)

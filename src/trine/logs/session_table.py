@@ -61,9 +61,16 @@ class SessionCollector:
                 if self._wanted is None or name in self._wanted:
                     self._attributes[name] = Codes([""] * len(self))
 
-    def table(self, name: str, skipped: tuple[str, ...] = (), sources: tuple[str, ...] = ()) -> SequenceTable:
+    def table(
+        self,
+        name: str,
+        skipped: tuple[str, ...] = (),
+        sources: tuple[str, ...] = (),
+        before: dict[str, int] | None = None,
+    ) -> SequenceTable:
         """The sessions in the order in which they begin. Nothing is known of labels, kinds and splits.
 
+        before   number of earlier sessions of each entity, which the names of sessions count on from
         The columns of this collector are used up.
         """
         sessions, count = np.frombuffer(self._sessions, np.int32), len(self._labels)
@@ -77,7 +84,7 @@ class SessionCollector:
             events=codes,
             offsets=offsets,
             vocabulary=vocabulary,
-            names=_numbered(self._labels),
+            names=_numbered(self._labels, dict(before or {})),
             kinds=np.full(count, "", object),
             labels=np.full(count, -1, np.int8),
             splits=np.full(count, "", object),
@@ -119,9 +126,8 @@ def _column(of: dict[int, str], count: int) -> Shaped[np.ndarray, " sequences"]:
     return values
 
 
-def _numbered(entities: list[str]) -> Shaped[np.ndarray, " sequences"]:
+def _numbered(entities: list[str], counts: dict[str, int]) -> Shaped[np.ndarray, " sequences"]:
     """The name of each session: `x` for the first session of x, `x#2` for its second; without entities 1, 2, …"""
-    counts: dict[str, int] = {}
     names = []
     for entity in entities:
         counts[entity] = count = counts.get(entity, 0) + 1

@@ -123,6 +123,21 @@ class Sessions:
         self.reading.times_not_understood += self.format.clock.not_understood
         self.format.clock.not_understood = 0
 
+    def skip(self, line: Line) -> None:
+        """Leave a line out that was read in an earlier call. The format still learns from it: columns, years."""
+        self.reading.lines += 1
+        self.reading.left_out += 1
+        for record in (line,) if self.format.joiner is None else self.format.joiner.feed(line):
+            self.format.parse(record.text)
+
+    def open_sessions(self) -> Iterator[tuple[tuple[str | None, str], "OpenSession"]]:
+        """The open sessions, each with its kind of entity and its entity."""
+        yield from self._open.items()
+
+    def reopen(self, key: tuple[str | None, str], session: "OpenSession") -> None:
+        """Go on with a session of an earlier call; `key` is its kind of entity and its entity."""
+        self._open[key] = session
+
     def _event(self, record: Line) -> SessionEvent | None:
         parsed = self.format.parse(record.text)
         if type(parsed) is not LogEvent:
@@ -198,10 +213,11 @@ class Sessions:
             return session
         if self._max_entities is not None and len(self._open) >= self._max_entities:
             self._open.popitem(last=False)
-        session = self._open[key] = OpenSession(self._next_number())
+        session = self._open[key] = OpenSession(self.next_number())
         return session
 
-    def _next_number(self) -> int:
+    def next_number(self) -> int:
+        """The number of a session that begins now."""
         self._count += 1
         return self._count - 1
 
@@ -215,7 +231,7 @@ class Sessions:
         if cut.window_events is not None:
             ends = ends or session.events >= cut.window_events
         if ends:
-            session.begin(self._next_number())
+            session.begin(self.next_number())
 
     def _held(self, session: "OpenSession", time: float | None, record: Line) -> float:
         """The time, or the entity's latest if that is later by at most the gap; a longer step back ends the session."""
@@ -225,8 +241,10 @@ class Sessions:
         if time < session.latest:
             gap = self.cut.gap_seconds
             if gap is not None and session.latest - time > gap:
-                self.skips.add("times run backwards by more than the gap, a new session begins", f"line {record.number}")
-                session.begin(self._next_number())
+                self.skips.add(
+                    "times run backwards by more than the gap, a new session begins", f"line {record.number}"
+                )
+                session.begin(self.next_number())
                 session.raw = session.latest = time
                 return time
             if time < session.raw:

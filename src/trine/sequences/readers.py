@@ -14,6 +14,7 @@ from trine.sequences.table import SequenceBuilder, SequenceTable
 EVENTS = "events"
 """The column that makes a table a table of sequences."""
 
+
 def open_sequences(source: str | Path, *, data_dir: Path | None = None) -> SequenceTable:
     """The sequences of a named set, a table (TSV, CSV, JSON lines, Parquet; .gz too) or a folder with one file each.
 

@@ -4,6 +4,7 @@ A task's trainer says how its data is opened, what is optimised, and how the tra
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,7 +14,7 @@ from torch import nn
 
 from trine import files, machine
 from trine.device import Device, choose, together
-from trine.errors import RunError
+from trine.errors import RunError, UsageError
 from trine.model import Model
 from trine.progress import Reporter, Silent
 from trine.recipe import Recipe
@@ -71,6 +72,8 @@ class Trainer(ABC, Generic[R, D, O, M]):
     """How one task is trained: `D` is its opened data, `O` its objective, `M` its model."""
 
     model_type: ClassVar[type[Model[Any]]]
+    several: ClassVar[bool] = False
+    """Whether the data may be several paths."""
 
     def __init__(self, recipe: R, device: str = "auto") -> None:
         self.recipe = recipe
@@ -79,8 +82,8 @@ class Trainer(ABC, Generic[R, D, O, M]):
     # ---- what each task provides
 
     @abstractmethod
-    def open(self, data: str | Path, data_dir: Path | None) -> D:
-        """Read the data to train on. Raises `DataError`, `UsageError`."""
+    def open(self, data: Any, data_dir: Path | None) -> D:
+        """Read the data to train on: a name or path, or several if the task can. Raises `DataError`, `UsageError`."""
 
     @abstractmethod
     def describe(self, opened: D) -> dict[str, Any]:
@@ -110,7 +113,7 @@ class Trainer(ABC, Generic[R, D, O, M]):
 
     def fit(
         self,
-        data: str | Path,
+        data: str | Path | Sequence[str | Path],
         *,
         minutes: float | None = None,
         out: str | Path | None = None,
@@ -120,6 +123,10 @@ class Trainer(ABC, Generic[R, D, O, M]):
         report: Reporter | None = None,
     ) -> M | None:
         """Train, evaluate and save; the arguments are those of `Model.fit`. None in processes that do not lead."""
+        if not self.several and not isinstance(data, str | Path):
+            raise UsageError(
+                f"{self.model_type.task} learns from one name or path; got {data!r:.80}: put all into one folder"
+            )
         budget = Budget(minutes) if minutes is not None else None
         report = report if report and self.device.leads else Silent()
         with together(self.device):
@@ -210,9 +217,10 @@ def _curves(run: Run, headline: str) -> dict[str, bytes]:
     return {"curves.png": draw_curves(run.history(), headline)}
 
 
-def _stem(data: str | Path) -> str:
-    """A short name of the data for the run's folder."""
-    name = Path(data).name.split(".")[0]
+def _stem(data: str | Path | Sequence[str | Path]) -> str:
+    """A short name of the data for the run's folder; of several paths, the first one's."""
+    first = data if isinstance(data, str | Path) else next(iter(data), "")
+    name = Path(first).name.split(".")[0]
     return "".join(letter if letter.isalnum() or letter in "-_" else "-" for letter in name) or "data"
 
 

@@ -1,0 +1,132 @@
+"""What `trine detect` prints about logs and findings: for people on a terminal, one line per finding elsewhere."""
+
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from trine.cli import output
+
+if TYPE_CHECKING:
+    from trine.detect.findings import Explanation, Finding, FindingEvent, FindingGroup
+    from trine.detect.scored import Scored
+    from trine.logs.check import EventKind, LogCheck
+
+KINDS = 30
+"""Number of kinds of events that a check lists; --json has all."""
+PER_GROUP = 3
+"""Number of findings of one source that are shown on a terminal."""
+PER_FINDING = 3
+"""Number of events of one finding that are shown on a terminal."""
+
+
+def print_findings(scored: "Scored") -> None:
+    """The findings: groups with their lines on a terminal, else one tab-separated line per finding."""
+    if sys.stdout.isatty():
+        for group in scored.groups:
+            print("\n".join(_group_lines(group)))
+    else:
+        for finding in scored.findings:
+            print("\t".join(_cells(finding)))
+    rate = f"{100 * scored.share:.3g} % of normal sessions may be"
+    output.note(f"{scored.flagged:,} of {scored.sessions:,} sessions are flagged ({rate})")
+
+
+def _cells(finding: "Finding") -> Iterator[str]:
+    yield finding.name
+    yield f"p={finding.p_value:.4g}"
+    yield f"ALERT ({finding.loudest})" if finding.flagged else "-"
+    yield f"{finding.length} events"
+    yield finding.first_time or "-"
+    for event in finding.events[:1]:
+        yield event.place()
+        yield "never seen" if event.never_seen else "seen"
+        yield one_line(event.text or event.event)
+
+
+def _group_lines(group: "FindingGroup") -> Iterator[str]:
+    count = len(group.findings)
+    yield f"{group.source or group.findings[0].name}  ({count:,} session{'s' * (count > 1)}, p = {group.p_value:.4g})"
+    for finding in group.findings[:PER_GROUP]:
+        alert = f"ALERT ({finding.loudest})" if finding.flagged else "not flagged"
+        times = _span(finding)
+        never = f", {finding.never_seen:,} never seen" if finding.never_seen else ""
+        yield f"  {finding.name}  p = {finding.p_value:.4g}  {alert}  {finding.length:,} events{never}{times}"
+        for event in finding.events[:PER_FINDING]:
+            yield from _event_lines(event)
+    if count > PER_GROUP:
+        yield f"  and {count - PER_GROUP:,} more of this source (all with --json)"
+
+
+def _span(finding: "Finding") -> str:
+    if not finding.first_time:
+        return ""
+    last = "" if finding.last_time == finding.first_time else f" to {finding.last_time}"
+    return f"  {finding.first_time}{last}"
+
+
+def _event_lines(event: "FindingEvent") -> Iterator[str]:
+    mark = "never seen" if event.never_seen else f"{event.surprisal:.1f} nats"
+    times = f", {event.count:,} times" if event.count > 1 else ""
+    yield f"    {event.place()}  {mark}{times}: {one_line(event.event, 100)}"
+    if event.text:
+        yield f"      {one_line(event.text, 160)}"
+    if not event.never_seen and event.likeliest(2):
+        yield f"      expected: {event.likeliest(2)}"
+
+
+def print_explanation(explanation: "Explanation") -> None:
+    """The reasons of one finding, and a table of its most important events."""
+    alert = "ALERT" if explanation.flagged else "not flagged"
+    print(f"{explanation.name}: p = {explanation.p_value:.4g}, {alert}; {explanation.loudest}: {explanation.says}")
+    if explanation.nearest_normal:
+        print(f"nearest normal sequence: {explanation.nearest_normal}")
+    rows = [
+        (
+            event.place(),
+            event.time or "",
+            "never seen" if event.never_seen else f"{event.surprisal:.2f}",
+            one_line(event.text or event.event, 160),
+            event.likeliest(3),
+        )
+        for event in explanation.most_important
+    ]
+    columns = ("place", "time", "surprisal, nats", "event", "expected instead")
+    output.print_table("the events that count", columns, rows)
+
+
+def print_check(checked: "LogCheck") -> None:
+    """How a log would be read."""
+    for line in (*checked.remarks, *checked.why):
+        print(line)
+    span = _times(checked)
+    counts = f"{checked.entities:,} entities, {checked.sessions:,} sessions"
+    print(f"{counts}, the longest with {checked.longest:,} events{span}")
+    if checked.attributes:
+        print(f"attributes (--set attributes=…): {', '.join(checked.attributes)}")
+    _print_kinds(f"{len(checked.kinds):,} kinds of events", checked.kinds)
+    if checked.unparsed:
+        _print_kinds("lines of another format, events of their own", checked.unparsed)
+
+
+def _times(checked: "LogCheck") -> str:
+    from trine.detect.findings import time_text
+
+    if checked.first_time is None or checked.last_time is None:
+        return "; no times"
+    return f"; {time_text(checked.first_time)} to {time_text(checked.last_time)}"
+
+
+def _print_kinds(title: str, kinds: "tuple[EventKind, ...]") -> None:
+    rows = [
+        (f"{kind.count:,}", one_line(kind.event, 100), f"{kind.file}:{kind.line}", one_line(kind.text, 120))
+        for kind in kinds[:KINDS]
+    ]
+    output.print_table(title, ("count", "event", "first line", "text"), rows)
+    if len(kinds) > KINDS:
+        output.note(f"and {len(kinds) - KINDS:,} more kinds (all with --json)")
+
+
+def one_line(text: str, most: int = 400) -> str:
+    """A text of a log as one printable line: control characters cannot reach the terminal."""
+    printable = "".join(letter if letter.isprintable() else " " for letter in text[: most + 1])
+    return printable if len(printable) <= most else printable[: most - 1] + "…"

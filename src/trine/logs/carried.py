@@ -1,0 +1,154 @@
+"""The sessions of a log that are still open between two calls, kept in a file.
+
+A log that is scored every hour is one log: its sessions go on in the next call, and lines that were read are not read
+again. A session is scored whole, with the events of earlier calls.
+"""
+
+import hashlib
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from trine import files
+from trine.errors import DataError, UsageError
+from trine.logs.events import EventNames
+from trine.logs.log_event import Line, LogEvent
+from trine.logs.sessions import OpenSession, SessionEvent, Sessions
+from trine.sequences.table import SequenceTable, source_and_line
+
+VERSION = 1
+
+MOST_EVENTS = 10_000
+"""Largest number of events of a session that are kept; of a longer one, the last ones."""
+
+HEAD = 256
+"""Characters of a file's first line that tell it from another file of the same name, as after a rotation."""
+
+
+@dataclass
+class Carried:
+    """What one call leaves for the next one."""
+
+    owner: str
+    """What the sessions were read for: the fingerprint of a model's training data."""
+    read: dict[str, tuple[str, int]] = field(default_factory=dict)
+    """File to the digest of its first line and the number of its lines that were read."""
+    sessions: list[dict[str, Any]] = field(default_factory=list)
+    """The open sessions, with their events."""
+    counts: dict[str, int] = field(default_factory=dict)
+    """Number of sessions of each entity before the open one."""
+    resumed: list[int] = field(default_factory=list)
+    """Number of earlier events of the sessions that were opened again: they are the first sessions of the call."""
+
+    @classmethod
+    def load(cls, path: Path, owner: str) -> "Carried":
+        """What `save` wrote; nothing if there is no file. Raises `DataError` if it is damaged, `UsageError`."""
+        if not path.exists():
+            return cls(owner)
+        try:
+            state = json.loads(path.read_text(encoding="utf-8"))
+            if state["version"] != VERSION:
+                raise UsageError(f"{path}: a state of version {state['version']}; use the Trine that wrote it")
+            read = {name: (str(head), int(lines)) for name, (head, lines) in state["read"].items()}
+            carried = cls(state["owner"], read, list(state["sessions"]), dict(state["counts"]))
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise DataError(
+                f"{path}: not the state of a scored log ({error!r:.80}); delete it, or give another"
+            ) from None
+        if carried.owner != owner:
+            raise UsageError(f"{path}: the state of another model; give each model a state file of its own")
+        return carried
+
+    def save(self, path: Path) -> None:
+        """Write it in place of what was there."""
+        state = {
+            "version": VERSION,
+            "owner": self.owner,
+            "read": self.read,
+            "sessions": self.sessions,
+            "counts": self.counts,
+        }
+        files.write_json(path, state)
+
+    def unread(self, name: str, lines: Iterator[Line]) -> Iterator[tuple[Line, bool]]:
+        """The lines of a file, and whether each is new; remembers how many there are."""
+        head, before, count = "", 0, 0
+        for count, line in enumerate(lines, 1):
+            if count == 1:
+                head = hashlib.sha256(line.text[:HEAD].encode(errors="backslashreplace")).hexdigest()
+                former, number = self.read.get(name, ("", 0))
+                before = number if former == head else 0
+            yield line, count > before
+        if count:
+            self.read[name] = head, max(count, before)
+
+    def resume(self, sessions: Sessions, names: EventNames, sources: list[str]) -> Iterator[SessionEvent]:
+        """Open the kept sessions again; yields their events. Files that are not read now are added to `sources`."""
+        self.resumed = [len(kept["events"]) for kept in self.sessions]
+        for kept in self.sessions:
+            opened = OpenSession(sessions.next_number(), len(kept["events"]), *map(_number, kept["times"]))
+            sessions.reopen((kept["kind"], kept["entity"]), opened)
+            for i, (name, time, file, line, attributes) in enumerate(kept["events"]):
+                if file not in sources:
+                    sources.append(file)
+                yield SessionEvent(
+                    source=sources.index(file),
+                    line=line,
+                    session=opened.number,
+                    begins=i == 0,
+                    entity=kept["entity"],
+                    event=names.code(LogEvent(name)),
+                    time=_number(time),
+                    written=time,
+                    entities=kept["entities"],
+                    attributes=attributes,
+                )
+
+    def keep(self, sessions: Sessions, table: SequenceTable) -> None:
+        """Take over the sessions that can still go on: those that paused for at most the gap before the last line."""
+        last = max((s.latest for _, s in sessions.open_sessions() if not math.isnan(s.latest)), default=math.nan)
+        gap = math.inf if sessions.cut.gap_seconds is None else sessions.cut.gap_seconds
+        self.sessions = []
+        for (kind, entity), session in sessions.open_sessions():
+            if kind != "session" and last - session.latest > gap:
+                continue
+            times = [_text(value) for value in (session.raw, session.latest, session.previous)]
+            entities = {name: str(of[session.number]) for name, of in table.entities.items() if of[session.number]}
+            events = list(_events(table, session.number))[-MOST_EVENTS:]
+            self.sessions.append(
+                {"kind": kind, "entity": entity, "times": times, "entities": entities, "events": events}
+            )
+        self._count(sessions, table)
+
+    def _count(self, sessions: Sessions, table: SequenceTable) -> None:
+        """Numbers of the sessions so far, so that the next ones are named after them."""
+        opened = {session.number for _, session in sessions.open_sessions()}
+        kept = {(each["kind"], each["entity"]) for each in self.sessions}
+        open_keys = {session.number: key for key, session in sessions.open_sessions()}
+        if table.owners is None:
+            return
+        for number, owner in enumerate(table.owners.tolist()):
+            if number not in opened or open_keys[number] not in kept:
+                self.counts[owner] = self.counts.get(owner, 0) + 1
+
+
+def _events(table: SequenceTable, row: int) -> Iterator[list[Any]]:
+    """Name, time, file, line and attributes of each event of a session."""
+    for i in range(int(table.offsets[row]), int(table.offsets[row + 1])):
+        source, line = (0, 0) if table.positions is None else source_and_line(int(table.positions[i]))
+        time = None if table.times is None else _text(float(table.times[i]))
+        attributes = {name: of.values[of.codes[i]] for name, of in table.attributes.items()}
+        yield [table.vocabulary[table.events[i]], time, table.sources[source], line, attributes]
+
+
+def _text(value: float) -> float | None:
+    return None if np.isnan(value) else value
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else value

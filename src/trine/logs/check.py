@@ -1,0 +1,115 @@
+"""How a log would be read: format, lines, sessions, kinds of events, time span, odd lines. Memory is flat."""
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from trine.errors import DataError
+from trine.logs.readers import LogLines, LogSettings, log_lines
+from trine.logs.reading import Reading
+from trine.logs.sessions import UNPARSED
+
+SHOWN_TEXT = 300
+"""Characters of an example line that are kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class EventKind:
+    """One kind of event, with its number of occurrences and its first line."""
+
+    event: str
+    count: int
+    file: str
+    line: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class LogCheck:
+    """How a log would be read."""
+
+    name: str
+    formats: dict[str, str]
+    """File to format."""
+    why: tuple[str, ...]
+    """Why each guessed format was chosen."""
+    entity: str | None
+    entities: int
+    """Number of different entities."""
+    sessions: int
+    longest: int
+    """Number of events of the longest session."""
+    first_time: float | None
+    last_time: float | None
+    kinds: tuple[EventKind, ...]
+    """Kinds of events, the most frequent first."""
+    unparsed: tuple[EventKind, ...]
+    """Kinds of lines that do not have the format."""
+    attributes: tuple[str, ...]
+    """Names of the attributes that the events have."""
+    reading: Reading
+    remarks: tuple[str, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """The check as a JSON object."""
+        return {**asdict(self), "reading": self.reading.as_json()}
+
+
+def check_log(sources: Sequence[str | Path], settings: LogSettings | None = None) -> LogCheck:
+    """Read logs as a training would. Raises `DataError` if they hold no line, `UsageError` for unusable settings."""
+    lines = log_lines(sources, settings or LogSettings())
+    counts: Counter[int] = Counter()
+    first: dict[int, tuple[int, int]] = {}
+    lengths: Counter[int] = Counter()
+    entities: set[str] = set()
+    attributes: dict[str, None] = {}
+    earliest, latest = math.inf, -math.inf
+    for event in lines:
+        if event.event not in first:
+            first[event.event] = event.source, event.line
+        counts[event.event] += 1
+        lengths[event.session] += 1
+        if event.begins and event.entity:
+            entities.add(event.entity)
+        for name in event.attributes:
+            attributes[name] = None
+        if event.written is not None:
+            earliest, latest = min(earliest, event.written), max(latest, event.written)
+    if not lines.reading.lines:
+        raise DataError(f"{lines.skips.source}: the log is empty; give a log with events")
+    lines.names.settle()
+    kinds = _kinds(lines, counts, first)
+    return LogCheck(
+        name=lines.skips.source,
+        formats=lines.reading.formats,
+        why=tuple(f"{file}: {guess.why()}" for file, guess in lines.guesses),
+        entity=lines.entity,
+        entities=len(entities),
+        sessions=len(lengths),
+        longest=max(lengths.values(), default=0),
+        first_time=earliest if math.isfinite(earliest) else None,
+        last_time=latest if math.isfinite(latest) else None,
+        kinds=tuple(kind for kind in kinds if not kind.event.startswith(UNPARSED)),
+        unparsed=tuple(kind for kind in kinds if kind.event.startswith(UNPARSED)),
+        attributes=tuple(attributes),
+        reading=lines.reading,
+        remarks=(*lines.remarks(len(lengths)), *lines.skips.messages()),
+    )
+
+
+def _kinds(lines: LogLines, counts: Counter[int], first: dict[int, tuple[int, int]]) -> list[EventKind]:
+    """The kinds by their final names, the most frequent first, each with its first line."""
+    totals: Counter[str] = Counter()
+    places: dict[str, tuple[int, int]] = {}
+    for code, count in counts.items():
+        name = lines.names.name(code)
+        totals[name] += count
+        places[name] = min(places.get(name, first[code]), first[code])
+    texts = lines.files.texts(places.values())
+    return [
+        EventKind(name, count, lines.files.names[places[name][0]], places[name][1], texts[places[name]][:SHOWN_TEXT])
+        for name, count in totals.most_common()
+    ]
