@@ -82,14 +82,19 @@ def printed_tables(text: str) -> list[dict[str, dict[str, str]]]:
     return tables
 
 
-def test_score_prints_json_lines_or_plain_lines(trine, run, table):
-    findings = [json.loads(line) for line in trine("detect", "score", run, table, "--json").out.splitlines()]
-    assert len(findings) == 51
-    assert findings[-1]["name"] == "odd"
-    assert findings[-1]["flagged"]
-    plain = trine("detect", "score", run, table).out.splitlines()
-    assert plain[-1].startswith("odd\tp=0.")
-    assert "\tALERT (" in plain[-1]
+def test_score_prints_one_json_document_or_plain_lines(trine, run, table):
+    document = json.loads(trine("detect", "score", run, table, "--all", "--json").out)
+    assert document["sessions"] == len(document["findings"]) == 51
+    assert (document["findings"][0]["name"], document["findings"][0]["flagged"]) == ("odd", True)
+    done = trine("detect", "score", run, table)
+    assert done.out.splitlines()[0].startswith("odd\tp=0.")
+    assert "\tALERT (" in done.out.splitlines()[0]
+    assert "of 51 sessions are flagged" in done.err
+
+
+def test_score_shows_the_strangest_or_all_sequences(trine, run, table):
+    assert len(trine("detect", "score", run, table, "--most", "7").out.splitlines()) == 7
+    assert len(trine("detect", "score", run, table, "--all").out.splitlines()) == 51
 
 
 def test_explain_prints_json_lines_and_draws(trine, run, table, tmp_path):
@@ -138,10 +143,63 @@ def test_a_detector_learns_a_raw_log_states_its_format_and_flags_a_foreign_line(
     log, run = write_log(tmp_path / "auth.log"), tmp_path / "run"
     done = trine("detect", "fit", log, *SMALL, "--false-alarms", "0.2", "--out", run, "--device", "cpu")
     assert done.status == 0
-    assert "auth.log: looks like syslog; a session is one process; 24 sessions" in done.err
+    assert "auth.log: looks like syslog" in done.err
+    assert "; a session is one process; 24 sessions" in done.err
+    assert "auth.log: 72 lines: 72 events" in done.err
     second = write_log(tmp_path / "second.log", 3, foreign="kernel module evil loaded by nobody at all")
-    findings = [json.loads(line) for line in trine("detect", "score", run, second, "--json").out.splitlines()]
+    done = trine("detect", "score", run, second, "--all", "--json")
+    findings = json.loads(done.out)["findings"]
+    assert [(finding["entity"], finding["flagged"]) for finding in findings][0] == ("sshd[100]", True)
     assert [finding["flagged"] for finding in findings] == [True, False, False]
+    assert findings[0]["events"][0]["text"].endswith("evil loaded by nobody at all")
+    assert "second.log: 10 lines: 10 events" in done.err
+    plain = trine("detect", "score", run, second).out
+    assert "second.log:2\tnever seen\tJan  1 00:00:01" in plain
+
+
+def test_several_logs_are_one_and_stdin_is_read(trine, tmp_path):
+    log, run = write_log(tmp_path / "auth.log"), tmp_path / "run"
+    (tmp_path / "auth.log.1").write_text(log.read_text().replace("Jan  1", "Jan  2"))
+    words = (*SMALL, "--false-alarms", "0.2", "--out", run, "--device", "cpu")
+    done = trine("detect", "fit", log, tmp_path / "auth.log.1", *words)
+    assert done.status == 0
+    assert "144 lines: 144 events" in done.err
+
+
+def test_a_log_is_checked_before_anything_is_trained(trine, tmp_path):
+    log = write_log(tmp_path / "auth.log")
+    done = trine("detect", "check", log)
+    assert done.status == 0
+    assert "looks like syslog" in done.out
+    assert "Accepted password for" in done.out
+    document = json.loads(trine("detect", "check", log, "--entity", "host", "--json").out)
+    assert (document["entity"], document["sessions"]) == ("host", 1)
+    assert document["reading"]["events"] == 72
+
+
+def test_the_error_for_a_single_session_names_the_windows(trine, tmp_path):
+    log = tmp_path / "a.log"
+    log.write_text("something happened\nsomething else happened\n" * 30)
+    done = trine("detect", "fit", log, *SMALL, "--out", tmp_path / "run", "--device", "cpu")
+    assert done.status == 1
+    assert "--window 15m" in done.err
+    assert "--window-events 200" in done.err
+    done = trine("detect", "check", log, "--window-events", "10")
+    assert "6 sessions" in done.out
+
+
+def test_a_log_scored_every_hour_goes_on_where_it_stopped(trine, tmp_path):
+    log, run = write_log(tmp_path / "auth.log"), tmp_path / "run"
+    assert trine("detect", "fit", log, *SMALL, "--out", run, "--device", "cpu").status == 0
+    hour = tmp_path / "hour.log"
+    lines = write_log(hour, 2).read_text().splitlines(keepends=True)
+    hour.write_text("".join(lines[:2]))
+    words = ("detect", "score", run, hour, "--state", tmp_path / "state.json", "--all", "--json")
+    assert [each["length"] for each in json.loads(trine(*words).out)["findings"]] == [2]
+    hour.write_text("".join(lines))
+    lengths = {each["entity"]: each["length"] for each in json.loads(trine(*words).out)["findings"]}
+    assert lengths == {"sshd[100]": 3, "sshd[101]": 3}
+    assert json.loads(trine(*words).out)["findings"] == []
 
 
 def test_format_pattern_and_entity_are_kept_in_the_bundle(trine, tmp_path):
@@ -152,18 +210,22 @@ def test_format_pattern_and_entity_are_kept_in_the_bundle(trine, tmp_path):
     done = trine("detect", "fit", log, *SMALL, *words)
     assert done.status == 0
     assert "a session is one user; 6 sessions" in done.err
-    assert len(trine("detect", "score", run, log, "--json").out.splitlines()) == 6
+    assert len(json.loads(trine("detect", "score", run, log, "--all", "--json").out)["findings"]) == 6
 
 
-def test_another_log_is_read_in_the_format_of_the_training(trine, tmp_path):
+def test_another_log_is_read_in_the_format_of_the_training_and_what_does_not_fit_is_said(trine, tmp_path):
     """The format of these lines would be guessed otherwise: only one of four is syslog."""
     log, run = write_log(tmp_path / "auth.log"), tmp_path / "run"
     assert trine("detect", "fit", log, *SMALL, "--out", run, "--device", "cpu").status == 0
     mixed = tmp_path / "mixed.log"
     mixed.write_text("garbage without any form\n" * 3 + log.read_text().splitlines()[0] + "\n")
     done = trine("detect", "score", run, mixed)
+    assert done.status == 0
+    assert "75 % of the lines do not have the format syslog, in training 0 % (first: " in done.err
+    mixed.write_text("garbage without any form\n" * 3)
+    done = trine("detect", "score", run, mixed)
     assert done.status == 1
-    assert "of the format syslog" in done.err
+    assert "no line has the format syslog" in done.err
 
 
 def test_an_unknown_format_is_wrong_use(trine, tmp_path):
@@ -198,7 +260,7 @@ def test_bad_input_is_one_clear_line(trine, run, tmp_path, case, command):
     name, content, part = BAD[case]
     path = tmp_path / name
     path.write_bytes(content)
-    if command == "score" and case in ("one sequence", "one distinct event", "attacks alone"):
+    if command == "score" and case in ("an empty log", "one sequence", "one distinct event", "attacks alone"):
         assert trine("detect", "score", run, path).status == 0, "scoring does not learn from it"
         return
     words = ("fit", path, *SMALL, "--out", tmp_path / "run") if command == "fit" else ("score", run, path)
@@ -219,9 +281,9 @@ def test_negative_and_huge_ids_are_events_like_any_other(trine, tmp_path):
 def test_invalid_utf_8_does_not_stop_the_reading(trine, run, tmp_path):
     path = tmp_path / "odd.jsonl"
     path.write_bytes(table_text().encode() + b'{"events": "open \xff\xfe close", "name": "bad"}\n')
-    done = trine("detect", "score", run, path, "--json")
+    done = trine("detect", "score", run, path, "--all", "--json")
     assert done.status == 0
-    assert len(done.out.splitlines()) >= 40
+    assert json.loads(done.out)["sessions"] >= 40
 
 
 def test_attacks_among_training_rows_are_left_out_and_counted(trine, tmp_path):

@@ -75,6 +75,21 @@ def test_system_calls_that_the_data_gives_by_number_are_named(make_detector, mak
     assert names <= {"open", "read", "write", "close", "(end)", "(unknown)"}
 
 
+def test_the_events_that_count_are_each_named_once_and_never_seen_ones_come_first(detector, make_table):
+    (explanation,) = explain(detector, make_table([*["fork", "exec", "wait"] * 6, "martian", "martian", "ptrace"]))
+    words = [event.event for event in explanation.most_important]
+    assert len(words) == len(set(words))
+    assert set(words[:2]) == {"martian", "ptrace"}
+    assert [event.never_seen for event in explanation.most_important[:3]] == [True, True, False]
+    assert explanation.most_important[words.index("martian")].count == 2
+
+
+def test_a_long_sequence_is_explained_in_bounded_memory(detector, make_table):
+    (explanation,) = explain(detector, make_table([*["fork", "exec", "wait"] * 4_000, "ptrace"]))
+    assert len(explanation.events) < 100
+    assert explanation.most_important[0].position == 12_000
+
+
 @pytest.mark.parametrize("word", ["$x_{", "cost $1 of $2^", "a\\b", "%", ""])
 def test_any_word_can_be_drawn(detector, make_table, word):
     table = make_table(["open", word or "<*>", "close"], name=[f"run {word}"])

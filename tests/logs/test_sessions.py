@@ -2,72 +2,100 @@ import math
 import tracemalloc
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from trine.datasets.lines import Skips
-from trine.errors import UsageError
-from trine.logs.formats import Pattern
-from trine.logs.sessions import SessionEvent, Sessions
-from trine.logs.templates import OTHER, TemplateMiner
-from trine.logs.text_formats import Syslog
+from trine.logs.events import EventNames
+from trine.logs.log_event import FormatSettings, Line
+from trine.logs.sessions import UNPARSED, Cut, SessionEvent, Sessions
+from trine.logs.text_formats import Pattern, Syslog
 
 PATTERN = r"(?P<time>\d*) (?P<user>\w*) (?P<event>\w+)(?: (?P<level>\w+))?"
+DAY = 86_400
 lines_of_users = st.lists(
     st.tuples(st.integers(0, 5), st.none() | st.integers(0, 60)).map(
-        lambda pair: f"{'' if pair[1] is None else 1_000 + pair[1]} u{pair[0]} event"
+        lambda pair: f"{'' if pair[1] is None else 1_700_000_000 + pair[1]} u{pair[0]} event"
     ),
     max_size=40,
 )
 
 
-def make(pattern: str = PATTERN, **settings: object) -> Sessions:
-    return Sessions(Pattern(pattern), Skips("a.log"), **settings)
+def make(pattern: str = PATTERN, entity: str | None = None, **settings: object) -> Sessions:
+    return Sessions(Pattern(pattern, FormatSettings(entity=entity)), Skips("a.log"), **settings)
+
+
+def cut(gap: float | None = 1800, seconds: float | None = None, events: int | None = None) -> Cut:
+    return Cut(gap, seconds, events)
 
 
 def read(sessions: Sessions, lines: list[str]) -> list[SessionEvent]:
-    events = [sessions.read(number, line) for number, line in enumerate(lines, 1)]
-    return [event for event in events if event is not None]
+    events = [event for number, line in enumerate(lines, 1) for event in sessions.read(Line(0, number, line))]
+    return [*events, *sessions.finish()]
+
+
+def at(second: float, rest: str) -> str:
+    return f"{1_700_000_000 + second} {rest}"
+
+
+def named(sessions: Sessions, events: list[SessionEvent]) -> list[str]:
+    return [sessions.names.name(event.event) for event in events]
+
+
+def seconds(events: list[SessionEvent]) -> list[float]:
+    return [event.time - 1_700_000_000 for event in events]
 
 
 def test_a_line_becomes_an_event_of_a_session() -> None:
     sessions = make()
-    assert sessions.read(7, "1000 ann login warn") == SessionEvent(
-        7, 0, True, "ann", "login", 1000.0, {"level": "warn"}
-    )
-    assert sessions.read(9, "1001 ann logout") == SessionEvent(9, 0, False, "ann", "logout", 1001.0, {})
+    (event,) = sessions.read(Line(3, 7, at(0, "ann login warn")))
+    assert (event.source, event.line, event.session, event.begins, event.entity) == (3, 7, 0, True, "ann")
+    assert (sessions.names.name(event.event), event.time) == ("login", 1_700_000_000)
+    assert dict(event.attributes) == {"level": "warn"}
+    (event,) = sessions.read(Line(3, 9, at(1, "ann logout")))
+    assert (event.line, event.session, event.begins) == (9, 0, False)
 
 
 def test_a_session_is_an_entity_until_a_gap() -> None:
-    lines = ["1000 ann a", "1010 bob b", "1020 ann c", "1621 ann d", "1611 bob e"]
-    events = read(make(gap_seconds=600), lines)
+    lines = [at(0, "ann a"), at(10, "bob b"), at(20, "ann c"), at(621, "ann d"), at(611, "bob e")]
+    events = read(make(cut=cut(600)), lines)
     assert [event.session for event in events] == [0, 1, 0, 2, 3]
     assert [event.begins for event in events] == [True, True, False, True, True]
-    assert [event.session for event in read(make(gap_seconds=601), lines)] == [0, 1, 0, 0, 1]
-    assert {event.session for event in read(make(gap_seconds=None), lines)} == {0, 1}
+    assert [event.session for event in read(make(cut=cut(601)), lines)] == [0, 1, 0, 0, 1]
+    assert {event.session for event in read(make(cut=cut(None)), lines)} == {0, 1}
 
 
 def test_a_pause_next_to_an_unknown_time_is_no_gap() -> None:
-    events = read(make(gap_seconds=5), ["1000 ann a", " ann b", "2000 ann c", "3000 ann d"])
+    events = read(make(cut=cut(5)), [at(0, "ann a"), " ann b", at(1000, "ann c"), at(2000, "ann d")])
     assert [event.session for event in events] == [0, 0, 0, 1]
     assert math.isnan(events[1].time)
 
 
-def test_a_session_named_by_an_id_is_never_divided() -> None:
+def test_a_session_named_by_an_id_is_never_divided_by_a_pause() -> None:
     sessions = make(r"(?P<time>\d+) (?P<session>\w+) (?P<event>\w+)")
-    assert [event.session for event in read(sessions, ["1000 s1 a", "99000 s1 b"])] == [0, 0]
+    assert [event.session for event in read(sessions, [at(0, "s1 a"), at(DAY, "s1 b")])] == [0, 0]
+
+
+def test_a_window_of_time_ends_a_session_at_its_multiples() -> None:
+    lines = [f"{1_700_000_100 + second} x" for second in (0, 500, 799, 800, 1_000)]
+    events = read(make(r"(?P<time>\d+) (?P<event>\w+)", cut=cut(1e9, seconds=900)), lines)
+    assert 1_700_000_900 - 1_700_000_100 == 800
+    assert 1_700_000_900 % 900 != 0, "windows begin at multiples of their length, not at the first event"
+    borders = [(1_700_000_100 + second) // 900 for second in (0, 500, 799, 800, 1_000)]
+    assert [event.session for event in events] == [border - borders[0] for border in borders]
+
+
+def test_a_window_of_events_ends_a_session() -> None:
+    events = read(make(r"(?P<event>\w+)", cut=cut(events=2)), ["a", "b", "c", "d", "e"])
+    assert [event.session for event in events] == [0, 0, 1, 1, 2]
 
 
 def test_the_entity_is_that_of_the_format_unless_it_is_named() -> None:
     line = "Dec 31 23:59:59 web1 sshd[7]: Failed password for root from 10.0.0.9 port 22 ssh2"
     names = {None: "sshd[7]", "host": "web1", "user": "root", "address": "10.0.0.9"}
     for entity, name in names.items():
-        event = Sessions(Syslog(), Skips("a.log"), entity=entity).read(1, line)
-        assert event is not None
+        (event,) = Sessions(Syslog(FormatSettings(entity=entity)), Skips("a.log")).read(Line(0, 1, line))
         assert event.entity == name
-    with pytest.raises(UsageError, match="entity 'planet': choose one of host, user"):
-        make(entity="planet")
 
 
 def test_a_log_without_entities_is_one_session() -> None:
@@ -77,51 +105,105 @@ def test_a_log_without_entities_is_one_session() -> None:
 
 def test_times_are_held_at_the_latest_of_the_entity_and_steps_back_are_counted() -> None:
     sessions = make()
-    events = read(sessions, ["1005 ann a", "1001 bob b", "1003 ann c", "1004 ann d", "1006 ann e"])
-    assert [event.time for event in events] == [1005, 1001, 1005, 1005, 1006]
+    lines = [at(5, "ann a"), at(1, "bob b"), at(3, "ann c"), at(4, "ann d"), at(6, "ann e")]
+    events = read(sessions, lines)
+    assert seconds(events) == [5, 1, 5, 5, 6]
+    assert [event.written for event in events] == [1_700_000_000 + second for second in (5, 1, 3, 4, 6)]
     assert sessions.skips.messages() == ("a.log: times run backwards, held at the latest so far (1: line 3 by 2 s)",)
 
 
-def test_a_step_back_across_an_unknown_time_is_held_and_counted() -> None:
+def test_a_step_back_by_more_than_the_gap_begins_a_new_session() -> None:
     sessions = make()
-    events = read(sessions, ["1005 ann a", " ann b", "1003 ann c"])
-    assert [event.time for event in events if not math.isnan(event.time)] == [1005, 1005]
-    assert sessions.skips.messages() == ("a.log: times run backwards, held at the latest so far (1: line 3 by 2 s)",)
+    events = read(sessions, [at(DAY, "ann a"), at(0, "ann b"), at(5, "ann c")])
+    assert [event.session for event in events] == [0, 1, 1]
+    assert seconds(events) == [DAY, 0, 5]
+    assert "a new session begins (1: line 2)" in sessions.skips.messages()[0]
 
 
-def test_lines_that_are_no_event_of_a_session_are_counted() -> None:
+# --- nothing is lost
+
+
+def test_a_line_that_does_not_have_the_format_is_an_event_of_its_own() -> None:
     sessions = make(r"(?P<event>\w+) of(?: (?P<user>\w+))?")
-    (event,) = read(sessions, ["", "nothing like it", "login of ann", "login of"])
-    assert (event.line, event.entity, event.event) == (3, "ann", "login")
-    assert sessions.skips.messages() == (
-        "a.log: not of the format pattern, left out (1: line 2)",
-        "a.log: no user, in no session (1: line 4)",
-    )
+    events = read(sessions, ["", "nothing like it", "login of ann", "login of"])
+    assert [event.line for event in events] == [2, 3, 4]
+    assert named(sessions, events) == [UNPARSED + "nothing like it", "login", "login"]
+    reading = sessions.reading
+    assert (reading.lines, reading.events, reading.unparsed, reading.blank) == (4, 2, 1, 1)
+    assert reading.without_entity == 2
+    assert len({event.session for event in events}) == 2, "events that name no entity have a session of their own"
 
 
-def test_free_text_is_the_id_of_its_template() -> None:
-    miner = TemplateMiner()
+def test_an_unparsed_line_belongs_to_the_entity_that_it_names() -> None:
+    sessions = make(r"(?P<address>[\d.]+) (?P<event>\w+)$")
+    events = read(sessions, ["192.0.2.7 get", '"?" from 192.0.2.7 [odd]', "192.0.2.8 get"])
+    assert [event.entity for event in events] == ["192.0.2.7", "192.0.2.7", "192.0.2.8"]
+    assert [event.session for event in events] == [0, 0, 1]
+
+
+def test_an_event_without_the_entity_belongs_to_the_one_that_its_process_named() -> None:
+    sessions = Sessions(Syslog(FormatSettings(entity="address")), Skips("auth.log"))
+    lines = [
+        "Dec 10 06:55:46 web1 sshd[7]: Accepted password for ann from 192.0.2.7 port 22 ssh2",
+        "Dec 10 06:55:47 web1 sshd[8]: Invalid user x from 192.0.2.8 port 22",
+        "Dec 10 06:55:48 web1 sshd[7]: pam_unix(sshd:session): session opened for user ann by (uid=0)",
+    ]
+    assert [event.entity for event in read(sessions, lines)] == ["192.0.2.7", "192.0.2.8", "192.0.2.7"]
+
+
+def test_lines_of_a_stack_trace_belong_to_the_line_before() -> None:
+    sessions = Sessions(Syslog(), Skips("a.log"))
+    lines = [
+        "Dec 10 06:55:46 web1 app[7]: request failed",
+        "java.lang.IllegalStateException: no disk",
+        "\tat org.example.Disk.read(Disk.java:42)",
+        "Caused by: java.io.IOException: gone",
+        "\t... 23 more",
+        "Dec 10 06:55:47 web1 app[7]: request served",
+    ]
+    read(sessions, lines)
+    reading = sessions.reading
+    assert (reading.events, reading.lines) == (2, 6)
+    assert reading.continued + reading.unparsed == 4
+    assert reading.continued >= 3
+
+
+@given(lines=st.lists(st.text(max_size=40), max_size=30))
+def test_every_line_is_accounted_for(lines: list[str]) -> None:
+    sessions = make()
+    events = read(sessions, lines)
+    reading = sessions.reading
+    reading.account()
+    assert len(events) == reading.events + reading.unparsed
+    assert reading.lines == len(lines) == len(events) + reading.headers + reading.continued + reading.blank
+
+
+def test_the_lines_of_an_earlier_call_are_left_out_and_counted() -> None:
+    sessions = make()
+    sessions.skip(Line(0, 1, at(0, "ann a")))
+    events = list(sessions.read(Line(0, 2, at(1, "ann b"))))
+    assert [event.line for event in events] == [2]
+    assert (sessions.reading.lines, sessions.reading.left_out) == (2, 1)
+
+
+def test_free_text_has_the_name_of_its_template() -> None:
+    names = EventNames()
     pattern = r"(?P<message>.+)"
     users = ("ann", "bob", "cyd", "dan", "eve")
-    events = read(make(pattern, miner=miner), [f"Invalid login {user} here" for user in users])
-    ids = [event.event for event in events if isinstance(event.event, int)]
-    assert len(ids) == len(users)
-    assert {miner.resolve(template) for template in ids} == {min(ids)}
-    known, new = read(make(pattern, miner=miner, learn=False), ["Invalid login fay here", "something else"])
-    assert (known.event, new.event, len(miner)) == (min(ids), OTHER, 1)
-
-
-def test_a_miner_that_knows_nothing_yet_is_the_one_that_learns() -> None:
-    miner = TemplateMiner()
-    read(make(r"(?P<message>.+)", miner=miner), ["something happens"])
-    assert len(miner) == 1
+    events = read(make(pattern, names=names), [f"Invalid login {user} here" for user in users])
+    names.settle()
+    assert {names.name(event.event) for event in events} == {"Invalid login <*> here"}
+    fitted = EventNames.from_json(names.to_json())
+    again = make(pattern, names=fitted)
+    known, new = named(again, read(again, ["Invalid login fay here", "something else"]))
+    assert (known, new) == ("Invalid login <*> here", "something else")
 
 
 # --- the bound on entities
 
 
 def test_the_entity_idle_longest_is_closed_first_and_begins_a_new_session() -> None:
-    lines = ["1000 ann a", "1001 bob b", "1002 ann c", "1003 cyd d", "1004 ann e", "1005 bob f"]
+    lines = [at(second, rest) for second, rest in enumerate(("ann a", "bob b", "ann c", "cyd d", "ann e", "bob f"))]
     events = read(make(max_entities=2), lines)
     assert [(event.entity, event.session) for event in events] == [
         ("ann", 0),
@@ -135,13 +217,13 @@ def test_the_entity_idle_longest_is_closed_first_and_begins_a_new_session() -> N
 
 def test_a_closed_entity_forgets_its_latest_time() -> None:
     sessions = make(max_entities=1)
-    assert [event.time for event in read(sessions, ["1005 ann a", "1006 bob b", "1003 ann c"])] == [1005, 1006, 1003]
+    assert seconds(read(sessions, [at(5, "ann a"), at(6, "bob b"), at(3, "ann c")])) == [5, 6, 3]
     assert not sessions.skips.messages()
 
 
 @given(lines=lines_of_users, gap=st.integers(1, 20))
 def test_a_bound_that_is_never_reached_changes_nothing(lines: list[str], gap: int) -> None:
-    free, bounded = make(gap_seconds=gap), make(gap_seconds=gap, max_entities=6)
+    free, bounded = make(cut=cut(gap)), make(cut=cut(gap), max_entities=6)
     assert repr(read(free, lines)) == repr(read(bounded, lines))
 
 
@@ -149,7 +231,7 @@ def test_a_bound_that_is_never_reached_changes_nothing(lines: list[str], gap: in
 def test_sessions_are_numbered_as_they_begin_and_hold_one_entity_without_gaps(
     lines: list[str], gap: int, bound: int | None
 ) -> None:
-    events = read(make(gap_seconds=gap, max_entities=bound), lines)
+    events = read(make(cut=cut(gap), max_entities=bound), lines)
     assert [event.line for event in events] == list(range(1, len(lines) + 1))
     beginnings = [event.session for event in events if event.begins]
     assert beginnings == list(range(len(beginnings)))
@@ -168,12 +250,13 @@ def test_memory_does_not_grow_with_the_number_of_lines() -> None:
     def grown(first: int, last: int) -> int:
         before = tracemalloc.get_traced_memory()[0]
         for number in range(first, last):
-            sessions.read(number, f"{1_000 + number} user{number} event")
+            for _ in sessions.read(Line(0, number, at(number, f"user{number} event"))):
+                pass
         return tracemalloc.get_traced_memory()[0] - before
 
     tracemalloc.start()
     try:
-        grown(0, 500)
-        assert grown(500, 2_500) < 5_000
+        grown(0, 3_000)
+        assert grown(3_000, 6_000) < 20_000
     finally:
         tracemalloc.stop()

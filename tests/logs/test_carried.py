@@ -1,0 +1,83 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from trine.errors import DataError, UsageError
+from trine.logs.carried import Carried
+from trine.logs.events import EventNames
+from trine.logs.readers import LogSettings, OpenedSequences, open_events
+
+PATTERN = r"(?P<time>\d+) (?P<user>\w+) (?P<event>\w+)"
+SETTINGS = LogSettings(pattern=PATTERN, gap_seconds=600.0)
+
+
+def lines(*rows: tuple[int, str]) -> str:
+    return "".join(f"{1_700_000_000 + second} {rest}\n" for second, rest in rows)
+
+
+def call(log: Path, state: Path, owner: str = "model") -> OpenedSequences:
+    """One call of an hourly job: read what is new, and keep what is open."""
+    carried = Carried.load(state, owner)
+    opened = open_events(log, settings=SETTINGS, names=EventNames(learn=False), carried=carried)
+    carried.save(state)
+    return opened
+
+
+def sessions(opened: OpenedSequences) -> dict[str, list[str]]:
+    table = opened.table
+    return {str(name): [table.vocabulary[code] for code in table.sequence(i)] for i, name in enumerate(table.names)}
+
+
+def test_a_session_goes_on_where_the_last_call_stopped(tmp_path: Path) -> None:
+    log, state = tmp_path / "a.log", tmp_path / "state.json"
+    log.write_text(lines((0, "ann open"), (10, "bob open"), (20, "ann read")))
+    assert sessions(call(log, state)) == {"ann": ["open", "read"], "bob": ["open"]}
+    log.write_text(log.read_text() + lines((100, "ann close"), (900, "bob open")))
+    second = call(log, state)
+    assert sessions(second) == {"ann": ["open", "read", "close"], "bob#2": ["open"]}
+    assert second.reading is not None
+    assert (second.reading.lines, second.reading.left_out, second.reading.events) == (5, 3, 2)
+
+
+def test_a_session_without_new_events_is_not_scored_again(tmp_path: Path) -> None:
+    log, state = tmp_path / "a.log", tmp_path / "state.json"
+    log.write_text(lines((0, "ann open"), (10, "bob open")))
+    call(log, state)
+    assert len(call(log, state).table) == 0
+    log.write_text(log.read_text() + lines((20, "bob read")))
+    assert sessions(call(log, state)) == {"bob": ["open", "read"]}
+
+
+def test_a_file_that_was_rotated_away_is_read_from_its_beginning(tmp_path: Path) -> None:
+    log, state = tmp_path / "a.log", tmp_path / "state.json"
+    log.write_text(lines((0, "ann open"), (10, "ann read")))
+    call(log, state)
+    log.write_text(lines((20, "ann close")))
+    assert sessions(call(log, state)) == {"ann": ["open", "read", "close"]}
+
+
+def test_sessions_of_one_call_are_those_of_many(tmp_path: Path) -> None:
+    rows = [(i * 97 % 1_000 + i * 40, f"u{i % 3} e{i % 5}") for i in range(40)]
+    rows.sort()
+    whole, pieces = tmp_path / "whole.log", tmp_path / "pieces.log"
+    whole.write_text(lines(*rows))
+    expected = sessions(open_events(whole, settings=SETTINGS, names=EventNames(learn=False)))
+    last: dict[str, list[str]] = {}
+    for end in range(5, 41, 5):
+        pieces.write_text(lines(*rows[:end]))
+        last |= sessions(call(pieces, tmp_path / "state.json"))
+    assert last == expected
+
+
+def test_a_damaged_state_and_that_of_another_model_are_clear_errors(tmp_path: Path) -> None:
+    state = tmp_path / "state.json"
+    state.write_text("{")
+    with pytest.raises(DataError, match=r"state\.json: not the state of a scored log.*delete it"):
+        Carried.load(state, "model")
+    Carried("other").save(state)
+    with pytest.raises(UsageError, match="the state of another model"):
+        Carried.load(state, "model")
+    state.write_text(json.dumps({"version": 99}))
+    with pytest.raises(UsageError, match="version 99"):
+        Carried.load(state, "model")
