@@ -1,4 +1,5 @@
 import time
+import tracemalloc
 
 import pytest
 from hypothesis import given, settings
@@ -121,3 +122,59 @@ def test_a_text_that_is_no_state_is_a_clear_error(text: str) -> None:
 def test_the_evidence_is_a_setting() -> None:
     eager = TemplateMiner(evidence=Evidence(plain=2))
     assert len(set(mined(["link goes up", "link goes down"], eager))) == 1
+
+
+def test_a_line_of_no_template_has_a_text_with_its_values_masked() -> None:
+    miner = TemplateMiner()
+    assert miner.text_of_new("uploaded shell.php5 from 10.0.0.9 by root") == "uploaded <*> from <*> by root"
+    assert miner.text_of_new("go" * 500) == "go" * 99 + "g…"
+    assert miner.text(miner.match("uploaded")) == "<*>"
+    assert len(miner) == 0
+
+
+def test_a_template_has_a_text_also_after_it_was_merged() -> None:
+    miner = TemplateMiner()
+    ids = [miner.add(f"user {name} logs in") for name in ("ann", "bob", "cyd", "dan", "eve")]
+    assert {miner.text(id_) for id_ in ids} == {"user <*> logs in"}
+
+
+def test_event_names_of_structured_logs_are_templates() -> None:
+    lines = ["request_started", "request_finished", "user.login", "Payment accepted", "Payment refused"]
+    miner = TemplateMiner()
+    assert len(set(mined(lines * 20, miner))) == len(lines)
+    assert set(texts(miner)) == set(lines)
+
+
+def test_names_of_values_in_event_names_are_merged() -> None:
+    lines = [f"loading plugin {name}_handler for tenant" for name in ("csv", "pdf", "html", "json", "xml")]
+    miner = TemplateMiner()
+    mined(lines, miner)
+    assert texts(miner) == ["loading plugin <*> for tenant"]
+
+
+def names(count: int) -> list[str]:
+    letters = "abcdefghijklmnop"
+    return ["".join(letters[number >> shift & 15] for shift in (12, 8, 4, 0)) for number in range(count)]
+
+
+@pytest.mark.parametrize("length", [1, 20, 800])
+def test_lines_of_random_words_take_little_time_and_memory(length: int) -> None:
+    words = names(20_000)
+    start = time.process_time()
+    tracemalloc.start()
+    miner = TemplateMiner(max_templates=100)
+    for i in range(120):
+        miner.add(" ".join(words[(i * 31 + j * 17) % 20_000] for j in range(length)))
+    assert tracemalloc.get_traced_memory()[0] < 10_000_000
+    tracemalloc.stop()
+    assert time.process_time() - start < 10
+
+
+def test_new_lines_that_are_only_matched_leave_no_trace() -> None:
+    miner = TemplateMiner()
+    miner.add("started")
+    for word in names(50):
+        for _ in range(3):
+            assert miner.match(f"{word} was never seen") == OTHER
+    assert miner.match("started") == miner.add("started") != OTHER
+    assert miner.add("aaaa was never seen") != OTHER

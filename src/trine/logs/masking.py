@@ -26,10 +26,11 @@ _IN_WORD = re.compile("|".join((_PATH, _NUMBER, _HEX)))
 _UNIT_AFTER = re.compile(rf"\0 {_UNIT}")
 _MONTHS = frozenset("Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split())  # noqa: SIM905  (a line, not twelve)
 _DATE = re.compile(rf"(?:\b(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun),? )?\b(?:{'|'.join(sorted(_MONTHS))}) \0")
-_HOLLOW = re.compile(r"\( ?\0? ?\)|\[ ?\0? ?\]|\{ ?\0? ?\}|< ?\0? ?>|\" ?\0? ?\"|(?<==)(?= |$)")
+_HOLLOW = re.compile(r"\( ?\0? ?\)|\[ ?\0? ?\]|\{ ?\0? ?\}|< ?\0? ?>|\" ?\0? ?\"")
 _RUN = re.compile(r"\0(?:[ ,]*+\0)++")
 _TOKEN = re.compile(r"[^ =,;()\[\]{}\"'<>|]++|[=,;()\[\]{}\"'<>|]")
 _MARKS = frozenset("=,;()[]{}\"'<>|")
+_NO_WORDS = _MARKS | {VALUE}
 
 
 def mask(line: str) -> str:
@@ -38,11 +39,16 @@ def mask(line: str) -> str:
     masked = _UNIT_AFTER.sub(VALUE, " ".join(map(_mask_word, words)))
     if not _MONTHS.isdisjoint(words):
         masked = _DATE.sub(VALUE, masked)
-    return _RUN.sub(VALUE, _HOLLOW.sub(VALUE, masked))
+    masked = _HOLLOW.sub(VALUE, masked)
+    if "=" in masked:
+        masked = masked.replace("= ", f"={VALUE} ") + VALUE * masked.endswith("=")
+    return _RUN.sub(VALUE, masked)
 
 
 @lru_cache(1 << 14)
 def _mask_word(word: str) -> str:
+    if len(word) < 8 and word.isalpha():  # no path, no digit, no hexadecimal word
+        return word
     return _IN_WORD.sub(VALUE, word)
 
 
@@ -56,9 +62,14 @@ def is_word(token: str) -> bool:
     return token not in _MARKS
 
 
+def count_words(tokens: Tokens) -> int:
+    """Number of tokens that are words, neither values nor punctuation marks."""
+    return sum(token not in _NO_WORDS for token in tokens)
+
+
 def has_words(tokens: Tokens, count: int = 1) -> bool:
-    """Whether at least `count` of the tokens are words, neither values nor punctuation marks."""
-    return sum(token != VALUE and token not in _MARKS for token in tokens) >= count
+    """Whether at least `count` of the tokens are words."""
+    return count_words(tokens) >= count
 
 
 def text_of(tokens: Tokens) -> str:

@@ -16,10 +16,10 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from typing import Any
 
 from trine.errors import DataError
-from trine.logs.masking import VALUE, Tokens, has_words, is_word, mask, text_of, tokens_of
+from trine.logs.masking import VALUE, Tokens, mask, text_of, tokens_of
+from trine.logs.template_tree import TemplateTree, with_value
 
 OTHER = 0
 """The id of lines without a template: nothing is learned, or `max_templates` are learned already."""
@@ -36,14 +36,20 @@ _ONE_DIGIT = bytes.maketrans(b"123456789\0", b"000000000 ")
 _MAX_LINE = 4096
 """Characters of a line that are read: the beginning tells the statement, and a hostile line takes no time."""
 
+_MAX_NEW = 200
+"""Characters of the text of a line of no template."""
+
+_MAX_TOKENS = 256
+"""Words and marks of a line that are read."""
+
+_TOKENS_PER_TEMPLATE = 40
+"""Mean number of words and marks of a template, if as many are learned as can be: this bounds the memory."""
+
 _MAX_CACHED = 1 << 15
 """Entries of a cache, after which it is emptied."""
 
 _MAX_CACHED_LINE = 1024
 """Characters of the longest line in a cache: a full cache holds at most 32 Mi characters."""
-
-_END = ""
-"""Key of a template's id in the last node of its path; no token is empty."""
 
 _FORMAT = 1
 """Version of the JSON of `to_json`."""
@@ -79,6 +85,15 @@ class Template:
     text: str
 
 
+@dataclass(slots=True)
+class _Masked:
+    """A masked line."""
+
+    text: str
+    id: int = OTHER
+    """Its template; `OTHER` if that has to be found."""
+
+
 class TemplateMiner:
     """Learns templates from lines and gives each line the id of its template.
 
@@ -90,20 +105,27 @@ class TemplateMiner:
     def __init__(self, max_templates: int = 10_000, evidence: Evidence | None = None) -> None:
         self.max_templates = max_templates
         self.evidence = evidence or Evidence()
-        self._templates = _Tree()
+        self._templates = TemplateTree()
         self._merged: dict[int, int] = {}
         self._next = OTHER + 1
         self._known: set[str] = set()
         """Words that were values in some template."""
-        self._masked: dict[bytes, str] = {}
+        self._lines: dict[bytes, _Masked] = {}
         """Cache: line with its digits as 0 to masked line."""
-        self._ids: dict[str, int] = {}
-        """Cache: masked line to id."""
-        self._cached: defaultdict[int, list[str]] = defaultdict(list)
-        """The keys of `_ids` by their number of tokens."""
+        self._numbers: dict[bytes, _Masked] = {}
+        """Cache: the same with up to four digits in a row as one."""
+        self._masked: dict[str, _Masked] = {}
+        """The masked lines of these caches by their text."""
+        self._with_id: defaultdict[int, list[_Masked]] = defaultdict(list)
+        """Those whose ids are known, by their number of tokens."""
 
     def __len__(self) -> int:
         return len(self._templates.tokens)
+
+    @property
+    def full(self) -> bool:
+        """Whether no more templates are learned: new lines get `OTHER`."""
+        return len(self) >= self.max_templates or self._templates.size >= self.max_templates * _TOKENS_PER_TEMPLATE
 
     def add(self, line: str) -> int:
         """The template of the first 4,096 characters of a line; a new one is learned unless `max_templates` are."""
@@ -119,42 +141,56 @@ class TemplateMiner:
             template = self._merged[template]
         return template
 
+    def text(self, template: int) -> str:
+        """The text of a template that may have been merged since; `<*>` for `OTHER`."""
+        tokens = self._templates.tokens.get(self.resolve(template))
+        return text_of((VALUE,) if tokens is None else tokens)
+
+    def text_of_new(self, line: str) -> str:
+        """The text of a line of no learned template, at most 200 characters, with `<*>` for what is surely a value."""
+        text = text_of(tokens_of(mask(_one_digit(line[:_MAX_LINE]).decode(errors="replace")))[:_MAX_TOKENS])
+        return text if len(text) <= _MAX_NEW else text[: _MAX_NEW - 1] + "…"
+
     def templates(self) -> list[Template]:
         """All templates, ordered by id."""
         return [Template(id_, text_of(tokens)) for id_, tokens in sorted(self._templates.tokens.items())]
 
-    def _mask(self, line: str) -> str:
-        """The masked line, cached for all lines that differ in their digits only."""
-        key = line[:_MAX_LINE].encode(errors="backslashreplace").translate(_ONE_DIGIT)
-        key = key.replace(b"00", b"0").replace(b"00", b"0")
-        masked = self._masked.get(key)
+    def _id_of(self, line: str, learn: bool) -> int:
+        key = (
+            line[:_MAX_LINE].encode(errors="backslashreplace").translate(_ONE_DIGIT)
+        )  # as _one_digit, without its call
+        masked = self._lines.get(key)
         if masked is None:
-            masked = mask(key.decode(errors="replace"))
-            if len(self._masked) >= _MAX_CACHED:
-                self._masked.clear()
-            if len(key) <= _MAX_CACHED_LINE:
-                self._masked[key] = masked
+            masked = self._mask(key)
+        if masked.id == OTHER:
+            self._identify(masked, learn)
+        return masked.id
+
+    def _mask(self, line: bytes) -> "_Masked":
+        """The masked line, cached for all lines that differ in their digits only."""
+        if len(self._lines) >= _MAX_CACHED:
+            self._lines.clear()
+        if len(self._numbers) >= _MAX_CACHED:
+            for cache in (self._lines, self._numbers, self._masked, self._with_id):
+                cache.clear()
+        key = line.replace(b"00", b"0").replace(b"00", b"0")
+        masked = self._numbers.get(key)
+        if masked is None:
+            text = mask(key.decode(errors="replace"))
+            masked = self._masked.get(text) or _Masked(text)
+        if len(line) <= _MAX_CACHED_LINE:
+            self._lines[line] = self._numbers[key] = self._masked[masked.text] = masked
         return masked
 
-    def _id_of(self, line: str, learn: bool) -> int:
-        masked = self._mask(line)
-        cached = self._ids.get(masked)
-        if cached is not None:
-            return cached
-        tokens = tokens_of(masked)
+    def _identify(self, masked: "_Masked", learn: bool) -> None:
+        """Find or learn the template of a masked line."""
+        tokens = tokens_of(masked.text)[:_MAX_TOKENS]
         id_ = self._templates.find(tokens)
         if id_ is None:
-            id_ = self._learn(tokens) if learn and len(self) < self.max_templates else OTHER
-        if id_ != OTHER and len(masked) <= _MAX_CACHED_LINE:
-            self._cache(masked, len(tokens), id_)
-        return id_
-
-    def _cache(self, masked: str, length: int, id_: int) -> None:
-        if len(self._ids) >= _MAX_CACHED:
-            self._ids.clear()
-            self._cached.clear()
-        self._ids[masked] = id_
-        self._cached[length].append(masked)
+            id_ = self._learn(tokens) if learn and not self.full else OTHER
+        masked.id = id_
+        if id_ != OTHER and masked.text in self._masked:
+            self._with_id[len(tokens)].append(masked)
 
     def _learn(self, tokens: Tokens) -> int:
         learned, self._next = self._next, self._next + 1
@@ -164,8 +200,8 @@ class TemplateMiner:
 
     def _insert(self, id_: int, tokens: Tokens) -> None:
         self._templates.insert(id_, tokens)
-        for masked in self._cached.pop(len(tokens), ()):  # the template of a line of this length may have changed
-            self._ids.pop(masked, None)
+        for masked in self._with_id.pop(len(tokens), ()):  # the template of a line of this length may have changed
+            masked.id = OTHER
 
     def _settle(self, ids: list[int]) -> None:
         """Merge these templates with others, and the results again, as long as the evidence suffices."""
@@ -179,9 +215,6 @@ class TemplateMiner:
         """The merge with the most evidence that a template is part of: the merged tokens, and the ids to merge."""
         tokens, best = self._templates.tokens[id_], None
         for position, siblings in self._templates.siblings(id_):
-            token = tokens[position]
-            if not has_words(tokens, 1 if token == VALUE else 2):
-                continue
             words = {self._templates.tokens[sibling][position] for sibling in siblings}
             if VALUE in words:
                 return with_value(tokens, position), siblings
@@ -234,78 +267,11 @@ class TemplateMiner:
             miner._merged = {int(old): int(new) for old, new in state["merged"]}
             miner._known = set(map(str, state["known"]))
             miner._next = int(state["next"])
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise DataError(f"templates: not the state of a template miner ({error!r:.100}); fit again") from None
         return miner
 
 
-class _Tree:
-    """Templates in a prefix tree: a node maps a token to the next node, and `_END` to the id of a template."""
-
-    def __init__(self) -> None:
-        self.tokens: dict[int, Tokens] = {}
-        """The tokens of each template, by id."""
-        self._root: dict[str, Any] = {}
-        self._near: defaultdict[int, set[int]] = defaultdict(set)
-        """Hash of a template with a value at one position to the ids of all templates with this hash."""
-        self._hashes: dict[int, list[tuple[int, int]]] = {}
-        """Id to the positions of its words, each with the hash for `_near`."""
-
-    def find(self, tokens: Tokens) -> int | None:
-        """The id of the template that matches the tokens; from the left, an equal word is preferred to a value."""
-        paths = [(self._root, 0)]
-        while paths:
-            node, position = paths.pop()
-            if position == len(tokens):
-                if _END in node and (self.tokens[node[_END]] == tokens or has_words(self.tokens[node[_END]])):
-                    return int(node[_END])
-                continue
-            token = tokens[position]
-            if token != VALUE and VALUE in node and is_word(token):
-                paths.append((node[VALUE], position + 1))
-            if token in node:
-                paths.append((node[token], position + 1))
-        return None
-
-    def insert(self, id_: int, tokens: Tokens) -> None:
-        node = self._root
-        for token in tokens:
-            node = node.setdefault(token, {})
-        node[_END] = id_
-        self.tokens[id_] = tokens
-        self._hashes[id_] = [(i, hash(with_value(tokens, i))) for i, token in enumerate(tokens) if is_word(token)]
-        for _, near in self._hashes[id_]:
-            self._near[near].add(id_)
-
-    def remove(self, id_: int) -> None:
-        tokens = self.tokens.pop(id_)
-        for near in {near for _, near in self._hashes.pop(id_)}:
-            self._near[near].remove(id_)
-            if not self._near[near]:
-                del self._near[near]
-        nodes = [self._root]
-        for token in tokens:
-            nodes.append(nodes[-1][token])
-        del nodes[-1][_END]
-        for node, token in zip(reversed(nodes[:-1]), reversed(tokens), strict=True):
-            if not node[token]:
-                del node[token]
-
-    def siblings(self, id_: int) -> Iterator[tuple[int, list[int]]]:
-        """Positions at which other templates differ from this one, and nowhere else; with their ids and its own."""
-        tokens = self.tokens[id_]
-        for position, near in self._hashes[id_]:
-            if len(self._near[near]) > 1:
-                ids = [other for other in sorted(self._near[near]) if _equal_but(self.tokens[other], tokens, position)]
-                if len(ids) > 1:
-                    yield position, ids
-
-
-def _equal_but(tokens: Tokens, others: Tokens, position: int) -> bool:
-    """Whether two templates are equal at all other positions."""
-    return tokens[:position] == others[:position] and tokens[position + 1 :] == others[position + 1 :]
-
-
-def with_value(tokens: Tokens, position: int) -> Tokens:
-    """The tokens with a value at `position`."""
-    return (*tokens[:position], VALUE, *tokens[position + 1 :])
+def _one_digit(line: str) -> bytes:
+    """The line with its digits as 0."""
+    return line.encode(errors="backslashreplace").translate(_ONE_DIGIT)
