@@ -10,8 +10,8 @@ from trine.detect.findings import ExplainedEvent, Explanation
 from trine.detect.inside import trace
 from trine.detect.members import MEMBERS, NearestCounts
 from trine.detect.network import Columns, EventNet
-from trine.detect.surprisal import event_surprisal
 from trine.drawing import figure, png
+from trine.errors import UsageError
 from trine.sequences.table import SequenceTable
 from trine.sequences.vocabulary import BEGIN, EVENT, EncodedTable
 
@@ -61,7 +61,9 @@ def draw_surprise(explanation: Explanation, names_for: int = 6) -> bytes:
 
 def draw_gates(detector: Detector, table: SequenceTable, units: int = 48) -> bytes:
     """Gates and cell state over the first sequence of a table, as heat maps: events across, units down."""
-    net = next(iter(detector.networks))
+    net = next(iter(detector.networks), None)
+    if net is None:
+        raise UsageError("gates: the detector has no network: train it with a member that reads one, such as `either`")
     with torch.inference_mode():
         embedded = net.embed(_first(net, EncodedTable.of(table, detector.vocabulary)))[0]
     parts = [
@@ -95,21 +97,32 @@ def _first(net: EventNet, encoded: EncodedTable) -> Columns:
 
 @torch.inference_mode()
 def _events(detector: Detector, table: SequenceTable) -> list[ExplainedEvent]:
-    """The events with surprisal and expected events, averaged over the networks."""
+    """The events with surprisal and expected events: of the networks, or without a network of the n-grams."""
     encoded = EncodedTable.of(table, detector.vocabulary)
-    logits = [net.head(EVENT)(_hidden(net, encoded)[:-1]).double() for net in detector.networks]
-    expected = torch.stack([torch.softmax(values, -1) for values in logits]).mean(0)
-    best = expected.topk(min(EXPECTED, expected.shape[1]))
-    surprisal = np.mean([event_surprisal(net, encoded) for net in detector.networks], 0)
+    surprisal = detector.surprisal(table)[EVENT]
+    likely_codes, likely_shares = _expected(detector, encoded)
     names = event_names(detector.data.get("name", ""))
     words = [table.vocabulary[code] for code in table.events]
-    rows = zip(words, surprisal.tolist(), best.indices.tolist(), best.values.tolist(), strict=True)
+    rows = zip(words, surprisal.tolist(), likely_codes, likely_shares, strict=True)
     events = []
     for word, value, likely, probabilities in rows:
         expected_words = [detector.vocabulary.name(code) for code in likely]
         named = tuple((names.get(w, w), p) for w, p in zip(expected_words, probabilities, strict=True))
         events.append(ExplainedEvent(names.get(word, word), value, named))
     return events
+
+
+@torch.inference_mode()
+def _expected(detector: Detector, encoded: EncodedTable) -> tuple[list[list[int]], list[list[float]]]:
+    """Codes of the most probable events at every position of a table's first sequence, and their probabilities."""
+    grams = detector.ensemble.panels[0].grams
+    if grams is not None and not detector.ensemble.reads_network:
+        indices, values = grams.likeliest(encoded, EXPECTED)
+        return indices.tolist(), values.tolist()
+    logits = [net.head(EVENT)(_hidden(net, encoded)[:-1]).double() for net in detector.networks]
+    expected = torch.stack([torch.softmax(of_net, -1) for of_net in logits]).mean(0)
+    best = expected.topk(min(EXPECTED, expected.shape[1]))
+    return best.indices.tolist(), best.values.tolist()
 
 
 def _nearest_names(detector: Detector, encoded: EncodedTable) -> list[str]:
