@@ -4,7 +4,7 @@ from threading import Barrier
 import numpy as np
 import pytest
 
-from tests.detect.conftest import write_log
+from tests.detect.conftest import WITH_NETWORK, write_log
 from trine import bundle
 from trine.detect.detector import Detector
 from trine.detect.recipe import DetectRecipe
@@ -59,7 +59,7 @@ def test_spliced_runs_are_flagged_and_new_normal_ones_are_not(detector):
     low, high = share_interval(round(metrics["fpr_realised"] * 60), 60)
     assert list(metrics["fpr_interval"]) == pytest.approx([low, high], abs=1e-3)
     assert low <= metrics["fpr_target"] == 0.05
-    assert {*metrics["per_member"]} == {"network", "counts", "either", "unseen"}
+    assert {*metrics["per_member"]} == {"network", *WITH_NETWORK}
     assert metrics["per_member"]["network"]["auc"] > 0.95
 
 

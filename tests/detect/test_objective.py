@@ -101,7 +101,7 @@ def test_no_gradient_flows_into_the_previous_piece(make_objective):
 
 def test_rare_events_are_read_as_unknown_more_often(make_objective):
     objective = make_objective(folds=1, rare_masked=0.1)
-    rates = objective.masked[0]
+    rates = objective.masked[0]["event"]
     codes = objective.folds[0].train.columns["event"]
     counts = np.bincount(codes, minlength=len(rates))
     order = np.argsort(counts[2:]) + 2
@@ -109,7 +109,7 @@ def test_rare_events_are_read_as_unknown_more_often(make_objective):
     assert float((rates * torch.from_numpy(counts)).sum()) == pytest.approx(0.1 * len(codes), rel=0.01)
     assert rates[BEGIN] == 0, "a start token is never replaced"
     torch.manual_seed(0)
-    masked = objective._with_unknown({"event": torch.full((1, 10_000), int(order[0]))}, rates)["event"]
+    masked = objective._with_unknown({"event": torch.full((1, 10_000), int(order[0]))}, {"event": rates})["event"]
     assert float((masked == UNKNOWN).float().mean()) == pytest.approx(float(rates[order[0]]), abs=0.02)
 
 
@@ -118,3 +118,8 @@ def test_validation_is_the_surprisal_of_held_out_sequences(make_objective):
     figures = objective.validate(objective.network)
     assert figures["loss"] == pytest.approx(figures["surprisal"], abs=1e-5), "all sequences have the same length"
     assert 1 < figures["loss"] < 5
+
+
+def test_without_a_network_there_is_nothing_to_train():
+    objective = DetectObjective(FoldNets([]), DetectRecipe(), [], Device("cpu", bfloat16=False))
+    assert objective.steps() == 0

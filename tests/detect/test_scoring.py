@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from tests.detect.conftest import encoded
-from trine.detect.members import Member
-from trine.detect.scoring import Ensemble, Panel, fuse
+from trine.detect.members import MEMBERS, Member
+from trine.detect.recipe import COUNTING_MEMBERS, DetectRecipe
+from trine.detect.scoring import FUSIONS, Ensemble, Panel, stouffer
 from trine.measures.conformal import Reference, smallest_bucket
 from trine.measures.roc import share_interval
 
@@ -20,10 +21,10 @@ class Given(Member):
     scores: np.ndarray
 
     @classmethod
-    def fitted(cls, train):
+    def fitted(cls, train, held_out):
         raise NotImplementedError
 
-    def score(self, table, surprisal):
+    def score(self, evidence):
         return self.scores
 
     def tensors(self):
@@ -40,24 +41,38 @@ def ensemble_p_values(held_out, new):
         Panel.calibrated(tuple(map(Given, new_raw.T)), Reference(raw, np.ones(len(raw), np.int64)))
         for raw, new_raw in zip(held_out, new, strict=True)
     ]
-    names = tuple(f"member {i}" for i in range(new[0].shape[1]))
+    names = ("network",) * new[0].shape[1]
     table = encoded(*[[2]] * len(new[0]))
-    return Ensemble(names, tuple(panels)).scores(table, [np.zeros(1)] * len(panels)).p_value
+    return Ensemble(names, tuple(panels)).scores(table, [{"event": np.zeros(len(table))}] * len(panels)).p_value
 
 
 def test_lengths_are_ranked_apart_where_ten_sequences_per_length_may_be_flagged():
     draw = np.random.default_rng(0)
     table = encoded(*draw.integers(2, 9, (1_000, 3)), *draw.integers(2, 9, (1_000, 9)))
     for share, buckets in ((0.05, 2), (0.01, 2), (0.009, 1), (0.001, 1)):
-        panel = Panel.fitted(("network",), smallest_bucket(share), table, table, draw.exponential(size=12_000))
+        panel = Panel.fitted(
+            ("network",), smallest_bucket(share), table, table, {"event": draw.exponential(size=12_000)}
+        )
         ensemble = Ensemble(("network",), (panel,))
         (again,) = Ensemble.of_tensors(("network",), 1, share, ensemble.tensors()).panels
         assert len(panel.reference.edges) == len(again.reference.edges) == buckets - 1
 
 
+@pytest.mark.parametrize("fusion", FUSIONS)
 @given(arrays(float, (7, 3), elements=st.floats(1e-300, 1)))
-def test_the_fused_score_rises_with_each_members_surprise(p):
-    assert (fuse(p / 2) > fuse(p)).all()
+def test_the_fused_score_rises_with_the_members_surprise(fusion, p):
+    assert (FUSIONS[fusion](p / 2) > FUSIONS[fusion](p)).all()
+
+
+@given(arrays(float, (7, 3), elements=st.floats(1e-300, 1)), st.integers(0, 2))
+def test_beyond_the_ordinary_each_member_adds_and_none_takes_away(p, member):
+    lower, higher = p.copy(), p.copy()
+    lower[:, member], higher[:, member] = 0.995, 1e-6
+    assert (FUSIONS["beyond"](lower) <= FUSIONS["beyond"](p) + 1e-9).all()
+    assert (FUSIONS["beyond"](higher) >= FUSIONS["beyond"](lower) + 3).all()
+    ordinary = p.copy()
+    ordinary[:, 1:] = np.maximum(ordinary[:, 1:], 0.1)
+    assert FUSIONS["beyond"](ordinary) == pytest.approx(FUSIONS["beyond"](ordinary[:, :1]), abs=1e-9)
 
 
 def test_exchangeable_sequences_are_flagged_at_the_target_rate():
@@ -96,22 +111,45 @@ def test_a_sequence_stranger_than_all_has_the_smallest_p_value_that_the_calibrat
 
 
 def test_two_surprised_members_outweigh_one_and_an_extreme_member_outweighs_both():
-    both, single, extreme, typical = fuse(np.array([[0.01, 0.01], [1e-3, 0.9], [1e-12, 0.9], [0.5, 0.5]]))
+    both, single, extreme, typical = stouffer(np.array([[0.01, 0.01], [1e-3, 0.9], [1e-12, 0.9], [0.5, 0.5]]))
     assert extreme > both > single > typical
 
 
 @pytest.mark.parametrize(
-    "members", [("network",), ("counts", "network"), ("network", "counts", "length", "ngrams", "either", "unseen")]
+    "members", [("network",), ("counts", "network"), tuple(MEMBERS), DetectRecipe().members, COUNTING_MEMBERS]
 )
 def test_an_ensemble_of_its_tensors_gives_the_same_scores(members):
     draw = np.random.default_rng(0)
     train, held_out, table = (encoded(*draw.integers(2, 9, (30, 8))) for _ in range(3))
-    panels = [Panel.fitted(members, 1_000, train, held_out, draw.exponential(size=240)) for _ in range(2)]
-    ensemble = Ensemble(members, tuple(panels))
+    surprisal = [
+        {name: draw.exponential(size=240) for name in (("event", "hour") if members != COUNTING_MEMBERS else ())}
+        for _ in range(2)
+    ]
+    panels = [Panel.fitted(members, 1_000, train, held_out, of_fold) for of_fold in surprisal]
+    ensemble = Ensemble(members, tuple(panels), np.sort(panels[-1].fused_reference[:20]))
     again = Ensemble.of_tensors(members, 2, 0.01, ensemble.tensors())
-    surprisal = [draw.exponential(size=240)] * 2
     before, after = (each.scores(table, surprisal) for each in (ensemble, again))
     assert np.array_equal(before.p_value, after.p_value)
     assert np.array_equal(before.raw, after.raw)
     assert np.array_equal(before.member_p, after.member_p)
     assert np.array_equal(before.fused, after.fused)
+
+
+def test_a_sum_far_beyond_all_normal_ones_has_the_smallest_p_value_whatever_the_other_members_say():
+    """Nine normal sequences in ten have no unseen event, few have dozens; a scan has seven thousand."""
+    draw = np.random.default_rng(0)
+    held_out = draw.normal(size=(2_000, 3))
+    held_out[:, 2] = np.log1p(np.where(draw.random(2_000) < 0.9, 0, draw.pareto(2, 2_000).astype(int)))
+    panel = Panel.calibrated(
+        tuple(map(Given, np.zeros((3, 1)))), Reference(held_out, np.ones(2_000, np.int64), units=(np.inf, np.inf, 1.0))
+    )
+    scan = np.array([[-9.0, -9.0, np.log1p(7_178)]])
+    p = panel.reference.p_values(scan, np.ones(1, np.int64))
+    assert p[0, 2] < 1e-5
+    assert panel.at_least_as_strange(panel.fuse(p)).tolist() == [0]
+
+
+def test_where_no_normal_sequence_has_a_tail_more_is_still_stranger():
+    reference = Reference(np.zeros((100, 1)), np.ones(100, np.int64), units=(1.0,))
+    few, many = reference.p_values(np.log1p([[1.0], [7_000.0]]), np.ones(2, np.int64))[:, 0]
+    assert 0 < many < few / 1_000 < few < 0.01

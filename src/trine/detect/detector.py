@@ -11,14 +11,16 @@ from typing_extensions import override
 
 from trine.bundle import joined, part
 from trine.detect import report
+from trine.detect.drift import Drift
 from trine.detect.evaluation import metrics
+from trine.detect.evidence import Surprisal
 from trine.detect.findings import Finding, time_text
 from trine.detect.folds import NormalFolds, split_normal
 from trine.detect.network import EventNet, FoldNets
 from trine.detect.recipe import DetectRecipe
-from trine.detect.scoring import Ensemble, TableScores
+from trine.detect.scoring import FORMER_FUSION, Ensemble, TableScores
 from trine.detect.stepping import step
-from trine.detect.surprisal import event_surprisal
+from trine.detect.surprisal import event_surprisal, surprisals
 from trine.device import Device
 from trine.errors import DataError, nearest
 from trine.logs.carried import Carried
@@ -43,6 +45,8 @@ class Detector(Model[DetectRecipe]):
     vocabulary: Vocabulary
     networks: FoldNets
     ensemble: Ensemble
+    drift: Drift | None
+    """False alarms on the most recent normal sequences; None without times, and in bundles of earlier versions."""
     share: float
     """Threshold of the p-value: the share of normal sequences that may be flagged."""
     templates: str | None
@@ -107,10 +111,14 @@ class Detector(Model[DetectRecipe]):
         """Scores, p-values and alerts of every sequence, and the surprisal of every event."""
         begin = time.perf_counter()
         encoded = EncodedTable.of(table, self.vocabulary)
-        surprisal = [event_surprisal(network, encoded) for network in self.networks]
-        ensemble = self.ensemble.scores(encoded, surprisal)
+        networks = self.networks if self.ensemble.reads_network else ()
+        ensemble = self.ensemble.scores(encoded, [surprisals(network, encoded) for network in networks])
         flagged = ensemble.p_value <= self.share
-        return TableScores(ensemble, flagged, np.mean(surprisal, 0), time.perf_counter() - begin)
+        return TableScores(ensemble, flagged, ensemble.surprisal[EVENT], time.perf_counter() - begin)
+
+    def surprisal(self, table: SequenceTable) -> dict[str, Surprisal]:
+        """Surprisal of every event per column (`event`, and the attributes) in nats, averaged over the folds."""
+        return self.scores(table).ensemble.surprisal
 
     def strangest(self, table: SequenceTable, count: int) -> SequenceTable:
         """The `count` sequences with the smallest p-values, strangest first; equal p-values are ordered by score.
@@ -157,7 +165,10 @@ class Detector(Model[DetectRecipe]):
         scores, members = self.scores(table), self.ensemble.names
         data = Data(name=table.name, fingerprint=table.fingerprint, split=name, n=len(table))
         pictures = report.pictures(table, scores, members)
-        return Evaluation(data, metrics(table, scores, members, self.share), pictures)
+        figures = metrics(table, scores, members, self.share)
+        if self.drift and opened.folds:
+            figures["recent"] = self.drift.as_json()
+        return Evaluation(data, figures, pictures)
 
     def _held_out_evaluation(self, opened: NormalFolds) -> Evaluation:
         """Surprisal of each fold's held-out sequences under its own network.
@@ -165,7 +176,7 @@ class Detector(Model[DetectRecipe]):
         Without a false-alarm rate: the threshold was set on these sequences.
         """
         held_out = [EncodedTable.of(fold.held_out, self.vocabulary) for fold in opened.folds]
-        surprisal = [event_surprisal(network, table) for network, table in zip(self.networks, held_out, strict=True)]
+        surprisal = [self._own_surprisal(fold, table) for fold, table in enumerate(held_out)]
         count, table = sum(map(len, held_out)), opened.table
         figures = {
             "fpr_target": self.share,
@@ -174,11 +185,21 @@ class Detector(Model[DetectRecipe]):
         }
         return Evaluation(Data(name=table.name, fingerprint=table.fingerprint, split="validation", n=count), figures)
 
+    def _own_surprisal(self, fold: int, table: EncodedTable) -> Surprisal:
+        """Surprisal of a table's events under the models of one fold."""
+        if self.ensemble.reads_network:
+            return event_surprisal(list(self.networks)[fold], table)
+        return self.ensemble.panels[fold].evidence(table, {}).ngrams
+
     @override
     def content(self) -> dict[str, Any]:
         return {
             "vocabulary": self.vocabulary.as_json(),
-            "folds": len(self.networks),
+            "folds": len(self.ensemble.panels),
+            "networks": len(self.networks),
+            "members": list(self.ensemble.names),
+            "fusion": self.ensemble.panels[0].fusion,
+            "drift": self.drift.as_json() if self.drift else None,
             "normal_names": list(self.normal_names),
             "share": self.share,
             "log_format": self.log_format,
@@ -196,12 +217,15 @@ class Detector(Model[DetectRecipe]):
         cls, recipe: DetectRecipe, content: dict[str, Any], tensors: dict[str, Tensor], device: Device
     ) -> dict[str, Any]:
         vocabulary, folds, share = Vocabulary.from_json(content["vocabulary"]), content["folds"], content["share"]
-        networks = build_networks(recipe, vocabulary, folds)
+        networks = build_networks(recipe, vocabulary, content.get("networks", folds))
+        members, fusion = content.get("members", recipe.members), content.get("fusion", FORMER_FUSION)
+        drift = content.get("drift")
         networks.load_state_dict(part(tensors, "network"))
         return {
             "vocabulary": vocabulary,
             "networks": networks.eval(),
-            "ensemble": Ensemble.of_tensors(recipe.members, folds, share, part(tensors, "ensemble")),
+            "ensemble": Ensemble.of_tensors(members, folds, share, part(tensors, "ensemble"), fusion),
+            "drift": Drift.from_json(drift) if drift else None,
             "share": share,
             "templates": content["templates"],
             "log_format": content["log_format"],

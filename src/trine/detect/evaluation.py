@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float64
 
+from trine.detect.members import sources
 from trine.detect.scoring import TableScores
 from trine.detect.surprisal import sequence_means
 from trine.measures.roc import at_threshold, auc, roc, separation, share_interval
@@ -44,9 +45,10 @@ def metrics(table: SequenceTable, scores: TableScores, members: tuple[str, ...],
 def _member_scores(
     table: SequenceTable, scores: TableScores, members: tuple[str, ...]
 ) -> dict[str, Float64[np.ndarray, "n"]]:
-    """The scores of the network, whether or not it is a member, and of each member."""
-    network = sequence_means(scores.surprisal, table.offsets)
-    return {"network": network} | dict(zip(members, scores.ensemble.raw.T, strict=True))
+    """The scores of each member; before them those of the network, where a member reads it, or else of n-grams."""
+    read = "network" if sources(members) & {"network", "attributes"} else "ngrams"
+    own = sequence_means(scores.surprisal, table.offsets)
+    return {read: own} | dict(zip(members, scores.ensemble.raw.T, strict=True))
 
 
 def _kind(kind: str, table: SequenceTable, scores: TableScores) -> dict[str, float]:

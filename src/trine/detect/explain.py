@@ -17,6 +17,7 @@ from trine.detect.inside import trace
 from trine.detect.members import MEMBERS, NearestCounts
 from trine.detect.network import Columns, EventNet
 from trine.drawing import figure, png
+from trine.errors import UsageError
 from trine.logs.files import LogFiles
 from trine.sequences.table import SequenceTable, source_and_line
 from trine.sequences.vocabulary import BEGIN, EVENT, UNKNOWN, EncodedTable
@@ -129,15 +130,24 @@ class _Events:
         return {"file": self.row.sources[source], "line": line}
 
     def _expected(self, positions: Sequence[int]) -> list[tuple[tuple[str, float], ...]]:
-        """The most probable events at these positions, averaged over the networks."""
-        networks = list(self.detector.networks)
-        if not networks or not positions:
-            return [()] * len(positions)
-        wanted = np.array(positions)
-        probabilities = torch.stack([_probabilities(net, self.encoded, wanted) for net in networks]).mean(0)
+        """The most probable events at these positions: of the networks, or without a network of the n-grams."""
+        if not positions:
+            return []
+        codes, shares = self._likeliest(np.array(positions))
+        names = [[self._named(self.detector.vocabulary.name(code)) for code in row] for row in codes]
+        return [tuple(zip(row, p, strict=True)) for row, p in zip(names, shares, strict=True)]
+
+    def _likeliest(self, positions: Int64[np.ndarray, "chosen"]) -> tuple[list[list[int]], list[list[float]]]:
+        ensemble, networks = self.detector.ensemble, list(self.detector.networks)
+        grams = ensemble.panels[0].grams
+        if grams is not None and not ensemble.reads_network:
+            indices, values = grams.likeliest(self.encoded, EXPECTED)
+            return indices[positions].tolist(), values[positions].tolist()
+        if not networks:
+            return [[] for _ in positions], [[] for _ in positions]
+        probabilities = torch.stack([_probabilities(net, self.encoded, positions) for net in networks]).mean(0)
         best = probabilities.topk(min(EXPECTED, probabilities.shape[1]))
-        names = [[self._named(self.detector.vocabulary.name(code)) for code in row] for row in best.indices.tolist()]
-        return [tuple(zip(row, p, strict=True)) for row, p in zip(names, best.values.tolist(), strict=True)]
+        return best.indices.tolist(), best.values.tolist()
 
 
 @torch.inference_mode()
@@ -222,7 +232,9 @@ def _write_peaks(beside: Any, peaks: Sequence[FindingEvent]) -> None:
 
 def draw_gates(detector: Detector, table: SequenceTable, units: int = 48) -> bytes:
     """Gates and cell state over the first sequence of a table, as heat maps: events across, units down."""
-    net = next(iter(detector.networks))
+    net = next(iter(detector.networks), None)
+    if net is None:
+        raise UsageError("gates: the detector has no network: train it with a member that reads one, such as `either`")
     with torch.inference_mode():
         embedded = net.embed(_first(net, EncodedTable.of(table, detector.vocabulary)))[0]
     parts = [

@@ -2,6 +2,10 @@
 
 Where the data has no test split, a tenth of the normal sequences is set apart as one, so that the false-alarm rate is
 measured on sequences that neither trained nor calibrated the detector.
+
+Where the sequences have times, the most recent tenth of those that are learned from is held out in the last fold: its
+network knows only what came before, as the detector will when it is used, so that the fold shows whether normal
+behaviour drifts.
 """
 
 from collections.abc import Sequence
@@ -19,6 +23,8 @@ TEST_SHARE = 0.1
 """Share of the normal sequences that becomes the test split when there is none."""
 TEST_LEAST = 20
 """Smallest number of normal sequences in a test split: a smaller one is not cut, it could not measure a rate."""
+RECENT_SHARE, RECENT_LEAST = 0.1, 20
+"""Share of the normal sequences that are the most recent part, and the smallest number of them."""
 
 
 class Fold(NamedTuple):
@@ -40,6 +46,8 @@ class NormalFolds:
     """Number of abnormal sequences among the training rows; they are not used."""
     remarks: tuple[str, ...] = ()
     """Remarks from reading the table."""
+    recent: Bool[np.ndarray, "held_out"] | None = None
+    """Which of the last fold's held-out sequences are the most recent ones; None without times."""
     kept_apart: int = 0
     """Number of normal sequences that were set apart as a test split."""
     log_format: str | None = None
@@ -74,8 +82,8 @@ def split_normal(table: SequenceTable, recipe: DetectRecipe, remarks: Sequence[s
     if len(np.unique(normal.events)) < 2:
         raise DataError(f"{table.name}: one distinct event in the normal sequences: there is no order to learn")
     own_validation = (table.splits == "train").any() and len(held_out)
-    folds = (Fold(normal, held_out),) if own_validation else _folds(normal, recipe)
-    return NormalFolds(table, normal, folds, left_out, tuple(remarks), count - len(normal))
+    folds, recent = ((Fold(normal, held_out),), None) if own_validation else _folds(normal, recipe)
+    return NormalFolds(table, normal, folds, left_out, tuple(remarks), recent, count - len(normal))
 
 
 def even_sample(count: int, most: int) -> Int64[np.ndarray, "chosen"]:
@@ -95,12 +103,31 @@ def _with_test(table: SequenceTable, rows: Bool[np.ndarray, "sequences"], seed: 
     return replace(table, splits=splits)
 
 
-def _folds(normal: SequenceTable, recipe: DetectRecipe) -> tuple[Fold, ...]:
-    """Each fold holds out another part of the sequences; a single fold holds out the recipe's `calibration_share`."""
-    count = min(recipe.folds, len(normal))
-    order = np.random.default_rng(recipe.seed).permutation(len(normal))
+def _folds(normal: SequenceTable, recipe: DetectRecipe) -> tuple[tuple[Fold, ...], Bool[np.ndarray, "held_out"] | None]:
+    """Each fold holds out another part of the sequences; a single fold holds out the recipe's `calibration_share`.
+
+    The most recent sequences are held out in the last fold. The mask says which of its held-out sequences they are.
+    """
+    recent = _most_recent(normal)
+    rest = np.flatnonzero(~recent)
+    count = min(recipe.folds, len(rest))
+    order = rest[np.random.default_rng(recipe.seed).permutation(len(rest))]
     share = recipe.calibration_share if count == 1 else 1 / count
-    size = min(max(1.0, share * len(normal)), len(normal) - 1)
-    part = np.empty(len(normal), dtype=np.int64)
-    part[order] = (np.arange(len(normal)) / size).astype(np.int64)
-    return tuple(Fold(normal.rows(part != index), normal.rows(part == index)) for index in range(count))
+    size = min(max(1.0, share * len(rest)), len(rest) - 1)
+    part = np.full(len(normal), count - 1, dtype=np.int64)
+    part[order] = (np.arange(len(rest)) / size).astype(np.int64)
+    folds = tuple(Fold(normal.rows(part != index), normal.rows(part == index)) for index in range(count))
+    return folds, recent[part == count - 1] if recent.any() else None
+
+
+def _most_recent(normal: SequenceTable) -> Bool[np.ndarray, "sequences"]:
+    """Mask of the sequences that began last; of none where a sequence has no time, or where they are too few."""
+    none = np.zeros(len(normal), dtype=bool)
+    count = round(RECENT_SHARE * len(normal))
+    if normal.times is None or count < RECENT_LEAST:
+        return none
+    begins = normal.times[normal.offsets[:-1]]
+    if not np.isfinite(begins).all() or begins.min() == begins.max():
+        return none
+    none[np.argsort(begins, kind="stable")[-count:]] = True
+    return none

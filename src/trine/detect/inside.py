@@ -57,7 +57,7 @@ def reach(network: EventNet, table: EncodedTable, lags: int = REACH) -> Float64[
     long = [codes for codes in table.codes if len(codes) > lags]
     if not long:
         raise ValueError(f"no sequence is longer than {lags} events")
-    chosen = np.stack([codes[: lags + 1] for codes in sorted(long, key=len, reverse=True)[:SEQUENCES]])
+    chosen = np.stack([codes[: lags + 1] for codes in sorted(long, key=len, reverse=True)[:SEQUENCES]]).astype(np.int64)
     padded = torch.from_numpy(np.pad(chosen, ((0, 0), (1, 0)), constant_values=BEGIN))
     columns = {name: padded if name == EVENT else torch.full_like(padded, UNKNOWN) for name in network.columns}
     events = network.recognise(columns)[EVENT]
@@ -97,7 +97,8 @@ def compare_cells(recipe: DetectRecipe, data: str | Path, out: Path, training: d
         raise UsageError("--compare-cells trains in one process: start it without torchrun")
     comparisons = []
     for cell in CELLS:
-        model = Detector(recipe=recipe.changed(cell=cell, folds=1)).fit(data, **{**training, "out": out / cell})
+        alone = recipe.changed(cell=cell, folds=1, members=["network"])
+        model = Detector(recipe=alone).fit(data, **{**training, "out": out / cell})
         assert model.result is not None
         table = model.read(data, training.get("data_dir"))
         held_out = split_normal(table, model.recipe).folds[0].held_out

@@ -1,11 +1,18 @@
 """The members of the ensemble: the network's score of a sequence, and scores that detect what the network misses.
 
 A member gives each sequence one number; a higher one is stranger. All members learn from normal sequences only.
+
+- Means and shares per event (`network`, `ngrams`, `either`, `counts`, `unseen`, `attributes`) say how strange a
+  sequence is on the whole.
+- Sums (`excess`, `pairs`, `rare`, `size`, `attribute_excess`) grow with the evidence. They are logarithms, so that the
+  exponential tail of their p-values is a power law of the sum: sums of normal sequences differ by factors.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from functools import reduce
+from typing import ClassVar, Literal, Self
 
 import numpy as np
 import torch
@@ -13,12 +20,16 @@ from jaxtyping import Float, Float64, Int64
 from torch import Tensor
 from typing_extensions import override
 
-from trine.detect.ngrams import NGrams
+from trine.detect.evidence import Evidence, Surprisal
+from trine.detect.profiles import Profiles
 from trine.detect.surprisal import sequence_means
 from trine.measures.conformal import Scores
 from trine.sequences.vocabulary import EVENT, EncodedTable
 
-Surprisal = Float64[np.ndarray, "events"]
+Source = Literal["network", "ngrams", "attributes"]
+"""A model that a member reads: the network's events, the n-grams, or the network's further columns."""
+ORDINARY = 0.99
+"""Share of the normal events whose surprisal is ordinary: only what exceeds it adds up."""
 
 
 class Member(ABC):
@@ -27,15 +38,19 @@ class Member(ABC):
     name: ClassVar[str]
     says: ClassVar[str]
     """Meaning of a high score, as the end of a sentence about the sequence."""
+    reads: ClassVar[frozenset[Source]] = frozenset()
+    """The models whose surprisal the member reads."""
+    unit: ClassVar[float] = np.inf
+    """Scale of the tail of the p-values where no normal sequence has a tail; infinite: no p-value beyond the ranks."""
 
     @classmethod
     @abstractmethod
-    def fitted(cls, train: EncodedTable) -> Self:
-        """The member that learned from normal training sequences."""
+    def fitted(cls, train: EncodedTable, held_out: Evidence) -> Self:
+        """The member that learned from normal training sequences; `held_out` are normal sequences beside them."""
 
     @abstractmethod
-    def score(self, table: EncodedTable, surprisal: Surprisal) -> Scores:
-        """One number per sequence; `surprisal` is the network's surprisal of each event, in nats."""
+    def score(self, evidence: Evidence) -> Scores:
+        """One number per sequence."""
 
     @abstractmethod
     def tensors(self) -> dict[str, Tensor]:
@@ -47,21 +62,13 @@ class Member(ABC):
         """The member with these tensors."""
 
 
-@dataclass(frozen=True, eq=False)
-class NetworkSurprisal(Member):
-    """The network's mean surprisal per event."""
-
-    name: ClassVar[str] = "network"
-    says: ClassVar[str] = "its events come in an order that the network did not expect"
+class Fixed(Member):
+    """A member that learns nothing of its own."""
 
     @override
     @classmethod
-    def fitted(cls, train: EncodedTable) -> Self:
+    def fitted(cls, train: EncodedTable, held_out: Evidence) -> Self:
         return cls()
-
-    @override
-    def score(self, table: EncodedTable, surprisal: Surprisal) -> Scores:
-        return sequence_means(surprisal, table.offsets)
 
     @override
     def tensors(self) -> dict[str, Tensor]:
@@ -74,45 +81,92 @@ class NetworkSurprisal(Member):
 
 
 @dataclass(frozen=True, eq=False)
+class NetworkSurprisal(Fixed):
+    """The network's mean surprisal per event."""
+
+    name: ClassVar[str] = "network"
+    says: ClassVar[str] = "its events come in an order that the network did not expect"
+    reads: ClassVar[frozenset[Source]] = frozenset({"network"})
+
+    @override
+    def score(self, evidence: Evidence) -> Scores:
+        return sequence_means(evidence.network, evidence.table.offsets)
+
+
+@dataclass(frozen=True, eq=False)
+class NGramSurprisal(Fixed):
+    """The mean surprisal per event under an n-gram model."""
+
+    name: ClassVar[str] = "ngrams"
+    says: ClassVar[str] = "it has short runs of events that are rare in normal sequences"
+    reads: ClassVar[frozenset[Source]] = frozenset({"ngrams"})
+
+    @override
+    def score(self, evidence: Evidence) -> Scores:
+        return sequence_means(evidence.ngrams, evidence.table.offsets)
+
+
+@dataclass(frozen=True, eq=False)
+class EitherSurprisal(Fixed):
+    """The mean per event of the larger of two surprisals: the network's and the n-gram model's.
+
+    An event counts as expected only if both models expect it. In a mixture of the two models, it would count as
+    expected if one of them expects it.
+    """
+
+    name: ClassVar[str] = "either"
+    says: ClassVar[str] = "its events come in an order that the network or the n-gram model did not expect"
+    reads: ClassVar[frozenset[Source]] = frozenset({"network", "ngrams"})
+
+    @override
+    def score(self, evidence: Evidence) -> Scores:
+        return sequence_means(evidence.larger, evidence.table.offsets)
+
+
+@dataclass(frozen=True, eq=False)
+class AttributeSurprisal(Fixed):
+    """The network's mean surprisal per event of the further columns, summed over them."""
+
+    name: ClassVar[str] = "attributes"
+    says: ClassVar[str] = "the times or other attributes of its events are not those that the network expected"
+    reads: ClassVar[frozenset[Source]] = frozenset({"attributes"})
+
+    @override
+    def score(self, evidence: Evidence) -> Scores:
+        return sequence_means(_total(evidence.attributes), evidence.table.offsets)
+
+
+@dataclass(frozen=True, eq=False)
 class NearestCounts(Member):
     """Hellinger distance between the event shares of a sequence and of the nearest normal sequence, 0 to 1."""
 
     name: ClassVar[str] = "counts"
     says: ClassVar[str] = "no normal sequence has a similar mix of events"
 
-    profiles: Float[Tensor, "normal codes"]
-    """Square roots of the event shares of each training sequence."""
+    profiles: Profiles
 
     @override
     @classmethod
-    def fitted(cls, train: EncodedTable) -> Self:
-        return cls(_profiles(train, int(train.columns[EVENT].max()) + 2))
+    def fitted(cls, train: EncodedTable, held_out: Evidence) -> Self:
+        return cls(Profiles.of(train, int(train.columns[EVENT].max()) + 2))
 
     @override
-    def score(self, table: EncodedTable, surprisal: Surprisal) -> Scores:
-        return self.nearest(table)[1]
+    def score(self, evidence: Evidence) -> Scores:
+        return self.nearest(evidence.table)[1]
 
     def nearest(self, table: EncodedTable) -> tuple[Int64[np.ndarray, "sequences"], Scores]:
         """Index of the nearest training sequence of each sequence, and its distance."""
-        indices, distances = self.neighbours(table, 1)
-        return indices[:, 0].numpy(), distances[:, 0].double().numpy() / 2**0.5
-
-    def neighbours(
-        self, table: EncodedTable, count: int
-    ) -> tuple[Int64[Tensor, "sequences count"], Float[Tensor, "sequences count"]]:
-        """Indices of the nearest training sequences, nearest first, and the distances of their profiles."""
-        pieces = torch.split(_profiles(table, self.profiles.shape[1]), 2_048)
-        nearest = [torch.cdist(piece, self.profiles).topk(count, largest=False) for piece in pieces]
-        return torch.cat([part.indices for part in nearest]), torch.cat([part.values for part in nearest])
+        indices, distances = self.profiles.nearest(table, 1)
+        return indices[:, 0], distances[:, 0].astype(np.float64) / 2**0.5
 
     @override
     def tensors(self) -> dict[str, Tensor]:
-        return {"profiles": self.profiles}
+        return self.profiles.tensors()
 
     @override
     @classmethod
     def of_tensors(cls, tensors: dict[str, Tensor]) -> Self:
-        return cls(**tensors)
+        return cls(Profiles.of_tensors(tensors))
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,68 +183,29 @@ class LengthGivenCounts(NearestCounts):
     floor: ClassVar[float] = 0.1
     """Smallest standard deviation: a length that differs by a tenth is never strange."""
 
-    lengths: Float64[Tensor, "normal"]
+    lengths: Float64[np.ndarray, "normal"]
     """Logarithms of the training sequences' lengths."""
 
     @override
     @classmethod
-    def fitted(cls, train: EncodedTable) -> Self:
-        return cls(NearestCounts.fitted(train).profiles, torch.from_numpy(np.log(train.lengths)))
+    def fitted(cls, train: EncodedTable, held_out: Evidence) -> Self:
+        return cls(NearestCounts.fitted(train, held_out).profiles, np.log(train.lengths))
 
     @override
-    def score(self, table: EncodedTable, surprisal: Surprisal) -> Scores:
-        indices, _ = self.neighbours(table, min(self.neighbours_compared, len(self.lengths)))
+    def score(self, evidence: Evidence) -> Scores:
+        indices, _ = self.profiles.nearest(evidence.table, min(self.neighbours_compared, len(self.lengths)))
         usual = self.lengths[indices]
-        distance = (torch.from_numpy(np.log(table.lengths)) - usual.mean(1)).abs()
-        return (distance / usual.std(1, unbiased=False).clamp_min(self.floor)).numpy()
+        distance = np.abs(np.log(evidence.table.lengths) - usual.mean(1))
+        return np.asarray(distance / np.maximum(usual.std(1), self.floor))
 
     @override
     def tensors(self) -> dict[str, Tensor]:
-        return {"profiles": self.profiles, "lengths": self.lengths}
-
-
-@dataclass(frozen=True, eq=False)
-class NGramSurprisal(Member):
-    """The mean surprisal per event under an n-gram model."""
-
-    name: ClassVar[str] = "ngrams"
-    says: ClassVar[str] = "it has short runs of events that are rare in normal sequences"
-
-    grams: NGrams
-
-    @override
-    @classmethod
-    def fitted(cls, train: EncodedTable) -> Self:
-        return cls(NGrams.counted(train))
-
-    @override
-    def score(self, table: EncodedTable, surprisal: Surprisal) -> Scores:
-        return sequence_means(self.grams.surprisal(table), table.offsets)
-
-    @override
-    def tensors(self) -> dict[str, Tensor]:
-        return self.grams.tensors()
+        return {**self.profiles.tensors(), "lengths": torch.from_numpy(self.lengths)}
 
     @override
     @classmethod
     def of_tensors(cls, tensors: dict[str, Tensor]) -> Self:
-        return cls(NGrams.of_tensors(tensors))
-
-
-@dataclass(frozen=True, eq=False)
-class EitherSurprisal(NGramSurprisal):
-    """The mean per event of the larger of two surprisals: the network's and the n-gram model's.
-
-    An event counts as expected only if both models expect it. In a mixture of the two models, it would count as
-    expected if one of them expects it.
-    """
-
-    name: ClassVar[str] = "either"
-    says: ClassVar[str] = "its events come in an order that the network or the n-gram model did not expect"
-
-    @override
-    def score(self, table: EncodedTable, surprisal: Surprisal) -> Scores:
-        return sequence_means(np.maximum(surprisal, self.grams.surprisal(table)), table.offsets)
+        return cls(Profiles.of_tensors(tensors), tensors["lengths"].numpy())
 
 
 @dataclass(frozen=True, eq=False)
@@ -209,16 +224,19 @@ class UnseenPairs(Member):
 
     @override
     @classmethod
-    def fitted(cls, train: EncodedTable) -> Self:
+    def fitted(cls, train: EncodedTable, held_out: Evidence) -> Self:
         pairs = _pairs(train)
         return cls(np.unique(pairs[pairs >= 0]))
 
     @override
-    def score(self, table: EncodedTable, surprisal: Surprisal) -> Scores:
+    def score(self, evidence: Evidence) -> Scores:
+        return np.asarray(self.unseen(evidence.table) / (evidence.table.lengths - 1).clip(1))
+
+    def unseen(self, table: EncodedTable) -> Scores:
+        """Number of unseen pairs of each sequence."""
         pairs = _pairs(table)
         unseen = (pairs >= 0) & ~np.isin(pairs, self.pairs)
-        shares: Scores = np.add.reduceat(unseen, table.offsets[:-1], dtype=np.float64) / (table.lengths - 1).clip(1)
-        return shares
+        return np.asarray(np.add.reduceat(unseen, table.offsets[:-1], dtype=np.float64))
 
     @override
     def tensors(self) -> dict[str, Tensor]:
@@ -230,24 +248,185 @@ class UnseenPairs(Member):
         return cls(tensors["pairs"].numpy())
 
 
+@dataclass(frozen=True, eq=False)
+class UnseenPairCount(UnseenPairs):
+    """The logarithm of 1 + the number of pairs of neighbouring events that no normal sequence has."""
+
+    name: ClassVar[str] = "pairs"
+    says: ClassVar[str] = "it has many pairs of neighbouring events that no normal sequence has"
+    unit: ClassVar[float] = 1.0
+
+    @override
+    def score(self, evidence: Evidence) -> Scores:
+        return np.asarray(np.log1p(self.unseen(evidence.table)))
+
+
+@dataclass(frozen=True, eq=False)
+class RareEvents(Member):
+    """The logarithm of 1 + the summed rarity of a sequence's events, beyond what is ordinary.
+
+    Rarity of an event: −ln of the share of the normal sequences that have it, in nats. Rarer than ordinary: rarer than
+    99 % of the events of normal sequences. An event that no normal sequence has counts as one that half a sequence has.
+    """
+
+    name: ClassVar[str] = "rare"
+    says: ClassVar[str] = "it has many events that are rare in normal sequences, or that no normal sequence has"
+    unit: ClassVar[float] = 1.0
+
+    rarity: Float64[np.ndarray, "codes"]
+    """Rarity of each event beyond the ordinary; the last is that of all further codes."""
+
+    @override
+    @classmethod
+    def fitted(cls, train: EncodedTable, held_out: Evidence) -> Self:
+        codes = np.minimum(train.columns[EVENT], np.iinfo(np.int32).max).astype(np.int64)
+        width = int(codes.max()) + 2
+        rows = np.repeat(np.arange(len(train)), train.lengths)
+        having = np.bincount(np.unique(rows * width + codes) % width, minlength=width)
+        rarity = -np.log(np.maximum(having, 0.5) / len(train))
+        return cls(np.maximum(0.0, rarity - np.quantile(rarity[codes], ORDINARY)))
+
+    @override
+    def score(self, evidence: Evidence) -> Scores:
+        codes = np.minimum(evidence.table.columns[EVENT], len(self.rarity) - 1)
+        return _log_sums(self.rarity[codes], evidence.table)
+
+    @override
+    def tensors(self) -> dict[str, Tensor]:
+        return {"rarity": torch.from_numpy(self.rarity)}
+
+    @override
+    @classmethod
+    def of_tensors(cls, tensors: dict[str, Tensor]) -> Self:
+        return cls(tensors["rarity"].numpy())
+
+
+@dataclass(frozen=True, eq=False)
+class Size(Fixed):
+    """The logarithm of the number of events."""
+
+    name: ClassVar[str] = "size"
+    says: ClassVar[str] = "it has more events than normal sequences"
+    unit: ClassVar[float] = 1.0
+
+    @override
+    def score(self, evidence: Evidence) -> Scores:
+        return np.asarray(np.log(evidence.table.lengths))
+
+
+@dataclass(frozen=True, eq=False)
+class ExcessSurprisal(Member):
+    """The logarithm of 1 + the summed surprisal of a sequence's events, beyond what is ordinary, in nats.
+
+    Ordinary is what 99 % of the events of held-out normal sequences stay below.
+    """
+
+    name: ClassVar[str] = "excess"
+    says: ClassVar[str] = "many of its events are very surprising to the network or the n-gram model"
+    reads: ClassVar[frozenset[Source]] = frozenset({"network", "ngrams"})
+    unit: ClassVar[float] = 1.0
+
+    level: Float[Tensor, "columns"]
+    """The ordinary surprisal; one value per column that is read."""
+
+    @override
+    @classmethod
+    def fitted(cls, train: EncodedTable, held_out: Evidence) -> Self:
+        levels = [np.quantile(values, ORDINARY) for values in cls.surprisals(held_out)]
+        return cls(torch.tensor(levels, dtype=torch.float64))
+
+    @classmethod
+    def surprisals(cls, evidence: Evidence) -> list[Surprisal]:
+        """What is summed: one array per column."""
+        return [evidence.larger]
+
+    @override
+    def score(self, evidence: Evidence) -> Scores:
+        read = zip(self.surprisals(evidence), self.level.tolist(), strict=True)
+        return _log_sums(reduce(np.add, [np.maximum(0.0, values - level) for values, level in read]), evidence.table)
+
+    @override
+    def tensors(self) -> dict[str, Tensor]:
+        return {"level": self.level}
+
+    @override
+    @classmethod
+    def of_tensors(cls, tensors: dict[str, Tensor]) -> Self:
+        return cls(tensors["level"])
+
+
+@dataclass(frozen=True, eq=False)
+class NGramExcess(ExcessSurprisal):
+    """`ExcessSurprisal` under the n-gram model alone."""
+
+    name: ClassVar[str] = "ngram_excess"
+    says: ClassVar[str] = "it has many short runs of events that are very rare in normal sequences"
+    reads: ClassVar[frozenset[Source]] = frozenset({"ngrams"})
+
+    @override
+    @classmethod
+    def surprisals(cls, evidence: Evidence) -> list[Surprisal]:
+        return [evidence.ngrams]
+
+
+@dataclass(frozen=True, eq=False)
+class AttributeExcess(ExcessSurprisal):
+    """`ExcessSurprisal` of the further columns, each beyond its own ordinary surprisal."""
+
+    name: ClassVar[str] = "attribute_excess"
+    says: ClassVar[str] = "some of its events have times or other attributes that are very surprising to the network"
+    reads: ClassVar[frozenset[Source]] = frozenset({"attributes"})
+
+    @override
+    @classmethod
+    def surprisals(cls, evidence: Evidence) -> list[Surprisal]:
+        return list(evidence.attributes.values())
+
+
 MEMBERS: dict[str, type[Member]] = {
     member.name: member
-    for member in (NetworkSurprisal, NearestCounts, LengthGivenCounts, NGramSurprisal, EitherSurprisal, UnseenPairs)
+    for member in (
+        NetworkSurprisal,
+        NearestCounts,
+        LengthGivenCounts,
+        NGramSurprisal,
+        EitherSurprisal,
+        UnseenPairs,
+        ExcessSurprisal,
+        NGramExcess,
+        UnseenPairCount,
+        RareEvents,
+        Size,
+        AttributeSurprisal,
+        AttributeExcess,
+    )
 }
 
+WITHOUT_NETWORK: Mapping[str, str] = {"network": "ngrams", "either": "ngrams", "excess": "ngram_excess"}
+"""The member that takes another's place where the network is not used."""
 
-def _profiles(table: EncodedTable, width: int) -> Float[Tensor, "sequences width"]:
-    """Square roots of the event shares of each sequence; codes of `width` or more count as the last one."""
-    rows = np.repeat(np.arange(len(table)), table.lengths)
-    cells = rows * width + np.minimum(table.columns[EVENT], width - 1)
-    counts = np.bincount(cells, minlength=len(table) * width).reshape(len(table), width)
-    shares = counts / table.lengths[:, None]
-    return torch.from_numpy(np.sqrt(shares).astype(np.float32))
+
+def sources(members: tuple[str, ...]) -> frozenset[Source]:
+    """The models whose surprisal these members read."""
+    return frozenset[Source]().union(*(MEMBERS[name].reads for name in members))
+
+
+def without_network(members: tuple[str, ...]) -> tuple[str, ...]:
+    """The members, those that read the network replaced by those that read the n-grams in the same way."""
+    return tuple(dict.fromkeys(WITHOUT_NETWORK.get(name, name) for name in members))
+
+
+def _total(columns: Mapping[str, Surprisal]) -> Surprisal:
+    return np.asarray(reduce(np.add, columns.values()))
+
+
+def _log_sums(values: Surprisal, table: EncodedTable) -> Scores:
+    return np.asarray(np.log1p(np.add.reduceat(values, table.offsets[:-1])))
 
 
 def _pairs(table: EncodedTable) -> Int64[np.ndarray, "events"]:
     """Each event and its predecessor as one number; -1 for the first event of a sequence."""
-    codes = table.columns[EVENT]
+    codes = table.columns[EVENT].astype(np.int64)
     pairs = np.asarray((np.roll(codes, 1) << 32) | codes, dtype=np.int64)
     pairs[table.offsets[:-1]] = -1
     return pairs

@@ -10,7 +10,7 @@ from functools import reduce
 import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
-from jaxtyping import Bool, Float, Int64
+from jaxtyping import Bool, Float, Int, Int64
 from torch import Tensor, nn
 
 from trine.detect.cells import CELLS
@@ -60,12 +60,17 @@ class EventNet(nn.Module):
             self.register_buffer(f"known_{index}", torch.ones(size, dtype=torch.bool))
         self._open_forget_gates()
 
+    @property
+    def codes(self) -> int:
+        """Number of codes of all columns: of logits per event."""
+        return sum(self._known(name).numel() for name in self.columns)
+
     def forward(self, columns: Columns, state: State | None = None) -> tuple[Logits, State]:
         """Logits of the event after each given event, and the state after the last one."""
         hidden, after = self.recur(self.embed(columns), state)
         return self.predict(hidden), after
 
-    def meet(self, columns: Mapping[str, Int64[np.ndarray, "events"]]) -> None:
+    def meet(self, columns: Mapping[str, Int[np.ndarray, "events"]]) -> None:
         """Mark the codes that occur in training: all others read as unknown from then on."""
         for name, codes in columns.items():
             known = self._known(name)

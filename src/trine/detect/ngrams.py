@@ -21,7 +21,7 @@ ORDER = 12
 """Length of the longest n-gram, in events."""
 NOVELTY = 12
 """Weight of each distinct event that followed a context, in the estimate of a new event's probability."""
-MOST = 2_000_000
+MOST = 500_000
 """Largest number of n-grams of one length. Where there are more, this length and longer ones are left out."""
 PIECE = 1_000_000
 """Number of events that are scored together; it bounds the memory."""
@@ -64,6 +64,16 @@ class NGramCounts:
         wanted = contexts * self.width + codes
         positions = np.minimum(np.searchsorted(self.keys, wanted), len(self.keys) - 1)
         return np.where((contexts >= 0) & (self.keys[positions] == wanted), positions, -1)
+
+    def spread(self, probabilities: Float64[np.ndarray, "rows codes"], contexts: Positions) -> None:
+        """`refine` for all events that could come, in place: one row per context."""
+        for row in np.flatnonzero((contexts >= 0) & (contexts < len(self.totals))):
+            context = int(contexts[row])
+            total, new = int(self.totals[context]), NOVELTY * int(self.types[context])
+            if total:
+                start, end = np.searchsorted(self.keys, [context * self.width, (context + 1) * self.width])
+                probabilities[row] *= new / (total + new)
+                probabilities[row, self.keys[start:end] % self.width] += self.counts[start:end] / (total + new)
 
     def refine(
         self, probabilities: Float64[np.ndarray, "joined"], contexts: Positions, positions: Positions
@@ -108,6 +118,26 @@ class NGrams:
         pieces = [_rows(table, int(a), int(b)) for a, b in pairwise(bounds)]
         return np.concatenate([np.zeros(0), *(-np.log(self._probabilities(piece)) for piece in pieces)])
 
+    def likeliest(
+        self, table: EncodedTable, count: int
+    ) -> tuple[Int64[np.ndarray, "events count"], Float64[np.ndarray, "events count"]]:
+        """The codes of the `count` most probable events at every position, and their probabilities."""
+        codes, is_event = _joined(table)
+        codes = self._known(codes)
+        contexts, positions = [], codes
+        for level in self.longer:
+            contexts.append(_before(positions, codes)[is_event])
+            positions = level.find(_before(positions, codes), codes)
+        single, rows = self._single_probabilities(), max(1, PIECE // len(self.single))
+        single[BEGIN] = 0  # the end of a sequence is not counted
+        best = []
+        for start in range(0, table.events, rows):
+            probabilities = np.tile(single, (min(rows, table.events - start), 1))
+            for level, of_level in zip(self.longer, contexts, strict=True):
+                level.spread(probabilities, of_level[start : start + rows])
+            best.append(torch.from_numpy(probabilities).topk(min(count, len(single))))
+        return np.concatenate([top.indices for top in best]), np.concatenate([top.values for top in best])
+
     def tensors(self) -> dict[str, Tensor]:
         """The counts."""
         tensors = {"single": torch.from_numpy(self.single)}
@@ -130,14 +160,18 @@ class NGrams:
 
     def _probabilities(self, table: EncodedTable) -> Float64[np.ndarray, "events"]:
         codes, is_event = _joined(table)
-        codes = np.where(codes < len(self.single), codes, UNKNOWN)
-        codes = np.where(self.single[codes] > 0, codes, UNKNOWN)
+        codes = self._known(codes)
         probabilities, positions = self._single_probabilities()[codes], codes
         for level in self.longer:
             contexts = _before(positions, codes)
             positions = level.find(contexts, codes)
             probabilities = level.refine(probabilities, contexts, positions)
         return np.asarray(probabilities[is_event])
+
+    def _known(self, codes: Codes) -> Codes:
+        """The codes, those that were never counted replaced by the unknown event."""
+        codes = np.where(codes < len(self.single), codes, UNKNOWN)
+        return np.where(self.single[codes] > 0, codes, UNKNOWN)
 
     def _single_probabilities(self) -> Float64[np.ndarray, "codes"]:
         """Probabilities without context; the share of new events is spread over known events and the unknown one."""
@@ -155,7 +189,7 @@ def _rows(table: EncodedTable, start: int, end: int) -> EncodedTable:
 def _joined(table: EncodedTable) -> tuple[Codes, Bool[np.ndarray, "joined"]]:
     """The joined sequences, each after a start token, and a mask of the events among these codes."""
     starts = table.offsets[:-1]
-    codes = np.insert(table.columns[EVENT], starts, BEGIN)
+    codes = np.insert(table.columns[EVENT].astype(np.int64), starts, BEGIN)
     is_event = np.ones(len(codes), dtype=bool)
     is_event[starts + np.arange(len(starts))] = False
     return codes, is_event

@@ -1,13 +1,13 @@
 """The objective of detect: the surprisal of the next event, in nats."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
-from jaxtyping import Float, Int64
+from jaxtyping import Float, Int, Int64
 from torch import Tensor, nn
 from typing_extensions import override
 
@@ -17,7 +17,7 @@ from trine.detect.streams import Streams
 from trine.detect.surprisal import sequence_means, surprisals
 from trine.device import Device
 from trine.progress import Figures
-from trine.sequences.vocabulary import BEGIN, EVENT, UNKNOWN, EncodedTable
+from trine.sequences.vocabulary import BEGIN, CLASSES, EVENT, UNKNOWN, EncodedTable
 from trine.train.objective import Objective, ParameterGroup
 
 
@@ -43,14 +43,14 @@ class DetectObjective(Objective):
 
     def __init__(self, network: FoldNets, recipe: DetectRecipe, folds: Sequence[EncodedFold], device: Device) -> None:
         self.network, self.recipe, self.folds, self.device = network, recipe, folds, device
-        joined = round(sum(fold.train.events + len(fold.train) for fold in folds) / len(folds))
+        joined = round(sum(fold.train.events + len(fold.train) for fold in folds) / max(1, len(folds)))
         self.count = max(1, min(recipe.batch_size, joined // (2 * recipe.steps)))
         self.length = -(-joined // self.count)
         self.streams = [
             Streams(fold.train, self.count, self.length, recipe.seed * len(folds) + index)
             for index, fold in enumerate(folds)
         ]
-        self.masked = [_mask_rates(fold.train.columns[EVENT], recipe.rare_masked).to(device.name) for fold in folds]
+        self.masked = [_all_mask_rates(fold.train.columns, recipe.rare_masked, device) for fold in folds]
         self.carried: list[State | None] = [None] * len(folds)
 
     @property
@@ -60,6 +60,9 @@ class DetectObjective(Objective):
 
     @override
     def steps(self) -> int:
+        """Without a network, there is nothing to train."""
+        if not len(self.network):
+            return 0
         return max(round(self.recipe.epochs * self.epoch_steps), self.recipe.least_steps)
 
     @override
@@ -131,11 +134,13 @@ class DetectObjective(Objective):
             for fold in range(len(self.folds))
         ]
 
-    def _with_unknown(self, columns: Columns, rates: Float[Tensor, "codes"]) -> Columns:
-        """Replace a share of rare events by the unknown event, so that its embedding is trained."""
-        events = columns[EVENT]
-        masked = torch.rand(events.shape, device=events.device) < rates[events]
-        return {**columns, EVENT: events.masked_fill(masked, UNKNOWN)}
+    def _with_unknown(self, columns: Columns, rates: Mapping[str, Float[Tensor, "codes"]]) -> Columns:
+        """Replace a share of rare events and values by the unknown one, so that its embedding is trained."""
+        masked = dict(columns)
+        for name, of_column in rates.items():
+            codes = columns[name]
+            masked[name] = codes.masked_fill(torch.rand(codes.shape, device=codes.device) < of_column[codes], UNKNOWN)
+        return masked
 
 
 def _part(columns: Columns, start: int, end: int | None) -> dict[str, Int64[Tensor, "batch part"]]:
@@ -147,7 +152,14 @@ def _cross_entropy(logits: Logits, targets: Columns) -> Float[Tensor, ""]:
     return torch.stack(losses).sum()
 
 
-def _mask_rates(codes: Int64[np.ndarray, "events"], share: float) -> Float[Tensor, "codes"]:
+def _all_mask_rates(
+    columns: Mapping[str, Int[np.ndarray, "events"]], share: float, device: Device
+) -> dict[str, Float[Tensor, "codes"]]:
+    """The rates of each column; the classes of times are all known."""
+    return {name: _mask_rates(codes, share).to(device.name) for name, codes in columns.items() if name not in CLASSES}
+
+
+def _mask_rates(codes: Int[np.ndarray, "events"], share: float) -> Float[Tensor, "codes"]:
     """Probability that each event is replaced by the unknown one.
 
     The expected number of replacements is equal for all events, at most half of an event's occurrences, and `share` of

@@ -9,6 +9,27 @@ from trine.recipe import Recipe
 
 FORMER_MEMBERS = {"lstm": "network"}
 """Names of members in recipes of version 0.1.0, and their present names."""
+MemberName = Literal[
+    "network",
+    "counts",
+    "length",
+    "ngrams",
+    "either",
+    "unseen",
+    "excess",
+    "ngram_excess",
+    "pairs",
+    "rare",
+    "size",
+    "attributes",
+    "attribute_excess",
+]
+"""Names of the members in `trine.detect.members`, which imports torch."""
+DEFAULT_MEMBERS: tuple[MemberName, ...] = ("either", "counts", "unseen", "excess", "pairs", "rare", "size")
+COUNTING_MEMBERS: tuple[MemberName, ...] = ("ngrams", "counts", "unseen", "ngram_excess", "pairs", "rare", "size")
+COUNTING = "counting"
+"""Name that stands for the default members without a network."""
+ATTRIBUTE_MEMBERS: tuple[MemberName, ...] = ("attributes", "attribute_excess")
 
 
 class DetectRecipe(Recipe):
@@ -35,7 +56,9 @@ class DetectRecipe(Recipe):
     rare_masked: float = Field(0.01, ge=0, lt=1)
     """Share of training events replaced by the unknown event, rare ones most often: this trains its embedding."""
     attributes: tuple[str, ...] = ()
-    """Further columns that the network reads and predicts; `time` is the time since the previous event."""
+    """Further columns that the network reads and predicts: attributes of the data, the time since the previous event
+    (`time`), the hour of the day and the day of the week in UTC (`hour`, `weekday`), the session's `entity`. Their
+    surprisal becomes part of the score."""
 
     log_format: str | None = None
     """Format of a raw log; without one, it is guessed from the first thousand lines."""
@@ -63,12 +86,14 @@ class DetectRecipe(Recipe):
     normal sequence is used for both. 1: one network and one held-out part."""
     calibration_share: float = Field(0.3, gt=0, lt=0.9)
     """Share of the normal sequences that is held out when there is one fold."""
-    members: tuple[Literal["network", "counts", "length", "ngrams", "either", "unseen"], ...] = Field(
-        ("either", "counts", "unseen"), min_length=1
-    )
-    """Scores that are fused: the surprisal of the network (`network`) or of n-grams (`ngrams`), the larger of the two
-    (`either`), the distance to the nearest normal event counts (`counts`), the length given those counts (`length`),
-    and the share of pairs of events that no normal sequence has (`unseen`)."""
+    members: tuple[MemberName, ...] = Field(DEFAULT_MEMBERS, min_length=1)
+    """Scores that are fused, the one that orders ordinary sequences first. Per event: the surprisal of the network
+    (`network`) or of n-grams (`ngrams`), the larger of the two (`either`), the distance to the nearest normal event
+    counts (`counts`), the length given those counts (`length`), the share of pairs of events that no normal sequence
+    has (`unseen`). Sums, which grow with the evidence: surprisal beyond the ordinary (`excess`, of n-grams alone
+    `ngram_excess`), unseen pairs (`pairs`), rare and unseen events (`rare`), all events (`size`). Of the attributes:
+    `attributes` per event, `attribute_excess` as a sum; both are added where attributes are asked for. `counting`
+    stands for the default without a network: none is trained, and a fit takes seconds."""
     false_alarms: float = Field(0.01, gt=0, lt=1)
     """Share of normal sequences that may be flagged."""
     alerts_per_day: float | None = Field(None, gt=0)
@@ -83,12 +108,19 @@ class DetectRecipe(Recipe):
     warmup: float = Field(0.05, ge=0, lt=1)
     gradient_clip: float = Field(1.0, ge=0)
 
+    @property
+    def all_members(self) -> tuple[str, ...]:
+        """The members, with those of the attributes where attributes are asked for."""
+        return tuple(dict.fromkeys((*self.members, *(ATTRIBUTE_MEMBERS if self.attributes else ()))))
+
     @field_validator("members", mode="before")
     @classmethod
     def _present_names(cls, members: Any) -> Any:
         """Members by their present names: recipes of 0.1.0 call the network `lstm`, whatever its cell."""
         if not isinstance(members, list | tuple):
             return members
+        if list(members) == [COUNTING]:
+            return COUNTING_MEMBERS
         return [FORMER_MEMBERS.get(name, name) if isinstance(name, str) else name for name in members]
 
     presets: ClassVar[dict[str, dict[str, Any]]] = {

@@ -4,7 +4,7 @@ Each member's score becomes a p-value among held-out normal sequences. A fixed r
 This score becomes a p-value among held-out normal sequences too. No step uses abnormal sequences.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,12 +13,54 @@ from jaxtyping import Bool, Float64, Int64
 from torch import Tensor
 
 from trine.bundle import part
-from trine.detect.members import MEMBERS, Member, Surprisal
-from trine.measures.conformal import MemberScores, Reference, Scores, smallest_bucket
-from trine.sequences.vocabulary import EncodedTable
+from trine.detect.evidence import Evidence, Surprisal
+from trine.detect.members import MEMBERS, Member, sources
+from trine.detect.ngrams import NGrams
+from trine.measures.conformal import MemberScores, Reference, References, Scores, smallest_bucket
+from trine.sequences.vocabulary import EVENT, EncodedTable
 
 LARGEST_P = 0.995
 """Largest p-value that is fused; larger ones count as this one, so that a typical score cannot cancel an alarm."""
+ORDINARY_P = 0.1
+"""p-values above this one are ordinary: one normal sequence in ten has a smaller one."""
+
+NetworkSurprisal = Mapping[str, Surprisal]
+"""A network's surprisal of the events of a table, per column; empty without a network."""
+
+
+def stouffer(p: MemberScores) -> Scores:
+    """Stouffer's combination: the sum over the members of the normal quantile of 1 − p.
+
+    Two members that are both surprised outweigh one that is surprised alone (Fisher's sum follows the smallest p). Yet
+    one extreme p-value still raises the sum, which a mean of ranks would hide.
+    """
+    return np.asarray(_quantiles(p).sum(1))
+
+
+def beyond_ordinary(p: MemberScores) -> Scores:
+    """The first member's normal quantile of 1 − p, plus what those of the others exceed the ordinary by.
+
+    Ordinary p-values of the further members say nothing: summed, their noise would hide what the first member sees.
+    What is extreme to any member adds up, and nothing cancels it: where a further member's p-value is not ordinary, the
+    first one counts as no less than the edge of the ordinary.
+    """
+    quantiles = _quantiles(p)
+    beyond = np.maximum(0.0, quantiles[:, 1:] - _ORDINARY).sum(1)
+    return np.asarray(np.where(beyond > 0, np.maximum(quantiles[:, 0], _ORDINARY) + beyond, quantiles[:, 0]))
+
+
+def _quantiles(p: MemberScores) -> MemberScores:
+    return np.asarray(-torch.special.ndtri(torch.from_numpy(np.minimum(p, LARGEST_P))).numpy())
+
+
+_ORDINARY = float(_quantiles(np.array([[ORDINARY_P]]))[0, 0])
+
+FUSIONS: dict[str, Callable[[MemberScores], Scores]] = {"stouffer": stouffer, "beyond": beyond_ordinary}
+"""Rules that fuse p-values, one column per member, to one score; a higher one is stranger."""
+FORMER_FUSION = "stouffer"
+"""The rule of bundles that do not name one."""
+FUSION = "beyond"
+"""The rule of new detectors."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,44 +69,75 @@ class Panel:
 
     members: tuple[Member, ...]
     reference: Reference
+    fusion: str
+    """Name of the rule in `FUSIONS`."""
     fused_reference: Scores
     """Fused scores of the held-out sequences, in rising order."""
+    grams: NGrams | None = None
+    """The n-gram model that the members read, or that explains the events where there is no network."""
 
     @classmethod
     def fitted(
-        cls, names: Sequence[str], smallest: int, train: EncodedTable, held_out: EncodedTable, surprisal: Surprisal
+        cls,
+        names: Sequence[str],
+        smallest: int,
+        train: EncodedTable,
+        held_out: EncodedTable,
+        columns: NetworkSurprisal,
+        fusion: str = FUSION,
+        grams: NGrams | None = None,
     ) -> "Panel":
         """Fit every member to `train`, and take their scores of `held_out` as the reference.
 
-        smallest    smallest number of normal sequences per length bucket
-        surprisal   the network's surprisal of the held-out events, in nats
+        smallest   smallest number of normal sequences per length bucket
+        columns    the network's surprisal of the held-out events; empty without a network
+        grams      the n-grams of `train`, if they are counted already
         """
-        members = tuple(MEMBERS[name].fitted(train) for name in names)
-        return cls.calibrated(members, Reference(_raw(members, held_out, surprisal), held_out.lengths, smallest))
+        needs_grams = "ngrams" in sources(tuple(names)) or not columns
+        grams = (grams or NGrams.counted(train)) if needs_grams else None
+        evidence = _evidence(held_out, columns, grams)
+        members = tuple(MEMBERS[name].fitted(train, evidence) for name in names)
+        reference = Reference(_raw(members, evidence), held_out.lengths, smallest, units(members))
+        return cls.calibrated(members, reference, fusion, grams)
 
     @classmethod
-    def calibrated(cls, members: tuple[Member, ...], reference: Reference) -> "Panel":
+    def calibrated(
+        cls, members: tuple[Member, ...], reference: Reference, fusion: str = FUSION, grams: NGrams | None = None
+    ) -> "Panel":
         """Fitted members with a reference of held-out normal sequences."""
-        return cls(members, reference, np.sort(fuse(reference.own_p_values())))
+        return cls(members, reference, fusion, np.sort(FUSIONS[fusion](reference.own_p_values())), grams)
 
-    def raw(self, table: EncodedTable, surprisal: Surprisal) -> MemberScores:
+    def fuse(self, p: MemberScores) -> Scores:
+        """The members' p-values as one score."""
+        return FUSIONS[self.fusion](p)
+
+    def evidence(self, table: EncodedTable, columns: NetworkSurprisal) -> Evidence:
+        """What the members read of a table."""
+        return _evidence(table, columns, self.grams)
+
+    def raw(self, evidence: Evidence) -> MemberScores:
         """The members' scores of a table's sequences."""
-        return _raw(self.members, table, surprisal)
+        return _raw(self.members, evidence)
 
     def at_least_as_strange(self, fused: Scores) -> Int64[np.ndarray, "sequences"]:
         """Number of held-out sequences that are at least as strange, for each fused score."""
         return len(self.fused_reference) - np.searchsorted(self.fused_reference, fused, side="left")
 
     def tensors(self) -> dict[str, Tensor]:
-        """The reference's scores and lengths, and each member's tensors."""
+        """The reference's scores and lengths, the n-grams, and each member's tensors."""
         own = {"raw": torch.from_numpy(self.reference.raw), "lengths": torch.from_numpy(self.reference.lengths)}
+        grams = self.grams.tensors() if self.grams else {}
+        own |= {f"{GRAMS}.{name}": value for name, value in grams.items()}
         return own | {f"{m.name}.{name}": value for m in self.members for name, value in m.tensors().items()}
 
     @classmethod
-    def of_tensors(cls, names: Sequence[str], smallest: int, tensors: dict[str, Tensor]) -> "Panel":
+    def of_tensors(
+        cls, names: Sequence[str], smallest: int, tensors: dict[str, Tensor], fusion: str = FUSION
+    ) -> "Panel":
         """The panel with these tensors."""
         members = tuple(MEMBERS[name].of_tensors(part(tensors, name)) for name in names)
-        return cls.calibrated(members, Reference(tensors["raw"].numpy(), tensors["lengths"].numpy(), smallest))
+        reference = Reference(tensors["raw"].numpy(), tensors["lengths"].numpy(), smallest, units(members))
+        return cls.calibrated(members, reference, fusion, _grams(tensors))
 
 
 @dataclass(frozen=True)
@@ -78,7 +151,12 @@ class EnsembleScores:
     fused: Scores
     """Fused score, averaged over the folds; a higher one is stranger."""
     p_value: Scores
-    """Cross-conformal p-value: the share of all held-out normal sequences that are at least as strange."""
+    """Cross-conformal p-value: the share of all held-out normal sequences that are at least as strange.
+
+    Where the most recent sequences have another rate, the larger of it and the share of those.
+    """
+    surprisal: dict[str, Surprisal]
+    """Surprisal of every event per column in nats, averaged over the folds: of the network, or else of the n-grams."""
 
 
 @dataclass(frozen=True)
@@ -100,47 +178,86 @@ class Ensemble:
     names: tuple[str, ...]
     """Names of the members."""
     panels: tuple[Panel, ...]
+    recent: References | None = None
+    """Fused scores of the most recent normal sequences under the last panel, in rising order, where they differ from
+    the others: a new sequence must be strange among these too."""
 
     @property
     def calibrated_on(self) -> int:
         """Number of held-out normal sequences over all folds."""
         return sum(len(panel.fused_reference) for panel in self.panels)
 
-    def scores(self, table: EncodedTable, surprisals: Sequence[Surprisal]) -> EnsembleScores:
-        """Scores and p-values of a table; `surprisals` has one array per fold, of its network."""
-        raw = [panel.raw(table, surprisal) for panel, surprisal in zip(self.panels, surprisals, strict=True)]
+    @property
+    def reads_network(self) -> bool:
+        """Whether a member reads the surprisal of the network."""
+        return bool(sources(self.names) & {"network", "attributes"})
+
+    def scores(self, table: EncodedTable, columns: Sequence[NetworkSurprisal] = ()) -> EnsembleScores:
+        """Scores and p-values of a table; `columns` has the surprisal of each fold's network, if there are any."""
+        read = zip(self.panels, columns or [{}] * len(self.panels), strict=True)
+        evidence = [panel.evidence(table, of_fold) for panel, of_fold in read]
+        raw = [panel.raw(of_fold) for panel, of_fold in zip(self.panels, evidence, strict=True)]
         p = [panel.reference.p_values(r, table.lengths) for panel, r in zip(self.panels, raw, strict=True)]
-        fused = [fuse(of_fold) for of_fold in p]
-        stranger = [panel.at_least_as_strange(scores) for panel, scores in zip(self.panels, fused, strict=True)]
+        fused = [panel.fuse(of_fold) for panel, of_fold in zip(self.panels, p, strict=True)]
         return EnsembleScores(
             raw=np.mean(raw, 0),
             member_p=np.mean(p, 0),
             fused=np.mean(fused, 0),
-            p_value=(1 + np.sum(stranger, 0)) / (1 + self.calibrated_on),
+            p_value=self._p_values(fused),
+            surprisal=_mean_surprisal(evidence),
         )
+
+    def _p_values(self, fused: Sequence[Scores]) -> Scores:
+        stranger = [panel.at_least_as_strange(scores) for panel, scores in zip(self.panels, fused, strict=True)]
+        p = (1 + np.sum(stranger, 0)) / (1 + self.calibrated_on)
+        return p if self.recent is None else np.maximum(p, share_at_least(self.recent, fused[-1]))
 
     def tensors(self) -> dict[str, Tensor]:
         """The panels' tensors, by the fold's index."""
-        return {f"{fold}.{k}": v for fold, panel in enumerate(self.panels) for k, v in panel.tensors().items()}
+        recent = {} if self.recent is None else {"recent": torch.from_numpy(self.recent)}
+        return recent | {f"{i}.{k}": v for i, panel in enumerate(self.panels) for k, v in panel.tensors().items()}
 
     @classmethod
-    def of_tensors(cls, names: Sequence[str], folds: int, share: float, tensors: dict[str, Tensor]) -> "Ensemble":
+    def of_tensors(
+        cls, names: Sequence[str], folds: int, share: float, tensors: dict[str, Tensor], fusion: str = FUSION
+    ) -> "Ensemble":
         """The ensemble with these tensors; `share` is the share of normal sequences that may be flagged."""
         smallest = smallest_bucket(share)
         return cls(
             tuple(names),
-            tuple(Panel.of_tensors(names, smallest, part(tensors, str(fold))) for fold in range(folds)),
+            tuple(Panel.of_tensors(names, smallest, part(tensors, str(fold)), fusion) for fold in range(folds)),
+            tensors["recent"].numpy() if "recent" in tensors else None,
         )
 
 
-def fuse(p: MemberScores) -> Scores:
-    """Stouffer's combination: the sum over the members of the normal quantile of 1 − p.
-
-    Two members that are both surprised outweigh one that is surprised alone (Fisher's sum follows the smallest p). Yet
-    one extreme p-value still raises the sum, which a mean of ranks would hide.
-    """
-    return np.asarray(-torch.special.ndtri(torch.from_numpy(np.minimum(p, LARGEST_P))).sum(1).numpy())
+GRAMS = "grams"
+"""Name of the n-grams among a panel's tensors; earlier versions kept them with the members that read them."""
 
 
-def _raw(members: Sequence[Member], table: EncodedTable, surprisal: Surprisal) -> MemberScores:
-    return np.stack([member.score(table, surprisal) for member in members], 1)
+def share_at_least(reference: References, fused: Scores) -> Scores:
+    """Conformal p-values: the share of the rising reference that is at least as strange, itself included."""
+    return np.asarray((1 + len(reference) - np.searchsorted(reference, fused, side="left")) / (1 + len(reference)))
+
+
+def units(members: Sequence[Member]) -> tuple[float, ...]:
+    """The members' units of their p-values' tails."""
+    return tuple(member.unit for member in members)
+
+
+def _grams(tensors: dict[str, Tensor]) -> NGrams | None:
+    own = next((own for name in (GRAMS, "either", "ngrams") if (own := part(tensors, name))), None)
+    return NGrams.of_tensors(own) if own else None
+
+
+def _evidence(table: EncodedTable, columns: NetworkSurprisal, grams: NGrams | None) -> Evidence:
+    return Evidence(table, columns, grams.surprisal(table) if grams else None)
+
+
+def _mean_surprisal(evidence: Sequence[Evidence]) -> dict[str, Surprisal]:
+    if evidence[0].columns:
+        return {name: np.mean([each.columns[name] for each in evidence], 0) for name in evidence[0].columns}
+    return {EVENT: np.mean([each.ngrams for each in evidence], 0)}
+
+
+def _raw(members: Sequence[Member], evidence: Evidence) -> MemberScores:
+    return np.stack([member.score(evidence) for member in members], 1)

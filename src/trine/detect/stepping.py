@@ -28,6 +28,8 @@ def step(
     words    column -> one value per entity; a time is the seconds since the entity's previous event, as text
     Returns the states after the event, and its surprisal in nats, averaged over the networks. Raises `UsageError`.
     """
+    if not len(nets):
+        raise UsageError("step: the detector has no network: train it with a member that reads one, such as `either`")
     _require_columns(vocabulary, words)
     columns = {name: _codes(vocabulary, name, words, len(states)) for name in vocabulary.values}
     before = _unpack(nets, states)

@@ -1,33 +1,39 @@
 """The training of a detector: reads the sequences, builds the networks, calibrates the ensemble."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
+from jaxtyping import Int64
 from torch import nn
 from typing_extensions import override
 
 from trine.detect.detector import Detector, build_networks, log_settings
-from trine.detect.folds import NormalFolds, even_sample, split_normal
-from trine.detect.network import FoldNets
+from trine.detect.drift import Drift, drifts, fused_scores, measured
+from trine.detect.folds import Fold, NormalFolds, even_sample, split_normal
+from trine.detect.members import sources, without_network
+from trine.detect.network import EventNet, FoldNets
+from trine.detect.ngrams import NGrams
 from trine.detect.objective import DetectObjective, EncodedFold
-from trine.detect.recipe import DetectRecipe
-from trine.detect.scoring import Ensemble, Panel
-from trine.detect.surprisal import event_surprisal
+from trine.detect.recipe import DEFAULT_MEMBERS, DetectRecipe
+from trine.detect.scoring import Ensemble, NetworkSurprisal, Panel
+from trine.detect.surprisal import surprisals
 from trine.errors import UsageError
 from trine.logs.readers import Sources, open_events
-from trine.measures.conformal import smallest_bucket
+from trine.measures.conformal import References, smallest_bucket
 from trine.sequences.table import SequenceTable
-from trine.sequences.vocabulary import EVENT, TIME, EncodedTable, Vocabulary
+from trine.sequences.vocabulary import EVENT, EncodedTable, Vocabulary, columns_of
 from trine.train.fit import RunningFit, Trainer
 
 DAY = 86_400.0
 """Length of a day in seconds."""
 WITH_MEMBERS = 1.5
 """Duration of scoring with all members, relative to scoring with the network alone."""
-COMPARED = 20_000
-"""Largest number of normal sequences that a fold's members keep for comparison."""
+COMPARED, COMPARED_EVENTS = 20_000, 1_000_000
+"""Largest numbers of normal sequences, and of their events, that a fold's members learn from."""
 
 
 class DetectorTrainer(Trainer[DetectRecipe, NormalFolds, DetectObjective, Detector]):
@@ -70,7 +76,10 @@ class DetectorTrainer(Trainer[DetectRecipe, NormalFolds, DetectObjective, Detect
         _share(opened, recipe)
         vocabulary = Vocabulary.of(opened.normal, recipe.attributes)
         torch.manual_seed(recipe.seed)
-        networks = build_networks(recipe, vocabulary, len(opened.folds))
+        trained = sources(recipe.all_members) & {"network", "attributes"}
+        networks = build_networks(recipe, vocabulary, len(opened.folds) if trained else 0)
+        if not trained:
+            return DetectObjective(networks, recipe, [], self.device)
         folds = []
         for network, fold in zip(networks, opened.folds, strict=True):
             train = EncodedTable.of(fold.train, vocabulary)
@@ -90,13 +99,11 @@ class DetectorTrainer(Trainer[DetectRecipe, NormalFolds, DetectObjective, Detect
         assert isinstance(network, FoldNets)
         recipe, networks = objective.recipe, network.cpu().eval()
         share, vocabulary = _share(opened, recipe), Vocabulary.of(opened.normal, recipe.attributes)
-        panels = []
-        for net, fold in zip(networks, opened.folds, strict=True):
-            compared = EncodedTable.of(fold.train.rows(even_sample(len(fold.train), COMPARED)), vocabulary)
-            held_out = EncodedTable.of(fold.held_out, vocabulary)
-            surprisal = event_surprisal(net, held_out)
-            panels.append(Panel.fitted(recipe.members, smallest_bucket(share), compared, held_out, surprisal))
-        ensemble = Ensemble(recipe.members, tuple(panels))
+        learned = [Learned.of(opened.folds[i], vocabulary, net) for i, net in enumerate(_or_none(networks, opened))]
+        members = _worthwhile(recipe, learned, fit)
+        panels = tuple(each.panel(members, smallest_bucket(share)) for each in learned)
+        drift, recent = _drift(panels[-1], opened, share, fit)
+        ensemble = Ensemble(members, panels, recent)
         if share * (ensemble.calibrated_on + 1) < 1:
             fit.report.note(
                 f"{ensemble.calibrated_on} held-out normal sequences cannot show a false-alarm rate of {share:g}: "
@@ -109,15 +116,87 @@ class DetectorTrainer(Trainer[DetectRecipe, NormalFolds, DetectObjective, Detect
             networks=networks,
             ensemble=ensemble,
             share=share,
+            drift=drift,
             templates=opened.templates,
             log_format=opened.log_format,
             unparsed_share=opened.unparsed_share,
-            normal_names=tuple(map(str, first.names[even_sample(len(first), COMPARED)])),
+            normal_names=tuple(map(str, first.names[compared_sample(first)])),
         )
 
 
+@dataclass(frozen=True, eq=False)
+class Learned:
+    """What one fold learned from, and what its models say of its held-out sequences."""
+
+    compared: EncodedTable
+    held_out: EncodedTable
+    columns: NetworkSurprisal
+    """The network's surprisal of the held-out events; empty without a network."""
+    grams: NGrams
+    """n-grams of the training sequences."""
+
+    @classmethod
+    def of(cls, fold: Fold, vocabulary: Vocabulary, network: EventNet | None) -> "Learned":
+        """Count the n-grams, and score the held-out sequences with the network."""
+        compared = EncodedTable.of(fold.train.rows(compared_sample(fold.train)), vocabulary)
+        held_out = EncodedTable.of(fold.held_out, vocabulary)
+        return cls(compared, held_out, surprisals(network, held_out) if network else {}, NGrams.counted(compared))
+
+    def panel(self, members: tuple[str, ...], smallest: int) -> Panel:
+        """The members, fitted and calibrated."""
+        reads = sources(members) & {"network", "attributes"}
+        return Panel.fitted(
+            members, smallest, self.compared, self.held_out, self.columns if reads else {}, grams=self.grams
+        )
+
+
+def compared_sample(train: SequenceTable) -> Int64[np.ndarray, "chosen"]:
+    """Indices of the training sequences that members are fitted to: evenly spaced, at most `COMPARED`.
+
+    At most `COMPARED_EVENTS` events too, but for the last sequence.
+    """
+    mean = max(1.0, len(train.events) / len(train))
+    return even_sample(len(train), max(1, min(COMPARED, int(COMPARED_EVENTS / mean))))
+
+
+def _or_none(networks: FoldNets, opened: NormalFolds) -> list[EventNet] | list[None]:
+    """The network of each fold, or none for each."""
+    return list(networks) if len(networks) else [None] * len(opened.folds)
+
+
+def _worthwhile(recipe: DetectRecipe, learned: Sequence[Learned], fit: RunningFit) -> tuple[str, ...]:
+    """The members, without the network where n-grams predict held-out normal events better than it does.
+
+    Members that the user has chosen stay as they are.
+    """
+    members = recipe.all_members
+    if recipe.members != DEFAULT_MEMBERS:
+        return members
+    network = float(np.concatenate([each.columns[EVENT] for each in learned]).mean())
+    grams = float(np.concatenate([each.grams.surprisal(each.held_out) for each in learned]).mean())
+    if network <= grams:
+        return members
+    fit.report.note(
+        f"the network does not pay: it predicts held-out normal events with {network:.3f} nats, counted n-grams with "
+        f"{grams:.3f}; the score uses the n-grams in its place"
+    )
+    return without_network(members)
+
+
+def _drift(panel: Panel, opened: NormalFolds, share: float, fit: RunningFit) -> tuple[Drift | None, References | None]:
+    """The drift towards the most recent sequences, and their fused scores where these set the threshold."""
+    drift = None if opened.recent is None else measured(panel, opened.recent, share)
+    if drift is None or opened.recent is None:
+        return None, None
+    if drifts(drift, share):
+        fit.report.note(drift.line(share))
+    return drift, fused_scores(panel, opened.recent) if drift.stricter else None
+
+
 def _require_attributes(table: SequenceTable, recipe: DetectRecipe) -> None:
-    has = ({*table.attributes} | ({TIME} if _has_times(table) else set())) - {EVENT}
+    if "attributes" in sources(recipe.members) and not recipe.attributes:
+        raise UsageError("members of attributes without attributes: name some with --set attributes=...")
+    has = columns_of(table)
     lacking = ", ".join(sorted(set(recipe.attributes) - has))
     if lacking:
         known = ", ".join(sorted(has)) or "none"

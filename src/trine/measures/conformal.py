@@ -35,13 +35,15 @@ class Reference:
     lengths: Int64[np.ndarray, "references"]
     smallest: int = SMALLEST
     """Smallest number of sequences per length bucket."""
+    units: tuple[float, ...] = ()
+    """Each member's scale of the tail where the reference has none; none: infinite scales."""
 
     def p_values(self, raw: MemberScores, lengths: Lengths) -> MemberScores:
         """p-values of new sequences' scores, one column per member."""
         p, buckets = np.empty_like(raw), self._buckets(lengths)
         for bucket, reference in enumerate(self._sorted):
             rows = buckets == bucket
-            p[rows] = tail_p_values(raw[rows], reference)
+            p[rows] = tail_p_values(raw[rows], reference, self.units)
         return p
 
     def own_p_values(self) -> MemberReferences:
@@ -79,12 +81,15 @@ def smallest_bucket(share: float) -> int:
     return max(SMALLEST, math.ceil(FLAGGED / share))
 
 
-def tail_p_values(scores: MemberScores, reference: MemberReferences) -> MemberScores:
+def tail_p_values(scores: MemberScores, reference: MemberReferences, units: tuple[float, ...] = ()) -> MemberScores:
     """p-values, one column per member: mid-ranks in the reference, and an exponential tail beyond its upper tenth.
 
-    Ranks alone cannot tell how far a score lies beyond all normal sequences. Never exactly 0.
+    Ranks alone cannot tell how far a score lies beyond all normal sequences. Never exactly 0. Where the upper tenth of
+    the reference are equal scores, as where no normal sequence has an unseen event, the tail's scale is the member's
+    unit; without a finite one there is no tail.
     """
-    columns = [_tail_p(scores[:, m], reference[:, m]) for m in range(scores.shape[1])]
+    given = units or (math.inf,) * scores.shape[1]
+    columns = [_tail_p(scores[:, m], reference[:, m], given[m]) for m in range(scores.shape[1])]
     return np.stack(columns, 1)
 
 
@@ -109,12 +114,12 @@ def _own_tail_p(scores: Scores) -> Scores:
     return _with_tail(ranks, excess / np.maximum(others, 1e-12), count / len(scores))
 
 
-def _tail_p(scores: Scores, reference: References) -> Scores:
+def _tail_p(scores: Scores, reference: References, unit: float) -> Scores:
     ranks = _mid_ranks(scores, reference)
     edge = np.quantile(reference, 1 - TAIL)
     beyond = reference[reference > edge]
     if not len(beyond):
-        return ranks
+        return np.asarray(ranks * np.exp(-np.clip((scores - edge) / unit, 0, 600)))
     return _with_tail(ranks, (scores - edge) / np.mean(beyond - edge), len(beyond) / len(reference))
 
 

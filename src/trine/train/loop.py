@@ -29,6 +29,8 @@ from trine.train.step import Stepper, StepResult
 
 FORECAST_AFTER = 3
 """Steps after which a training without a budget forecasts its cost."""
+FEW_STEPS = 50
+"""Training steps below which a budget gets a warning: a network has hardly left its initial weights."""
 RESTARTS = 2
 """Restarts at half the learning rate before a non-finite loss is an error."""
 
@@ -117,10 +119,22 @@ class TrainingLoop:
         self.objective.validate(self.final_network)
         validation = time.perf_counter() - start
         self.budget.reserve += validation * self.objective.closing_validations + self.objective.closing_seconds
-        steps = (self.budget.left - validation * self.objective.recipe.validations) / step.seconds
-        self.stepper.clock = Clock(self.device.agree(max(1, int(steps))))
+        left = self.budget.left - validation * self.objective.recipe.validations
+        own_length = self.clock.total
+        self.stepper.clock = Clock(self.device.agree(max(1, int(left / step.seconds))))
         minutes = (self.budget.elapsed + self.budget.left + self.budget.reserve) / 60
         self._forecast(Forecast(self.clock.total, step.seconds, step.flops, minutes))
+        if self.clock.total < min(FEW_STEPS, own_length):
+            self._warn_of_few_steps(self.budget.minutes - left / 60, step.seconds / 60, own_length)
+
+    def _warn_of_few_steps(self, other: float, per_step: float, own_length: int) -> None:
+        """Say what budget would be enough; in minutes: what other work takes, and a step."""
+        asked = self.budget.minutes if self.budget else 0.0
+        some, own = (_rounded_up(other + count * per_step) for count in (min(FEW_STEPS, own_length), own_length))
+        self.reporter.note(
+            f"warning: --minutes {asked:g} leaves time for {self.clock.total:,} training steps, too few to learn from: "
+            f"{min(FEW_STEPS, own_length)} steps need --minutes {some}, the recipe's {own_length:,} steps {own}"
+        )
 
     def _forecast_own_length(self, flops: float) -> None:
         """Forecast a training of the recipe's length from its first steps."""
@@ -244,3 +258,8 @@ class TrainingLoop:
         self.reporter.note(
             f"the loss is not finite at step {step:,}: back to step {self.clock.step:,} at half the learning rate"
         )
+
+
+def _rounded_up(minutes: float) -> str:
+    """Minutes with one digit after the point below ten, rounded up."""
+    return f"{math.ceil(minutes):,}" if minutes >= 10 else f"{math.ceil(10 * minutes) / 10:g}"

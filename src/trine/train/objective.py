@@ -50,7 +50,7 @@ class Objective(ABC):
 
     @abstractmethod
     def steps(self) -> int:
-        """Length of the recipe in steps."""
+        """Length of the recipe in steps; 0 where there is nothing to train."""
 
     @abstractmethod
     def batch(self, step: int) -> Any:

@@ -1,0 +1,94 @@
+"""The mixes of events of normal sequences, and the nearest of them.
+
+Sparse: a sequence has few of the kinds of events. A hundred thousand sequences over thousands of kinds are compared in
+pieces, in the memory of their events.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float32, Int64
+from scipy.sparse import csc_array, csr_array
+from torch import Tensor
+
+from trine.sequences.vocabulary import EVENT, EncodedTable
+
+EQUAL = 4e-6
+"""Squared distances below this one are zero: rounding must not tell equal mixes of events apart."""
+ROWS, KINDS = 512, 1_024
+"""Sequences, and kinds of events, that are compared at once: with 20,000 normal sequences, 80 MB."""
+Indices = Int64[np.ndarray, "sequences count"]
+Distances = Float32[np.ndarray, "sequences count"]
+
+
+@dataclass(frozen=True, eq=False)
+class Profiles:
+    """Square roots of the event shares of sequences; the distance of two is √2 times the Hellinger distance."""
+
+    roots: csc_array
+    """Sequences × kinds; each row has length 1."""
+    former: Float32[Tensor, "normal kinds"] | None = None
+    """All cells, in bundles of earlier versions: compared as these did, so that their distances are the same."""
+
+    @classmethod
+    def of(cls, table: EncodedTable, width: int) -> "Profiles":
+        """The profiles of a table; codes of `width` or more count as the last one."""
+        return cls(_roots(table, width).tocsc())
+
+    def nearest(self, table: EncodedTable, count: int) -> tuple[Indices, Distances]:
+        """Indices of the `count` nearest profiles of each sequence of a table, nearest first, and their distances."""
+        roots = _roots(table, self.roots.shape[1])
+        if self.former is not None:
+            best = torch.cdist(torch.from_numpy(roots.toarray()), self.former).topk(count, largest=False)
+            return best.indices.numpy(), best.values.numpy()
+        found = [_nearest(piece, count) for piece in self._products(roots)]
+        if not found:
+            return np.zeros((0, count), np.int64), np.zeros((0, count), np.float32)
+        return np.concatenate([indices for indices, _ in found]), np.concatenate([distances for _, distances in found])
+
+    def _products(self, roots: csr_array) -> Iterator[Float32[np.ndarray, "piece normal"]]:
+        """Scalar products with all profiles, for a piece of the sequences at a time."""
+        for start in range(0, roots.shape[0], ROWS):
+            piece = roots[start : start + ROWS]
+            used = np.unique(piece.indices)
+            products = np.zeros((piece.shape[0], self.roots.shape[0]), np.float32)
+            for first in range(0, len(used), KINDS):
+                kinds = used[first : first + KINDS]
+                products += piece[:, kinds].toarray() @ self.roots[:, kinds].toarray().T
+            yield products
+
+    def tensors(self) -> dict[str, Tensor]:
+        """The profiles in compressed columns."""
+        if self.former is not None:
+            return {"profiles": self.former}
+        return {
+            "starts": torch.from_numpy(self.roots.indptr.astype(np.int64)),
+            "rows": torch.from_numpy(self.roots.indices.astype(np.int32)),
+            "values": torch.from_numpy(self.roots.data),
+            "sequences": torch.tensor(self.roots.shape[0]),
+        }
+
+    @classmethod
+    def of_tensors(cls, tensors: dict[str, Tensor]) -> "Profiles":
+        """The profiles with these tensors; earlier versions kept all cells as `profiles`."""
+        if "profiles" in tensors:
+            return cls(csc_array(tensors["profiles"].numpy()), tensors["profiles"])
+        starts = tensors["starts"].numpy()
+        shape = (int(tensors["sequences"]), len(starts) - 1)
+        return cls(csc_array((tensors["values"].numpy(), tensors["rows"].numpy(), starts), shape))
+
+
+def _roots(table: EncodedTable, width: int) -> csr_array:
+    codes = np.minimum(table.columns[EVENT], width - 1).astype(np.int32)
+    counts = csr_array((np.ones(len(codes), np.float64), codes, table.offsets), (len(table), width), copy=True)
+    counts.sum_duplicates()
+    shares = counts.data / np.repeat(table.lengths, np.diff(counts.indptr))
+    return csr_array((np.sqrt(shares).astype(np.float32), counts.indices, counts.indptr), counts.shape)
+
+
+def _nearest(products: Float32[np.ndarray, "piece normal"], count: int) -> tuple[Indices, Distances]:
+    best, indices = torch.from_numpy(products).topk(count)
+    squares = 2 - 2 * best.numpy()
+    return indices.numpy(), np.sqrt(np.where(squares < EQUAL, np.float32(0), squares))
