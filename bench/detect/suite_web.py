@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from urllib.parse import quote, quote_plus
 
-from bench.detect.suite_web_attacks import ATTACKERS
 from bench.detect.suites import Attack, Log, Suite, claims, main
+from bench.support.web_attackers import ATTACKERS
 
 START = datetime(2024, 4, 29, tzinfo=UTC).timestamp()
 DAY, DAYS, VISITS = 86400, 7, 560
