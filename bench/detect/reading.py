@@ -130,7 +130,7 @@ def repeated(name: str, lines: int) -> Iterator[str]:
     kinds = {row["line"]: row["kind"] for row in rows}
     events = [number for number, kind in kinds.items() if kind == "event"]
     head, body, kind = "", "", ""
-    for number, line in enumerate(path.read_text("utf-8").splitlines(keepends=True), 1):
+    for number, line in enumerate(path.open(encoding="utf-8", newline="\n"), 1):
         kind = kind if kinds[number] == "continued" else kinds[number]
         if number < events[0]:
             head += line
