@@ -127,7 +127,7 @@ def test_a_line_that_does_not_have_the_format_is_an_event_of_its_own() -> None:
     sessions = make(r"(?P<event>\w+) of(?: (?P<user>\w+))?")
     events = read(sessions, ["", "nothing like it", "login of ann", "login of"])
     assert [event.line for event in events] == [2, 3, 4]
-    assert named(sessions, events) == [UNPARSED + "nothing like it", "login", "login"]
+    assert named(sessions, events) == [f"{UNPARSED} nothing like it", "login", "login"]
     reading = sessions.reading
     assert (reading.lines, reading.events, reading.unparsed, reading.blank) == (4, 2, 1, 1)
     assert reading.without_entity == 2

@@ -17,6 +17,7 @@ from jaxtyping import Bool, Int64
 
 from trine.detect.recipe import DetectRecipe
 from trine.errors import DataError
+from trine.logs.readers import OpenedSequences
 from trine.sequences.table import SequenceTable
 
 TEST_SHARE = 0.1
@@ -25,6 +26,12 @@ TEST_LEAST = 20
 """Smallest number of normal sequences in a test split: a smaller one is not cut, it could not measure a rate."""
 RECENT_SHARE, RECENT_LEAST = 0.1, 20
 """Share of the normal sequences that are the most recent part, and the smallest number of them."""
+
+
+OF_A_LOG = (
+    "divide the log by what its sessions belong to (--entity), or into windows (--window 15m or --window-events 200)"
+)
+"""Advice for a log that is one session."""
 
 
 class Fold(NamedTuple):
@@ -56,10 +63,20 @@ class NormalFolds:
     """Names of its events, as `EventNames.to_json` writes them."""
     unparsed_share: float | None = None
     """Share of its lines that did not have the format."""
+    attribute_names: tuple[str, ...] = ()
+    """Names of all attributes of its events, also of those that the table does not keep."""
 
-    def of_log(self, log_format: str | None, templates: str, unparsed_share: float) -> "NormalFolds":
-        """A copy with the format and the names of the events of the raw log."""
-        return replace(self, log_format=log_format, templates=templates, unparsed_share=unparsed_share)
+    def of_log(self, opened: OpenedSequences) -> "NormalFolds":
+        """A copy with what is known of the raw log, if the table was read from one."""
+        if opened.reading is None or opened.names is None:
+            return self
+        return replace(
+            self,
+            log_format=opened.reading.format,
+            templates=opened.names.to_json(),
+            unparsed_share=opened.reading.unparsed_share,
+            attribute_names=opened.attribute_names,
+        )
 
 
 def split_normal(table: SequenceTable, recipe: DetectRecipe, remarks: Sequence[str] = ()) -> NormalFolds:
@@ -76,9 +93,8 @@ def split_normal(table: SequenceTable, recipe: DetectRecipe, remarks: Sequence[s
     normal = table.rows(rows & (table.labels != 1))
     held_out = table.rows((table.splits == "validation") & (table.labels != 1))
     if len(normal) < 2:
-        raise DataError(
-            f"{table.name}: {len(normal)} normal sequence to learn from: give at least two, better hundreds"
-        )
+        advice = OF_A_LOG if table.sources else "give at least two, better hundreds"
+        raise DataError(f"{table.name}: {len(normal)} normal sequence to learn from: {advice}")
     if len(np.unique(normal.events)) < 2:
         raise DataError(f"{table.name}: one distinct event in the normal sequences: there is no order to learn")
     own_validation = (table.splits == "train").any() and len(held_out)

@@ -45,10 +45,7 @@ class DetectorTrainer(Trainer[DetectRecipe, NormalFolds, DetectObjective, Detect
     @override
     def open(self, data: Sources, data_dir: Path | None) -> NormalFolds:
         opened = open_events(data, data_dir, log_settings(self.recipe))
-        folds = split_normal(opened.table, self.recipe, opened.remarks)
-        if opened.reading is None or opened.names is None:
-            return folds
-        return folds.of_log(opened.reading.format, opened.names.to_json(), opened.reading.unparsed_share)
+        return split_normal(opened.table, self.recipe, opened.remarks).of_log(opened)
 
     @override
     def remarks(self, opened: NormalFolds) -> list[str]:
@@ -72,7 +69,7 @@ class DetectorTrainer(Trainer[DetectRecipe, NormalFolds, DetectObjective, Detect
     @override
     def objective(self, opened: NormalFolds, recipe: DetectRecipe) -> DetectObjective:
         """New networks for the vocabulary. Raises `UsageError` when a column that the recipe needs is missing."""
-        _require_attributes(opened.normal, recipe)
+        _require_attributes(opened, recipe)
         _share(opened, recipe)
         vocabulary = Vocabulary.of(opened.normal, recipe.attributes)
         torch.manual_seed(recipe.seed)
@@ -193,13 +190,13 @@ def _drift(panel: Panel, opened: NormalFolds, share: float, fit: RunningFit) -> 
     return drift, fused_scores(panel, opened.recent) if drift.stricter else None
 
 
-def _require_attributes(table: SequenceTable, recipe: DetectRecipe) -> None:
+def _require_attributes(opened: NormalFolds, recipe: DetectRecipe) -> None:
     if "attributes" in sources(recipe.members) and not recipe.attributes:
         raise UsageError("members of attributes without attributes: name some with --set attributes=...")
-    has = columns_of(table)
+    has = columns_of(opened.normal)
     lacking = ", ".join(sorted(set(recipe.attributes) - has))
     if lacking:
-        known = ", ".join(sorted(has)) or "none"
+        known = ", ".join(sorted(has | {*opened.attribute_names})) or "none"
         raise UsageError(f"attributes {lacking}: not in the data, which has {known}: leave out what it lacks")
 
 

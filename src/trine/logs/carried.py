@@ -17,7 +17,7 @@ import numpy as np
 from trine import files
 from trine.errors import DataError, UsageError
 from trine.logs.events import EventNames
-from trine.logs.log_event import Line, LogEvent
+from trine.logs.log_event import Line
 from trine.logs.sessions import OpenSession, SessionEvent, Sessions
 from trine.sequences.table import SequenceTable, source_and_line
 
@@ -102,7 +102,7 @@ class Carried:
                     session=opened.number,
                     begins=i == 0,
                     entity=kept["entity"],
-                    event=names.code(LogEvent(name)),
+                    event=names.restored(name),
                     time=_number(time),
                     written=time,
                     entities=kept["entities"],

@@ -65,6 +65,14 @@ class EventNames:
             return self._texts[code - _NAMES]
         return self.places.name(code - _PLACES) if code >= _PLACES else self.templates.text(code)
 
+    def restored(self, name: str) -> int:
+        """A code of an event that `name` named in an earlier call."""
+        code = self._new.get(name)
+        if code is None:
+            code = self._new[name] = _NEW + len(self._new_texts)
+            self._new_texts.append(name)
+        return code
+
     def _code_of_text(self, text: str) -> int:
         if self.learn:
             return self.templates.add(text)
@@ -93,13 +101,7 @@ class EventNames:
 
     def _code_of_new(self, name: str) -> int:
         name = _short(name)
-        code = self._new.get(name)
-        if code is None:
-            if len(self._new) >= _MAX_NAMES:
-                return _NEW
-            code = self._new[name] = _NEW + len(self._new_texts)
-            self._new_texts.append(name)
-        return code
+        return _NEW if len(self._new) >= _MAX_NAMES and name not in self._new else self.restored(name)
 
     def to_json(self) -> str:
         """Everything learned, as JSON. New events are not."""

@@ -22,7 +22,7 @@ from trine.logs.text_formats import entities_in, is_continuation
 GAP_SECONDS = 1800.0
 """Pause of an entity that ends its session, in seconds: 30 minutes, as web analytics counts visits."""
 
-UNPARSED = "unparsed: "
+UNPARSED = "unparsed:"
 """Begins the name of the event of a line that does not have the format; the template of its text follows."""
 
 MAX_PROCESSES = 100_000
@@ -162,7 +162,7 @@ class Sessions:
             reading.unparsed += 1
             if len(reading.examples) < SHOWN_UNPARSED:
                 reading.examples.append((self.skips.source, record.number))
-            return LogEvent(UNPARSED + record.text, True, None, entities_in(record.text))
+            return LogEvent(f"{UNPARSED} {record.text}", True, None, entities_in(record.text))
         return None
 
     def _in_session(self, record: Line, event: LogEvent) -> SessionEvent:
