@@ -39,7 +39,7 @@ _ATTRIBUTES = {
 _ENTITIES: Mapping[str, tuple[str, ...]] = {
     "user": _names(
         "user username userid useremail email actor login account accountname principal userprincipalname upn "
-        "authuser remoteuser sourceuser srcuser uid csusername owner caller"
+        "authuser remoteuser sourceuser srcuser uid csusername owner"
     ),
     "host": _names(
         "host hostname hostidentifier node nodename computer computername machine machinename devicename server "

@@ -184,8 +184,7 @@ class RecordReader:
         """The event of a record that has free text, or another record in its text."""
         if self.settings.event or not plan.text:
             return None
-        value = next((found for path in plan.text if (found := value_at(record, path)) is not None), None)
-        text = _bytes(value) if isinstance(value, list) else text_of(value)
+        text = next((found for path in plan.text if (found := _free_text(value_at(record, path)))), "")
         entities, time = self._entities(plan, record), self._time(plan, record)
         if depth == 0 and text[:1] == "{" and isinstance(inner := decoded(text), dict):
             event = self.read(inner, depth + 1)
@@ -310,8 +309,10 @@ def _web(web: tuple[str, str, str], record: Record) -> tuple[str, ...] | None:
     return web_parts(method, target, status)
 
 
-def _bytes(value: list[object]) -> str:
-    """The text of a list of bytes, as journald writes text that is not UTF-8; else of a list of texts."""
+def _free_text(value: object) -> str:
+    """A value as text; also a list of bytes, as journald writes text that is not UTF-8, and a list of texts."""
+    if not isinstance(value, list):
+        return text_of(value)
     numbers = [item for item in value if isinstance(item, str) and item.isdecimal() and len(item) < 4]
     if value and len(numbers) == len(value) and max(map(int, numbers)) < 256:
         return bytes(map(int, numbers)).decode(errors="backslashreplace")

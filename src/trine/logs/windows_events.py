@@ -29,6 +29,8 @@ _SAME = {
     "leveldisplayname": "Level",
     "taskcategory": "Task",
     "taskdisplayname": "Task",
+    "dateandtime": "TimeCreated",
+    "timecreated": "TimeCreated",
 }
 """Names of other exports, in small letters without blanks, and the name in the XML of the event log."""
 _TIMES = (
@@ -37,7 +39,6 @@ _TIMES = (
     "@timestamp",
     "EventTime",
     "UtcTime",
-    "DateandTime",
     "TimeGenerated",
     "timestamp",
 )
@@ -142,7 +143,8 @@ def windows_event(fields: Mapping[str, str], clock: Clock) -> LogEvent | None:
     image = fields.get("NewProcessName") or fields.get("Image") or fields.get("ProcessName") or ""
     parts = [_SHORT.sub("", _SHORT.sub("", where)) or "Windows", f" {number}"]
     outcomes = _OUTCOMES.get(number, ()) if "Sysmon" not in where else ()
-    parts.extend(f" {next((fields[name] for name in paths.split('|') if name in fields), '-')}" for paths in outcomes)
+    texts = (next((fields[name] for name in paths.split("|") if name in fields), "-") for paths in outcomes)
+    parts.extend(f" {text.lower()}" for text in texts)
     if image and number in _PROCESS_EVENTS:
         parts.append(f" {base_name(image)}")
     command = fields.get("CommandLine") or fields.get("ProcessCommandLine") or fields.get("ScriptBlockText") or ""
