@@ -119,7 +119,7 @@ def test_a_login_is_one_event_of_the_daemon_with_the_decoded_account():
         "user": "(unknown user)",
         "process": "2837",
         "address": "198.51.100.7",
-        "session": "unset:sshd",
+        "session": "unset:sshd@2024-05-01T10",
     }
 
 
@@ -305,10 +305,18 @@ def test_what_a_daemon_starts_belongs_to_the_session_of_the_daemon():
     ]
     events = [each for each in read("\n".join(lines)) if isinstance(each, LogEvent)]
     assert [each.entities["session"] for each in events] == [
-        *["unset:php-fpm8.2"] * 3,
-        "unset:cupsd",
-        "unset:unknown-parent",
+        *["unset:php-fpm8.2@1970-01-01T00"] * 3,
+        "unset:cupsd@1970-01-01T00",
+        "unset:unknown-parent@1970-01-01T00",
     ]
+
+
+def test_what_a_daemon_does_in_an_hour_is_a_session():
+    sessions = [
+        event(LOGIN.replace("1714557602.500", time)).entities["session"] for time in ("1714561199.9", "1714561200.0")
+    ]
+    assert sessions == ["unset:sshd@2024-05-01T10", "unset:sshd@2024-05-01T11"]
+    assert event(LOGIN.replace("1714557602.500", "999999999999.9")).entities["session"] == "unset:sshd@?"
 
 
 def test_a_session_is_that_of_the_record_that_has_one():

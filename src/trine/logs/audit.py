@@ -2,6 +2,8 @@
 
 import re
 from collections import OrderedDict
+from datetime import UTC, datetime
+from functools import lru_cache
 from typing import ClassVar
 
 from typing_extensions import override
@@ -41,8 +43,9 @@ _DETAILS = frozenset(
 class Audit(Format):
     """Records of the Linux audit daemon, joined to events.
 
-    The session is the daemon's own (`ses`); with several hosts, `HOST:SES`. Daemons have none: their session is
-    `unset:` and the name of the program, and what a process of theirs starts belongs to the session of its parent.
+    The session is the daemon's own (`ses`), and `HOST:SES` if the records name their host. Daemons have none, and never
+    end: what a program does in an hour is a session, such as `unset:sshd@2024-05-01T10`. What a process of theirs starts
+    belongs to the session of the process that started it.
     """
 
     name: ClassVar[str] = "audit"
@@ -68,10 +71,11 @@ class Audit(Format):
         whole = main._replace(fields=_merged(records))
         arguments = _arguments(records, whole)
         classes = classes_of(arguments[1:], program(arguments[0])) if arguments else ""
+        time = self._time(main.time)
         return LogEvent(
             " ".join(_words(records, whole, arguments, classes)),
-            time=self._time(main.time),
-            entities=self._entities(records, whole),
+            time=time,
+            entities=self._entities(records, whole, time),
             attributes=known(
                 command=program(whole.value("comm")),
                 outcome="no" if _failed(main) else "yes",
@@ -88,7 +92,7 @@ class Audit(Format):
             return float(text)
         return self.clock.seconds(text.strip())
 
-    def _entities(self, records: list[Record], whole: Record) -> dict[str, str]:
+    def _entities(self, records: list[Record], whole: Record, time: float | None) -> dict[str, str]:
         sockets = [socket_of(record) for record in records if record.type == "SOCKADDR"]
         remote = next((each.address for each in sockets if each.address), "")
         return known(
@@ -96,10 +100,10 @@ class Audit(Format):
             user=whole.value("AUID") or whole.value("auid") or whole.value("acct", "UID", "uid"),
             process=whole.value("pid"),
             address=whole.value("addr") or remote,
-            session=self._session(whole),
+            session=self._session(whole, time),
         )
 
-    def _session(self, whole: Record) -> str:
+    def _session(self, whole: Record, time: float | None) -> str:
         """The session of the event, which is remembered for the children of its process."""
         node, session, pid = whole.node, whole.value("ses"), whole.value("pid")
         if not session:
@@ -108,6 +112,7 @@ class Audit(Format):
             self._sessions.move_to_end((node, pid))
             if len(self._sessions) > MOST_PROCESSES:
                 self._sessions.popitem(last=False)
+            session = f"{session}@{_hour(int(time // 3600))}" if time is not None else session
         return f"{node}:{session}" if node else session
 
     def _parents_session(self, node: str, pid: str, parent: str) -> str:
@@ -115,6 +120,15 @@ class Audit(Format):
         if not pid or parent in {"1", "2"}:
             return ""
         return self._sessions.get((node, parent)) or self._sessions.get((node, pid), "")
+
+
+@lru_cache(1 << 10)
+def _hour(hours: int) -> str:
+    """The hour, in UTC, that begins so many hours after 1970."""
+    try:
+        return f"{datetime.fromtimestamp(3600 * hours, UTC):%Y-%m-%dT%H}"
+    except (OverflowError, ValueError, OSError):
+        return "?"
 
 
 def _merged(records: list[Record]) -> dict[str, str]:
