@@ -167,7 +167,7 @@ def test_what_is_before_damage_is_read(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [b"\x1f\x8b", b"\x1f\x8bnonsense and more of it", b"BZh9nonsense", b"\xfd7zXZ\x00nonsense"]
+    "content", [b"\x1f\x8b", b"\x1f\x8bnonsense and more of it", b"BZh91AY&SYnonsense", b"\xfd7zXZ\x00nonsense"]
 )
 def test_a_file_of_which_nothing_can_be_read_is_an_error(tmp_path: Path, content: bytes) -> None:
     with pytest.raises(DataError, match="nothing can be read; get the file again"):
@@ -298,6 +298,25 @@ def test_standard_input_can_be_read_again(
     assert sum(1 for _ in log) == 20_000
 
 
+@pytest.mark.parametrize("mode", ["w", "zip"])
+def test_an_archive_on_standard_input_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str) -> None:
+    path = tmp_path / "a"
+    _zip(path, MEMBERS) if mode == "zip" else _tar(path, mode, MEMBERS)
+    monkeypatch.setattr("sys.stdin", _Stdin(path.read_bytes()))
+    with pytest.raises(DataError, match="-: an archive can only be read from a file"):
+        read("-")
+
+
+def test_a_file_that_is_hardly_text_is_read_if_it_is_named(tmp_path: Path) -> None:
+    texts, skips = read(write(tmp_path / "wtmp", b"\x07\x00\x00\x00tty1\x00\x00\n"))
+    assert texts == ["\x07\\x00\\x00\\x00tty1\\x00\\x00"]
+    assert skips.positions("hardly text, read all the same") == [f"{tmp_path}/wtmp"]
+
+
+def test_a_line_that_begins_like_a_compressed_file_is_text(tmp_path: Path) -> None:
+    assert read(write(tmp_path / "a", b"BZh is a name\n"))[0] == ["BZh is a name"]
+
+
 def test_a_named_pipe_is_read_line_by_line_as_it_is_written(tmp_path: Path) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
@@ -380,10 +399,10 @@ def test_two_readers_of_one_archive_do_not_disturb_each_other(tmp_path: Path, mo
 def test_a_compressed_archive_is_unpacked_few_times_however_many_members_it_has(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    members = {f"{number:03}.log": b"2024-05-01 line of %d\n" % number for number in range(200)}
+    members = {f"{number:03}.log": b"2024-05-01 line of %d\n" % number for number in range(50)}
     path, begun, unpack = _tar(tmp_path / "a.tar.gz", "w:gz", members), [], Tar._unpacked
     monkeypatch.setattr(Tar, "_unpacked", lambda tar: begun.append(tar) or unpack(tar))
-    assert len(read(path)[0]) == 200
+    assert len(read(path)[0]) == 50
     assert len(begun) <= 5  # the list, the beginnings, the comparison, the times, the lines
 
 
@@ -416,7 +435,7 @@ def test_links_and_evil_names_in_archives(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", ["zip", "tar.gz"])
 def test_an_archive_bomb_is_refused(tmp_path: Path, kind: str) -> None:
     path = tmp_path / f"bomb.{kind}"
-    zeros = b"0" * (200 * 2**20)
+    zeros = b"0" * ((70 if kind == "zip" else 135) * 2**20)
     if kind == "zip":
         _zip(path, {"a.log": zeros})
     else:
@@ -464,9 +483,9 @@ def test_text_is_told_from_what_is_none() -> None:
 
 
 def test_memory_does_not_grow_with_the_log(tmp_path: Path) -> None:
-    path = write(tmp_path / "a.log", LINES * 8 + b"x" * 8_000_000 + b"\n" + LINES * 8)
+    path = write(tmp_path / "a.log", LINES * 3 + b"x" * 8_000_000 + b"\n" + LINES * 3)
     tracemalloc.start()
-    assert sum(1 for _ in LogFiles([path], Skips("log"))) == 320_001
+    assert sum(1 for _ in LogFiles([path], Skips("log"))) == 120_001
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 8 * 2**20
@@ -481,7 +500,7 @@ CONTENT = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(CONTENT, st.data())
 def test_what_was_written_is_read_whatever_the_files_and_compressions(lines: list[bytes], data: st.DataObject) -> None:
     with tempfile.TemporaryDirectory() as folder:
@@ -508,11 +527,11 @@ def test_what_was_written_is_read_whatever_the_files_and_compressions(lines: lis
         }
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(
     st.binary(max_size=400),
     st.sampled_from(
-        [b"", b"\x1f\x8b\x08", b"BZh9", b"\xfd7zXZ\0", b"PK\x03\x04", b"\xff\xfe", b"\xfe\xff", b"\xef\xbb\xbf"]
+        [b"", b"\x1f\x8b\x08", b"BZh91AY&SY", b"\xfd7zXZ\0", b"PK\x03\x04", b"\xff\xfe", b"\xfe\xff", b"\xef\xbb\xbf"]
     ),
     st.booleans(),
 )
@@ -526,7 +545,7 @@ def test_any_bytes_are_read_or_refused(content: bytes, prefix: bytes, in_folder:
         assert texts or skips.messages() or (prefix + content) in (b"", b"\xff\xfe", b"\xfe\xff", b"\xef\xbb\xbf")
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.integers(0, 4000), st.sampled_from(["w", "w:gz", "w:xz", "zip"]), st.binary(min_size=1, max_size=8))
 def test_a_damaged_archive_is_read_or_refused(position: int, mode: str, damage: bytes) -> None:
     members = {name: content for name, content in MEMBERS.items() if content}

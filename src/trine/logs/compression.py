@@ -9,7 +9,7 @@ import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from itertools import chain
-from typing import Any
+from typing import Any, Final
 
 from typing_extensions import override
 
@@ -124,6 +124,10 @@ class _Zstandard(Decompressor):
         return bytes(self._stream.unused_data) + self._pending
 
 
+def _bzip2() -> Decompressor:
+    return _Python(bz2.BZ2Decompressor(), OSError)
+
+
 def _zstandard() -> Decompressor:
     try:
         from compression import zstd  # type: ignore[import-not-found,unused-ignore]  # Python 3.14
@@ -140,15 +144,15 @@ def _zstandard() -> Decompressor:
     return _Zstandard(zstandard)
 
 
-_KINDS: dict[bytes, Callable[[], Decompressor]] = {
+_KINDS: Final[dict[bytes, Callable[[], Decompressor]]] = {
     b"\x1f\x8b": _Gzip,
-    b"BZh": lambda: _Python(bz2.BZ2Decompressor(), OSError),
+    **{b"BZh%d" % level + block: _bzip2 for level in range(1, 10) for block in (b"1AY&SY", b"\x17rE8P\x90")},
     b"\xfd7zXZ\x00": lambda: _Python(lzma.LZMADecompressor(), lzma.LZMAError),
     b"\x28\xb5\x2f\xfd": _zstandard,
 }
 """Decompressor by the first bytes of its streams."""
 
-_LONGEST_MAGIC = 6
+_LONGEST_MAGIC = 10
 
 
 def is_compressed(prefix: bytes) -> bool:

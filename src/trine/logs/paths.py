@@ -83,6 +83,8 @@ class _Finder:
         if members := self._members(path, name, prefix):
             self._add_all(name, members)
         else:
+            if prefix and not looks_like_text(prefix):
+                self._skips.add("hardly text, read all the same", name)
             self.sources.append(source)
 
     def _add_all(self, name: str, found: Iterator[Source]) -> None:

@@ -4,7 +4,6 @@ Members of archives are unpacked while they are read, never to the disk, with th
 ratio to the size of the archive.
 """
 
-import os
 import stat
 import sys
 import tarfile
@@ -71,18 +70,21 @@ class StreamSource(Source):
         self.name = name
         self._opened = opened
         self._stream: BinaryIO | None = None
-        self._kept = tempfile.TemporaryFile("w+b", buffering=0)  # noqa: SIM115  (closed with the source)
+        self._kept = tempfile.TemporaryFile("w+b")  # noqa: SIM115  (closed with the source)
         weakref.finalize(self, self._kept.close)
         self._length, self._ended = 0, False
 
     def raw(self) -> Iterator[bytes]:
-        """The bytes, each chunk as soon as it arrives."""
+        """The bytes, each chunk as soon as it arrives. Raises `DataError` for an archive."""
         position = 0
         while position < self._length or not self._ended:
             if position < self._length:
-                chunk = os.pread(self._kept.fileno(), min(CHUNK, self._length - position), position)
+                self._kept.seek(position)
+                chunk = self._kept.read(min(CHUNK, self._length - position))
             else:
                 chunk = self._next()
+            if position == 0 and (is_zip(chunk) or is_tar(chunk)):
+                raise DataError(f"{self.name}: an archive can only be read from a file; give its path")
             position += len(chunk)
             if chunk:
                 yield chunk
@@ -101,10 +103,10 @@ class StreamSource(Source):
         return chunk
 
     def _keep(self, chunk: bytes) -> None:
-        left = memoryview(chunk)
-        while left:
-            written = os.pwrite(self._kept.fileno(), left, self._length)
-            left, self._length = left[written:], self._length + written
+        self._kept.seek(self._length)
+        self._kept.write(chunk)
+        self._kept.flush()
+        self._length += len(chunk)
 
 
 class ZipMember(Source):

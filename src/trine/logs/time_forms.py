@@ -57,8 +57,8 @@ _PATTERNS = {
 _OFFSET = r"(?:UTC|GMT)?[+\-]\d\d:?\d\d|(?:UTC|GMT)[+\-]\d{1,2}"
 _COMMENT = r"(?: \([A-Za-z0-9 +\-]{1,40}\))?"
 _NAMED = "|".join(sorted(map(str.upper, ZONES), key=len, reverse=True))
-_ANY_ZONE = rf"(?P<zone> ?(?:{_OFFSET}|(?-i:[A-Z]{{1,5}}|z))| ?[+\-]\d\d)?{_COMMENT}"
-_KNOWN_ZONE = rf"(?:(?: ?(?:{_OFFSET}|(?-i:{_NAMED}|z)(?!\w))|[+\-]\d\d(?!\w)){_COMMENT})?"
+_ANY_ZONE = rf"(?P<zone> ?(?:(?:{_OFFSET})(?-i: [A-Z]{{3,5}})?|(?-i:[A-Z]{{1,5}}|z))| ?[+\-]\d\d)?{_COMMENT}"
+_KNOWN_ZONE = rf"(?:(?: ?(?:(?:{_OFFSET})(?-i: UTC\b)?|(?-i:{_NAMED}|z)(?!\w))|[+\-]\d\d(?!\w)){_COMMENT})?"
 _FLAGS = re.ASCII | re.IGNORECASE
 
 FORMS = {

@@ -27,7 +27,8 @@ _LONGEST = 80
 _CACHED = 512
 """Largest number of minutes that are kept; then they are forgotten, so that memory does not grow with the log."""
 
-_SECONDS = {f"{second:02}": second for second in range(61)}
+_SECONDS = {f"{second:02}": float(second) for second in range(61)}
+_SCALES = {digits: 10.0**digits for digits in range(1, 13)}
 _NUMBER = re.compile(r"\d{1,20}+(?:[.,]\d{1,12}+)?(?:e\+?\d\d?)?", re.ASCII | re.IGNORECASE)
 _DIGIT_DATE = re.compile(r"((?:19|20)\d\d)(0[1-9]|1[0-2])([0-3]\d)(?:([01]\d|2[0-3])([0-5]\d)(?:([0-5]\d)(\d{3})?)?)?")
 _TAI64 = re.compile(r"@?4[0-9a-f]{15}(?:[0-9a-f]{8})?", re.IGNORECASE)
@@ -83,18 +84,23 @@ class Clock:
         self._value = 0.0
         self._minutes: dict[tuple[str, str], float] = {}
         """The minutes that were read last, by the text before and after the seconds."""
-        self._cut, self._tail, self._reach = 0, 0, math.inf
+        self._before, self._after, self._minute = "\0", "", 0.0
+        """The minute that was read last."""
+        self._reach = math.inf
+        """Distance from the time before, in seconds, up to which a kept minute is the right one."""
 
     def seconds(self, text: str) -> float | None:
         """Seconds since 1970; None if the text is no time. An empty text and `-` are no time that was given."""
         if text == self._text:
             return self._value
-        end = len(text) - self._tail
-        minute = self._minutes.get((text[: self._cut], text[end:]))
+        end = len(text) - len(self._after)
+        if text.startswith(self._before) and text.endswith(self._after):
+            minute: float | None = self._minute
+        else:
+            minute = self._minutes.get((text[: len(self._before)], text[end:]))
         if minute is not None:
-            second: float | None = _SECONDS.get(text[self._cut : end])
-            if second is None:
-                second = _second(text[self._cut : end])
+            seconds = text[len(self._before) : end]
+            second = _SECONDS.get(seconds) or _second(seconds)
             if second is not None and -self._reach < minute + second - self._value < self._reach:
                 self._text, self._value = text, minute + second
                 return self._value
@@ -184,6 +190,7 @@ class Clock:
         read = order.read([field for field in (groups["first"], groups["middle"], last) if field], seconds)
         if order.order != before:
             self._minutes.clear()
+            self._before = "\0"
         return None if read is None else Reading(*read, seconds - offset)
 
     def _placed(self, reading: Reading) -> float | None:
@@ -217,11 +224,12 @@ class Clock:
             return
         fraction = match.groupdict().get("fraction")
         end = match.end("fraction") if fraction else match.end("second")
-        self._cut, self._tail = start + match.start("second"), len(text) - start - end
+        part = int(fraction) / 10 ** len(fraction) if fraction else 0.0
+        self._before, self._after = text[: start + match.start("second")], text[start + end :]
+        self._minute = float(round(value - part - int(second)))
         if len(self._minutes) >= _CACHED:
             self._minutes.clear()
-        part = int(fraction) / 10 ** len(fraction) if fraction else 0.0
-        self._minutes[text[: self._cut], text[len(text) - self._tail :]] = round(value - part - int(second))
+        self._minutes[self._before, self._after] = self._minute
 
 
 def seconds(text: str) -> float | None:
@@ -271,14 +279,15 @@ def leading_numbers_are_times(lines: Iterable[str]) -> bool:
 def _second(text: str) -> float | None:
     """Seconds of a text such as `05.123`."""
     whole, digits = _SECONDS.get(text[:2]), text[3:]
-    if whole is None or text[2:3] not in (".", ",") or not (digits.isdecimal() and digits.isascii()):
-        return None
-    return whole + int(digits) / 10 ** len(digits) if len(digits) <= 12 else None
+    if whole is None or not (digits.isdecimal() and digits.isascii()):
+        return 0.0 if text == "00" else None
+    scale = _SCALES.get(len(digits))
+    return whole + int(digits) / scale if scale and text[2] in ".," else None
 
 
 def _number(text: str) -> float | None:
     """Seconds since 1970 of a number in seconds or parts of seconds, or of a date in digits only."""
-    match = _DIGIT_DATE.fullmatch(text)
+    match = _DIGIT_DATE.fullmatch(text) if len(text) in (8, 12, 14, 17) else None
     if match:
         year, month, day, hour, minute, second, millis = (int(group or 0) for group in match.groups())
         time = _days(year, month, day, hour * 3600 + minute * 60 + second + millis / 1000)
@@ -293,8 +302,9 @@ def _scaled(number: float) -> float | None:
         return None
     if 1.2e17 < number < 1.6e17:  # tenths of a microsecond since 1601, as Windows counts: the years 1981 to 2108
         return number / 1e7 - 11644473600
-    scale = next(scale for limit, scale in ((1e11, 1.0), (1e14, 1e3), (1e17, 1e6), (1e20, 1e9)) if number < limit)
-    return number / scale
+    if number < 1e11:
+        return number
+    return number / (1e3 if number < 1e14 else 1e6 if number < 1e17 else 1e9)
 
 
 def _is_plausible(time: float | None) -> bool:
