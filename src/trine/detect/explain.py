@@ -115,19 +115,22 @@ class _Events:
                 expected=likely,
                 count=int(counts[self.row.events[position]]),
                 time=None if self.row.times is None else time_text(float(self.row.times[position])),
-                **self._place(position),
+                file=file,
+                line=line,
             )
             for position, likely in zip(positions, self._expected(positions), strict=True)
+            for file, line in [self._place(position)]
         ]
 
     def _named(self, word: str) -> str:
         return self.names.get(word, word)
 
-    def _place(self, position: int) -> dict[str, str | int]:
+    def _place(self, position: int) -> tuple[str | None, int | None]:
+        """The file and the line that an event was read from."""
         if self.row.positions is None:
-            return {}
+            return None, None
         source, line = source_and_line(int(self.row.positions[position]))
-        return {"file": self.row.sources[source], "line": line}
+        return self.row.sources[source], line
 
     def _expected(self, positions: Sequence[int]) -> list[tuple[tuple[str, float], ...]]:
         """The most probable events at these positions: of the networks, or without a network of the n-grams."""

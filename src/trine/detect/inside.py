@@ -19,6 +19,7 @@ from trine.detect.recipe import DetectRecipe
 from trine.device import choose
 from trine.drawing import figure, png
 from trine.errors import DataError, UsageError
+from trine.logs.readers import Sources
 from trine.sequences.vocabulary import BEGIN, EVENT, UNKNOWN, EncodedTable
 
 REACH = 100
@@ -87,7 +88,7 @@ class CellComparison:
         return self.gradient[min(lag, len(self.gradient)) - 1] / max(self.gradient[0], 1e-30)
 
 
-def compare_cells(recipe: DetectRecipe, data: str | Path, out: Path, training: dict[str, Any]) -> list[CellComparison]:
+def compare_cells(recipe: DetectRecipe, data: Sources, out: Path, training: dict[str, Any]) -> list[CellComparison]:
     """Train every cell on the same data with the same settings, under `out`; writes cells.png and cells.json there.
 
     training   further arguments of `Detector.fit`

@@ -75,17 +75,18 @@ class Carried:
         }
         files.write_json(path, state)
 
-    def unread(self, name: str, lines: Iterator[Line]) -> Iterator[tuple[Line, bool]]:
-        """The lines of a file, and whether each is new; remembers how many there are."""
-        head, before, count = "", 0, 0
-        for count, line in enumerate(lines, 1):
-            if count == 1:
-                head = hashlib.sha256(line.text[:HEAD].encode(errors="backslashreplace")).hexdigest()
-                former, number = self.read.get(name, ("", 0))
-                before = number if former == head else 0
-            yield line, count > before
-        if count:
-            self.read[name] = head, max(count, before)
+    def known(self, name: str, first: Line) -> int:
+        """Number of lines of a file that were read in earlier calls: none if its first line is another one."""
+        head = hashlib.sha256(first.text[:HEAD].encode(errors="backslashreplace")).hexdigest()
+        former, count = self.read.get(name, ("", 0))
+        if former != head:
+            self.read[name] = head, 0
+            return 0
+        return count
+
+    def remember(self, name: str, count: int) -> None:
+        """Note that the first `count` lines of a file are read."""
+        self.read[name] = self.read[name][0], count
 
     def resume(self, sessions: Sessions, names: EventNames, sources: list[str]) -> Iterator[SessionEvent]:
         """Open the kept sessions again; yields their events. Files that are not read now are added to `sources`."""

@@ -8,17 +8,58 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from trine.errors import UsageError, nearest
+from trine.logs.app_formats import AppLog
+from trine.logs.audit import Audit
+from trine.logs.cef_formats import Cef
+from trine.logs.container_formats import Compose, Cri, Docker, Kubectl
+from trine.logs.json_formats import PRESET_FORMATS, Json, json_payload
 from trine.logs.log_event import Format, FormatSettings, Line
-from trine.logs.text_formats import Pattern, Plain, is_continuation
+from trine.logs.logfmt import Logfmt
+from trine.logs.strace import Strace
+from trine.logs.syslog_formats import Syslog, Syslog5424, SyslogIso
+from trine.logs.table_formats import Csv, W3c, Zeek
+from trine.logs.text_formats import PAYLOADS, Pattern, Plain, is_continuation
+from trine.logs.web_formats import Access, WebError
+from trine.logs.windows_formats import Windows
 
-FORMATS: dict[str, type[Format]] = {}
-"""All formats by name; a guess prefers the first of formats that fit the same number of lines."""
+PAYLOADS.append(json_payload)
+
+_FORMATS: tuple[type[Format], ...] = (
+    Audit,
+    Strace,
+    Zeek,
+    W3c,
+    Windows,
+    Docker,
+    *PRESET_FORMATS.values(),
+    Json,
+    Cri,
+    Cef,
+    Access,
+    WebError,
+    Syslog5424,
+    SyslogIso,
+    Syslog,
+    Kubectl,
+    Compose,
+    Logfmt,
+    AppLog,
+    Csv,
+    Plain,
+)
+
+FORMATS: dict[str, type[Format]] = {kind.name: kind for kind in _FORMATS}
+"""All formats by name, from the most specific to the most general one."""
 
 LEAST_SHARE = 0.2
 """Smallest share of lines that a guessed format must explain; with less, the log is read as `plain`."""
 
 CERTAIN = 0.98
 """Share of lines from which on no further format is tried."""
+
+MUCH_MORE = 0.75
+"""A specific format is preferred to a general one unless it explains less than this share of what that explains: odd
+lines, which anybody can write into a log, must not decide how all others are read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +98,12 @@ def guess_format(
         shares[name] = _share(candidate, lines)
         if shares[name] >= CERTAIN:
             break
-    ranked = sorted(shares, key=lambda name: -shares[name])
-    if not ranked or shares[ranked[0]] < LEAST_SHARE:
-        return Guess(Plain.name if among is None or not ranked else ranked[0], 1.0)
-    second = ranked[1] if len(ranked) > 1 and shares[ranked[1]] > 0 else None
-    return Guess(ranked[0], shares[ranked[0]], second, shares[second] if second else 0.0)
+    best = max(shares.values(), default=0.0)
+    if best < LEAST_SHARE:
+        return Guess(next(iter(shares)) if among is not None and shares else Plain.name, 1.0)
+    chosen = next(name for name, share in shares.items() if share >= MUCH_MORE * best)
+    second = max((name for name in shares if name != chosen and shares[name] > 0), key=shares.__getitem__, default=None)
+    return Guess(chosen, shares[chosen], second, shares[second] if second else 0.0)
 
 
 def _share(candidate: Format, lines: Sequence[Line]) -> float:

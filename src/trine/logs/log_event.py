@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import ClassVar, Literal, NamedTuple, Protocol, get_args
+from typing import ClassVar, Literal, NamedTuple, Protocol, get_args, runtime_checkable
 
 from trine.errors import UsageError
 from trine.logs.times import Clock
@@ -53,6 +53,7 @@ class Line(NamedTuple):
     """Without the line break."""
 
 
+@runtime_checkable
 class Joiner(Protocol):
     """Makes records of lines, where the records of a format can take several lines; one instance reads one log."""
 

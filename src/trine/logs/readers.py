@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from itertools import chain, groupby, islice
+from operator import attrgetter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -166,21 +167,29 @@ class LogLines:
         """The formats in use, one per change of the format."""
 
     def __iter__(self) -> Iterator[SessionEvent]:
-        for source, lines in groupby(self.files, key=lambda line: line.source):
-            name = self.files.names[source]
-            pairs = self.carried.unread(name, lines) if self.carried else ((line, True) for line in lines)
-            head = list(islice(pairs, GUESS_LINES))  # the rest of the file is read from the same iterator
-            yield from self._change(name, [line for line, _ in head])
-            assert self.sessions is not None
-            read, skip = self.sessions.read, self.sessions.skip
-            for line, new in chain(head, pairs):
-                if new:
-                    yield from read(line)
-                else:
-                    skip(line)
+        for source, lines in groupby(self.files, key=attrgetter("source")):
+            yield from self._of_file(source, lines)
         if self.sessions is not None:
             yield from self.sessions.finish()
-        self.reading.account()
+
+    def _of_file(self, source: int, lines: Iterator[Line]) -> Iterator[SessionEvent]:
+        """The events of one file; its format is found on its first lines."""
+        name = self.files.names[source]
+        head = list(islice(lines, GUESS_LINES))
+        yield from self._change(name, head)
+        assert self.sessions is not None
+        self.sessions.format.clock.reference = self.files.modified[source]
+        read = self.sessions.read
+        whole = chain(head, lines)
+        if self.carried and head:
+            for line in islice(whole, self.carried.known(name, head[0])):
+                self.sessions.skip(line)
+        number = 0
+        for line in whole:
+            number = line.number
+            yield from read(line)
+        if self.carried and number:
+            self.carried.remember(name, number)
 
     def _change(self, name: str, head: list[Line]) -> Iterator[SessionEvent]:
         """Read the next lines in the format of this file; yields the events that this completes."""
@@ -230,7 +239,8 @@ class LogLines:
             lines.append(
                 f"{name}: {self.reading.without_entity:,} events name no {self.entity}, in a session of their own"
             )
-        return [*lines, *(f"{name}: {warning}" for warning in self.reading.warnings())]
+        notes = [note for each in self.formats for note in each.clock.notes()]
+        return [*lines, *(f"{name}: {warning}" for warning in (*self.reading.warnings(), *notes))]
 
 
 def log_lines(

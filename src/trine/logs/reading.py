@@ -13,7 +13,7 @@ MANY = 0.1
 
 @dataclass(slots=True)
 class Reading:
-    """Counts of lines by what became of them. `lines` is the sum of all others but `events` of joined records."""
+    """Counts of lines by what became of them. Each line is counted once; records can share a line (`sharing`)."""
 
     formats: dict[str, str] = field(default_factory=dict)
     """File to the name of its format, in the order of reading."""
@@ -26,6 +26,8 @@ class Reading:
     """Lines of the format that hold no event: names of columns, comments."""
     continued: int = 0
     """Lines that belong to the record before: stack traces, further lines of one record."""
+    sharing: int = 0
+    """Records that begin on the same line as the one before."""
     blank: int = 0
     left_out: int = 0
     """Lines that were not read, such as those of an earlier call."""
@@ -48,10 +50,11 @@ class Reading:
         names = [name for name, _ in Counter(self.formats.values()).most_common()]
         return ",".join(names) or None
 
-    def account(self) -> None:
-        """Count the lines that nothing else counts as further lines of joined records."""
-        others = self.events + self.unparsed + self.headers + self.continued + self.blank + self.left_out
-        self.continued += max(0, self.lines - others)
+    @property
+    def unaccounted(self) -> int:
+        """Number of lines that nothing counts: 0, once a log is read to its end."""
+        records = self.events + self.unparsed + self.headers - self.sharing
+        return self.lines - records - self.continued - self.blank - self.left_out
 
     def summary(self) -> str:
         """The counts on one line: `5,283 lines: 5,280 events, 3 unparsed (0.1 %)`."""

@@ -2,6 +2,7 @@
 
 from array import array
 from collections.abc import Collection
+from typing import Any
 
 import numpy as np
 from jaxtyping import Int32, Int64, Shaped
@@ -112,7 +113,7 @@ class SessionCollector:
         return code_of[inverse], tuple(tokens.code_of)
 
 
-def _sorted(column: array, kind: type, order: Shaped[np.ndarray, " events"]) -> Shaped[np.ndarray, " events"]:
+def _sorted(column: "array[Any]", kind: type, order: Shaped[np.ndarray, " events"]) -> Shaped[np.ndarray, " events"]:
     """The values in this order; the column is emptied, because a log of ten million lines has large ones."""
     values: Shaped[np.ndarray, " events"] = np.frombuffer(column, kind)[order]
     del column[:]

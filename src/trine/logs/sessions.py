@@ -15,9 +15,10 @@ from typing import NamedTuple
 
 from trine.datasets.lines import Skips
 from trine.logs.events import EventNames
-from trine.logs.log_event import HEADER, Fields, Format, Header, Line, LogEvent
+from trine.logs.free_text import who
+from trine.logs.log_event import HEADER, Fields, Format, Header, Line, LogEvent, known
 from trine.logs.reading import Reading
-from trine.logs.text_formats import entities_in, is_continuation
+from trine.logs.text_formats import is_continuation
 
 GAP_SECONDS = 1800.0
 """Pause of an entity that ends its session, in seconds: 30 minutes, as web analytics counts visits."""
@@ -100,6 +101,7 @@ class Sessions:
         self._entity_of_process: OrderedDict[tuple[str, str], str] = OrderedDict()
         self._count = 0
         self._record_before = False
+        self._last_record = (-1, -1)
 
     def change(self, format: Format) -> Iterator[SessionEvent]:  # noqa: A002
         """Read the next lines in another format: the events of records that were still incomplete."""
@@ -140,6 +142,8 @@ class Sessions:
 
     def _event(self, record: Line) -> SessionEvent | None:
         parsed = self.format.parse(record.text)
+        if self.format.joiner is not None:
+            self._count_lines(record)
         if type(parsed) is not LogEvent:
             parsed = self._without_format(record, parsed)
             if parsed is None:
@@ -148,6 +152,12 @@ class Sessions:
             self.reading.events += 1
         self._record_before = True
         return self._in_session(record, parsed)
+
+    def _count_lines(self, record: Line) -> None:
+        """Count the further lines of a joined record, and records that begin on the line of the one before."""
+        self.reading.continued += record.text.count("\n")
+        self.reading.sharing += record[:2] == self._last_record
+        self._last_record = record[:2]
 
     def _without_format(self, record: Line, parsed: LogEvent | Header | None) -> LogEvent | None:
         """The event of a line that has another format; None if it has no event."""
@@ -162,7 +172,8 @@ class Sessions:
             reading.unparsed += 1
             if len(reading.examples) < SHOWN_UNPARSED:
                 reading.examples.append((self.skips.source, record.number))
-            return LogEvent(f"{UNPARSED} {record.text}", True, None, entities_in(record.text))
+            user, address = who(record.text)
+            return LogEvent(f"{UNPARSED} {record.text}", True, None, known(user=user, address=address))
         return None
 
     def _in_session(self, record: Line, event: LogEvent) -> SessionEvent:
