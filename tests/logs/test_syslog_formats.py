@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from trine.errors import UsageError
 from trine.logs import text_formats
 from trine.logs.log_event import HEADER, Format, FormatSettings, LogEvent
-from trine.logs.syslog_formats import Syslog, Syslog5424, SyslogIso
+from trine.logs.syslog_formats import Syslog, Syslog5424, SyslogFormat, SyslogIso
 
 AUTH = "Failed password for root from 10.0.0.9 port 22 ssh2"
 WHO = {"user": "root", "address": "10.0.0.9"}
@@ -253,6 +253,18 @@ def test_settings_that_cannot_be_applied_are_refused() -> None:
     with pytest.raises(UsageError, match="--event action"):
         Syslog(FormatSettings(event=("action",)))
     assert Syslog(FormatSettings(entity="host")).entity == "host"
+
+
+@given(
+    host=st.from_regex(r"\A(?:[\w.:\[\]-]{1,12}|INFO|ERROR)\Z"),
+    tag=st.from_regex(r"\A(?:[\w./\[\]:%-]{1,12}|CEF|INFO)\Z"),
+    tail=st.sampled_from([": text", " text", "[7]: text", ":", "[x]: a: b"]),
+)
+def test_the_usual_head_is_read_as_any_other(host: str, tag: str, tail: str) -> None:
+    for format_, time in ((Syslog, "Oct 11 22:14:15"), (SyslogIso, "2024-05-01T10:00:00.5Z")):
+        slow = type("Slow", (format_,), {"_usual": SyslogFormat._usual})
+        line = f"{time} {host} {tag}{tail}"
+        assert format_().parse(line) == slow().parse(line)
 
 
 HEADS = (

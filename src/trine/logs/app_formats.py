@@ -59,7 +59,13 @@ _POSTGRES = re.compile(
     r"(?:\[[\d\-]+\] )?(?:(?P<context>\S{1,200}+) )?"
     r"(?P<level>LOG|ERROR|FATAL|PANIC|WARNING|NOTICE|INFO|HINT|DETAIL|STATEMENT|DEBUG): +"
 )
-_SPECIAL = (_KLOG, _REDIS, _RUBY, _CELERY, _POSTGRES)
+_SPECIAL = {
+    "[": (_CELERY,),
+    **dict.fromkeys("IWEF", (_KLOG, _RUBY)),
+    **dict.fromkeys("DA", (_RUBY,)),
+    **dict.fromkeys("0123456789", (_POSTGRES, _REDIS)),
+}
+"""Heads that are read as a whole, by their first character."""
 _REDIS_LEVELS = {".": "debug", "-": "info", "*": "notice", "#": "warning"}
 
 
@@ -73,7 +79,7 @@ class AppLog(Format):
 
     def parse(self, text: str) -> LogEvent | None:
         """The event is the template of `level logger: message`; threads and numbers of processes are left out."""
-        for special in _SPECIAL:
+        for special in _SPECIAL.get(text[:1], ()):
             head = special.match(text)
             if head:
                 return self._special(head, text[head.end() :])
@@ -116,8 +122,8 @@ class AppLog(Format):
         name = " ".join(word for word in (level, logger) if word)
         attributes = known(level=level, logger=logger)
         seconds = self.clock.seconds(time) if time else None
-        event = text_event(text, seconds, known(process=pid), attributes)
-        return event._replace(event=f"{name}: {event.event}") if name else event
+        event = text_event(text, seconds, {"process": pid} if pid else {}, attributes)
+        return LogEvent(f"{name}: {event.event}", True, seconds, event.entities, event.attributes) if name else event
 
 
 def _items(text: str, end: int) -> tuple[int, str, str]:

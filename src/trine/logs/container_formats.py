@@ -22,8 +22,7 @@ class ContainerFormat(Format):
 
     def __init__(self, settings: FormatSettings | None = None) -> None:
         super().__init__(settings)
-        self._inner = AppLog(settings)
-        self._inner.clock = self.clock
+        self._inner = AppLog(settings)  # with a clock of its own: its times are not those of the runtime
 
     def _unwrapped(self, text: str, time: str | None, entities: dict[str, str], attributes: dict[str, str]) -> LogEvent:
         """The event of the text in a line; what the line says of time and container comes before what the text says."""

@@ -87,6 +87,12 @@ def user_in(text: str) -> str:
         found = _CRON.match(text)
         if found:
             return found[1]
+    start = text.find(" user=") + 6
+    if start > 5:  # of PAM, and the usual
+        end = text.find(" ", start)
+        name = text[start : end if end >= 0 else len(text)]
+        if name.isalnum():
+            return name[:_MAX_USER]
     for sign in _USER_SIGNS:
         if sign in text:
             found = _USER.search(text)

@@ -15,6 +15,7 @@ _PROGRAM = (
     r"(?:(?!CEF:|LEEF:)(?P<program>%?(?:[^\s:\[\]{}\"=|]|:(?=\S)(?!\[))++)"
     r"(?:\[(?P<pid>[^\]\s]{0,64})\](?:: ?|(?= ))|:(?: |\Z)))?"
 )
+_TAG = r"([A-Za-z0-9][\w.\-]*+) (?!CEF:|LEEF:)([A-Za-z][\w./\-]*+)(?:\[(\d{1,10})\])?: "
 _UPTIME = re.compile(r"\[ *\d{1,12}\.\d{1,9}\] ?")
 _SOLARIS = re.compile(r"\[ID \d+ \w+\.\w+\] ")
 _PORT = re.compile(r"\bDPT=(\d{1,5})\b")
@@ -26,9 +27,15 @@ class SyslogFormat(Format):
     default_entity: ClassVar[Entity | None] = "process"
     _head: ClassVar[re.Pattern[str]]
     """With the groups time, host, program, pid, priority."""
+    _usual: ClassVar[re.Pattern[str]] = re.compile(r"(?!)")
+    """Most lines: in half the time of `_head`, with the same result. Groups: time, host, program, pid."""
 
     def parse(self, text: str) -> LogEvent | Header | None:
         """The event is the template of program and message; user and address are those that the message names."""
+        usual = self._usual.match(text)
+        if usual is not None:
+            time, host, program, pid = usual.groups()
+            return self._event(text[usual.end() :], time, host, program, pid or "", None)
         head = self._head.match(text)
         if head is None:
             return None
@@ -61,8 +68,12 @@ class SyslogFormat(Format):
         message, unusual = with_marks(message)
         if unusual:
             attributes["marks"] = unusual
-        return LogEvent(f"{program}: {message}" if program else message or "empty", True, seconds, entities, attributes)
+        event = f"{program}: {message}" if program else message or "empty"
+        return _NEW(LogEvent, (event, True, seconds, entities, attributes))
 
+
+_NEW = tuple.__new__
+"""Makes a named tuple in half the time."""
 
 _PAYLOAD_BEGINS = frozenset("{C@L[")
 """How JSON, CEF, LEEF, and what goes before the message in a kernel's or Solaris' log begin."""
@@ -97,6 +108,8 @@ class Syslog(SyslogFormat):
         rf":? ?{_PROGRAM}"
     )
 
+    _usual = re.compile(rf"([A-Z][a-z]{{2}} [ \d]\d \d\d:\d\d:\d\d) {_TAG}")
+
     @override
     def parse(self, text: str) -> LogEvent | Header | None:
         event = super().parse(text)
@@ -113,6 +126,9 @@ class SyslogIso(SyslogFormat):
         rf"(?:(?P<host>{_no_level}[\w.\-:]++)(?<!:) "
         rf"{_no_level}(?=[^\s:]+(?::\S+)?:(?: |\Z)|\S+\[\S*\]:? |last message |-- |CEF:|LEEF:|message repeated )"
         rf"|(?=[\w.\-/]+\[\S+\]: )){_PROGRAM}"
+    )
+    _usual = re.compile(
+        rf"(\d{{4}}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{{1,9}})?(?:Z|[+\-]\d\d:?\d\d)) {_no_level}(?=\S+ {_no_level}){_TAG}"
     )
 
     @override

@@ -68,12 +68,18 @@ def text_event(
     """The event of a free text; user and address are those that it names, unless `entities` has them."""
     user, address = who(text)
     event, unusual = with_marks(statement(text))
+    named = {"user": user} if user else {}
+    if address:
+        named["address"] = address
+    if entities:
+        named.update(entities)
+    attributes = attributes or {}
     return LogEvent(
         event if event.strip() else "empty",
         True,
         time,
-        {**known(user=user, address=address), **(entities or {})},
-        {**(attributes or {}), **known(marks=unusual)},
+        named,
+        {**attributes, "marks": unusual} if unusual else attributes,
     )
 
 

@@ -32,7 +32,7 @@ _SQL = re.compile(
     rf"|['\")]{_BLANK}{{0,9}}(?:\|\||&&|x?or\b|and\b|union\b){_BLANK}{{0,9}}[\d('\"]"
     r"|\b(?:sleep|benchmark|pg_sleep|extractvalue|updatexml|load_file|group_concat|chr|char|concat|randomblob)\s{0,9}\("
     r"|\b(?:waitfor[\s+]{1,9}delay|xp_cmdshell|information_schema|sqlite_master|sysobjects|into[\s+]{1,9}outfile)\b"
-    r"|['\")][\s+]{0,9}(?:--|#|/\*)|--[\s+]{0,9}\Z|--[\s+]{1,9}-|/\*!?\d*\*?/?(?=[\w\s])"
+    r"|['\")][\s+]{0,9}(?:--|#|/\*)|(?:[\d'\")][\s+]{0,3}|[A-Za-z=])--[\s+]{0,9}\Z|[\d'\")][\s+]{0,3}--[\s+]{1,9}-|/\*!?\d*\*?/?(?=[\w\s])"
     r"|;[\s+]{0,9}(?:drop|insert|update|delete|select|exec|declare|shutdown|create|alter)\b"
     r"|\bselect\b.{1,80}\bfrom\b|\border[\s+]{1,9}by[\s+]{1,9}\d|\bhaving[\s+]{1,9}\d",
     re.IGNORECASE | re.DOTALL,
@@ -125,9 +125,9 @@ _ODD = re.compile(r"[^\x00-\x7f\w]")
 _DOUBLE = re.compile(r"%25[0-9a-fA-F]{2}|%u[0-9a-fA-F]{4}|%c[01]%[0-9a-fA-F]{2}", re.IGNORECASE)
 _ESCAPED = re.compile(r"%u00([0-9a-f]{2})", re.IGNORECASE)
 _OVERLONG = re.compile(r"%c0%(?:ae|2e)|%c0%af|%c1%9c|%e0%80%af", re.IGNORECASE)
-_MAYBE_STRONG = re.compile(
-    r"[$<`\0{]|\.\.[\\/]|%[0-9a-fA-F]{2}|[uU][nN][iI][oO][nN]|/bin/|://|'[\s+]*+(?:[oO][rR]|--|\|)"
-)
+_SELDOM_STRONG = re.compile(r"[A-Za-z0-9 _=:.,\-\[\]()#@+!?/*]*+")
+_STRONG_SIGNS = ("select", "../", "/..", "/bin/", "://", "sleep(", "concat(", "char(", "waitfor", "--", "/*", "jndi:")
+"""One of these, or ` or ` with `=`, occurs in every text with a strong mark that has no other characters."""
 
 
 def marks(text: str) -> str:
@@ -143,8 +143,14 @@ def marks(text: str) -> str:
 
 def strong_marks(text: str) -> str:
     """Those of the marks that are in `STRONG`: for texts in which quotes and bars are ordinary."""
-    if not _MAYBE_STRONG.search(text):
-        return ""
+    if _SELDOM_STRONG.fullmatch(text):
+        lower = text.lower()
+        for sign in _STRONG_SIGNS:
+            if sign in lower:
+                break
+        else:
+            if "=" not in lower or " or " not in lower:
+                return ""
     return only(marks(text), STRONG)
 
 
