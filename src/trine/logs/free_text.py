@@ -10,7 +10,7 @@ import re
 
 from trine.logs.values import STRONG, only, strong_marks
 
-_V4 = r"[0-9](?<![\w.\-].)(?<!\w/.)[0-9]{0,2}+(?:\.[0-9]{1,3}+){3}(?![\w\-]|\.[0-9])"
+_V4 = r"[0-9](?<![\w.\-].)(?<!\w/.)[0-9]{0,2}+(?:\.[0-9]{1,3}+){3}(?![\w\-]|\.\w)"
 _FIND_V4 = re.compile(_V4)
 _FIND_V6 = re.compile(
     r"(?<![\w:.])(?=[0-9a-fA-F]{0,4}+:[0-9a-fA-F]{0,4}+:)[0-9a-fA-F:]{2,39}+(?:%\w{1,15})?(?!\w|:[0-9a-fA-F:])"
@@ -42,6 +42,7 @@ _METHODS = frozenset(
 _DISCONNECT = ("Received disconnect from ", "error: Received disconnect from ")
 """Here the client writes the end of the message."""
 
+_REMOTE = re.compile(r"\brhost=([\w.\-]{1,253})")
 _SUDO = re.compile(r"(?!\()(\S{1,64}+) : (?=.{0,200}?\b(?:TTY|PWD|USER|COMMAND)=|user NOT |\d+ incorrect )")
 _CRON = re.compile(
     r"\((\w[\w.\-$]{0,63}+)\) (?:CMD|END|RELOAD|LIST|REPLACE|BEGIN|DELETE|MAIL|EDIT|CMDEND|CMDOUT|INFO)\b"
@@ -98,8 +99,12 @@ def user_in(text: str) -> str:
             found = _USER.search(text)
             return (found[1] or found[2]).rstrip(".:") if found else ""
     start = text.find(" for ")
+    if start < 0 or _last_word(text, start) not in _METHODS:
+        return ""
     end = text.rfind(" from ")
-    return text[start + 5 : end][:_MAX_USER] if 0 <= start < end and _last_word(text, start) in _METHODS else ""
+    if end <= start:
+        end = text.rfind(" [preauth]")
+    return text[start + 5 : end if end > start else len(text)][:_MAX_USER]
 
 
 def _last_word(text: str, end: int) -> str:
@@ -114,7 +119,11 @@ def who(text: str) -> tuple[str, str]:
         address = text[start:port]
         if _IS_ADDRESS.fullmatch(address):
             return _ssh_user(text, start), address
-    return user_in(text), address_in(text)
+    address = address_in(text)
+    if not address and "rhost=" in text:  # PAM has looked up the name
+        name = _REMOTE.search(text)
+        address = name[1] if name else ""
+    return user_in(text), address
 
 
 def _ssh_user(text: str, end: int) -> str:
