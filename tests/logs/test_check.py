@@ -28,7 +28,7 @@ def test_a_check_says_format_share_sessions_kinds_times_and_odd_lines(log: Path)
     assert checked.kinds[0].text.startswith("192.0.2.")
     (odd,) = checked.unparsed
     assert (odd.line, odd.text) == (21, "oh no, another format altogether")
-    assert (checked.first_time, checked.last_time) == (1728568380.0, 1728568380.0 + 19 * 60)
+    assert (checked.first_time, checked.last_time) == (1728565200.0, 1728565200.0 + 19 * 60)
     assert checked.reading.lines == 21
 
 

@@ -9,7 +9,8 @@ from trine.datasets.lines import Skips
 from trine.logs.events import EventNames
 from trine.logs.log_event import FormatSettings, Line
 from trine.logs.sessions import UNPARSED, Cut, SessionEvent, Sessions
-from trine.logs.text_formats import Pattern, Syslog
+from trine.logs.syslog_formats import Syslog
+from trine.logs.text_formats import Pattern
 
 PATTERN = r"(?P<time>\d*) (?P<user>\w*) (?P<event>\w+)(?: (?P<level>\w+))?"
 DAY = 86_400

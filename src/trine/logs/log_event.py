@@ -1,7 +1,7 @@
 """`LogEvent`, the content of one record of a log, and `Format`, the base of all log formats."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import ClassVar, Literal, NamedTuple, Protocol, get_args, runtime_checkable
@@ -98,6 +98,9 @@ class Format(ABC):
         self.clock = Clock(self.settings.time_format)
         if not self.has_fields:
             self._refuse_fields()
+
+    def begin(self, name: str, head: Sequence[str]) -> None:
+        """The next lines come from the file of this name, and begin with `head`: called before they are parsed."""
 
     @abstractmethod
     def parse(self, text: str) -> LogEvent | Header | None:

@@ -1,5 +1,6 @@
 """What `trine detect` reads: a named set, a table, a folder of sequences, or else logs of any number of files."""
 
+import copy
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
@@ -201,6 +202,7 @@ class LogLines:
                 yield from self.carried.resume(self.sessions, self.names, self.sources)
         elif chosen is not self.sessions.format:
             yield from self.sessions.change(chosen)
+        chosen.begin(name, [line.text for line in head])
         if chosen not in self.formats:
             self.formats.append(chosen)
         self.entity = self.entity or chosen.entity
@@ -210,7 +212,7 @@ class LogLines:
         """The format of a file: that of the file before if its first lines have it too."""
         settings, sessions = self.settings, self.sessions
         known = settings.pattern or (settings.format and "," not in settings.format)
-        if sessions is not None and sessions.format.joiner is None and not hasattr(sessions.format, "begin"):
+        if sessions is not None and sessions.format.joiner is None:
             sure = [line.text for line in head[:SURE_LINES] if line.text.strip()]
             if known or (
                 sessions.format.name != "plain" and all(sessions.format.parse(text) is not None for text in sure)
@@ -219,8 +221,7 @@ class LogLines:
         chosen, guess = format_of(head, settings.format, settings.pattern, settings.fields)
         if guess is not None:
             self.guesses.append((name, guess))
-        if hasattr(chosen, "begin"):
-            chosen.begin(name)
+        _learn_date_order(chosen, head)
         return chosen
 
     def remarks(self, sessions: int) -> list[str]:
@@ -241,6 +242,16 @@ class LogLines:
             )
         notes = [note for each in self.formats for note in each.clock.notes()]
         return [*lines, *(f"{name}: {warning}" for warning in (*self.reading.warnings(), *notes))]
+
+
+def _learn_date_order(chosen: Format, head: Sequence[Line]) -> None:
+    """Look at the first lines for what tells day from month, so that the lines before are read right too."""
+    look = copy.deepcopy(chosen)
+    records = head if look.joiner is None else [record for line in head for record in look.joiner.feed(line)]
+    for record in records:
+        look.parse(record.text)
+    chosen.clock.orders = look.clock.orders
+    chosen.clock.rewind()
 
 
 def log_lines(
@@ -271,9 +282,8 @@ def _open_logs(
     for event in lines:
         collected.add(event)
     name = lines.skips.source
-    if len(collected):
-        _require_events(lines)
-    elif names is None:
+    _require_events(lines)
+    if not len(collected) and names is None:
         raise DataError(f"{name}: the log is empty; give a log with events")
     if names is None:
         lines.names.settle()
@@ -297,7 +307,7 @@ def _with_new_events(table: SequenceTable, carried: Carried) -> Bool[np.ndarray,
 def _require_events(lines: LogLines) -> None:
     """Raise `DataError` if a format was named that no line has, and say which fields the lines do have."""
     reading = lines.reading
-    if reading.events:
+    if reading.events or not reading.unparsed:
         return
     has = [field for each in lines.formats for field in getattr(each, "fields", tuple)()][:20]
     known = f"; their fields are {', '.join(has)}: name the event with --event" if has else ""

@@ -4,6 +4,7 @@
 """
 
 import re
+from collections.abc import Sequence
 from typing import ClassVar
 
 from typing_extensions import override
@@ -127,7 +128,8 @@ class Strace(Format):
         self._named: set[str] = set()
         self._left_over: dict[str, str] = {}
 
-    def begin(self, name: str) -> None:
+    @override
+    def begin(self, name: str, head: Sequence[str]) -> None:
         """The next lines come from the file of this name. `trace.out.1234`: lines without a process are of 1234."""
         self._left_over = {line.text: self._own for line in self.joiner.pending.values()}
         in_name = _FILE.search(name)

@@ -6,14 +6,16 @@
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import ClassVar
+
+from typing_extensions import override
 
 from trine.errors import UsageError
 from trine.logs.cef_formats import cef_payload
 from trine.logs.free_text import who, with_marks
 from trine.logs.log_event import ENTITIES, Format, FormatSettings, LogEvent, known
-from trine.logs.times import find_time
+from trine.logs.times import find_time, leading_numbers_are_times
 
 PAYLOADS: list[Callable[[str], LogEvent | None]] = [cef_payload]
 """Each gives the event of a text that has its format, else None. The registry of formats adds JSON."""
@@ -87,10 +89,17 @@ class Plain(Format):
     """Any line that is not empty. A time at its beginning is not part of the text."""
 
     name: ClassVar[str] = "plain"
+    _numbers = True
+    """Whether a number at the beginning of a line is a time."""
+
+    @override
+    def begin(self, name: str, head: Sequence[str]) -> None:
+        """Numbers at the beginnings of the lines are times if they are like those of their neighbours."""
+        self._numbers = leading_numbers_are_times(head)
 
     def parse(self, text: str) -> LogEvent | None:
         """The event is the template of the text."""
-        found = find_time(text)
+        found = find_time(text, numbers=self._numbers)
         rest = text[found[1] :] if found else text
         if not rest.strip():
             return None
