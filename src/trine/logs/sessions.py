@@ -283,4 +283,4 @@ class OpenSession:
 
     def begin(self, number: int) -> None:
         """Become the entity's next session."""
-        self.number, self.events, self.latest, self.previous = number, 0, math.nan, math.nan
+        self.number, self.events, self.previous = number, 0, math.nan
