@@ -3,7 +3,7 @@
 import re
 from typing import ClassVar
 
-from trine.logs.free_text import who
+from trine.logs.actors import who
 from trine.logs.log_event import Format, LogEvent, known
 from trine.logs.text_formats import text_event
 from trine.logs.times import find_time

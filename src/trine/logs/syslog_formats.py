@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from typing_extensions import override
 
-from trine.logs.free_text import is_address, who, with_marks
+from trine.logs.actors import is_address, who, with_marks
 from trine.logs.log_event import HEADER, Entity, Format, Header, LogEvent
 from trine.logs.text_formats import payload
 

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from typing import ClassVar
 
 from trine.errors import UsageError
+from trine.logs.actors import who, with_marks
 from trine.logs.cef_formats import cef_payload
-from trine.logs.free_text import who, with_marks
 from trine.logs.log_event import ENTITIES, Format, FormatSettings, LogEvent, known
 from trine.logs.times import find_time
 

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trine.logs.free_text import address_in, is_address, user_in, who, with_marks
+from trine.logs.actors import address_in, is_address, user_in, who, with_marks
 
 
 @pytest.mark.parametrize(
