@@ -135,6 +135,9 @@ def test_klog_gives_level_process_and_source() -> None:
         ("2024-05-01 10:00:00 5 items of x", "5 items of x"),
         ("2024-05-01 10:00:00 ERROR Connection: closed", "error Connection: closed"),
         ("2024-05-01 10:00:00 INFO", "info: empty"),
+        ("[10.30 16:49:06] chrome.exe - proxy.a.example:5070 open", "chrome.exe: proxy.a.example:5070 open"),
+        ("2024-05-01 10:00:00 INFO [IPC handler 2 on 9000] org.a.b.C: text", "info org.a.b.C: text"),
+        ("03-17 16:13:38.811  1702  2395 D WindowManager: text", "debug WindowManager: text"),
         ("2024-05-01 10:00:00 [ERROR] a: [x] b", "error a: [x] b"),
     ],
 )

@@ -58,6 +58,12 @@ def event_of(format_: type[Format], line: str) -> LogEvent:
             {"host": "web1", "process": "/usr/sbin/cron[7]"},
             {"program": "/usr/sbin/cron"},
         ),
+        (
+            "Jul  4 23:22:09 mac Microsoft Word[7]: Cocoa error",
+            "Microsoft Word: Cocoa error",
+            {"host": "mac", "process": "Microsoft Word[7]"},
+            {"program": "Microsoft Word"},
+        ),
         ("Oct 11 22:14:15 sshd[7]: text", "sshd: text", {"process": "sshd[7]"}, {"program": "sshd"}),
         (
             "Oct 11 22:14:15 kernel: [  123.456789] usb: new",

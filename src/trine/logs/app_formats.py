@@ -3,7 +3,7 @@
 import re
 from typing import ClassVar
 
-from trine.logs.free_text import who
+from trine.logs.actors import who
 from trine.logs.log_event import Format, LogEvent, known
 from trine.logs.text_formats import text_event
 from trine.logs.times import find_time
@@ -28,7 +28,8 @@ _NUMBER = rf"#?\d{{1,10}}(?:-\d+)?(?=\s+(?:\d+\s+)?(?:(?:{_WORDS})(?![\w.])|[DIW
 _ITEM = re.compile(
     rf"(?:[\s|,\]]|-(?!--))*+(?:(?P<loud>{_LOUD})|(?P<letter>[A-Z]\d?)(?= [ A-Z(\[]|\s+\w+\s+\[)"
     r"|\[\s*(?P<bracket>[^\[\]\s]*+(?:\[[^\[\]\s]*+\][^\[\]\s]*+)*+)\s*\]:?"
-    r"|\{[^{}\s]{1,80}:\d+\}|[\w./\-]{1,80}\.[a-z]{1,4}:\d{1,6}:?(?=\s)"
+    r"|\[[^\[\]]{1,80}\](?= [a-z]\w*(?:\.\w+){2,}[$\w]*: )"
+    r"|\{[^{}\s]{1,80}:\d+\}|[\w./\-]{1,80}\.(?:go|py|rs|rb|js|ts|java|c|cc|cpp|cs|kt|scala|php):\d{1,6}:?(?=\s)"
     rf"|(?P<number>{_NUMBER})|(?P<dashes>---)(?=\s))"
 )
 """One item before the message: level, thread or logger in brackets, place in the source, number, dashes."""
@@ -90,8 +91,9 @@ class AppLog(Format):
         end, level, pid = _items(text, end)
         logger, end = _logger(text, end, bool(level))
         if not level and logger:  # the level comes after the logger
-            end, level, number = _items(text, end)
-            pid = pid or number
+            after, level, number = _items(text, end)
+            if level:
+                end, pid = after, pid or number
         return self._event(text[_TRIM.match(text, end).end() :], time, level, logger, pid)  # type: ignore[union-attr]
 
     def _special(self, head: re.Match[str], text: str) -> LogEvent:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import ClassVar
 
-from trine.logs.free_text import is_address, with_marks
+from trine.logs.actors import is_address, with_marks
 from trine.logs.log_event import Entity, Format, LogEvent, known
 from trine.logs.times import find_time
 from trine.logs.web_formats import request_parts

@@ -5,14 +5,14 @@ from typing import ClassVar
 
 from typing_extensions import override
 
-from trine.logs.free_text import is_address, who, with_marks
+from trine.logs.actors import is_address, who, with_marks
 from trine.logs.log_event import HEADER, Entity, Format, Header, LogEvent
 from trine.logs.text_formats import payload
 
 _SEVERITIES = ("emergency", "alert", "critical", "error", "warning", "notice", "info", "debug")
 _PRIORITY = r"(?:<(?P<priority>\d{1,3})>)?"
 _PROGRAM = (
-    r"(?:(?!CEF:|LEEF:)(?P<program>%?(?:[^\s:\[\]{}\"=|]|:(?=\S)(?!\[))++)"
+    r"(?:(?!CEF:|LEEF:)(?P<program>%?(?:[^\s:\[\]{}\"=|]|:(?=\S)(?!\[))++|[A-Z]\w{0,30}(?: [A-Z]\w{0,30}){1,3}(?=\[\d))"
     r"(?:\[(?P<pid>[^\]\s]{0,64})\](?:: ?|(?= ))|:(?: |\Z)))?"
 )
 _TAG = r"([A-Za-z0-9][\w.\-]*+) (?!CEF:|LEEF:)([A-Za-z][\w./\-]*+)(?:\[(\d{1,10})\])?: "

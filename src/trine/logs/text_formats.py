@@ -12,8 +12,8 @@ from typing import ClassVar
 from typing_extensions import override
 
 from trine.errors import UsageError
+from trine.logs.actors import who, with_marks
 from trine.logs.cef_formats import cef_payload
-from trine.logs.free_text import who, with_marks
 from trine.logs.log_event import ENTITIES, Format, FormatSettings, LogEvent, known
 from trine.logs.times import find_time, leading_numbers_are_times
 

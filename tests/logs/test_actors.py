@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trine.logs.free_text import address_in, is_address, user_in, who, with_marks
+from trine.logs.actors import address_in, is_address, user_in, who, with_marks
 
 
 @pytest.mark.parametrize(
@@ -94,6 +94,7 @@ def test_a_client_cannot_write_another_address(message: str, user: str, address:
         ("Chrome/120.0.0.0", ""),
         ("v1.2.3.4 and version 1.2.3.4", ""),
         ("1.3.6.1.4.1", ""),
+        ("Package~amd64~~6.1.1.2", ""),
         ("999.1.1.1", ""),
         ("1.2.3", ""),
     ],
