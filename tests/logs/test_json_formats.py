@@ -280,3 +280,21 @@ def test_a_payload_is_read_without_settings() -> None:
     assert event.event == ("list", " secrets", " 200")
     assert json_payload("no JSON") is None
     assert json_payload('{"foo": 1}') is None
+
+
+def test_ever_new_fields_take_no_memory_and_hide_no_event() -> None:
+    reader = Json()
+    for number in range(3000):
+        assert isinstance(reader.parse(f'{{"event": "x", "field{number}": 1}}'), LogEvent)
+    assert isinstance(reader.parse('{"event": "x", "' + "a" * 100_000 + '": 1}'), LogEvent)
+    assert len(reader.fields()) < 2000
+
+
+@pytest.mark.parametrize("odd", ['{"message": {}, "user": [], "time": 1}', '{"message": null, "user": {}, "time": 1}'])
+def test_an_odd_record_does_not_change_how_later_ones_are_read(odd: str) -> None:
+    reader = Json()
+    reader.parse(odd)
+    event = reader.parse('{"message": "it works", "user": "ann", "time": 1714557600}')
+    assert event == LogEvent("it works", True, 1714557600.0, {"user": "ann"})
+    event = reader.parse('{"message": "it works", "user": {"name": "ann"}, "time": 1714557600}')
+    assert event == LogEvent("it works", True, 1714557600.0, {"user": "ann"})
