@@ -118,7 +118,7 @@ def test_every_object_of_a_line_comes_back(values: list[dict[str, object]]) -> N
 
 @pytest.mark.parametrize("filling", ['{"a":', "[", '{"a":[{', '"', "\\", "{x}", '{"a":[{"time":1},', "{}", ","])
 def test_hostile_text_takes_no_time(filling: str) -> None:
-    for text in (filling * (50_000 // len(filling)), (filling + "\n") * 1000):
+    for text in (filling * (20_000 // len(filling)), (filling + "\n") * 400):
         assert all(event is None or isinstance(event, LogEvent | Header) for event in events(text))
 
 
@@ -284,10 +284,10 @@ def test_a_payload_is_read_without_settings() -> None:
 
 def test_ever_new_fields_take_no_memory_and_hide_no_event() -> None:
     reader = Json()
-    for number in range(3000):
+    for number in range(1200):
         assert isinstance(reader.parse(f'{{"event": "x", "field{number}": 1}}'), LogEvent)
     assert isinstance(reader.parse('{"event": "x", "' + "a" * 100_000 + '": 1}'), LogEvent)
-    assert len(reader.fields()) < 2000
+    assert len(reader.fields()) < 1100
 
 
 @pytest.mark.parametrize("odd", ['{"message": {}, "user": [], "time": 1}', '{"message": null, "user": {}, "time": 1}'])

@@ -50,6 +50,8 @@ def parts_of(path: str) -> Parts:
 
 def value_at(value: Json, path: str) -> Json:
     """What stands at a dotted path; None if nothing does."""
+    if type(value) is dict and (found := value.get(path)) is not None:
+        return found
     return value_of(value, parts_of(path))
 
 
