@@ -10,10 +10,10 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from trine.logs.field_names import guessed
-from trine.logs.free_text import FreeText
 from trine.logs.json_fields import Record, decoded, first_text, names_of, text_at, text_of, value_of
 from trine.logs.json_presets import Preset
 from trine.logs.log_event import ENTITIES, HEADER, FormatSettings, Header, LogEvent
+from trine.logs.mined_values import FreeText
 from trine.logs.record_plan import Plan, fits, joined, may_fit
 from trine.logs.times import Clock
 from trine.logs.values import agent_class, marks
