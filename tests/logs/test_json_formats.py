@@ -118,7 +118,7 @@ def test_every_object_of_a_line_comes_back(values: list[dict[str, object]]) -> N
 
 @pytest.mark.parametrize("filling", ['{"a":', "[", '{"a":[{', '"', "\\", "{x}", '{"a":[{"time":1},', "{}", ","])
 def test_hostile_text_takes_no_time(filling: str) -> None:
-    for text in (filling * (50_000 // len(filling)), (filling + "\n") * 1000):
+    for text in (filling * (20_000 // len(filling)), (filling + "\n") * 400):
         assert all(event is None or isinstance(event, LogEvent | Header) for event in events(text))
 
 
@@ -256,7 +256,8 @@ def test_what_is_unusual_about_a_request_is_a_part() -> None:
     record = '{"method":"GET","path":"/a.php?id=1\'--","status":200,"time":1714557600,"ip":"10.0.0.9"}'
     usual, unusual = only(record.replace("'--", "")), only(record)
     assert usual.event == ("GET ", "/a", ".php", "?", " 200")
-    assert set(usual.event) < set(unusual.event)
+    assert unusual.event[:3] == usual.event[:3]
+    assert unusual.event[3].startswith("?{")
 
 
 def test_names_with_blanks_are_names_once_they_repeat() -> None:
@@ -280,3 +281,21 @@ def test_a_payload_is_read_without_settings() -> None:
     assert event.event == ("list", " secrets", " 200")
     assert json_payload("no JSON") is None
     assert json_payload('{"foo": 1}') is None
+
+
+def test_ever_new_fields_take_no_memory_and_hide_no_event() -> None:
+    reader = Json()
+    for number in range(1200):
+        assert isinstance(reader.parse(f'{{"event": "x", "field{number}": 1}}'), LogEvent)
+    assert isinstance(reader.parse('{"event": "x", "' + "a" * 100_000 + '": 1}'), LogEvent)
+    assert len(reader.fields()) < 1100
+
+
+@pytest.mark.parametrize("odd", ['{"message": {}, "user": [], "time": 1}', '{"message": null, "user": {}, "time": 1}'])
+def test_an_odd_record_does_not_change_how_later_ones_are_read(odd: str) -> None:
+    reader = Json()
+    reader.parse(odd)
+    event = reader.parse('{"message": "it works", "user": "ann", "time": 1714557600}')
+    assert event == LogEvent("it works", True, 1714557600.0, {"user": "ann"})
+    event = reader.parse('{"message": "it works", "user": {"name": "ann"}, "time": 1714557600}')
+    assert event == LogEvent("it works", True, 1714557600.0, {"user": "ann"})

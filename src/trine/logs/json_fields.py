@@ -38,34 +38,45 @@ def decoded(text: str) -> Json:
     return value if end == len(text) else None
 
 
+Parts = tuple[str, ...]
+"""A divided path."""
+
+
 @lru_cache(1 << 12)
-def _steps_of(path: str) -> tuple[tuple[str, str], ...]:
-    """The parts of a dotted path, and what remains of the path at each."""
-    parts = path.split(".")
-    return tuple((part, ".".join(parts[index:])) for index, part in enumerate(parts))
+def parts_of(path: str) -> Parts:
+    """The parts of a dotted path."""
+    return tuple(path.split("."))
 
 
 def value_at(value: Json, path: str) -> Json:
     """What stands at a dotted path; None if nothing does."""
-    if "." not in path and type(value) is dict:
-        return value.get(path)
-    for part, rest in _steps_of(path):
-        if type(value) is dict:
-            found = value.get(rest)
-            if found is not None:
-                return found
-            if (found := value.get(part)) is None:
-                return _descend(value, tuple(rest.split(".")), 0) if _begins(value, f"{part}.") else None
-            value = found
-        elif type(value) is list:
-            return _element(value, tuple(rest.split(".")), 0)
-        else:
-            return None
-    return value
+    if type(value) is dict and (found := value.get(path)) is not None:
+        return found
+    return value_of(value, parts_of(path))
 
 
-def _begins(value: Record, prefix: str) -> bool:
-    return any(key.startswith(prefix) for key in value)
+def value_of(value: Json, parts: Parts) -> Json:
+    """What stands at a divided path; None if nothing does."""
+    found = value
+    for part in parts:
+        if type(found) is not dict:
+            break
+        found = found.get(part)
+    else:
+        if found is not None:
+            return found
+    return _descend(value, parts, 0) if found is not None or _has_dots(value, parts) else None
+
+
+def _has_dots(value: Json, parts: Parts) -> bool:
+    """Whether an object on the way of a path has keys with dots, which may hold what is missing."""
+    for part in parts:
+        if type(value) is not dict:
+            return False
+        if "." in "".join(value):
+            return True
+        value = value.get(part)
+    return False
 
 
 def may_stand(keys: Iterable[str], path: str) -> bool:
@@ -79,10 +90,14 @@ def text_at(value: Json, path: str) -> str:
     return text_of(value_at(value, path))
 
 
-def first_text(value: Json, paths: Iterable[str]) -> str:
+def first_text(value: Json, paths: Iterable[Parts]) -> str:
     """The first text at one of the paths that is not empty."""
-    for path in paths:
-        if text := text_of(value_at(value, path)):
+    for parts in paths:
+        found = value_of(value, parts)
+        if type(found) is str and found.isascii():
+            if found:
+                return found
+        elif text := text_of(found):
             return text
     return ""
 
@@ -112,14 +127,14 @@ def _paths(value: Json, prefix: str, depth: int) -> Iterator[str]:
         return
     if isinstance(value, dict):
         for key, inner in list(value.items())[:_MOST_FIELDS]:
-            yield from _paths(inner, f"{prefix}.{key}" if prefix else key, depth - 1)
+            yield from _paths(inner, f"{prefix}.{key[:100]}" if prefix else key[:100], depth - 1)
     elif isinstance(value, list) and value and isinstance(value[0], dict):
         yield from _paths(value[0], prefix, depth - 1)
     elif prefix:
         yield encodable(prefix)
 
 
-def _descend(value: Json, parts: tuple[str, ...], start: int) -> Json:
+def _descend(value: Json, parts: Parts, start: int) -> Json:
     """What stands below a value at the parts from `start` on."""
     if start == len(parts):
         return value
@@ -133,7 +148,7 @@ def _descend(value: Json, parts: tuple[str, ...], start: int) -> Json:
     return _element(value, parts, start) if isinstance(value, list) else None
 
 
-def _element(value: list[Json], parts: tuple[str, ...], start: int) -> Json:
+def _element(value: list[Json], parts: Parts, start: int) -> Json:
     """What stands at the parts in an element of a list: of the index, of the name, or of the first that has it."""
     if parts[start].isdecimal() and len(parts[start]) < 8 and int(parts[start]) < len(value):
         return _descend(value[int(parts[start])], parts, start + 1)
@@ -152,7 +167,11 @@ def _named(value: list[Json], key: str, content: str, name: str) -> Json:
 _PLAIN_NAME = re.compile(r"[_\-.@ ]")
 
 
-@lru_cache(1 << 12)
 def plain_name(name: str) -> str:
     """A name of a field without its style: `event_time`, `eventTime` and `Event-Time` are the same."""
-    return ("@" if name.startswith("@") and len(name) < 4 else "") + _PLAIN_NAME.sub("", name[:80]).lower()
+    return _plain(name[:80])
+
+
+@lru_cache(1 << 12)
+def _plain(name: str) -> str:
+    return ("@" if name.startswith("@") and len(name) < 4 else "") + _PLAIN_NAME.sub("", name).lower()

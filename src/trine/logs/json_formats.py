@@ -7,12 +7,12 @@ from trine.logs.json_fields import decoded
 from trine.logs.json_presets import PRESETS, Preset
 from trine.logs.json_records import JsonJoiner
 from trine.logs.log_event import HEADER, Entity, Format, FormatSettings, Header, LogEvent
-from trine.logs.record_reader import Plan, RecordReader
+from trine.logs.record_reader import Plans, RecordReader
 from trine.logs.times import Clock
 
 _BRACKETS = frozenset(("[", "]", "[]", "{", "}", "],", "]}", "]}}", ","))
 _NO_SETTINGS = FormatSettings()
-_PLANS: dict[tuple[str, ...], list[Plan]] = {}
+_PLANS: Plans = ({}, {})
 """How records in lines of other formats are read; it depends on nothing but the names of their fields."""
 
 

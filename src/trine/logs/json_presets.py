@@ -7,7 +7,7 @@ fields are those of the systems' own documentation.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from trine.logs.json_fields import Record, first_text, text_at, value_at
+from trine.logs.json_fields import Record, first_text, parts_of, text_at, value_at
 from trine.logs.log_event import Entity, LogEvent
 from trine.logs.times import Clock
 from trine.logs.windows_events import windows_record
@@ -85,7 +85,7 @@ def _suricata(record: Record) -> tuple[str, ...] | None:
 
 
 def _present(record: Record, *paths: str) -> tuple[str, ...]:
-    texts = (first_text(record, path.split("|")) for path in paths)
+    texts = (first_text(record, map(parts_of, path.split("|"))) for path in paths)
     return tuple(f" {text}" for text in texts if text)
 
 

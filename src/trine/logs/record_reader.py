@@ -10,51 +10,31 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from trine.logs.field_names import guessed
-from trine.logs.json_fields import Record, decoded, first_text, may_stand, names_of, text_at, text_of, value_at
-from trine.logs.json_presets import Part, Preset
+from trine.logs.json_fields import Record, decoded, first_text, names_of, text_at, text_of, value_of
+from trine.logs.json_presets import Preset
 from trine.logs.log_event import ENTITIES, HEADER, FormatSettings, Header, LogEvent
+from trine.logs.mined_values import FreeText
+from trine.logs.record_plan import Plan, fits, joined, may_fit
 from trine.logs.times import Clock
 from trine.logs.values import agent_class, marks
 from trine.logs.web_parts import web_parts
 
 _MOST_SHAPES = 1000
 """Sets of fields that are remembered."""
+_LONGEST_SHAPE = 20_000
+"""Characters in all names of a set of fields that is remembered."""
 _MOST_EARLY = 100
 """Records in a row that begin a request and do not end one, before they count as events."""
-_MOST_VALUES = 200
-"""Values after which it is decided whether a field is free text."""
 _TIME_OF_DAY = re.compile(r"T?\d{1,2}:\d\d")
 _PORT = re.compile(r"^(?:\[([0-9A-Fa-f:.]++)\](?::\d++)?|([0-9.]++):\d{1,5})$")
 _ADDRESS = re.compile(r"\b(?:\d{1,3}\.){3}\d{1,3}\b|\b(?:[0-9a-fA-F]{1,4}:){3,7}[0-9a-fA-F]{0,4}\b")
 _USER = re.compile(r"(?:\buser[ =]|\b(?:password|publickey|none) for )(?!invalid\b|unknown\b)([\w.\-$]+)")
-_DIGIT = re.compile(r"\d")
 
-Alternatives = tuple[str, ...]
+Shape = tuple[str, ...]
+"""The names of the fields of a record."""
 
-
-class FreeText:
-    """Decides whether the values of a field are free text, by the first 200 that hold a blank.
-
-    Until then they count as free text. A value without a blank is always a name.
-    """
-
-    def __init__(self) -> None:
-        self._seen: set[str] | None = set()
-        self._count = self._with_digits = 0
-        self._free = True
-
-    def mined(self, value: str) -> bool:
-        """Whether the value is free text."""
-        if " " not in value:
-            return False
-        if self._seen is not None:
-            self._count += 1
-            self._seen.add(value[:200])
-            self._with_digits += _DIGIT.search(value) is not None
-            if self._count == _MOST_VALUES:
-                self._free = 2 * max(len(self._seen), self._with_digits) > _MOST_VALUES
-                self._seen = None
-        return self._free
+Plans = tuple[dict[Shape, list[Plan]], dict[tuple[Shape | None, ...], Plan | None]]
+"""How records are read: by presets, and by the names of their fields and those one level below."""
 
 
 class RecordReader:
@@ -76,13 +56,13 @@ class RecordReader:
         *,
         guess: bool = True,
         stages: bool = True,
-        plans: "dict[tuple[str, ...], list[Plan]] | None" = None,
+        plans: Plans | None = None,
     ) -> None:
         self.settings, self.clock = settings, clock
         self._presets, self._guess = tuple(presets), guess
-        self._plans = {} if plans is None else plans
-        self._counts: Counter[tuple[str, ...]] = Counter()
-        self._names: dict[tuple[str, ...], list[str]] = {}
+        self._plans, self._guesses = plans or ({}, {})
+        self._counts: Counter[Shape] = Counter()
+        self._names: dict[Shape, list[str]] = {}
         self._free_text: dict[str, FreeText] = {}
         self._early = 0 if stages else _MOST_EARLY
         self._own = settings.entity if settings.entity not in ENTITIES else None
@@ -93,12 +73,14 @@ class RecordReader:
         plans = self._plans.get(shape)
         if plans is None:
             plans = self._plan(shape, record)
-        self._counts[shape] += 1
+        if shape in self._names:
+            self._counts[shape] += 1
         for plan in plans:
             event = self._event(plan, record, depth)
             if event is not None:
                 return event
-        return None
+        guess = self._guess_of(shape, record) if self._guess else None
+        return self._event(guess, record, depth) if guess else None
 
     def fields(self) -> tuple[str, ...]:
         """Dotted names of the fields that the records so far have, the most frequent first."""
@@ -107,25 +89,36 @@ class RecordReader:
             fields.update(dict.fromkeys(names, self._counts[shape]))
         return tuple(name for name, _ in fields.most_common())
 
-    def _plan(self, shape: tuple[str, ...], record: Record) -> list["Plan"]:
-        """How the records with such fields can be read, the best way first."""
+    def _plan(self, shape: Shape, record: Record) -> list[Plan]:
+        """The presets that can read the records with such fields."""
+        plans = [Plan(preset, self.settings, record) for preset in self._presets if may_fit(preset, record)]
         if len(self._plans) >= _MOST_SHAPES:
             self._plans.clear()
             self._counts.clear()
             self._names.clear()
-        self._names[shape] = names_of(record)
-        plans = [Plan(preset, self.settings, record) for preset in self._presets if _may_fit(preset, record)]
-        preset = guessed(record) if self._guess else None
-        if preset is None and self._guess and self.settings.event:
-            preset = Preset()
-        if preset is not None:
-            plans.append(Plan(preset, self.settings, record))
-        self._plans[shape] = plans
+        if sum(map(len, shape)) <= _LONGEST_SHAPE:
+            self._plans[shape] = plans
+            self._names[shape] = names_of(record)
         return plans
 
-    def _event(self, plan: "Plan", record: Record, depth: int) -> LogEvent | Header | None:
+    def _guess_of(self, shape: Shape, record: Record) -> Plan | None:
+        """How records with such fields are read by their names, those one level below too."""
+        inner = (shape, *(tuple(value) if type(value) is dict else None for value in record.values()))
+        if inner in self._guesses:
+            return self._guesses[inner]
+        preset = guessed(record)
+        if preset is None and self.settings.event:
+            preset = Preset()
+        plan = Plan(preset, self.settings, record) if preset else None
+        if len(self._guesses) >= _MOST_SHAPES:
+            self._guesses.clear()
+        if sum(len(name) for names in inner if names for name in names) <= _LONGEST_SHAPE:
+            self._guesses[inner] = plan
+        return plan
+
+    def _event(self, plan: Plan, record: Record, depth: int) -> LogEvent | Header | None:
         preset = plan.preset
-        if plan.nested and not _fits(preset, record):
+        if plan.nested and not fits(preset, record):
             return None
         if preset.read is not None:
             return self._own_settings(plan, record, preset.read(record, self.clock))
@@ -138,7 +131,7 @@ class RecordReader:
             named[0], named[1], self._time(plan, record), self._entities(plan, record), self._attributes(plan, record)
         )
 
-    def _own_settings(self, plan: "Plan", record: Record, event: LogEvent | None) -> LogEvent | None:
+    def _own_settings(self, plan: Plan, record: Record, event: LogEvent | None) -> LogEvent | None:
         """The event as the settings want it."""
         settings = self.settings
         if settings.event:
@@ -150,7 +143,7 @@ class RecordReader:
             event = event._replace(entities={**event.entities, self._own: own})
         return event
 
-    def _name(self, plan: "Plan", record: Record) -> tuple[str | tuple[str, ...], bool] | None:
+    def _name(self, plan: Plan, record: Record) -> tuple[str | tuple[str, ...], bool] | None:
         """The event and whether it is free text; None if the record names none."""
         preset = plan.preset
         if self.settings.event:
@@ -165,7 +158,7 @@ class RecordReader:
         if preset.may_be_text:
             value = first_text(record, plan.parts[0][1])
             return (value, self._mined(plan.parts[0][0].path, value)) if value else None
-        parts = _joined(plan.parts, record)
+        parts = joined(plan.parts, record)
         return (parts[0] if len(parts) == 1 else parts, False) if parts else None
 
     def _settings_event(self, record: Record) -> tuple[str | tuple[str, ...], bool] | None:
@@ -178,13 +171,15 @@ class RecordReader:
         return (values[0] or "-", *(f" {value or '-'}" for value in values[1:])), False
 
     def _mined(self, path: str, value: str) -> bool:
-        return self._free_text.setdefault(path, FreeText()).mined(value)
+        if path not in self._free_text and len(self._free_text) < _MOST_SHAPES:
+            self._free_text[path] = FreeText()
+        return self._free_text[path].mined(value) if path in self._free_text else " " in value
 
-    def _text(self, plan: "Plan", record: Record, depth: int) -> LogEvent | Header | None:
+    def _text(self, plan: Plan, record: Record, depth: int) -> LogEvent | Header | None:
         """The event of a record that has free text, or another record in its text."""
         if self.settings.event or not plan.text:
             return None
-        text = next((found for path in plan.text if (found := _free_text(value_at(record, path)))), "")
+        text = next((found for parts in plan.text if (found := _free_text(value_of(record, parts)))), "")
         entities, time = self._entities(plan, record), self._time(plan, record)
         if depth == 0 and text[:1] == "{" and isinstance(inner := decoded(text), dict):
             event = self.read(inner, depth + 1)
@@ -195,7 +190,7 @@ class RecordReader:
         if not text and not program:
             return None
         if program:
-            pid = first_text(record, ("_PID", "SYSLOG_PID"))
+            pid = first_text(record, (("_PID",), ("SYSLOG_PID",)))
             entities["process"] = f"{program}[{pid}]" if pid else program
         user, address = _USER.search(text), _ADDRESS.search(text)
         if user and ("user" not in entities or program):
@@ -205,13 +200,13 @@ class RecordReader:
         event_text = f"{program}: {text or 'null'}" if program else text
         return LogEvent(event_text, bool(text), time, entities, self._attributes(plan, record))
 
-    def _time(self, plan: "Plan", record: Record) -> float | None:
+    def _time(self, plan: Plan, record: Record) -> float | None:
         text = first_text(record, plan.time)
         if plan.preset.day and (not text or _TIME_OF_DAY.match(text)):
             text = f"{text_at(record, plan.preset.day)} {text}".strip()
         return self.clock.seconds(text) if text else None
 
-    def _entities(self, plan: "Plan", record: Record) -> dict[str, str]:
+    def _entities(self, plan: Plan, record: Record) -> dict[str, str]:
         entities = {}
         for kind, paths in plan.entities:
             text = first_text(record, paths)
@@ -223,13 +218,13 @@ class RecordReader:
             entities[self._own] = own
         return entities
 
-    def _attributes(self, plan: "Plan", record: Record) -> Mapping[str, str]:
+    def _attributes(self, plan: Plan, record: Record) -> Mapping[str, str]:
         attributes = {}
         for name, paths in plan.attributes:
             if text := first_text(record, paths):
                 attributes[name] = text
         for name, paths in plan.arguments:
-            value = next((found for path in paths if (found := value_at(record, path)) is not None), None)
+            value = next((found for parts in paths if (found := value_of(record, parts)) is not None), None)
             if value is not None and (
                 unusual := marks(" ".join(_leaves(value)) if isinstance(value, dict) else text_of(value))
             ):
@@ -246,60 +241,6 @@ class RecordReader:
             return False
         self._early += 1
         return self._early <= _MOST_EARLY
-
-
-class Plan:
-    """A preset with its paths divided, as records of one set of fields need it."""
-
-    __slots__ = ("agent", "arguments", "attributes", "entities", "nested", "parts", "preset", "program", "text", "time")
-
-    def __init__(self, preset: Preset, settings: FormatSettings, record: Record) -> None:
-        self.preset = preset
-        keys = tuple(record)
-        self.nested = any("." in path for paths in preset.fits for path in paths)
-        self.parts = () if callable(preset.event) else tuple((part, _paths(part.path, keys)) for part in preset.event)
-        self.text, self.program, self.agent = (
-            _paths(preset.text, keys),
-            _paths(preset.program, keys),
-            _paths(preset.agent, keys),
-        )
-        self.time = (settings.time,) if settings.time else _paths(preset.time, keys)
-        self.entities = _named(preset.entities, keys)
-        self.attributes = _named(preset.attributes, keys)
-        self.arguments = _named(preset.arguments, keys)
-
-
-def _paths(text: str, keys: Alternatives) -> Alternatives:
-    """The paths of a text where something can stand in a record with these keys."""
-    return tuple(path for path in text.split("|") if path and may_stand(keys, path))
-
-
-def _named(paths: Mapping[str, str], keys: Alternatives) -> tuple[tuple[str, Alternatives], ...]:
-    found = ((name, _paths(text, keys)) for name, text in paths.items())
-    return tuple((name, some) for name, some in found if some)
-
-
-def _may_fit(preset: Preset, record: Record) -> bool:
-    """Whether a record has the fields of a preset, as far as all records with the same own fields have them."""
-    return any(all(path in record or path.partition(".")[0] in record for path in paths) for paths in preset.fits)
-
-
-def _fits(preset: Preset, record: Record) -> bool:
-    return any(all(value_at(record, path) is not None for path in paths) for paths in preset.fits)
-
-
-def _joined(parts: tuple[tuple[Part, Alternatives], ...], record: Record) -> tuple[str, ...]:
-    """The parts of an event; none if the first that has to be there is missing."""
-    texts: list[str] = []
-    for part, paths in parts:
-        text = first_text(record, paths)
-        if text and part.change:
-            text = part.change(text)
-        if text:
-            texts.append(f"{part.before}{text}" if texts else text)
-        elif not part.optional:
-            return ()
-    return tuple(texts)
 
 
 def _web(web: tuple[str, str, str], record: Record) -> tuple[str, ...] | None:

@@ -14,17 +14,17 @@ _MOST_FOLDERS = 8
 def web_parts(method: str, target: str, status: str) -> tuple[str, ...]:
     """Method, folders, file ending, what is unusual about the target, and status: `("GET ", "/blog", " 200")`.
 
-    Without a method, the target is a request line, such as `GET /blog HTTP/1.1`. The parts of a query are no part of
-    the event, only that there is one (`?`) and what is unusual about it.
+    Without a method, the target is a request line, such as `GET /blog HTTP/1.1`. Of a query only counts that there is
+    one and what is unusual about it: `?` or `?{quotes}`.
     """
     if not method:
         line = _LINE.match(target)
         method, target = (line[1], line[2]) if line else ("?", target)
     method = method if _METHOD.match(method) else "?"
-    path, mark, _ = _SCHEME.sub("", target, count=1).partition("?")
+    path, mark, query = _SCHEME.sub("", target, count=1).partition("?")
     ending = _ENDING.search(path[-8:])
     stem = path[: -len(ending[0])] if ending else path
     folders = [f"/{masked(folder[:200])}" for folder in stem.split("/", _MOST_FOLDERS + 1)[1 : _MOST_FOLDERS + 1]]
-    unusual = marks(target)
-    parts = (f"{method} ", *(folders or ["/"]), ending[0] if ending else "", mark, f" {unusual}" if unusual else "")
+    unusual = [f"{{{found}}}" if found else "" for found in (marks(path), marks(query))]
+    parts = (f"{method} ", *(folders or ["/"]), ending[0] if ending else "", unusual[0], mark + unusual[1])
     return (*filter(None, parts), f" {status or '-'}")
