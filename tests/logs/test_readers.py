@@ -145,7 +145,7 @@ def test_names_of_a_fitted_log_are_matched_and_no_new_one_is_learned(tmp_path: P
 
 
 def test_pages_that_were_never_seen_are_values_of_a_place_that_takes_many(tmp_path: Path) -> None:
-    names = "alder birch cedar dogwood elder fir gorse hazel ivy juniper kelp larch maple nettle oak pine rowan".split()
+    names = ["alder", "birch", "cedar", "dogwood", "elder", "fir", "gorse", "hazel", "ivy", "juniper", "kelp", "larch", "maple", "nettle", "oak", "pine", "rowan"]
     posts = [f"/blog/{name}" for name in names]
     train = [ACCESS.format(i % 7, i % 60, path) for i, path in enumerate([*posts, "/login"] * 4)]
     train += [ACCESS.format(i % 7, i % 60, f"/blog/{a}-and-{b}") for i, (a, b) in enumerate(zip(names, names[1:]))]

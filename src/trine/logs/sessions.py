@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from trine.datasets.lines import Skips
+from trine.logs.actors import who
 from trine.logs.events import EventNames
-from trine.logs.free_text import who
 from trine.logs.log_event import HEADER, Fields, Format, Header, Line, LogEvent, known
 from trine.logs.reading import Reading
 from trine.logs.text_formats import is_continuation
