@@ -208,6 +208,7 @@ def test_records_of_programs_say_what_was_done_to_what_and_how_it_ended(line: st
             "openat x EACCES AVC denied read tclass:file",
         ),
         (call(999, "success=yes exit=0"), "call:999 x"),
+        (call(105, "success=no exit=-1", ids="auid=-1 uid=33 euid=33 ses=-1"), "setuid x EPERM"),
         (
             call(59, "success=yes exit=0", 'type=EXECVE HEAD argc=1 a0="x"', exe="/tmp/.hidden/x"),
             "execve /tmp/.*/* as:x {}",

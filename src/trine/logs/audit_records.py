@@ -39,7 +39,7 @@ _ENCODED = frozenset(
 )
 """Fields whose unquoted value is hexadecimal: texts with blanks, quotes or control characters are encoded."""
 _HEXADECIMAL = re.compile(r"(?:[0-9A-Fa-f]{2})++")
-_NOTHING = frozenset(("", "?", "(null)", "(none)", "(unknown)", "unset", "4294967295", "-1"))
+_NOTHING = frozenset(("", "?", "(null)", "(none)", "(unknown)", "unset", "4294967295"))
 
 
 class Record(NamedTuple):
