@@ -104,6 +104,12 @@ def test_an_event_without_an_end_is_complete_when_many_others_began_or_time_has_
     assert [record.number for record in joiner.feed(Line(0, 3, "type=SYSCALL msg=audit(102.100:3): syscall=2"))] == [1]
 
 
+def test_events_come_in_the_order_in_which_they_began():
+    first, second = NETCAT.split("\n"), SHADOW.split("\n")
+    records = joined("\n".join([first[0], *second, *(LOGIN, *first[1:])]).replace("1714557602.500", "1714557601.500"))
+    assert [record.number for record in records] == [1, 2, 6]
+
+
 def test_hosts_with_the_same_serial_are_kept_apart():
     mine, other = (NETCAT.replace("type=", f"node={node} type=") for node in ("web1", "web2"))
     mixed = [line for pair in zip(mine.split("\n"), other.split("\n"), strict=True) for line in pair]
@@ -208,6 +214,7 @@ def test_records_of_programs_say_what_was_done_to_what_and_how_it_ended(line: st
             "openat x EACCES AVC denied read tclass:file",
         ),
         (call(999, "success=yes exit=0"), "call:999 x"),
+        (call(105, "success=no exit=-1", ids="auid=-1 uid=33 euid=33 ses=-1"), "setuid x EPERM"),
         (
             call(59, "success=yes exit=0", 'type=EXECVE HEAD argc=1 a0="x"', exe="/tmp/.hidden/x"),
             "execve /tmp/.*/* as:x {}",

@@ -44,8 +44,8 @@ class Audit(Format):
     """Records of the Linux audit daemon, joined to events.
 
     The session is the daemon's own (`ses`), and `HOST:SES` if the records name their host. Daemons have none, and never
-    end: what a program does in an hour is a session, such as `unset:sshd@2024-05-01T10`. What a process of theirs starts
-    belongs to the session of the process that started it.
+    end: what a program does in an hour is a session, such as `unset:sshd@2024-05-01T10`. What a daemon's
+    process starts belongs to the session of this process.
     """
 
     name: ClassVar[str] = "audit"
@@ -97,7 +97,7 @@ class Audit(Format):
         remote = next((each.address for each in sockets if each.address), "")
         return known(
             host=whole.node,
-            user=whole.value("AUID") or whole.value("auid") or whole.value("acct", "UID", "uid"),
+            user=whole.value("AUID") or whole.value("auid").removeprefix("-1") or whole.value("acct", "UID", "uid"),
             process=whole.value("pid"),
             address=whole.value("addr") or remote,
             session=self._session(whole, time),
@@ -105,7 +105,7 @@ class Audit(Format):
 
     def _session(self, whole: Record, time: float | None) -> str:
         """The session of the event, which is remembered for the children of its process."""
-        node, session, pid = whole.node, whole.value("ses"), whole.value("pid")
+        node, session, pid = whole.node, whole.value("ses").removeprefix("-1"), whole.value("pid")
         if not session:
             session = self._parents_session(node, pid, whole.value("ppid")) or f"unset:{_program(whole) or 'kernel'}"
             self._sessions[node, pid] = session

@@ -39,7 +39,7 @@ _ENCODED = frozenset(
 )
 """Fields whose unquoted value is hexadecimal: texts with blanks, quotes or control characters are encoded."""
 _HEXADECIMAL = re.compile(r"(?:[0-9A-Fa-f]{2})++")
-_NOTHING = frozenset(("", "?", "(null)", "(none)", "(unknown)", "unset", "4294967295", "-1"))
+_NOTHING = frozenset(("", "?", "(null)", "(none)", "(unknown)", "unset", "4294967295"))
 
 
 class Record(NamedTuple):
@@ -164,7 +164,7 @@ def _decoded_socket(saddr: bytes) -> Socket:
 
 @dataclass
 class _Event:
-    """Lines of an event that is not complete yet."""
+    """Lines of an event that still waits: for further lines, or for an event that began before it."""
 
     number: int
     time: float | None
@@ -172,6 +172,7 @@ class _Event:
     first_type: str
     texts: list[str] = field(default_factory=list)
     characters: int = 0
+    complete: bool = False
 
     def joined(self) -> Line:
         return self.first._replace(text="\n".join(self.texts))
@@ -179,16 +180,17 @@ class _Event:
 
 @dataclass
 class _Host:
-    """Incomplete events of one host by time and serial, the oldest first, and the number of events so far."""
+    """Waiting events of one host by time and serial, the oldest first, and the number of events so far."""
 
-    events: dict[tuple[str, str], _Event] = field(default_factory=dict)
+    events: dict[tuple[str, ...], _Event] = field(default_factory=dict)
     count: int = 0
 
 
 class AuditJoiner:
     """Joins the records of one event: those with the same time, serial and host, also if others stand between them.
 
-    The daemon writes PROCTITLE last, and `ausearch` writes it first: only a later one completes an event.
+    The events of a host come in the order in which they began. The daemon writes PROCTITLE last, and `ausearch` writes
+    it first: only a later one completes an event.
     """
 
     def __init__(self) -> None:
@@ -199,25 +201,25 @@ class AuditJoiner:
         head = _HEAD.match(line.text)
         if not head:
             return [*(self.finish() if is_separator(line.text) else ()), line]
-        complete: list[Line] = []
-        host = self._host(head["node"] or "", complete)
-        key, kind = (head["time"], head["serial"]), head["type"]
-        if key not in host.events:
-            complete += self._overdue(host, _number(head["time"]))
-            if _ALONE.match(kind):
-                return [*complete, line]
+        ready: list[Line] = []
+        host = self._host(head["node"] or "", ready)
+        key: tuple[str, ...] = (head["time"], head["serial"])
+        kind, time = head["type"], _number(head["time"])
+        event = host.events.get(key)
+        if event is None or event.complete:
             host.count += 1
-            host.events[key] = _Event(host.count, _number(head["time"]), line, kind)
-        event = host.events[key]
+            key = key if event is None else (*key, str(host.count))
+            event = host.events[key] = _Event(host.count, time, line, kind)
         event.texts.append(line.text)
         event.characters += len(line.text)
         last = kind == "EOE" or (kind == "PROCTITLE" and event.first_type != "PROCTITLE")
-        if last or len(event.texts) >= MOST_LINES or event.characters >= MOST_CHARACTERS:
-            complete.append(host.events.pop(key).joined())
-        return complete
+        full = len(event.texts) >= MOST_LINES or event.characters >= MOST_CHARACTERS
+        event.complete = last or full or (len(event.texts) == 1 and _ALONE.match(kind) is not None)
+        ready += self._ready(host, event)
+        return ready
 
     def finish(self) -> list[Line]:
-        """All events that are incomplete."""
+        """All events that still wait."""
         rest = [event for host in self._hosts.values() for event in host.events.values()]
         self._hosts.clear()
         return [event.joined() for event in sorted(rest, key=lambda event: (event.first.source, event.first.number))]
@@ -228,13 +230,16 @@ class AuditJoiner:
             complete += [event.joined() for event in oldest.events.values()]
         return self._hosts.setdefault(node, _Host())
 
-    def _overdue(self, host: _Host, time: float | None) -> Iterator[Line]:
-        """Events that have to be complete when another begins at this time."""
+    def _ready(self, host: _Host, newest: _Event) -> Iterator[Line]:
+        """The first events that are complete, or have to be as another one is so much newer."""
         while host.events:
             key, oldest = next(iter(host.events.items()))
-            late = time is not None and oldest.time is not None and abs(time - oldest.time) > OLDER_SECONDS
-            interpreted_order = oldest.first_type == "PROCTITLE"
-            if not late and not interpreted_order and host.count - oldest.number < LATER_EVENTS:
+            late = (
+                newest.time is not None and oldest.time is not None and abs(newest.time - oldest.time) > OLDER_SECONDS
+            )
+            in_order_of_ausearch = oldest.first_type == "PROCTITLE" and newest is not oldest
+            many = host.count - oldest.number >= LATER_EVENTS
+            if not (oldest.complete or late or in_order_of_ausearch or many):
                 return
             yield host.events.pop(key).joined()
 
