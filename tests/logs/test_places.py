@@ -14,7 +14,7 @@ SLUGS = [f"/{first}{second}" for first in WORDS for second in WORDS if first != 
 PAGES = "about contact terms privacy faq help jobs press team news login logout cart pay search".split()  # noqa: SIM905
 
 part = st.sampled_from(
-    ["/", "/a", "/b", "/c7", "/<*>", " 200", " 404", ".html", "GET ", "", " ", "\0", "/a.b.c"]
+    ["/", "/a", "/b", "/c7", "/<*>", " 200", " 404", ".html", "?", "{..}", "GET ", "", " ", "\0", "/a.b.c"]
 ) | st.text(max_size=4)
 event = st.lists(part, max_size=6).map(tuple)
 
@@ -52,6 +52,8 @@ def test_an_unknown_ending_or_status_at_a_value_is_a_new_event() -> None:
     places = settled([("GET ", "/blog", slug, ".html", " 200") for slug in SLUGS[:60]])
     assert places.match(("GET ", "/blog", "/shell", ".php", " 200")) == OTHER
     assert places.match(("GET ", "/blog", "/new", ".html", " 500")) == OTHER
+    assert places.match(("GET ", "/blog", "/new", ".html", "?{sql}", " 200")) == OTHER
+    assert places.match(("GET ", "/blog", "/new", ".html", " 200", " agent{jndi}")) == OTHER
     assert places.match(("PUT ", "/blog", "/new", ".html", " 200")) == OTHER
 
 
@@ -131,6 +133,20 @@ def test_a_frequent_page_among_many_values_keeps_its_name(slugs: int) -> None:
     assert places.name(places.match(get("/boat-99999"))) == "GET /<*> 200"
 
 
+def test_parts_that_are_masked_already_belong_to_the_values_of_their_place() -> None:
+    events = [get("/u", slug) for slug in SLUGS] + [get("/u", "/<*>")] * 999
+    places = settled(events)
+    assert names(places, events) == {"GET /u/<*> 200"}
+    few = settled([get("/item", "/<*>")] * 999 + [get("/item", "/list")])
+    assert few.match(get("/item", "/admin")) == OTHER
+
+
+def test_the_name_of_an_event_is_its_parts_in_their_order() -> None:
+    for parts in [get("/", "/a", ".html", "{..}", "?{sql}", status=500), ("a", ":b", " c", ":d", " e"), ("", " ", "/")]:
+        places = settled([parts])
+        assert places.name(places.match(parts)) == "".join(parts)
+
+
 def test_hidden_files_are_not_the_values_of_their_place() -> None:
     places = settled([get(slug) for slug in SLUGS])
     assert places.match(get("/.env")) == OTHER
@@ -158,6 +174,7 @@ def test_every_learned_event_is_matched_and_its_id_resolves_to_it(events: list[P
         assert places.match(parts) == places.resolve(id_) != OTHER
         assert places.resolve(places.resolve(id_)) == places.resolve(id_)
         assert places.generalised(parts) == places.name(id_)
+        assert "<*>" in places.name(id_) or places.name(id_) == "".join(parts)
 
 
 @given(events=st.lists(event, max_size=50), more=st.lists(event, max_size=30))

@@ -23,6 +23,7 @@ _PATH = r"(?<![^=(\[\"',:{<])/[^\"'<>()\[\]{},;]*+"
 _HEX = r"\b[a-f]{8,}+\b"
 
 _IN_WORD = re.compile("|".join((_PATH, _NUMBER, _HEX)))
+_IDENTIFIER = re.compile(r"[A-Za-z_.\-]*+[0-9][\w.\-]*+")
 _UNIT_AFTER = re.compile(rf"\0 {_UNIT}")
 _MONTHS = frozenset("Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split())  # noqa: SIM905  (a line, not twelve)
 _DATE = re.compile(rf"(?:\b(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun),? )?\b(?:{'|'.join(sorted(_MONTHS))}) \0")
@@ -49,6 +50,8 @@ def mask(line: str) -> str:
 def _mask_word(word: str) -> str:
     if len(word) < 8 and word.isalpha():  # no path, no digit, no hexadecimal word
         return word
+    if _IDENTIFIER.fullmatch(word):  # the most frequent of the numbers
+        return VALUE
     return _IN_WORD.sub(VALUE, word)
 
 

@@ -9,12 +9,15 @@ from typing import Any
 
 Parts = tuple[str, ...]
 Label = str | int
-"""A part of an event, or the number of its parts between the first and the outcome."""
+"""A part of an event, or the numbers of its parts up to its ending and of its outcome, as one number."""
 
 OTHER = 0
 """The id of events that are not learned."""
 
 VALUE = "<*>"
+
+PATH_MARKS = ("/", "\\")
+"""What the parts of paths begin with."""
 
 _MAX_PART = 200
 """Characters of a part that are read."""
@@ -119,24 +122,30 @@ _NONE_OPEN: dict[str, bool] = {}
 
 
 def path_of(parts: Parts) -> tuple[Label, ...]:
-    """The path of an event: first part, outcome, number of parts between, their ending, the parts between."""
+    """The path of an event: the first part, the outcome, the ending, the numbers of parts, the parts between.
+
+    The outcome are the last parts that begin with a blank; the ending are those before it up to the last `/` or `\\`.
+    """
     if len(parts) > _MAX_PARTS:
         parts = (*parts[: _MAX_PARTS - 9], "…", *parts[-8:])
     if sum(map(len, parts)) > _MAX_PART:
         parts = tuple(part if len(part) <= _MAX_PART else part[: _MAX_PART - 1] + "…" for part in parts)
-    end = len(parts)
-    while end > 1 and parts[end - 1][:1] == " ":
-        end -= 1
-    if end > 1 and parts[end - 1][:1] == ".":
-        return (*parts[:1], *parts[end:], end - 2, parts[end - 1], *parts[1 : end - 1])
-    return (*parts[:1], *parts[end:], max(end - 1, 0), "", *parts[1:end])
+    outcome = len(parts)
+    while outcome > 1 and parts[outcome - 1][:1] == " ":
+        outcome -= 1
+    ending = outcome
+    while ending > 1 and parts[ending - 1][:1] not in PATH_MARKS:
+        ending -= 1
+    counts = ending * _MAX_PARTS + len(parts) - outcome
+    return (*parts[:1], *parts[outcome:], *parts[ending:outcome], counts, *parts[1:ending])
 
 
 def text_of(labels: Iterable[Label]) -> str:
     """The text of the event with this path."""
     labels = list(labels)
     head = next(position for position, label in enumerate(labels) if isinstance(label, int))
-    parts = labels[:1][:head] + labels[head + 2 :] + labels[head + 1 : head + 2] + labels[1:head]
+    outcome = 1 + int(labels[head]) % _MAX_PARTS
+    parts = labels[:1][:head] + labels[head + 1 :] + labels[outcome:head] + labels[1:outcome]
     return "".join(map(str, parts))
 
 

@@ -4,9 +4,9 @@ The parts of an event stand in a prefix tree. A node is a place, its children ar
 values if many of its children are rare: they are merged into one child `<*>`, which also matches what never occurred;
 frequent children keep their names.
 
-- The tree branches first by what an attack would change: the first part, the parts at the end that begin with a blank
-  (status, marks), the number of parts between, their ending. Many different paths that were not found open the place
-  for paths that are not found, and for no others.
+- The tree branches first by what an attack would change: the first part (the method), the last ones (the ending of a
+  file, the status, marks of what is unusual), the number of parts. Many different paths that were not found open the
+  place for paths that are not found, and for no others.
 - Parts of paths, which begin with `/` or `\\`, are values on less evidence than words such as verbs and resources;
   identifiers (with digits, or of three words) on less than plain words. What opens a place for identifiers leaves it
   closed for plain words, and what begins with two marks, such as `/.env`, is a place of its own.
@@ -22,7 +22,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from trine.errors import DataError
-from trine.logs.place_tree import MAX_CHILDREN, OTHER, VALUE, Label, Parts, Place, path_of, shape_of, takes, text_of
+from trine.logs.place_tree import (
+    MAX_CHILDREN,
+    OTHER,
+    PATH_MARKS,
+    VALUE,
+    Label,
+    Parts,
+    Place,
+    path_of,
+    shape_of,
+    takes,
+    text_of,
+)
 
 _NODES_PER_EVENT = 4
 """Nodes of the tree per event that can be learned."""
@@ -238,7 +250,7 @@ class Places:
             known = takes(before, shape, odd)
             limit = max(2.0, _FREQUENT_SHARE * node.visits) if known else frequent
             rare = {label: child.visits for label, child in children.items() if child.visits <= limit}
-            evidence = (_PATH_EVIDENCE if shape[0] in "/\\" else _WORD_EVIDENCE)[odd]
+            evidence = (_PATH_EVIDENCE if shape[0] in PATH_MARKS else _WORD_EVIDENCE)[odd]
             if rare and (takes(node.open, shape, odd) or evidence.suffices(rare.values())):
                 self._open(node, shape, odd, list(rare))
 

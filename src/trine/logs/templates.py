@@ -113,7 +113,7 @@ class TemplateMiner:
         self._lines: dict[bytes, _Masked] = {}
         """Cache: line with its digits as 0 to masked line."""
         self._numbers: dict[bytes, _Masked] = {}
-        """Cache: the same with up to four digits in a row as one."""
+        """Cache: the same with all digits in a row as one."""
         self._masked: dict[str, _Masked] = {}
         """The masked lines of these caches by their text."""
         self._with_id: defaultdict[int, list[_Masked]] = defaultdict(list)
@@ -173,7 +173,9 @@ class TemplateMiner:
         if len(self._numbers) >= _MAX_CACHED:
             for cache in (self._lines, self._numbers, self._masked, self._with_id):
                 cache.clear()
-        key = line.replace(b"00", b"0").replace(b"00", b"0")
+        key = line.replace(b"0000", b"0")
+        while b"00" in key:
+            key = key.replace(b"00", b"0")
         masked = self._numbers.get(key)
         if masked is None:
             text = mask(key.decode(errors="replace"))
