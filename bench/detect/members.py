@@ -117,17 +117,18 @@ def measure(data: str, test: SequenceTable, folder: str, *words: object) -> dict
     }
 
 
-def of_set(name: str) -> dict[str, Any]:
+def of_set(name: str, minutes: float | None) -> dict[str, Any]:
     data = SETS[name]
     table = open_sequences(data)
     test = natural(table) if name == "hdfs" else table.split("test")
     normal = table.rows((table.splits == "train") & (table.labels != 1))
-    network = measure(data, test, f"members-{name}")
+    network = measure(data, test, f"members-{name}", *(("--minutes", minutes) if minutes else ()))
     return {
         "network": network,
         "counting": measure(data, test, f"counting-{name}", "--members", "counting"),
         "baselines": baselines(normal, test),
         "fused_members": network["fused_members"],
+        "minutes": minutes,
         "normal": int((test.labels != 1).sum()),
         "abnormal": int((test.labels == 1).sum()),
         "learned_from": len(normal),
@@ -137,8 +138,10 @@ def of_set(name: str) -> dict[str, Any]:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sets", nargs="+", default=list(SETS), choices=list(SETS))
-    chosen = parser.parse_args().sets
+    parser.add_argument("--minutes", type=float, help="budget of each network, in place of the recipe's length")
+    options = parser.parse_args()
     path = record.RESULTS / "detect-members.json"
-    former = json.loads(path.read_text())["figures"]["sets"] if path.is_file() else {}
-    figures = {"sets": {**former, **{name: of_set(name) for name in chosen}}}
-    record.keep("detect-members", "python -m bench.detect.members", figures)
+    figures = json.loads(path.read_text())["figures"] if path.is_file() else {"sets": {}}
+    for name in options.sets:
+        figures["sets"][name] = of_set(name, options.minutes)
+        record.keep("detect-members", "python -m bench.detect.members", figures)
