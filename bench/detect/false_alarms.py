@@ -14,8 +14,8 @@ import numpy as np
 from bench.support import record
 from bench.support.claim import Cells, Claim
 from trine.detect.detector import Detector
-from trine.detect.scoring import Panel, fuse
-from trine.detect.surprisal import event_surprisal
+from trine.detect.scoring import Panel
+from trine.detect.surprisal import surprisals
 from trine.measures.conformal import Reference
 from trine.measures.roc import share_interval
 from trine.sequences.vocabulary import EncodedTable
@@ -39,14 +39,16 @@ if __name__ == "__main__":
     model = Detector.load(folder)
     held_out = EncodedTable.of(model.open("hdfs").folds[0].held_out, model.vocabulary)
     fitted = model.ensemble.panels[0]
-    raw = fitted.raw(held_out, event_surprisal(next(iter(model.networks)), held_out))
+    network = next(iter(model.networks)) if model.ensemble.reads_network else None
+    raw = fitted.raw(fitted.evidence(held_out, surprisals(network, held_out) if network else {}))
     realised, inside = [], 0
     for cut in range(CUTS):
         order = np.random.default_rng(cut).permutation(len(raw))
         scored, calibration = np.split(order, [round(SCORED * len(raw))])
-        reference = Reference(raw[calibration], held_out.lengths[calibration], fitted.reference.smallest)
-        panel = Panel.calibrated(fitted.members, reference)
-        fused = fuse(panel.reference.p_values(raw[scored], held_out.lengths[scored]))
+        lengths, own = held_out.lengths, fitted.reference
+        reference = Reference(raw[calibration], lengths[calibration], own.smallest, own.units)
+        panel = Panel.calibrated(fitted.members, reference, fitted.fusion)
+        fused = panel.fuse(panel.reference.p_values(raw[scored], lengths[scored]))
         p = (1 + panel.at_least_as_strange(fused)) / (1 + len(calibration))
         alarms = int((p <= TARGET).sum())
         low, high = share_interval(alarms, len(scored))

@@ -1,5 +1,6 @@
 from collections import Counter
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -107,3 +108,22 @@ def test_an_even_sample_has_at_most_the_given_size_and_both_ends(count, most):
     assert len(chosen) == min(count, most)
     assert chosen[0] == 0
     assert most == 1 or chosen[-1] == count - 1
+
+
+@pytest.mark.parametrize("folds", [1, 4])
+def test_the_most_recent_sequences_are_held_out_in_the_last_fold(folds):
+    table = table_of(300, times=[[1e9 + 60.0 * i] * 3 for i in reversed(range(300))])
+    opened = split_normal(table, DetectRecipe(folds=folds))
+    recent = opened.folds[-1].held_out.rows(opened.recent)
+    newest = opened.normal.names[np.argsort(-opened.normal.times[opened.normal.offsets[:-1]])[: len(recent)]]
+    assert len(recent) == round(0.1 * len(opened.normal))
+    assert {*names(recent)} == {*newest.tolist()}
+    assert not {*names(recent)} & {*names(opened.folds[-1].train)}
+    if folds > 1:
+        held_out = Counter(name for _, part in opened.folds for name in names(part))
+        assert held_out == Counter(names(opened.normal))
+
+
+def test_without_times_or_with_few_sequences_none_is_the_most_recent():
+    assert split_normal(table_of(300), DetectRecipe()).recent is None
+    assert split_normal(table_of(100, times=[[60.0 * i] * 3 for i in range(100)]), DetectRecipe()).recent is None

@@ -9,7 +9,7 @@ from hypothesis.extra.numpy import arrays
 from tests.detect.conftest import encoded
 from trine.detect.members import MEMBERS, Member
 from trine.detect.recipe import COUNTING_MEMBERS, DetectRecipe
-from trine.detect.scoring import FUSIONS, Ensemble, Panel, stouffer
+from trine.detect.scoring import FUSIONS, Ensemble, Panel, harmonic, stouffer
 from trine.measures.conformal import Reference, smallest_bucket
 from trine.measures.roc import share_interval
 
@@ -61,18 +61,20 @@ def test_lengths_are_ranked_apart_where_ten_sequences_per_length_may_be_flagged(
 @pytest.mark.parametrize("fusion", FUSIONS)
 @given(arrays(float, (7, 3), elements=st.floats(1e-300, 1)))
 def test_the_fused_score_rises_with_the_members_surprise(fusion, p):
-    assert (FUSIONS[fusion](p / 2) > FUSIONS[fusion](p)).all()
+    weights = (1.0, 1.0, 0.3)
+    assert (FUSIONS[fusion](p / 2, weights) > FUSIONS[fusion](p, weights)).all()
 
 
 @given(arrays(float, (7, 3), elements=st.floats(1e-300, 1)), st.integers(0, 2))
-def test_beyond_the_ordinary_each_member_adds_and_none_takes_away(p, member):
-    lower, higher = p.copy(), p.copy()
-    lower[:, member], higher[:, member] = 0.995, 1e-6
-    assert (FUSIONS["beyond"](lower) <= FUSIONS["beyond"](p) + 1e-9).all()
-    assert (FUSIONS["beyond"](higher) >= FUSIONS["beyond"](lower) + 3).all()
-    ordinary = p.copy()
-    ordinary[:, 1:] = np.maximum(ordinary[:, 1:], 0.1)
-    assert FUSIONS["beyond"](ordinary) == pytest.approx(FUSIONS["beyond"](ordinary[:, :1]), abs=1e-9)
+def test_no_other_member_cancels_what_is_extreme_to_one(p, member):
+    p[:, member] = 1e-9
+    assert (harmonic(p, (1.0, 1.0, 0.3)) >= np.log(1e9 * 0.3 / 2.3) - 1e-9).all()
+
+
+def test_ordinary_p_values_of_a_member_with_a_small_weight_say_little():
+    p = np.array([[0.1, 0.9], [0.1, 0.1], [0.9, 0.1], [0.9, 1e-6]])
+    alone, both, light, extreme = harmonic(p, (1.0, 0.1))
+    assert light < alone < both < extreme
 
 
 def test_exchangeable_sequences_are_flagged_at_the_target_rate():
@@ -111,7 +113,8 @@ def test_a_sequence_stranger_than_all_has_the_smallest_p_value_that_the_calibrat
 
 
 def test_two_surprised_members_outweigh_one_and_an_extreme_member_outweighs_both():
-    both, single, extreme, typical = stouffer(np.array([[0.01, 0.01], [1e-3, 0.9], [1e-12, 0.9], [0.5, 0.5]]))
+    p = np.array([[0.01, 0.01], [1e-3, 0.9], [1e-12, 0.9], [0.5, 0.5]])
+    both, single, extreme, typical = stouffer(p, (1.0, 1.0))
     assert extreme > both > single > typical
 
 

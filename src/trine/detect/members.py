@@ -28,6 +28,10 @@ from trine.sequences.vocabulary import EVENT, EncodedTable
 
 Source = Literal["network", "ngrams", "attributes"]
 """A model that a member reads: the network's events, the n-grams, or the network's further columns."""
+EXTREME = 0.1
+"""Weight of the sums: far beyond all normal sequences they outweigh it, and ordinary ones are noise beside the means."""
+MOSTLY_ZERO = 0.3
+"""Weight of a share that is zero in most normal sequences."""
 ORDINARY = 0.99
 """Share of the normal events whose surprisal is ordinary: only what exceeds it adds up."""
 
@@ -40,6 +44,8 @@ class Member(ABC):
     """Meaning of a high score, as the end of a sentence about the sequence."""
     reads: ClassVar[frozenset[Source]] = frozenset()
     """The models whose surprisal the member reads."""
+    weight: ClassVar[float] = 1.0
+    """Weight in the fusion: smaller for members whose ordinary scores say little."""
     unit: ClassVar[float] = np.inf
     """Scale of the tail of the p-values where no normal sequence has a tail; infinite: no p-value beyond the ranks."""
 
@@ -218,6 +224,7 @@ class UnseenPairs(Member):
 
     name: ClassVar[str] = "unseen"
     says: ClassVar[str] = "it has pairs of neighbouring events that no normal sequence has"
+    weight: ClassVar[float] = MOSTLY_ZERO
 
     pairs: Int64[np.ndarray, "pairs"]
     """Pairs in the training sequences, in rising order."""
@@ -254,6 +261,7 @@ class UnseenPairCount(UnseenPairs):
 
     name: ClassVar[str] = "pairs"
     says: ClassVar[str] = "it has many pairs of neighbouring events that no normal sequence has"
+    weight: ClassVar[float] = EXTREME
     unit: ClassVar[float] = 1.0
 
     @override
@@ -271,6 +279,7 @@ class RareEvents(Member):
 
     name: ClassVar[str] = "rare"
     says: ClassVar[str] = "it has many events that are rare in normal sequences, or that no normal sequence has"
+    weight: ClassVar[float] = EXTREME
     unit: ClassVar[float] = 1.0
 
     rarity: Float64[np.ndarray, "codes"]
@@ -307,6 +316,7 @@ class Size(Fixed):
 
     name: ClassVar[str] = "size"
     says: ClassVar[str] = "it has more events than normal sequences"
+    weight: ClassVar[float] = EXTREME
     unit: ClassVar[float] = 1.0
 
     @override
@@ -324,6 +334,7 @@ class ExcessSurprisal(Member):
     name: ClassVar[str] = "excess"
     says: ClassVar[str] = "many of its events are very surprising to the network or the n-gram model"
     reads: ClassVar[frozenset[Source]] = frozenset({"network", "ngrams"})
+    weight: ClassVar[float] = EXTREME
     unit: ClassVar[float] = 1.0
 
     level: Float[Tensor, "columns"]

@@ -87,7 +87,7 @@ class DetectRecipe(Recipe):
     calibration_share: float = Field(0.3, gt=0, lt=0.9)
     """Share of the normal sequences that is held out when there is one fold."""
     members: tuple[MemberName, ...] = Field(DEFAULT_MEMBERS, min_length=1)
-    """Scores that are fused, the one that orders ordinary sequences first. Per event: the surprisal of the network
+    """Scores that are fused. Per event: the surprisal of the network
     (`network`) or of n-grams (`ngrams`), the larger of the two (`either`), the distance to the nearest normal event
     counts (`counts`), the length given those counts (`length`), the share of pairs of events that no normal sequence
     has (`unseen`). Sums, which grow with the evidence: surprisal beyond the ordinary (`excess`, of n-grams alone

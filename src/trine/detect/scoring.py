@@ -20,47 +20,38 @@ from trine.measures.conformal import MemberScores, Reference, References, Scores
 from trine.sequences.vocabulary import EVENT, EncodedTable
 
 LARGEST_P = 0.995
-"""Largest p-value that is fused; larger ones count as this one, so that a typical score cannot cancel an alarm."""
-ORDINARY_P = 0.1
-"""p-values above this one are ordinary: one normal sequence in ten has a smaller one."""
+"""Largest p-value in Stouffer's sum; larger ones count as this one: a typical score shall not cancel an alarm."""
 
 NetworkSurprisal = Mapping[str, Surprisal]
 """A network's surprisal of the events of a table, per column; empty without a network."""
+Weights = tuple[float, ...]
 
 
-def stouffer(p: MemberScores) -> Scores:
-    """Stouffer's combination: the sum over the members of the normal quantile of 1 − p.
+def stouffer(p: MemberScores, weights: Weights) -> Scores:
+    """Stouffer's combination: the sum over the members of the normal quantile of 1 − p, all weights equal.
 
-    Two members that are both surprised outweigh one that is surprised alone (Fisher's sum follows the smallest p). Yet
-    one extreme p-value still raises the sum, which a mean of ranks would hide.
+    Two members that are both surprised outweigh one that is surprised alone. But each ordinary member lowers the sum:
+    with many members, several typical scores cancel one extreme one.
     """
-    return np.asarray(_quantiles(p).sum(1))
+    return np.asarray(-torch.special.ndtri(torch.from_numpy(np.minimum(p, LARGEST_P))).sum(1).numpy())
 
 
-def beyond_ordinary(p: MemberScores) -> Scores:
-    """The first member's normal quantile of 1 − p, plus what those of the others exceed the ordinary by.
+def harmonic(p: MemberScores, weights: Weights) -> Scores:
+    """Minus the logarithm of the p-values' weighted harmonic mean (Wilson, 2019), which may depend on each other.
 
-    Ordinary p-values of the further members say nothing: summed, their noise would hide what the first member sees.
-    What is extreme to any member adds up, and nothing cancels it: where a further member's p-value is not ordinary, the
-    first one counts as no less than the edge of the ordinary.
+    It follows the smallest p-value, divided by its share of the weights: nothing cancels what is extreme to one member,
+    and a member of small weight says nothing until its p-value is small.
     """
-    quantiles = _quantiles(p)
-    beyond = np.maximum(0.0, quantiles[:, 1:] - _ORDINARY).sum(1)
-    return np.asarray(np.where(beyond > 0, np.maximum(quantiles[:, 0], _ORDINARY) + beyond, quantiles[:, 0]))
+    shares = np.array(weights) / sum(weights)
+    return np.asarray(np.log((shares / p).sum(1)))
 
 
-def _quantiles(p: MemberScores) -> MemberScores:
-    return np.asarray(-torch.special.ndtri(torch.from_numpy(np.minimum(p, LARGEST_P))).numpy())
-
-
-_ORDINARY = float(_quantiles(np.array([[ORDINARY_P]]))[0, 0])
-
-FUSIONS: dict[str, Callable[[MemberScores], Scores]] = {"stouffer": stouffer, "beyond": beyond_ordinary}
-"""Rules that fuse p-values, one column per member, to one score; a higher one is stranger."""
+FUSIONS: dict[str, Callable[[MemberScores, Weights], Scores]] = {"stouffer": stouffer, "harmonic": harmonic}
+"""Rules that fuse p-values, one column and one weight per member, to one score; a higher one is stranger."""
 FORMER_FUSION = "stouffer"
 """The rule of bundles that do not name one."""
-FUSION = "beyond"
-"""The rule of new detectors."""
+FUSION = "harmonic"
+"""The rule of new detectors. It was chosen on normal sequences and synthetic deviations (bench/notes/detect.md)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,11 +96,12 @@ class Panel:
         cls, members: tuple[Member, ...], reference: Reference, fusion: str = FUSION, grams: NGrams | None = None
     ) -> "Panel":
         """Fitted members with a reference of held-out normal sequences."""
-        return cls(members, reference, fusion, np.sort(FUSIONS[fusion](reference.own_p_values())), grams)
+        fused = FUSIONS[fusion](reference.own_p_values(), weights(members))
+        return cls(members, reference, fusion, np.sort(fused), grams)
 
     def fuse(self, p: MemberScores) -> Scores:
         """The members' p-values as one score."""
-        return FUSIONS[self.fusion](p)
+        return FUSIONS[self.fusion](p, weights(self.members))
 
     def evidence(self, table: EncodedTable, columns: NetworkSurprisal) -> Evidence:
         """What the members read of a table."""
@@ -242,6 +234,11 @@ def share_at_least(reference: References, fused: Scores) -> Scores:
 def units(members: Sequence[Member]) -> tuple[float, ...]:
     """The members' units of their p-values' tails."""
     return tuple(member.unit for member in members)
+
+
+def weights(members: Sequence[Member]) -> Weights:
+    """The members' weights in the fusion."""
+    return tuple(member.weight for member in members)
 
 
 def _grams(tensors: dict[str, Tensor]) -> NGrams | None:
