@@ -48,9 +48,7 @@ CLAIMS = [
 
 def line(figures: dict[str, Any]) -> str:
     best = max((v["auc"], k) for k, v in figures["network"]["members"].items() if k in figures["fused_members"])
-    return (
-        f"{figures['network']['fused']['auc']:.3f}, {figures['counting']['fused']['auc']:.3f}; {best[0]:.3f} ({best[1]})"
-    )
+    return f"{figures['network']['fused']['auc']:.3f}, {figures['counting']['fused']['auc']:.3f}; {best[0]:.3f} ({best[1]})"
 
 
 class SevenGrams(NGrams):

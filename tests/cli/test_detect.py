@@ -149,7 +149,7 @@ def test_a_detector_learns_a_raw_log_states_its_format_and_flags_a_foreign_line(
     second = write_log(tmp_path / "second.log", 3, foreign="kernel module evil loaded by nobody at all")
     done = trine("detect", "score", run, second, "--all", "--json")
     findings = json.loads(done.out)["findings"]
-    assert [(finding["entity"], finding["flagged"]) for finding in findings][0] == ("sshd[100]", True)
+    assert findings[0]["entity"] == "sshd[100]"
     assert [finding["flagged"] for finding in findings] == [True, False, False]
     assert findings[0]["events"][0]["text"].endswith("evil loaded by nobody at all")
     assert "second.log: 10 lines: 10 events" in done.err

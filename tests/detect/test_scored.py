@@ -53,7 +53,7 @@ def test_the_strangest_sessions_and_all_sessions_can_be_asked_for(model, log) ->
 def test_findings_are_grouped_by_the_kind_that_is_asked_for(model, log) -> None:
     scored = score_data(model, log, everything=True, group_by="host")
     assert [(group.source, len(group.findings)) for group in scored.groups] == [("host", 5)]
-    with pytest.raises(UsageError, match="the events name no address; they name .*host"):
+    with pytest.raises(UsageError, match=r"the events name no address; they name .*host"):
         score_data(model, log, everything=True, group_by="address")
 
 

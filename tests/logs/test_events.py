@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trine.errors import DataError
+from trine.log_formats.log_event import LogEvent
 from trine.logs.events import NEW, EventNames
-from trine.logs.log_event import LogEvent
 from trine.logs.templates import TemplateMiner
 
 part = st.sampled_from(["GET ", "/", "/a", "/b7", ".html", " 200", "x"]) | st.text(max_size=3)

@@ -19,9 +19,9 @@ from hypothesis import strategies as st
 
 from trine.datasets.lines import Skips
 from trine.errors import DataError, UnsafeDataError, UsageError
+from trine.log_formats.log_event import Line
 from trine.logs.encodings import looks_like_text
 from trine.logs.files import LogFiles
-from trine.logs.log_event import Line
 from trine.logs.sources import Tar
 
 NOT_UTF8 = "not UTF-8, bytes kept as \\xNN"

@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 from typing_extensions import override
 
 from trine.datasets.lines import Skips
+from trine.log_formats.log_event import Entity, Format, FormatSettings, Line, LogEvent
 from trine.logs.events import EventNames
-from trine.logs.log_event import Entity, Format, FormatSettings, Line, LogEvent
 from trine.logs.session_table import SessionCollector
 from trine.logs.sessions import Cut, Sessions
 from trine.sequences.table import SequenceTable, source_and_line

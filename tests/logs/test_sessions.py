@@ -6,11 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trine.datasets.lines import Skips
+from trine.log_formats.log_event import FormatSettings, Line
+from trine.log_formats.syslog_formats import Syslog
+from trine.log_formats.text_formats import Pattern
 from trine.logs.events import EventNames
-from trine.logs.log_event import FormatSettings, Line
 from trine.logs.sessions import UNPARSED, Cut, SessionEvent, Sessions
-from trine.logs.syslog_formats import Syslog
-from trine.logs.text_formats import Pattern
 
 PATTERN = r"(?P<time>\d*) (?P<user>\w*) (?P<event>\w+)(?: (?P<level>\w+))?"
 DAY = 86_400

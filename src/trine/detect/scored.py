@@ -12,8 +12,8 @@ from trine.detect.detector import Detector
 from trine.detect.explain import with_events
 from trine.detect.findings import Finding, FindingGroup, grouped, strangest_first
 from trine.errors import UsageError
+from trine.log_formats.log_event import ENTITIES
 from trine.logs.carried import Carried
-from trine.logs.log_event import ENTITIES
 from trine.logs.readers import OpenedSequences, Sources
 from trine.sequences.table import SequenceTable
 

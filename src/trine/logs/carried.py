@@ -16,8 +16,8 @@ import numpy as np
 
 from trine import files
 from trine.errors import DataError, UsageError
+from trine.log_formats.log_event import Line
 from trine.logs.events import EventNames
-from trine.logs.log_event import Line
 from trine.logs.sessions import OpenSession, SessionEvent, Sessions
 from trine.sequences.table import SequenceTable, source_and_line
 

@@ -3,7 +3,7 @@
 import json
 
 from trine.errors import DataError
-from trine.logs.log_event import LogEvent
+from trine.log_formats.log_event import LogEvent
 from trine.logs.places import Places
 from trine.logs.templates import OTHER, TemplateMiner
 

@@ -12,9 +12,9 @@ from typing import cast
 
 from trine.datasets.lines import Skips
 from trine.errors import DataError
+from trine.log_formats.log_event import Line
 from trine.logs.compression import Damaged
 from trine.logs.encodings import text_blocks
-from trine.logs.log_event import Line
 from trine.logs.paths import sources_of
 from trine.logs.rotation import Head, order
 from trine.logs.sources import Source

@@ -16,11 +16,11 @@ from trine.datasets.catalogue import CATALOGUE, nothing_there
 from trine.datasets.lines import Skips
 from trine.datasets.tables import has_column, is_table
 from trine.errors import DataError, UsageError
+from trine.log_formats.log_event import Fields, Format, FormatSettings, Line
+from trine.log_formats.registry import Guess, format_of
 from trine.logs.carried import Carried
 from trine.logs.events import EventNames
 from trine.logs.files import LogFiles
-from trine.logs.formats import Guess, format_of
-from trine.logs.log_event import Fields, Format, FormatSettings, Line
 from trine.logs.reading import Reading
 from trine.logs.session_table import SessionCollector
 from trine.logs.sessions import GAP_SECONDS, UNPARSED, Cut, SessionEvent, Sessions

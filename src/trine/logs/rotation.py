@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from trine.logs.times import Clock, search_time
+from trine.log_formats.times import Clock, search_time
 
 TimeOf = Callable[[str], float | None]
 """Takes a line; returns its time in seconds since 1970, None if it has none."""

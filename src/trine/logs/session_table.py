@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int32, Int64, Shaped
 
+from trine.log_formats.log_event import ENTITIES
 from trine.logs.events import EventNames
-from trine.logs.log_event import ENTITIES
 from trine.logs.sessions import SessionEvent
 from trine.sequences.table import Attribute, Codes, SequenceTable, fingerprint, position
 

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from trine.datasets.lines import Skips
-from trine.logs.actors import who
+from trine.log_formats.actors import who
+from trine.log_formats.log_event import HEADER, Fields, Format, Header, Line, LogEvent, known
+from trine.log_formats.text_formats import is_continuation
 from trine.logs.events import EventNames
-from trine.logs.log_event import HEADER, Fields, Format, Header, Line, LogEvent, known
 from trine.logs.reading import Reading
-from trine.logs.text_formats import is_continuation
 
 GAP_SECONDS = 1800.0
 """Pause of an entity that ends its session, in seconds: 30 minutes, as web analytics counts visits."""

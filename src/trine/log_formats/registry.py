@@ -1,0 +1,155 @@
+"""The registry of log formats, and the guess which one a log has.
+
+`FORMATS` goes from the most specific format to `plain`, which accepts any line: a new format is a class derived from
+`Format`, listed here.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from trine.errors import UsageError, nearest
+from trine.log_formats.app_formats import AppLog
+from trine.log_formats.audit import Audit
+from trine.log_formats.cef_formats import Cef
+from trine.log_formats.container_formats import Compose, Cri, Docker, Kubectl
+from trine.log_formats.json_formats import PRESET_FORMATS, Json, json_payload
+from trine.log_formats.log_event import Format, FormatSettings, Line
+from trine.log_formats.logfmt import Logfmt
+from trine.log_formats.strace import Strace
+from trine.log_formats.syslog_formats import Syslog, Syslog5424, SyslogIso
+from trine.log_formats.table_formats import Csv, W3c, Zeek
+from trine.log_formats.text_formats import PAYLOADS, Pattern, Plain, is_continuation
+from trine.log_formats.web_formats import Access, WebError
+from trine.log_formats.windows_formats import Windows
+
+PAYLOADS.append(json_payload)
+
+_FORMATS: tuple[type[Format], ...] = (
+    Audit,
+    Strace,
+    Zeek,
+    W3c,
+    Windows,
+    Docker,
+    *PRESET_FORMATS.values(),
+    Json,
+    Cri,
+    Cef,
+    Access,
+    WebError,
+    Syslog5424,
+    SyslogIso,
+    Syslog,
+    Kubectl,
+    Compose,
+    Logfmt,
+    AppLog,
+    Csv,
+    Plain,
+)
+
+FORMATS: dict[str, type[Format]] = {kind.name: kind for kind in _FORMATS}
+"""All formats by name, from the most specific to the most general one."""
+
+LEAST_SHARE = 0.2
+"""Smallest share of lines that a guessed format must explain; with less, the log is read as `plain`."""
+
+CERTAIN = 0.98
+"""Share of lines from which on no further format is tried."""
+
+MUCH_MORE = 0.75
+"""A specific format is preferred to a general one unless it explains less than this share of what that explains: odd
+lines, which anybody can write into a log, must not decide how all others are read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Guess:
+    """The format that a log seems to have."""
+
+    name: str
+    share: float
+    """Share of the lines that have it."""
+    second: str | None = None
+    """The format that fits next best."""
+    second_share: float = 0.0
+
+    def why(self) -> str:
+        """The guess in words: `web fits 99 % of the lines (next: syslog, 1 %)`."""
+        text = f"{self.name} fits {100 * self.share:.3g} % of the first lines"
+        return text + (f" (next: {self.second}, {100 * self.second_share:.2g} %)" if self.second else "")
+
+
+def guess_format(
+    lines: Sequence[Line], settings: FormatSettings | None = None, among: Collection[str] | None = None
+) -> Guess:
+    """The format that explains most of the lines; `plain` where no other explains a fifth of them.
+
+    Formats that cannot apply the settings are not considered. Raises `UsageError` if none can, and says which fields
+    the lines do have.
+    """
+    shares: dict[str, float] = {}
+    for name, kind in FORMATS.items():
+        if name == Plain.name or (among is not None and name not in among):
+            continue
+        try:
+            candidate = kind(settings)
+        except UsageError:
+            continue
+        shares[name] = _share(candidate, lines)
+        if shares[name] >= CERTAIN:
+            break
+    best = max(shares.values(), default=0.0)
+    if best < LEAST_SHARE:
+        return Guess(next(iter(shares)) if among is not None and shares else Plain.name, 1.0)
+    chosen = next(name for name, share in shares.items() if share >= MUCH_MORE * best)
+    second = max((name for name in shares if name != chosen and shares[name] > 0), key=shares.__getitem__, default=None)
+    return Guess(chosen, shares[chosen], second, shares[second] if second else 0.0)
+
+
+def _share(candidate: Format, lines: Sequence[Line]) -> float:
+    """Share of the lines with content that are part of a record of this format."""
+    records = lines
+    if candidate.joiner is not None:
+        records = [record for line in lines for record in candidate.joiner.feed(line)]
+        records += candidate.joiner.finish()
+    fits = others = 0
+    continues = False
+    for record in records:
+        if not record.text.strip():
+            continue
+        count = record.text.count("\n") + 1
+        if candidate.parse(record.text) is not None:
+            fits, continues = fits + count, True
+        elif not (continues and is_continuation(record.text)):
+            others += count
+    return fits / max(1, fits + others)
+
+
+def format_named(name: str, settings: FormatSettings | None = None) -> Format:
+    """A new instance of a format. Raises `UsageError` for an unknown name and for settings that it cannot apply."""
+    if name not in FORMATS:
+        raise UsageError(
+            f"format {name!r}: choose one of {', '.join(FORMATS)}, or give a pattern{nearest(name, FORMATS)}"
+        )
+    return FORMATS[name](settings)
+
+
+def format_of(
+    lines: Sequence[Line],
+    name: str | None = None,
+    pattern: str | None = None,
+    settings: FormatSettings | None = None,
+) -> tuple[Format, Guess | None]:
+    """The format of the name or of the pattern; without both, the format that the lines seem to have, and the guess.
+
+    Several names, joined by commas, limit the guess to these formats.
+    """
+    if pattern:
+        return Pattern(pattern, settings), None
+    names = name.split(",") if name else []
+    if len(names) == 1:
+        return format_named(names[0], settings), None
+    for each in names:
+        format_named(each, settings)
+    guess = guess_format(lines, settings, names or None)
+    return format_named(guess.name, settings), guess

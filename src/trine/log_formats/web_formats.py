@@ -1,0 +1,313 @@
+"""Access logs and error logs of web servers: Apache, nginx and those that write like them.
+
+A request becomes the parts of its event, such as `("GET ", "/blog", "/<*>", "/may", ".html", "?", " 200")`, so that
+places that take many values can be found; what is unusual in its path, query, user agent or referer is a part too.
+"""
+
+import re
+from functools import lru_cache
+from typing import ClassVar, TypeVar
+
+from trine.log_formats.log_event import Entity, Format, FormatSettings, LogEvent, known
+from trine.log_formats.values import (
+    STRONG,
+    VALUE,
+    agent_class,
+    agent_marks,
+    digits_class,
+    marks,
+    masked,
+    only,
+    strong_marks,
+)
+
+_METHODS = frozenset(
+    {"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "CONNECT", "PROPFIND", "PROPPATCH", "MKCOL"}
+    | {"COPY", "MOVE", "LOCK", "UNLOCK", "REPORT", "SEARCH", "PURGE", "TRACK", "DEBUG", "PRI", "SSTP_DUPLEX_POST"}
+)
+_MAX_SEGMENTS = 8
+"""Segments of a path that are parts of their own: what lies deeper is one part, `/…`."""
+
+_MAX_CACHED, _MAX_CACHED_TEXT = 1 << 16, 1024
+"""Entries of a cache, after which it is emptied, and characters of the longest text in it."""
+
+_ENDING = re.compile(r"\.[A-Za-z][A-Za-z0-9]{0,5}\Z")
+_PARAMETER = re.compile(r";([\w.\-]++)=[^/]*+")
+_TARGET = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]{0,15}+://([^/?#]*+)")
+
+
+def request_parts(request: str, status: str) -> tuple[str, ...]:
+    """The parts of the event of a request line, such as `GET /blog/?page=2 HTTP/1.1`, and a status."""
+    words = request.split(" ")
+    method, protocol = words[0], words[-1]
+    if not method.isalpha() or not method.isupper() or len(words) < 2 or len(method) > 20:
+        return (*_no_request(request), f" {status}")
+    has_protocol = protocol.startswith("HTTP/") and len(words) > 2
+    target = " ".join(words[1:-1] if has_protocol else words[1:])
+    kind = method if method in _METHODS else "OTHER"
+    return (f"{kind} ", *target_parts(target), *(() if has_protocol else (" no protocol",)), f" {status}")
+
+
+def target_parts(target: str) -> tuple[str, ...]:
+    """The parts of a path with its query, or of another target of a request (`*`, `http://host/path`, `host:443`)."""
+    parts: list[str] = []
+    absolute = _TARGET.match(target)
+    if absolute:
+        parts.append(f"{target[: absolute.start(1)].lower()}{VALUE}")
+        target = target[absolute.end() :]
+    path, has_query, query = target.partition("?")
+    parts.extend(_cached_path_parts(path) if len(path) <= _MAX_CACHED_TEXT else _path_parts(path))
+    if has_query:
+        unusual = marks(query)
+        parts.append(f"?{{{unusual}}}" if unusual else "?")
+    return tuple(parts)
+
+
+def _path_parts(path: str) -> tuple[str, ...]:
+    parts = _segments(path) if path.startswith("/") else [_bare_target(path)] if path else []
+    unusual = marks(_PARAMETER.sub("", path))
+    return (*parts, f"{{{unusual}}}") if unusual else tuple(parts)
+
+
+_cached_path_parts = lru_cache(_MAX_CACHED)(_path_parts)
+
+
+def _segments(path: str) -> list[str]:
+    segments = path.split("/", _MAX_SEGMENTS + 1)[1:]
+    deeper = len(segments) > _MAX_SEGMENTS
+    if deeper:
+        segments.pop()
+        last = path[path.rindex("/") + 1 :]
+    else:
+        last = segments.pop()
+    parts = [f"/{_segment(segment)}" for segment in segments]
+    ending = _ENDING.search(last, max(0, len(last) - 7))
+    stem = last[: ending.start()] if ending and ending.start() else last
+    parts.append("/…" if deeper else f"/{_segment(stem)}")
+    if len(stem) < len(last):
+        parts.append(last[len(stem) :])
+    return parts
+
+
+def _segment(segment: str) -> str:
+    """A segment without values and without those of its parameters: `cart;jsessionid=<*>`."""
+    if ";" in segment:
+        segment, *parameters = _PARAMETER.sub(r";\1=", segment).split(";")
+        return masked(segment) + "".join(f";{name}{VALUE}" if name.endswith("=") else ";" for name in parameters[:4])
+    return masked(segment)
+
+
+def _bare_target(target: str) -> str:
+    """A target that is no path: `*`, or host and port, of which the port stays."""
+    host, _, port = target.rpartition(":")
+    if target == "*" or len(target) > _MAX_CACHED_TEXT:
+        return target[:1]
+    return f"{VALUE}:{port}" if host and port.isdigit() and len(port) < 6 else VALUE
+
+
+def _no_request(text: str) -> tuple[str, ...]:
+    """The parts for what a client sent instead of a request."""
+    if text in {"", "-"}:
+        return ("empty request",)
+    if text.startswith("\x16\x03"):
+        return ("TLS request",)
+    unusual = marks(text)
+    return ("no HTTP", f"{{{unusual}}}") if unusual else ("no HTTP",)
+
+
+Key = TypeVar("Key", str, tuple[str, str])
+Found = TypeVar("Found")
+_ESCAPE = re.compile(r"\\(?:x([0-9a-fA-F]{2})|(.))", re.DOTALL)
+_MAX_UNESCAPED = 1 << 16
+"""Characters of the longest field whose escapes are read: eight times the longest request that servers accept."""
+
+_ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "v": "\v", "f": "\f"}
+_QUOTED = r'"((?:[^"\\]|\\.)*+)"'
+_NUMBER = r"(\d{1,19}|-)"
+
+
+class Access(Format):
+    """Access logs in the common and the combined format, also with the virtual host first and with further fields.
+
+    The entity of a request is the address of the client; a session with the entity `user` holds only those logged in.
+    """
+
+    name: ClassVar[str] = "web"
+    default_entity: ClassVar[Entity | None] = "address"
+    _line = re.compile(
+        r"(?:(?P<server>\S++) (?=[^\s\-]\S*+ - [^\[]))?"
+        r"(?P<address>[^\s\"\[]++|\[[0-9a-fA-F:.]++\]) (?P<ident>[^\s\"\[]++) "
+        rf"(?P<user>[^\[]*+(?:\[(?!\d\d/)[^\[]*+)*+)(?<= )\[(?P<time>\d\d/[^\]]{{15,25}})\] "
+        rf"{_QUOTED} (\d{{3}}|-) {_NUMBER}(?: {_QUOTED}(?: {_QUOTED})?)?(?= |,|\Z)"
+    )
+    _unescaped_line = re.compile(
+        _line.pattern[: _line.pattern.index(_QUOTED)] + rf'"([A-Z]{{1,20}} .*?)" (\d{{3}}) {_NUMBER}(?= |\Z) ?(.*)',
+        re.DOTALL,
+    )
+    """For servers that write a quote within a request as it is."""
+
+    def __init__(self, settings: FormatSettings | None = None) -> None:
+        super().__init__(settings)
+        self._requests: dict[tuple[str, str], tuple[tuple[str, ...], str]] = {}
+        """Parts of the event and method, by request line and status."""
+        self._agents: dict[str, tuple[str, str]] = {}
+        """Class and marks of a user agent."""
+        self._referers: dict[str, tuple[str, str]] = {}
+        """Host and marks of a referer."""
+        self._own: set[str] = set()
+        """Hosts whose pages load style sheets and scripts from this server: its own names."""
+
+    def parse(self, text: str) -> LogEvent | None:
+        """The event is made of method, path, query and status; user agent and referer only if something is unusual."""
+        pieces = text.split('"')
+        if len(pieces) < 3 or "\\" in text:
+            return self._parse_escaped(text)
+        left, _, time = pieces[0].rpartition(" [")
+        who, numbers = left.split(" "), pieces[2].split(" ")
+        if len(who) != 3 or time[-2:] != "] " or len(numbers) < 3 or numbers[0]:
+            return self._parse_escaped(text)
+        status, size = numbers[1], numbers[2]
+        if len(status) != 3 or not status.isdigit() or not (size in _SIZES or size.isdigit() or size == "-"):
+            return self._parse_escaped(text)
+        if len(pieces) >= 7 and pieces[4] == " ":
+            return self._event(who[0], who[2], time[:-2], pieces[1], status, size, pieces[3], pieces[5])
+        if len(pieces) == 3:
+            return self._event(who[0], who[2], time[:-2], pieces[1], status, size, "", "")
+        return self._parse_escaped(text)
+
+    def _parse_escaped(self, text: str) -> LogEvent | None:
+        line = self._line.match(text)
+        if line:
+            server, address, _, user, time, request, status, size, referer, agent = line.groups()
+        else:
+            line = self._unescaped_line.match(text)
+            if not line:
+                return None
+            server, address, _, user, time, request, status, size, agent = line.groups()
+            referer = ""
+        request, referer, agent = (_unescaped(field or "") for field in (request, referer, agent))
+        if server:
+            self._own_name(server)
+        return self._event(address.strip("[]"), user.strip(), time, request, status, size, referer, agent)
+
+    def _event(
+        self, address: str, user: str, time: str, request: str, status: str, size: str, referer: str, agent: str
+    ) -> LogEvent:
+        parts, method = self._requests.get((request, status)) or self._request(request, status)
+        family, unusual = self._agents.get(agent) or self._agent(agent)
+        if unusual:
+            parts = (*parts, unusual)
+        host, unusual = self._referers.get(referer) or self._referer(referer)
+        if host and parts[-2] in _PAGE_FILES:
+            self._own_name(host)
+        if unusual:
+            parts = (*parts, unusual)
+        attributes = {
+            "method": method,
+            "status": status,
+            "size": _SIZES.get(size) or digits_class(size) or "-",
+            "agent": family,
+            "referer": "own" if host in self._own else "other" if host else "none",
+        }
+        if user == "-" or not user:
+            return _NEW(LogEvent, (parts, False, self.clock.seconds(time), {"address": address}, attributes))
+        attributes["user"] = "known"
+        return LogEvent(parts, False, self.clock.seconds(time), {"address": address, "user": user}, attributes)
+
+    def _request(self, request: str, status: str) -> tuple[tuple[str, ...], str]:
+        parts = request_parts(request, status)
+        return _kept(self._requests, (request, status), (parts, parts[0][:-1] if parts[0][-1] == " " else "none"))
+
+    def _agent(self, agent: str) -> tuple[str, str]:
+        family, unusual = agent_class(agent), agent_marks(agent)
+        return _kept(self._agents, agent, (family, f" agent{{{unusual}}}" if unusual else ""))
+
+    def _referer(self, referer: str) -> tuple[str, str]:
+        absolute = _TARGET.match(referer)
+        host = absolute[1].rpartition("@")[2].lower()[:_MAX_CACHED_TEXT] if absolute else ""
+        unusual = only(marks(referer), STRONG)
+        return _kept(self._referers, referer, (host, f" referer{{{unusual}}}" if unusual else ""))
+
+    def _own_name(self, host: str) -> None:
+        if len(self._own) < 100:
+            self._own.add(host)
+            self._own.add(host.partition(":")[0])
+
+
+def _kept(cache: dict[Key, Found], key: Key, found: Found) -> Found:
+    """Puts what was found into the cache; a full one is emptied before."""
+    if len(cache) >= _MAX_CACHED:
+        cache.clear()
+    if sum(map(len, key)) <= _MAX_CACHED_TEXT:
+        cache[key] = found
+    return found
+
+
+_NEW = tuple.__new__
+"""Makes a named tuple in half the time."""
+_SIZES = {str(size): digits_class(str(size)) for size in range(10_000)}
+_PAGE_FILES = frozenset({".css", ".js", ".woff", ".woff2"})
+
+
+def _unescaped(field: str) -> str:
+    """A quoted field as the client sent it: servers write `\\"` and `\\x16` for a quote and a byte."""
+    return _ESCAPE.sub(_character, field) if "\\" in field and len(field) <= _MAX_UNESCAPED else field
+
+
+def _character(escape: re.Match[str]) -> str:
+    return chr(int(escape[1], 16)) if escape[1] else _ESCAPES.get(escape[2], escape[2])
+
+
+class WebError(Format):
+    """Error logs of Apache (2.2 and 2.4) and nginx."""
+
+    name: ClassVar[str] = "web-error"
+    default_entity: ClassVar[Entity | None] = "address"
+    _apache = re.compile(
+        r"\[(?P<time>[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d(?:\.\d{1,9})? \d{4})\] "
+        r"(?:\[(?:(?P<module>[\w.\-]*):)?(?P<level>[a-z]+\d?)\] )?(?:\[pid (?P<pid>\d+)(?::tid \d+)?\] )?"
+        r"(?P<reason>\(\w+\)[^\[\]]{1,200}?: )?(?:\[(?:client|remote) (?P<address>[^\s\]]++)\] )?"
+    )
+    _nginx = re.compile(r"(?P<time>\d{4}/\d\d/\d\d \d\d:\d\d:\d\d) \[(?P<level>[a-z]+)\] (?P<pid>\d+)#\d+: (?:\*\d+ )?")
+    _rule = re.compile(r'\[msg "([^"]*+)"')
+
+    def parse(self, text: str) -> LogEvent | None:
+        """The event is the template of level, module and message; the address that of the client, if there is one."""
+        head = self._apache.match(text)
+        if head:
+            return self._apache_event(head, text[head.end() :])
+        head = self._nginx.match(text)
+        return self._nginx_event(head, text[head.end() :]) if head else None
+
+    def _apache_event(self, head: re.Match[str], message: str) -> LogEvent:
+        fields = head.groupdict()
+        address, module = fields["address"], fields["module"] or ""
+        if address and (fields["pid"] or module):  # 2.4 writes the port, also after an address of version 6
+            address = address.rpartition(":")[0] or address
+        message, _, referer = message.partition(", referer: ")
+        return self._of(fields, f"{fields['reason'] or ''}{message}", referer, address, module)
+
+    def _nginx_event(self, head: re.Match[str], message: str) -> LogEvent:
+        before = message.rfind(', request: "')
+        start = message.rfind(", client: ", 0, before if before >= 0 else len(message))  # a client can write the first
+        if start < 0:
+            return self._of(head.groupdict(), message, "", None, "")
+        address = message[start + len(", client: ") :].partition(",")[0]
+        return self._of(head.groupdict(), message[:start], _unescaped(message[before:]), address, "")
+
+    def _of(self, fields: dict[str, str | None], message: str, sent: str, address: str | None, module: str) -> LogEvent:
+        level = fields["level"] or ""
+        rule = self._rule.search(message) if "ModSecurity" in message else None
+        if rule:
+            message = f"{message[:_MAX_CACHED_TEXT].partition('. ')[0]}: {rule[1]}"
+        unusual = only(f"{strong_marks(message)},{strong_marks(sent)}", STRONG)
+        unusual = ",".join(sorted(set(unusual.split(",")) - {""}))
+        name = f"{module}:{level}" if module else level
+        event = f"{name}: {message}" if name else message
+        return LogEvent(
+            f"{event} {{{unusual}}}" if unusual else event or "empty",
+            mined=True,
+            time=self.clock.seconds(fields["time"] or ""),
+            entities=known(address=address and address.strip("[]"), process=fields["pid"]),
+            attributes=known(level=level, module=module, marks=unusual),
+        )
