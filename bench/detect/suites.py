@@ -165,7 +165,9 @@ def compare(scored: dict[str, Any], attacks: list[Attack]) -> dict[str, Any]:
 
 
 def touches(finding: dict[str, Any], attack: Attack) -> bool:
-    """Whether the finding is of the attack's entity, and overlaps with the attack in time."""
+    """Whether the finding's session is one of the attack: it shows a line of the attack, or has its entity and time."""
+    if not {event.get("line") for event in finding["events"]}.isdisjoint(attack.lines):
+        return True
     if finding["entity"] != attack.entity:
         return False
     first, last = moment(finding["first_time"]), moment(finding["last_time"])
