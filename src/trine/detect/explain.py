@@ -30,6 +30,8 @@ WHOLE = 2_000
 """Number of events up to which an explanation holds the whole sequence."""
 PIECE = 4_096
 """Number of events that the network reads at once; it bounds the memory for long sequences."""
+BARS = 400
+"""Largest number of bars in a picture of a sequence."""
 SHOWN_TEXT = 2_000
 """Characters of a line that are shown."""
 
@@ -57,6 +59,8 @@ def explain(detector: Detector, table: SequenceTable, files: LogFiles | None = N
                 nearest_normal=nearest[i] if nearest else None,
                 events=tuple(events.at(list(whole))),
                 most_important=important,
+                course=tuple(surprisal[i].tolist()),
+                never_seen=tuple(np.flatnonzero(events.never).tolist()),
             )
         )
     texts = _texts([event for each in explanations for event in (*each.events, *each.most_important)], table, files)
@@ -188,31 +192,43 @@ def _with_text(event: FindingEvent, texts: dict[tuple[str, int], str]) -> Findin
 
 def draw_surprise(explanation: Explanation, named: int = 6) -> bytes:
     """The surprisal of every event as a bar, time to the right; the most important events with their lines beside."""
-    events = explanation.events
-    values = np.array([event.surprisal for event in events])
+    values, never = np.array(explanation.course), np.zeros(len(explanation.course), dtype=bool)
+    never[list(explanation.never_seen)] = True
     drawn, (axes, beside) = figure(1, 2, width=12, height=3.6)
-    never = np.array([event.never_seen for event in events])
-    positions = np.array([event.position for event in events])
     for chosen, colour, label in ((~never, "tab:blue", "seen in training"), (never, "tab:red", "never seen")):
         if chosen.any():
-            axes.bar(positions[chosen], values[chosen], width=1.0, color=colour, label=label)
-    peaks = explanation.most_important[:named] or tuple(sorted(events, key=lambda event: -event.surprisal)[:named])
+            axes.vlines(*_bars(np.where(chosen, values, 0.0)), color=colour, linewidth=_width(len(values)), label=label)
+    peaks = explanation.most_important[:named]
     for number, event in enumerate(peaks, 1):
         axes.annotate(str(number), (event.position, event.surprisal), ha="center", va="bottom", fontsize=8)
     alert = "flagged" if explanation.flagged else "not flagged"
-    title = f"{explanation.name}: p = {explanation.p_value:.4f}, {alert}; loudest: {explanation.loudest}"
+    title = f"{explanation.name}: p = {explanation.p_value:.2g}, {alert}; loudest: {explanation.loudest}"
     axes.set(xlabel="event", ylabel="surprisal, nats", ylim=(0, 1.15 * max(1.0, values.max())))
+    axes.set_xlim(-0.5 - len(values) / 100, len(values) * 1.01 - 0.5)
     axes.set_title(title, parse_math=False)
-    axes.legend(frameon=False, fontsize=7)
-    _label_times(axes, events)
+    axes.legend(frameon=False, fontsize=7, loc="upper right")
+    _label_times(axes, explanation.events, len(values))
     _write_peaks(beside, peaks)
     return png(drawn)
 
 
-def _label_times(axes: Any, events: Sequence[FindingEvent]) -> None:
-    """Times of the log below some of the events."""
+def _bars(
+    values: Float64[np.ndarray, "length"],
+) -> tuple[Float64[np.ndarray, "bars"], float, Float64[np.ndarray, "bars"]]:
+    """Positions, feet and heights of bars: of one event each, or of the largest of neighbours in a long sequence."""
+    starts = np.arange(0, len(values), -(-len(values) // BARS))
+    return starts.astype(np.float64), 0.0, np.maximum.reduceat(values, starts)
+
+
+def _width(count: int) -> float:
+    """Width of a bar in points: bars fill the axes without gaps, up to a limit."""
+    return float(np.clip(380 / min(count, BARS), 0.8, 14))
+
+
+def _label_times(axes: Any, events: Sequence[FindingEvent], count: int) -> None:
+    """Times of the log below some of the events, if they are known all along the sequence."""
     timed = [event for event in events if event.time]
-    if len(timed) < 2:
+    if len(timed) < 2 or timed[-1].position < count / 2:
         return
     shown = [timed[round(i)] for i in np.linspace(0, len(timed) - 1, min(6, len(timed)))]
     axes.set_xticks([event.position for event in shown])

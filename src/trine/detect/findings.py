@@ -1,7 +1,7 @@
 """What a detector reports per sequence: the finding with the events that count, and findings grouped by source."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -142,8 +142,12 @@ class Explanation:
     """Name of the normal sequence with the nearest event counts; None when no member compares counts."""
     events: tuple[FindingEvent, ...]
     """All events in their order; of a longer sequence than `explain.MOST_EVENTS`, the most important ones."""
-    most_important: tuple[FindingEvent, ...] = field(default=())
+    most_important: tuple[FindingEvent, ...] = ()
     """The events that count, the most important first."""
+    course: tuple[float, ...] = ()
+    """Surprisal of every event in nats, in their order."""
+    never_seen: tuple[int, ...] = ()
+    """Positions of the events that no normal sequence of the training has."""
 
     def as_json(self) -> dict[str, Any]:
         """The explanation as a JSON object."""
