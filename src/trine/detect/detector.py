@@ -10,6 +10,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from trine.bundle import joined, part
+from trine.datasets.tables import is_table
 from trine.detect import report
 from trine.detect.drift import Drift
 from trine.detect.evaluation import metrics
@@ -28,6 +29,7 @@ from trine.logs.events import EventNames
 from trine.logs.readers import LogSettings, OpenedSequences, Sources, open_events
 from trine.model import Evaluation, Model
 from trine.result import Data
+from trine.sequences.readers import open_sequences
 from trine.sequences.table import SequenceTable
 from trine.sequences.vocabulary import EVENT, UNKNOWN, EncodedTable, Vocabulary
 
@@ -64,6 +66,9 @@ class Detector(Model[DetectRecipe]):
 
     def open_log(self, data: Sources, data_dir: Path | None = None, carried: Carried | None = None) -> OpenedSequences:
         """The same, with the files of a log and what became of their lines; `carried` are open sessions that go on."""
+        if self.log_format is None and isinstance(data, str | Path) and is_table(Path(data)):
+            table = open_sequences(data, data_dir=data_dir)
+            return OpenedSequences(table, table.skipped)
         names = EventNames.from_json(self.templates) if self.templates else EventNames(learn=False)
         return open_events(data, data_dir, log_settings(self.recipe, self.log_format), names, carried)
 
