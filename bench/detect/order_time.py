@@ -40,7 +40,14 @@ DAY, START = 86_400, 1_700_006_400
 DETECTORS: dict[str, tuple[str, ...]] = {
     "counting": ("--members", "counting"),
     "network": ("--set", "steps=32", "--set", "folds=2"),
-    "network with attributes": ("--set", "steps=32", "--set", "folds=2", "--set", 'attributes=["time","hour","entity"]'),
+    "network with attributes": (
+        "--set",
+        "steps=32",
+        "--set",
+        "folds=2",
+        "--set",
+        'attributes=["time","hour","entity"]',
+    ),
 }
 DEVIATIONS = ("order", "pace", "hour", "name")
 

@@ -202,7 +202,7 @@ class Ensemble:
     def _p_values(self, fused: Sequence[Scores]) -> Scores:
         stranger = [panel.at_least_as_strange(scores) for panel, scores in zip(self.panels, fused, strict=True)]
         p = (1 + np.sum(stranger, 0)) / (1 + self.calibrated_on)
-        return p if self.recent is None else np.maximum(p, share_at_least(self.recent, fused[-1]))
+        return p if self.recent is None else np.asarray(np.maximum(p, share_at_least(self.recent, fused[-1])))
 
     def tensors(self) -> dict[str, Tensor]:
         """The panels' tensors, by the fold's index."""
