@@ -37,16 +37,15 @@ NORMAL, EACH = 1_600, 150
 """Number of normal sessions, a fifth of them for the test, and of sessions of each deviation."""
 DAY, START = 86_400, 1_700_006_400
 """A day in seconds, and midnight of the first one in UTC."""
+LEARNING = ("steps=32", "batch_size=16", "least_steps=1200", "folds=2")
+"""Settings of the networks: gradients flow back through a whole session, and small batches give many steps."""
+NETWORK = tuple(word for setting in LEARNING for word in ("--set", setting))
 DETECTORS: dict[str, tuple[str, ...]] = {
     "counting": ("--members", "counting"),
-    "network": ("--set", "steps=32", "--set", "folds=2"),
+    "network": NETWORK,
     "network with attributes": (
-        "--set",
-        "steps=32",
-        "--set",
-        "folds=2",
-        "--set",
-        'attributes=["time","hour","entity"]',
+        *NETWORK,
+        *("--set", 'attributes=["time","hour","entity"]'),
     ),
 }
 DEVIATIONS = ("order", "pace", "hour", "name")
