@@ -48,7 +48,8 @@ CLAIMS = [
 
 def line(figures: dict[str, Any]) -> str:
     best = max((v["auc"], k) for k, v in figures["network"]["members"].items() if k in figures["fused_members"])
-    return f"{figures['network']['fused']['auc']:.3f}, {figures['counting']['fused']['auc']:.3f}; {best[0]:.3f} ({best[1]})"
+    fused, counting = (figures[which]["fused"]["auc"] for which in ("network", "counting"))
+    return f"{fused:.3f}, {counting:.3f}; {best[0]:.3f} ({best[1]})"
 
 
 class SevenGrams(NGrams):

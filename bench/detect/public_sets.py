@@ -4,8 +4,9 @@ unm         System calls of six programs of the University of New Mexico (Forres
             a process a sequence, from a copy in github.com/anandsagarthumati9848/HIDS. Files of intrusions also contain
             processes that are like normal ones; all of their processes count as attacks, but for sequences that are
             equal to a normal one.
-openstack   Requests to virtual machines of an OpenStack cloud, normal and with injected faults (Kalaki et al., 2023), as
-            sequences of templates by Landauer et al. (2024), from github.com/ait-aecid/anomaly-detection-log-datasets.
+openstack   Requests to virtual machines of an OpenStack cloud, normal and with injected faults (Kalaki et al., 2023),
+            as sequences of templates by Landauer et al. (2024), from
+            github.com/ait-aecid/anomaly-detection-log-datasets.
 
 Both are read from clones; no data is kept in this repository. Half of the normal sequences, drawn at random, teach; the
 other half and all abnormal ones are the test split. Of sequences of one program that are equal, three are kept.
@@ -35,7 +36,7 @@ PROGRAMS = {
     "5.xlock": "linux",
     "7.Login_and_ps": "linux",
 }
-"""Folders, and the system whose numbers the system calls have. Programs with few or no normal processes are left out."""
+"""Folders, and whose numbers the system calls have. Programs with few or no normal processes are left out."""
 SAME = 3
 """Largest number of equal sequences of one program."""
 MOST = 300

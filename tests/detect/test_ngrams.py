@@ -80,3 +80,16 @@ def test_longer_n_grams_are_left_out_when_they_are_too_many(monkeypatch):
 
 def test_sequences_of_one_event_are_counted():
     assert np.isfinite(fitted([2], [3]).surprisal(encoded([2], [3], [2, 3], [9]))).all()
+
+
+def test_the_likeliest_events_have_the_probabilities_of_witten_and_bell():
+    draw = np.random.default_rng(0)
+    train = [draw.integers(2, 6, length).tolist() for length in (9, 14, 5, 30)]
+    new = [2, 3, 9, 4, 4, 5]
+    codes, probabilities = fitted(*train).likeliest(encoded(new), 3)
+    known = [BEGIN, *(event if event < 6 else UNKNOWN for event in new)]
+    for i in range(len(new)):
+        expected = {event: witten_bell(train, known[: i + 1], event) for event in range(2, 6)}
+        best = sorted(expected, key=expected.__getitem__, reverse=True)[:3]
+        assert probabilities[i] == pytest.approx([expected[event] for event in best])
+        assert [expected[code] for code in codes[i]] == pytest.approx([expected[event] for event in best])

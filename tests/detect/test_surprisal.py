@@ -43,3 +43,19 @@ def test_events_that_were_never_met_have_a_finite_surprisal(make_net, ragged):
 
 def test_means_are_over_each_sequence():
     assert sequence_means(np.array([1.0, 3.0, 5.0]), np.array([0, 2, 3])).tolist() == [2.0, 5.0]
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_long_sequences_are_read_in_pieces_with_the_state_carried_over(make_net, ragged, monkeypatch, cell):
+    net = make_net(cell=cell, layers=2)
+    whole = surprisals(net, ragged)["event"]
+    monkeypatch.setattr(surprisal, "LOGITS", 5 * net.codes)
+    assert np.allclose(surprisals(net, ragged)["event"], whole, atol=1e-5)
+
+
+def test_no_more_logits_than_allowed_are_computed_at_once(make_net, monkeypatch):
+    net, seen = make_net(sizes={"event": 5_000}), []
+    monkeypatch.setattr(surprisal, "LOGITS", 100_000)
+    net.register_forward_hook(lambda module, inputs, outputs: seen.append(outputs[0]["event"].numel()))
+    surprisals(net, EncodedTable({"event": np.full(3_000, 2)}, np.array([0, 2_000, 2_500, *range(2_501, 3_001)])))
+    assert max(seen) <= 100_000

@@ -1,6 +1,18 @@
 import pytest
 
-from trine.sequences.vocabulary import BEGIN, EVENT, FIRST, TIME, UNKNOWN, Vocabulary
+import trine.sequences.vocabulary as module
+from trine.sequences.vocabulary import (
+    BEGIN,
+    ENTITY,
+    EVENT,
+    FIRST,
+    HOUR,
+    TIME,
+    UNKNOWN,
+    WEEKDAY,
+    Vocabulary,
+    columns_of,
+)
 
 
 def test_words_that_occur_have_codes_and_codes_have_words(make_table):
@@ -44,3 +56,41 @@ def test_attributes_that_a_table_lacks_are_unknown(make_table):
 def test_json_gives_the_same_vocabulary(make_table):
     vocabulary = Vocabulary.of(make_table("ab", result=[["ok", "no"]]), ("result",))
     assert Vocabulary.from_json(vocabulary.as_json()) == vocabulary
+
+
+def test_hour_and_weekday_are_those_in_utc(make_table):
+    sunday_23_59, monday_0_00 = 1_704_671_940.0, 1_704_672_000.0
+    table = make_table("aab", times=[[sunday_23_59, monday_0_00, monday_0_00 + 3 * 3_600]])
+    vocabulary = Vocabulary.of(table, (HOUR, WEEKDAY))
+    codes = vocabulary.encode(table)
+    assert [vocabulary.name(code, HOUR) for code in codes[HOUR].tolist()] == ["23:00 UTC", "00:00 UTC", "03:00 UTC"]
+    assert [vocabulary.name(code, WEEKDAY) for code in codes[WEEKDAY].tolist()] == ["Sunday", "Monday", "Monday"]
+    assert vocabulary.sizes[HOUR] == 24 + FIRST
+
+
+def test_hours_without_times_are_unknown(make_table):
+    vocabulary = Vocabulary.of(make_table("ab", times=[[0, 1]]), (HOUR,))
+    assert vocabulary.encode(make_table("ab"))[HOUR].tolist() == [UNKNOWN, UNKNOWN]
+
+
+def test_the_entity_of_a_session_is_its_name_without_its_number(make_table):
+    table = make_table("ab", "c", "a", name=["ann", "ann#2", "bob#x"])
+    vocabulary = Vocabulary.of(table, (ENTITY,))
+    assert vocabulary.values[ENTITY] == ("ann", "bob#x")
+    assert vocabulary.encode(table)[ENTITY].tolist() == [2, 2, 2, 3]
+    assert vocabulary.encode(make_table("a", name=["eve"]))[ENTITY].tolist() == [UNKNOWN]
+
+
+def test_columns_are_the_attributes_and_what_can_be_derived(make_table):
+    assert columns_of(make_table("ab")) == {ENTITY}
+    table = make_table("ab", times=[[0, 1]], result=[["ok", "no"]])
+    assert columns_of(table) == {ENTITY, TIME, HOUR, WEEKDAY, "result"}
+
+
+def test_the_rarest_kinds_beyond_the_largest_number_are_unknown(make_table, monkeypatch):
+    monkeypatch.setattr(module, "MOST_EVENTS", 2)
+    monkeypatch.setattr(module, "MOST_VALUES", 1)
+    table = make_table("cabbaab", result=[["no", "ok", "ok", "ok", "ok", "ok", "ok"]])
+    vocabulary = Vocabulary.of(table, ("result",))
+    assert vocabulary.values == {EVENT: ("a", "b"), "result": ("ok",)}
+    assert vocabulary.encode(table)[EVENT].tolist()[0] == UNKNOWN

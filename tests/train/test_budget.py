@@ -8,6 +8,7 @@ from trine.errors import UsageError
 from trine.train import budget as budget_module
 from trine.train.budget import Budget, Forecast, Pace, probe
 from trine.train.schedules import Clock
+from trine.train.step import StepCost
 
 
 class Watch:
@@ -132,3 +133,20 @@ def test_a_resumed_training_keeps_the_time_already_spent(training):
     resumed._begin(resume=True)
     assert resumed.budget.spent >= 5.0
     assert resumed.budget.reserve == part.budget.reserve > 0
+
+
+def test_a_budget_for_too_few_steps_says_what_it_would_take(training, monkeypatch):
+    short = training(budget=Budget(0.05), steps=4_000)
+    monkeypatch.setattr(short.stepper, "measure", lambda seconds: StepCost(1.0, 1e9))
+    short._plan()
+    (warning,) = [line for line in short.reporter.lines if line.startswith("warning")]
+    assert "--minutes 0.05 leaves time for 1 training steps" in warning or "leaves time for 2" in warning
+    assert "50 steps need --minutes" in warning
+    assert "the recipe's 4,000 steps 67" in warning or "the recipe's 4,000 steps 68" in warning
+
+
+def test_a_recipe_of_few_steps_is_no_reason_for_a_warning(training, monkeypatch):
+    short = training(budget=Budget(1), steps=10)
+    monkeypatch.setattr(short.stepper, "measure", lambda seconds: StepCost(1.0, 1e9))
+    short._plan()
+    assert not any(line.startswith("warning") for line in short.reporter.lines)

@@ -29,7 +29,7 @@ from trine.sequences.vocabulary import EVENT, EncodedTable
 Source = Literal["network", "ngrams", "attributes"]
 """A model that a member reads: the network's events, the n-grams, or the network's further columns."""
 EXTREME = 0.1
-"""Weight of the sums: far beyond all normal sequences they outweigh it; ordinary ones are noise beside the means."""
+"""Weight of the sums: an extreme one outweighs it, and ordinary ones are noise beside the means."""
 MOSTLY_ZERO = 0.3
 """Weight of a share that is zero in most normal sequences."""
 ORDINARY = 0.99

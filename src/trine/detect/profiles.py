@@ -18,7 +18,9 @@ from trine.sequences.vocabulary import EVENT, EncodedTable
 EQUAL = 4e-6
 """Squared distances below this one are zero: rounding must not tell equal mixes of events apart."""
 ROWS, KINDS = 512, 1_024
-"""Sequences, and kinds of events, that are compared at once: with 20,000 normal sequences, 80 MB."""
+"""Largest numbers of sequences and of kinds in a full matrix: with 20,000 normal sequences, 80 MB."""
+FULL = 0.02
+"""Share of the profiles that have a kind from which on it is part of the full matrix."""
 Indices = Int64[np.ndarray, "sequences count"]
 Distances = Float32[np.ndarray, "sequences count"]
 
@@ -49,14 +51,19 @@ class Profiles:
         return np.concatenate([indices for indices, _ in found]), np.concatenate([distances for _, distances in found])
 
     def _products(self, roots: csr_array) -> Iterator[Float32[np.ndarray, "piece normal"]]:
-        """Scalar products with all profiles, for a piece of the sequences at a time."""
+        """Scalar products with all profiles, for a piece of the sequences at a time.
+
+        Kinds that many profiles have are multiplied as full matrices, the others as sparse ones.
+        """
+        having = np.diff(self.roots.indptr)
+        order = np.argsort(-having, kind="stable")[:KINDS]
+        full = np.sort(order[having[order] > FULL * self.roots.shape[0]])
+        rest = np.setdiff1d(np.arange(len(having)), full)
+        full_profiles, rest_profiles = self.roots[:, full].toarray().T, self.roots[:, rest].T.tocsr()
         for start in range(0, roots.shape[0], ROWS):
             piece = roots[start : start + ROWS]
-            used = np.unique(piece.indices)
-            products = np.zeros((piece.shape[0], self.roots.shape[0]), np.float32)
-            for first in range(0, len(used), KINDS):
-                kinds = used[first : first + KINDS]
-                products += piece[:, kinds].toarray() @ self.roots[:, kinds].toarray().T
+            products = piece[:, full].toarray() @ full_profiles
+            products += (piece[:, rest] @ rest_profiles).toarray()
             yield products
 
     def tensors(self) -> dict[str, Tensor]:
