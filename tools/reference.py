@@ -11,6 +11,8 @@ from pydantic import BaseModel
 
 from trine import bundle, errors
 from trine.cli import app
+from trine.log_formats.log_event import Format
+from trine.log_formats.registry import FORMATS
 from trine.recipe import Recipe
 from trine.result import Compute, Data, Result
 from trine.tasks import TASKS
@@ -118,6 +120,27 @@ A bundle is refused if a file is missing, altered or truncated, or if its format
 {fields("compute", Compute)}"""
 
 
+def logs() -> str:
+    """The formats of logs: name, what they are, what a session belongs to."""
+    rows = [row(f"`{name}`", flat(_first_line(kind)), kind.default_entity or "–") for name, kind in FORMATS.items()]
+    head = [row("format", "what it reads", "a session belongs to one"), row(*["---"] * 3)]
+    return "\n\n".join(
+        (
+            "# Log formats",
+            "`trine detect check LOG` says which format a log seems to have, and how its lines would be read. `--format "
+            "NAME` sets it. For a log of another format, `--pattern` is a regular expression with the groups `event` or "
+            "`message`, and `time`, `user`, `address`, …",
+            "\n".join(head + rows),
+            "A format of JSON or of tables also takes `--event`, `--entity` and `--time`: names of fields or columns, "
+            "nested ones as dotted paths.",
+        )
+    )
+
+
+def _first_line(kind: type[Format]) -> str:
+    return (inspect.getdoc(kind) or "").split("\n\n")[0]
+
+
 def fields(name: str, kind: type[BaseModel]) -> str:
     """A table of a document's fields."""
     rows = [
@@ -150,7 +173,7 @@ def flat(text: str | None) -> str:
 
 def written() -> dict[Path, str]:
     """The content of each page."""
-    pages = {"commands": commands, "recipes": recipes, "errors": error_tree, "formats": formats}
+    pages = {"commands": commands, "recipes": recipes, "logs": logs, "errors": error_tree, "formats": formats}
     return {FOLDER / f"{name}.md": f"{page().strip()}\n" for name, page in pages.items()}
 
 

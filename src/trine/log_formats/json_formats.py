@@ -66,7 +66,7 @@ def _format_of(name: str, preset: Preset) -> type[Json]:
 
     PresetJson.name = name
     PresetJson.__name__ = PresetJson.__qualname__ = name.title().replace("-", "")
-    PresetJson.__doc__ = f"Records of {name} in JSON."
+    PresetJson.__doc__ = preset.about
     return PresetJson
 
 

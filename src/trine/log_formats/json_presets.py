@@ -31,6 +31,8 @@ class Part:
 class Preset:
     """How the records of one system are read. All paths are dotted, with alternatives divided by `|`."""
 
+    about: str = ""
+    """What the records are, as the documentation says it."""
     fits: tuple[frozenset[str], ...] = ()
     """Paths that a record has; one set of several is enough."""
     event: tuple[Part, ...] | Callable[[Record], tuple[str, ...] | None] = ()
@@ -111,6 +113,7 @@ def _entra(record: Record) -> tuple[str, ...] | None:
 
 PRESETS: dict[str, Preset] = {
     "windows": Preset(
+        about="Events of Windows in JSON.",
         fits=_fits(
             "Event.System",
             "data.Event.System",
@@ -129,6 +132,7 @@ PRESETS: dict[str, Preset] = {
         read=windows_record,
     ),
     "cloudtrail": Preset(
+        about="AWS CloudTrail: `eventName`, its service, the error; the user is the ARN.",
         fits=_fits("eventName eventSource"),
         event=(
             Part("eventSource", change=_first_label),
@@ -152,6 +156,7 @@ PRESETS: dict[str, Preset] = {
         agent="userAgent",
     ),
     "kubernetes": Preset(
+        about="Audit log of Kubernetes: verb, resource and response code, one event per request.",
         fits=_fits("verb stage", "verb auditID"),
         event=(
             Part("verb"),
@@ -172,6 +177,7 @@ PRESETS: dict[str, Preset] = {
         stage=("stage", frozenset(("ResponseComplete", "Panic"))),
     ),
     "journald": Preset(
+        about="`journalctl -o json`, also with messages as byte arrays.",
         fits=_fits("MESSAGE __REALTIME_TIMESTAMP", "MESSAGE _HOSTNAME", "MESSAGE _PID", "MESSAGE SYSLOG_IDENTIFIER"),
         text="MESSAGE",
         program="SYSLOG_IDENTIFIER|_COMM|_TRANSPORT",
@@ -181,6 +187,7 @@ PRESETS: dict[str, Preset] = {
         attributes={"priority": "PRIORITY", "unit": "_SYSTEMD_UNIT"},
     ),
     "falco": Preset(
+        about="Alerts of Falco: the rule and what its fields name.",
         fits=_fits("rule priority output_fields", "rule priority output"),
         event=(Part("rule"),),
         time="time|output_fields.evt.time",
@@ -196,6 +203,7 @@ PRESETS: dict[str, Preset] = {
         arguments={"arguments": "output_fields.proc.cmdline"},
     ),
     "suricata": Preset(
+        about="EVE log of Suricata: alerts, and the kinds of traffic.",
         fits=_fits("event_type src_ip", "event_type flow_id", "event_type stats"),
         event=_suricata,
         time="timestamp",
@@ -206,6 +214,7 @@ PRESETS: dict[str, Preset] = {
         agent="http.http_user_agent",
     ),
     "osquery": Preset(
+        about="Results of osquery: the query and the action.",
         fits=_fits("name hostIdentifier columns", "name hostIdentifier snapshot", "name hostIdentifier action"),
         event=(Part("name"), Part("action", " ", optional=True)),
         time="unixTime|calendarTime",
@@ -219,6 +228,7 @@ PRESETS: dict[str, Preset] = {
         arguments={"arguments": "columns.cmdline|columns.command", "path": "columns.path|columns.target_path"},
     ),
     "okta": Preset(
+        about="System log of Okta: event type and outcome.",
         fits=_fits("eventType outcome", "eventType published", "eventType actor"),
         event=(Part("eventType"), Part("outcome.result", " ", optional=True)),
         time="published",
@@ -237,6 +247,7 @@ PRESETS: dict[str, Preset] = {
         agent="client.userAgent.rawUserAgent",
     ),
     "gcp-audit": Preset(
+        about="Audit log of Google Cloud: the method and its status.",
         fits=_fits("protoPayload"),
         event=(
             Part("protoPayload.methodName"),
@@ -258,6 +269,7 @@ PRESETS: dict[str, Preset] = {
         agent="protoPayload.requestMetadata.callerSuppliedUserAgent",
     ),
     "entra": Preset(
+        about="Sign-in and audit logs of Microsoft Entra ID.",
         fits=_fits("userPrincipalName createdDateTime", "userPrincipalName appDisplayName"),
         event=_entra,
         time="createdDateTime",
@@ -272,6 +284,7 @@ PRESETS: dict[str, Preset] = {
         agent="userAgent",
     ),
     "azure": Preset(
+        about="Activity log of Azure: the operation and its result.",
         fits=_fits(
             "operationName category",
             "operationName resourceId",
@@ -295,6 +308,7 @@ PRESETS: dict[str, Preset] = {
         agent="properties.userAgent",
     ),
     "github": Preset(
+        about="Audit log of GitHub: the action.",
         fits=_fits("action actor @timestamp", "action actor created_at", "action actor actor_ip"),
         event=(Part("action"),),
         time="@timestamp|created_at",
@@ -308,6 +322,7 @@ PRESETS: dict[str, Preset] = {
         agent="user_agent",
     ),
     "office365": Preset(
+        about="Unified audit log of Microsoft 365: workload and operation.",
         fits=_fits("Operation UserId", "Operation Workload", "Operation RecordType"),
         event=(Part("Workload", optional=True), Part("Operation", " "), Part("ResultStatus", " ", optional=True)),
         time="CreationTime|CreationDate",
@@ -321,6 +336,7 @@ PRESETS: dict[str, Preset] = {
         agent="UserAgent|ExtendedProperties.UserAgent|ClientInfoString",
     ),
     "wazuh": Preset(
+        about="Alerts of Wazuh: the rule and its groups.",
         fits=_fits("rule.id agent", "rule.id manager", "rule.id location"),
         event=(Part("rule.id"), Part("rule.groups", " ", optional=True)),
         time="timestamp|@timestamp",
@@ -334,11 +350,13 @@ PRESETS: dict[str, Preset] = {
         arguments={"target": "data.url|syscheck.path"},
     ),
     "zeek-json": Preset(
+        about="Logs of Zeek in JSON.",
         fits=_fits("ts uid id.orig_h", "ts uid id", "ts _path", "ts fuid"),
         default_entity="address",
         read=zeek_record,
     ),
     "teleport": Preset(
+        about="Audit events of Teleport.",
         fits=_fits("event code uid", "event code cluster_name"),
         event=(Part("event"), Part("code", " ")),
         time="time",
@@ -348,6 +366,7 @@ PRESETS: dict[str, Preset] = {
         agent="user_agent",
     ),
     "ecs": Preset(
+        about="Events in the Elastic Common Schema.",
         fits=_fits("@timestamp event.action", "@timestamp event.code", "@timestamp event.category"),
         event=(Part("event.action|event.code|event.category"), Part("event.outcome", " ", optional=True)),
         time="@timestamp|event.created",
@@ -364,6 +383,7 @@ PRESETS: dict[str, Preset] = {
         agent="user_agent.original",
     ),
     "opentelemetry": Preset(
+        about="Logs of OpenTelemetry in JSON, nested or one record per line; the body is free text.",
         fits=_fits("resource scope", "body timeUnixNano", "body severityNumber"),
         event=(Part("eventName|attributes.event.name"),),
         text="body|body.kvlistValue.values.message|body.message",
