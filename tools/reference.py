@@ -127,9 +127,9 @@ def logs() -> str:
     return "\n\n".join(
         (
             "# Log formats",
-            "`trine detect check LOG` says which format a log seems to have, and how its lines would be read. `--format "
-            "NAME` sets it. For a log of another format, `--pattern` is a regular expression with the groups `event` or "
-            "`message`, and `time`, `user`, `address`, …",
+            "`trine detect check LOG` says which format a log seems to have, and how its lines would be read. "
+            "`--format NAME` sets it. For a log of another format, `--pattern` is a regular expression with the groups "
+            "`event` or `message`, and `time`, `user`, `address`, …",
             "\n".join(head + rows),
             "A format of JSON or of tables also takes `--event`, `--entity` and `--time`: names of fields or columns, "
             "nested ones as dotted paths.",
