@@ -348,8 +348,11 @@ PRESETS: dict[str, Preset] = {
         agent="user_agent",
     ),
     "ecs": Preset(
-        fits=_fits("@timestamp event.action", "@timestamp event.code", "@timestamp event.category"),
+        fits=_fits(
+            "@timestamp event.action", "@timestamp event.code", "@timestamp event.category", "@timestamp ecs.version"
+        ),
         event=(Part("event.action|event.code|event.category"), Part("event.outcome", " ", optional=True)),
+        text="message|error.message",
         time="@timestamp|event.created",
         default_entity="host",
         entities={
@@ -359,14 +362,19 @@ PRESETS: dict[str, Preset] = {
             "process": "process.pid|process.name",
             "session": "session.id|trace.id|process.entity_id",
         },
-        attributes={"category": "event.category", "dataset": "event.dataset", "program": "process.name"},
+        attributes={
+            "category": "event.category",
+            "dataset": "event.dataset",
+            "program": "process.name",
+            "level": "log.level",
+        },
         arguments={"arguments": "process.command_line", "target": "url.original"},
         agent="user_agent.original",
     ),
     "opentelemetry": Preset(
         fits=_fits("resource scope", "body timeUnixNano", "body severityNumber"),
         event=(Part("eventName|attributes.event.name"),),
-        text="body|body.kvlistValue.values.message|body.message",
+        text="body|body.kvlistValue.values.message|body.kvlistValue.values.msg|body.message|body.msg",
         time="timeUnixNano|observedTimeUnixNano",
         default_entity="process",
         entities={
