@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from trine.log_formats import text_formats
 from trine.log_formats.container_formats import MAX_JOINED, Compose, Cri, CriJoiner, Docker, DockerJoiner, Kubectl
 from trine.log_formats.log_event import Format, Line, LogEvent
-from trine.logs import text_formats
 
 TIME = 1714557600.5  # 2024-05-01 10:00:00.5 UTC
 

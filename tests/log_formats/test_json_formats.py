@@ -20,7 +20,8 @@ def records(text: str, limit: int = 1 << 20) -> list[tuple[int, str]]:
 
 
 def objects(text: str) -> list[tuple[int, object]]:
-    return [(number, json.loads(record)) for number, record in records(text)]
+    """The records with content: a line of brackets is one without."""
+    return [(number, json.loads(record)) for number, record in records(text) if record.strip() not in {"", "["}]
 
 
 def events(text: str, settings: FormatSettings | None = None) -> Iterator[LogEvent | Header | None]:
@@ -34,7 +35,7 @@ def events(text: str, settings: FormatSettings | None = None) -> Iterator[LogEve
 
 
 def only(text: str, settings: FormatSettings | None = None) -> LogEvent:
-    (event,) = events(text, settings)
+    (event,) = (event for event in events(text, settings) if event is not HEADER)
     assert isinstance(event, LogEvent)
     return event
 

@@ -10,7 +10,7 @@ from trine.log_formats.strace import MOST_PENDING, Strace
 
 def read(text: str, name: str = "trace.txt") -> list[LogEvent | Header | None]:
     form = Strace()
-    form.begin(name)
+    form.begin(name, ())
     lines = [Line(0, number, line) for number, line in enumerate(text.split("\n"), start=1)]
     records = [record for line in lines for record in form.joiner.feed(line)]
     return [form.parse(record.text) for record in [*records, *form.joiner.finish()]]
@@ -157,13 +157,13 @@ def test_the_first_process_is_the_same_whether_it_is_named_or_not():
 
 def test_a_file_per_process_names_it():
     form = Strace()
-    form.begin("/var/tmp/trace.out.1234")
+    form.begin("/var/tmp/trace.out.1234", ())
     first = form.parse("close(3) = 0")
     form.joiner.feed(Line(0, 2, "pause( <unfinished ...>"))
-    form.begin("trace.out.1235.gz")
+    form.begin("trace.out.1235.gz", ())
     second = form.parse("close(4) = 0")
     late = form.parse(form.joiner.finish()[0].text)
-    form.begin("trace.txt")
+    form.begin("trace.txt", ())
     third = form.parse("close(4) = 0")
     got = [each.entities["process"] for each in (first, second, late, third) if isinstance(each, LogEvent)]
     assert got == ["1234", "1235", "1234", "0"]

@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trine.errors import UsageError
+from trine.log_formats import text_formats
 from trine.log_formats.log_event import HEADER, Format, FormatSettings, LogEvent
 from trine.log_formats.syslog_formats import Syslog, Syslog5424, SyslogFormat, SyslogIso
-from trine.logs import text_formats
 
 AUTH = "Failed password for root from 10.0.0.9 port 22 ssh2"
 WHO = {"user": "root", "address": "10.0.0.9"}

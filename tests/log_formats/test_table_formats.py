@@ -34,8 +34,9 @@ def test_columns_are_guessed_by_their_names_and_a_cell_may_take_lines() -> None:
 def test_settings_name_columns(delimiter: str) -> None:
     settings = FormatSettings(event=("op", "res"), entity="who", time="at")
     text = "at,who,op,res\n2024-05-01 10:00:00,ann,open,\n".replace(",", delimiter)
-    _, (number, event) = events(Csv(settings), text)
+    _, (number, event), (_, blank) = events(Csv(settings), text)
     assert number == 2
+    assert blank is None
     assert event == LogEvent(("open", " -"), False, 1714557600.0, {"who": "ann"})
 
 

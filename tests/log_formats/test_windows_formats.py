@@ -61,7 +61,7 @@ def events(text: str, settings: FormatSettings | None = None) -> Found:
 
 
 def only(text: str, settings: FormatSettings | None = None) -> LogEvent:
-    ((_, event),) = events(text, settings)
+    ((_, event),) = (found for found in events(text, settings) if found[1] is not HEADER)
     assert isinstance(event, LogEvent)
     return event
 

@@ -23,7 +23,7 @@ _MAX_USER = 64
 
 _NO_USER = (
     r"(?:(?:unknown|name|not|is|was|has|agent|with|for|from|by|in|and|to|id|on|of|at|slice|authentication|input|data|manager"
-    r"|does|cannot|logged|account|none|null)\b|session|request|service|\w{1,20}=)"
+    r"|does|cannot|logged|account|none|null|NOT)\b|session|request|service|\w{1,20}=)"
 )
 """What comes after `user` and is none."""
 
@@ -49,6 +49,10 @@ _CRON = re.compile(
 )
 
 
+_CLIENT = re.compile(r"([\w.\-@]{1,64}+)/((?:[0-9]{1,3}\.){3}[0-9]{1,3}):[0-9]{1,5} ")
+"""A user and an address at the beginning, as OpenVPN writes them."""
+
+
 def is_address(word: str) -> bool:
     """Whether a word is an address of version 4 or 6, without a port."""
     if not _IS_ADDRESS.fullmatch(word):
@@ -62,6 +66,9 @@ def is_address(word: str) -> bool:
 
 def address_in(text: str) -> str:
     """The first address in the text; "" without one."""
+    client = _CLIENT.match(text) if "/" in text[: _MAX_USER + 1] else None
+    if client and is_address(client[2]):
+        return client[2]
     for found in _FIND_V4.finditer(text) if "." in text else ():
         word = found[0]
         if all(len(octet) < 3 or octet <= "255" for octet in word.split(".")):
@@ -81,7 +88,7 @@ def address_in(text: str) -> str:
 def user_in(text: str) -> str:
     """The user that the text names; "" without one. Of sudo's messages, the one who calls it."""
     if " : " in text:
-        found = _SUDO.match(text)
+        found = _SUDO.match(text.lstrip() if text[0] == " " else text)
         if found:
             return found[1]
     elif text[:1] == "(":
@@ -98,12 +105,20 @@ def user_in(text: str) -> str:
         if sign in text:
             found = _USER.search(text)
             return (found[1] or found[2]).rstrip(".:") if found else ""
+    client = _CLIENT.match(text) if "/" in text[: _MAX_USER + 1] else None
+    return client[1] if client else _user_after_for(text)
+
+
+def _user_after_for(text: str) -> str:
+    """The user in a message of OpenSSH that names no address; "" in other messages."""
     start = text.find(" for ")
     if start < 0 or _last_word(text, start) not in _METHODS:
         return ""
     end = text.rfind(" from ")
     if end <= start:
         end = text.rfind(" [preauth]")
+    if end <= start:
+        end = text.find(" ", start + 5)
     return text[start + 5 : end if end > start else len(text)][:_MAX_USER]
 
 

@@ -1,12 +1,16 @@
 """Logs of applications: a time, level, thread and logger in the usual orders, then free text."""
 
 import re
+from collections.abc import Sequence
 from typing import ClassVar
 
+from typing_extensions import override
+
 from trine.log_formats.actors import who
-from trine.log_formats.log_event import Format, LogEvent, known
+from trine.log_formats.log_event import HEADER, Format, Header, LogEvent, known
 from trine.log_formats.text_formats import text_event
-from trine.log_formats.times import find_time
+from trine.log_formats.time_forms import found_forms
+from trine.log_formats.times import EARLIEST, LATEST, find_time, leading_numbers_are_times
 
 _LEVELS = {
     **dict.fromkeys(("TRACE", "TRC", "FINER", "FINEST", "VERBOSE", "VRB", "T", "V"), "trace"),
@@ -70,6 +74,35 @@ _SPECIAL = {
 _REDIS_LEVELS = {".": "debug", "-": "info", "*": "notice", "#": "warning"}
 
 
+_HEADER = re.compile(
+    r"-{9} (?:beginning of|switch to) \w{1,30}|Timestamp +Thread +Type +Activity +PID +(?:TTL *)?"
+    r"|Filtering the log data using .{1,500}"
+)
+"""What logcat and macOS' `log show` say between and before the lines."""
+
+_LATE = re.compile(
+    r"(?P<words>(?:[^\s,;=\"'|{}\[\]()]{1,60}+ ){1,5}?)"
+    rf"(?:(?P<time>{found_forms(inside=True)})|(?P<number>\d{{10}}(?:\.\d{{1,9}})?)(?= ))[\s:,|\-]{{0,9}}",
+    re.ASCII | re.IGNORECASE,
+)
+_MOSTLY = 0.9
+"""Share of the first lines that must have a time after words, so that it is read as one."""
+
+
+def _late_time(text: str) -> tuple[str, str, int] | None:
+    """Up to five words at the beginning of a line, the time after them, and where that ends; None without such a time.
+
+    A date without a time of day is none.
+    """
+    late = _LATE.match(text)
+    if late is None:
+        return None
+    words, time, number = late.group("words", "time", "number")
+    if number and EARLIEST <= float(number) <= LATEST:
+        return words, number, late.end()
+    return (words, time, late.end()) if time and ":" in time else None
+
+
 class AppLog(Format):
     """Logs of applications: a time, level, thread and logger in the usual orders, then the message.
 
@@ -77,17 +110,39 @@ class AppLog(Format):
     """
 
     name: ClassVar[str] = "app"
+    _numbers = True
+    """Whether a number at the beginning of a line is a time."""
+    _late = False
+    """Whether words come before the times."""
 
-    def parse(self, text: str) -> LogEvent | None:
+    @override
+    def begin(self, name: str, head: Sequence[str]) -> None:
+        """Whether numbers are times, and whether words come before the times, is decided by all first lines."""
+        self._numbers = leading_numbers_are_times(head)
+        begun = [text for text in head if text[:1].strip()]
+        late = [find_time(text) is None and _late_time(text) is not None for text in begun]
+        self._late = len(late) > 0 and sum(late) >= _MOSTLY * len(late)
+
+    def parse(self, text: str) -> LogEvent | Header | None:
         """The event is the template of `level logger: message`; threads and numbers of processes are left out."""
         for special in _SPECIAL.get(text[:1], ()):
             head = special.match(text)
             if head:
                 return self._special(head, text[head.end() :])
-        found = find_time(text)
+        found = find_time(text, numbers=self._numbers)
+        late = _late_time(text) if found is None and self._late else None
+        if late:
+            return self._after_words(text, *late)
         if found is None:
-            return self._level_first(text)
-        time, end = found
+            return HEADER if _HEADER.fullmatch(text) else self._level_first(text)
+        return self._after_time(text, *found)
+
+    def _after_words(self, text: str, words: str, time: str, end: int) -> LogEvent:
+        """The event of a line in which words stand before the time, such as the name of a file: they are its begin."""
+        event = self._after_time(text, time, end)
+        return event._replace(event=f"{words}{event.event}")
+
+    def _after_time(self, text: str, time: str, end: int) -> LogEvent:
         end, level, pid = _items(text, end)
         logger, end = _logger(text, end, bool(level))
         if not level and logger:  # the level comes after the logger

@@ -38,8 +38,10 @@ class Cef(Format):
         """The event is vendor and product, signature and name, and what is unusual in a request."""
         start = _START.search(text[:_MAX_HEAD])
         event = cef_payload(text[start.start() :], self.clock) if start else None
-        if start is None or event is None or not start.start():
+        if start is None or not start.start():
             return event
+        if event is None:  # cut off, or broken: free text behind a head
+            event = LogEvent(text[start.start() :], mined=True)
         head = _PRIORITY.sub("", text[: start.start()], count=1)
         found = find_time(head)
         rest = head[found[1] :] if found else head

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from typing import ClassVar
 
 from trine.log_formats.app_formats import AppLog
+from trine.log_formats.escapes import without_escapes
 from trine.log_formats.log_event import Entity, Format, FormatSettings, Line, LogEvent, known
 from trine.log_formats.text_formats import payload, text_event
 
@@ -26,7 +27,10 @@ class ContainerFormat(Format):
 
     def _unwrapped(self, text: str, time: str | None, entities: dict[str, str], attributes: dict[str, str]) -> LogEvent:
         """The event of the text in a line; what the line says of time and container comes before what the text says."""
-        event = payload(text) or self._inner.parse(text) or text_event(text, None)
+        text = without_escapes(text)
+        event = payload(text) or self._inner.parse(text)
+        if not isinstance(event, LogEvent):
+            event = text_event(text, None)
         seconds = self.clock.seconds(time) if time else None
         return LogEvent(
             event.event,

@@ -4,7 +4,7 @@ Names count without their style: `event_time`, `eventTime` and `Event-Time` are 
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 from trine.log_formats.json_fields import Record, plain_name, text_at
 from trine.log_formats.json_presets import Part, Preset
@@ -73,16 +73,19 @@ _REQUESTS = _names("request requestline httprequest")
 
 
 def guessed(record: Record) -> Preset | None:
-    """How records with such fields are read, by the names of the fields; None if none names an event."""
-    names = dict(_named(record))
+    """How records with such fields are read, by the names of the fields; None if none names an event.
+
+    Records with a time and a level are of a log, also those that lack a message.
+    """
+    own, names = _named(record)
     web = _web(names, record)
-    texts = _first(names, _TEXTS)
-    event = _first(names, _TEMPLATES) or _word(names, record) or _first(names, _EVENTS)
+    texts = _first(own, _TEXTS) or _object(record) or _first(names, _TEXTS)
+    event = _first(names, _TEMPLATES) or _word(names, record) or _first(own, _EVENTS) or _first(names, _EVENTS)
     if not (event or texts or web):
-        event = _first(names, _WEAK_EVENTS)
-    if not (event or texts or web):
-        return None
+        event = _first(own, _WEAK_EVENTS)
     time = _paths(names, _TIMES)
+    if not (event or texts or web or (time and _has_level(own, record))):
+        return None
     day = _first(names, ("date",))
     return Preset(
         event=(Part(event),) if event else (),
@@ -99,22 +102,29 @@ def guessed(record: Record) -> Preset | None:
     )
 
 
-def _named(record: Record) -> Iterator[tuple[str, str]]:
-    """The plain names of fields and their paths: first the own fields of the record, then those one level below."""
-    seen: set[str] = set()
-    below: list[tuple[str, str]] = []
+def _named(record: Record) -> tuple[dict[str, str], dict[str, str]]:
+    """The paths of fields by their plain names: of the record's own fields, and also of those one level below."""
+    own: dict[str, str] = {}
+    below: dict[str, str] = {}
     for key, value in record.items():
-        if isinstance(value, dict):
-            for inner in list(value)[:100]:
-                below.append((plain_name(f"{key}{inner}"), f"{key}.{inner}"))
-                below.append((plain_name(inner), f"{key}.{inner}"))
-        elif plain_name(key) not in seen:
-            seen.add(plain_name(key))
-            yield plain_name(key), key
-    for name, path in below:
-        if name not in seen:
-            seen.add(name)
-            yield name, path
+        if not isinstance(value, dict):
+            own.setdefault(plain_name(key), key)
+            continue
+        for inner in list(value)[:100]:
+            below.setdefault(plain_name(f"{key}{inner}"), f"{key}.{inner}")
+            below.setdefault(plain_name(inner), f"{key}.{inner}")
+    return own, {**below, **own}
+
+
+def _object(record: Record) -> str:
+    """The message, where it is an object in place of a text; "" if it is none."""
+    return next((key for key in ("message", "msg", "Message") if isinstance(record.get(key), dict)), "")
+
+
+def _has_level(own: Mapping[str, str], record: Record) -> bool:
+    """Whether a record names its level: a word or a small number, and no measured value."""
+    level = _first(own, _ATTRIBUTES["level"])
+    return bool(level and re.fullmatch(r"[A-Za-z]{1,20}|\d{1,2}", text_at(record, level)))
 
 
 def _first(names: Mapping[str, str], wanted: tuple[str, ...]) -> str:

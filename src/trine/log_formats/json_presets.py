@@ -367,8 +367,11 @@ PRESETS: dict[str, Preset] = {
     ),
     "ecs": Preset(
         about="Events in the Elastic Common Schema.",
-        fits=_fits("@timestamp event.action", "@timestamp event.code", "@timestamp event.category"),
+        fits=_fits(
+            "@timestamp event.action", "@timestamp event.code", "@timestamp event.category", "@timestamp ecs.version"
+        ),
         event=(Part("event.action|event.code|event.category"), Part("event.outcome", " ", optional=True)),
+        text="message|error.message",
         time="@timestamp|event.created",
         default_entity="host",
         entities={
@@ -378,7 +381,12 @@ PRESETS: dict[str, Preset] = {
             "process": "process.pid|process.name",
             "session": "session.id|trace.id|process.entity_id",
         },
-        attributes={"category": "event.category", "dataset": "event.dataset", "program": "process.name"},
+        attributes={
+            "category": "event.category",
+            "dataset": "event.dataset",
+            "program": "process.name",
+            "level": "log.level",
+        },
         arguments={"arguments": "process.command_line", "target": "url.original"},
         agent="user_agent.original",
     ),
@@ -386,7 +394,7 @@ PRESETS: dict[str, Preset] = {
         about="Logs of OpenTelemetry in JSON, nested or one record per line; the body is free text.",
         fits=_fits("resource scope", "body timeUnixNano", "body severityNumber"),
         event=(Part("eventName|attributes.event.name"),),
-        text="body|body.kvlistValue.values.message|body.message",
+        text="body|body.kvlistValue.values.message|body.kvlistValue.values.msg|body.message|body.msg",
         time="timeUnixNano|observedTimeUnixNano",
         default_entity="process",
         entities={

@@ -2,8 +2,8 @@
 
 - Events are objects: one per line, several per line, over several lines, elements of one array, or elements of the
   list in an object that only holds them, as in `{"Records": [{…}, {…}]}`.
-- No more than one object over several lines is held in memory. What is no JSON, or longer than the limit, is given as
-  it is, line by line.
+- No more than one object over several lines is held in memory. What is no JSON is given as it is, line by line; of what
+  is longer than the limit, the beginning.
 - OpenTelemetry's batches are divided: each record has its `resource` and `scope`.
 """
 
@@ -15,7 +15,14 @@ from trine.log_formats.json_fields import DECODER, Json, decoded, plain_name
 from trine.log_formats.log_event import Line
 
 MAX_OBJECT = 1 << 20
-"""Longest object over several lines that is read as one record, in characters."""
+"""Longest object that is read as one record, where it takes several lines or is a part of a longer one; characters."""
+
+_KEPT, _WINDOW = 1 << 16, 1 << 16
+"""Characters of a longer line that cannot be read, of which its beginning is kept; and those in which a value of a long
+line is looked for first."""
+
+_BRACKET = "["
+"""Stands for a line of brackets and commas, or of the names before a list, which holds no record."""
 
 _STEP = re.compile(r'(?:[^"{}\[\]]++|"(?:[^"\\]++|\\.)*+")*+', re.DOTALL)
 """Up to the next bracket, or to a quote that is not closed."""
@@ -56,11 +63,16 @@ class JsonJoiner:
             yield from self.finish()
             self._source = line.source
         if self._held is None:
-            if not self._ends and (whole := _whole(line.text)) is not None:
+            if not self._ends and (whole := _whole(line.text, self._limit)) is not None:
                 self.last = line.text, whole
                 yield line
-            else:
-                yield from self._scan(line, line.text)
+                return
+            given = False
+            for record in self._scan(line, line.text):
+                given = True
+                yield record
+            if not given and self._held is None:
+                yield line._replace(text=_BRACKET if line.text.strip() else "")
         elif self._held.may_go_on(line.text):
             yield from self._extend(line, line.text.strip())
         else:
@@ -78,11 +90,11 @@ class JsonJoiner:
         while (at := _end(_BETWEEN, text, at)) < len(text):
             char, ends = text[at], self._ends
             if char == "{" and ends[:1] != "}":
-                if not ends and (holder := _BEGINS_HOLDER.match(text, at)) and _holds_at(text, holder):
+                if not ends and (holder := _BEGINS_HOLDER.match(text, at)) and self._holds_at(text, holder):
                     at, self._ends = holder.end(), "]}"
                     continue
                 try:
-                    value, end = DECODER.raw_decode(text, at)
+                    value, end = _decoded_at(text, at, self._limit)
                 except (ValueError, RecursionError):
                     self._held = _Held(looks=0 if ends else _LOOKS)
                     yield from self._extend(line, text[at:])
@@ -98,8 +110,16 @@ class JsonJoiner:
                     self._held, self._ends = _Held(ends[::-1], looks=0), ""
                     yield from self._extend(line, text[at:])
                 else:
-                    yield line._replace(text=text[at:]) if at else line
+                    yield _cut(line._replace(text=text[at:]) if at else line, self._limit)
                 return
+
+    def _holds_at(self, text: str, holder: re.Match[str]) -> bool:
+        """Whether the object that begins with this list only holds it, judged by the first element."""
+        try:
+            element, _ = _decoded_at(text, holder.end(), self._limit)
+        except (ValueError, RecursionError):
+            return False
+        return _looks_like_event(element)
 
     def _extend(self, line: Line, text: str) -> Iterator[Line]:
         """Add a text to the object that is held; the records that this completes, and those of the rest of the text."""
@@ -155,8 +175,8 @@ class JsonJoiner:
     def _give_up(self) -> Iterator[Line]:
         """The lines of the object that is held, as they are."""
         held, self._held = self._held, None
-        if held is not None:
-            yield from held.lines
+        for line in held.lines if held is not None else ():
+            yield _cut(line, self._limit)
 
 
 class _Held:
@@ -222,9 +242,31 @@ class _Held:
         return at
 
 
-def _whole(text: str) -> Json:
+def _cut(line: Line, limit: int) -> Line:
+    """The beginning of a line that is longer than any record and could not be read."""
+    return line if len(line.text) <= limit else line._replace(text=line.text[:_KEPT])
+
+
+def _decoded_at(text: str, at: int, limit: int) -> tuple[Json, int]:
+    """The value that begins at a position and its end; of a longer text, a value of at most `limit` characters.
+
+    Raises `ValueError` or `RecursionError` if there is none.
+    """
+    for size in (_WINDOW, limit) if len(text) - at > limit else ():
+        try:
+            value, end = DECODER.raw_decode(text[at : at + size])
+        except ValueError:
+            continue
+        return value, at + end
+    if len(text) - at > limit:
+        raise ValueError(text[at : at + 80])
+    value, end = DECODER.raw_decode(text, at)
+    return value, end
+
+
+def _whole(text: str, limit: int) -> Json:
     """The object of a line that holds nothing but an object that is a record; None for any other line."""
-    if text[:1] != "{" or text[-1:] != "}" or _BEGINS_HOLDER.match(text):
+    if text[:1] != "{" or text[-1:] != "}" or len(text) > limit or _BEGINS_HOLDER.match(text):
         return None
     try:
         value, end = DECODER.raw_decode(text)
@@ -236,15 +278,6 @@ def _whole(text: str) -> Json:
 def _end(pattern: re.Pattern[str], text: str, at: int) -> int:
     match = pattern.match(text, at)
     return match.end() if match else at
-
-
-def _holds_at(text: str, holder: re.Match[str]) -> bool:
-    """Whether the object that begins with this list only holds it, judged by the first element."""
-    try:
-        element, _ = DECODER.raw_decode(text, holder.end())
-    except (ValueError, RecursionError):
-        return False
-    return _looks_like_event(element)
 
 
 def _innermost(outer: Json) -> str:

@@ -55,7 +55,11 @@ class Line(NamedTuple):
 
 @runtime_checkable
 class Joiner(Protocol):
-    """Makes records of lines, where the records of a format can take several lines; one instance reads one log."""
+    """Makes records of lines, where the records of a format can take several lines; one instance reads one log.
+
+    A line without content, such as a blank or a bracket, is a record too: what is not given back as the beginning of a
+    record belongs to the record before.
+    """
 
     def feed(self, line: Line) -> Iterable[Line]:
         """The records that this line completes, in their order; a record has the position of its first line."""
@@ -89,6 +93,8 @@ class Format(ABC):
     """What a session belongs to, if the settings say nothing; None: the log is one session."""
     has_fields: ClassVar[bool] = False
     """Whether records have fields or columns that the settings can name: event, entity, time."""
+    sure_header: ClassVar[bool] = False
+    """Whether no other format has such headers: a log of nothing but headers is of this format."""
     joiner: Joiner | None = None
     """Makes records of lines; None: every line is a record."""
 

@@ -9,6 +9,8 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
+from trine.log_formats.actors import who
+from trine.log_formats.escapes import without_escapes
 from trine.log_formats.field_names import guessed
 from trine.log_formats.json_fields import Record, decoded, first_text, names_of, text_at, text_of, value_of
 from trine.log_formats.json_presets import Preset
@@ -17,7 +19,7 @@ from trine.log_formats.mined_values import FreeText
 from trine.log_formats.record_plan import Plan, fits, joined, may_fit
 from trine.log_formats.times import Clock
 from trine.log_formats.values import agent_class, marks
-from trine.log_formats.web_parts import web_parts
+from trine.log_formats.web_formats import named_parts, request_parts
 
 _MOST_SHAPES = 1000
 """Sets of fields that are remembered."""
@@ -27,8 +29,6 @@ _MOST_EARLY = 100
 """Records in a row that begin a request and do not end one, before they count as events."""
 _TIME_OF_DAY = re.compile(r"T?\d{1,2}:\d\d")
 _PORT = re.compile(r"^(?:\[([0-9A-Fa-f:.]++)\](?::\d++)?|([0-9.]++):\d{1,5})$")
-_ADDRESS = re.compile(r"\b(?:\d{1,3}\.){3}\d{1,3}\b|\b(?:[0-9a-fA-F]{1,4}:){3,7}[0-9a-fA-F]{0,4}\b")
-_USER = re.compile(r"(?:\buser[ =]|\b(?:password|publickey|none) for )(?!invalid\b|unknown\b)([\w.\-$]+)")
 
 Shape = tuple[str, ...]
 """The names of the fields of a record."""
@@ -177,9 +177,10 @@ class RecordReader:
 
     def _text(self, plan: Plan, record: Record, depth: int) -> LogEvent | Header | None:
         """The event of a record that has free text, or another record in its text."""
-        if self.settings.event or not plan.text:
+        preset = plan.preset
+        if self.settings.event or not (preset.text or (preset.event == () and preset.web is None)):
             return None
-        text = next((found for parts in plan.text if (found := _free_text(value_of(record, parts)))), "")
+        text = _said(plan, record)
         entities, time = self._entities(plan, record), self._time(plan, record)
         if depth == 0 and text[:1] == "{" and isinstance(inner := decoded(text), dict):
             event = self.read(inner, depth + 1)
@@ -187,17 +188,15 @@ class RecordReader:
                 own = time if event.time is None else event.time
                 return event._replace(time=own, entities={**entities, **event.entities})
         program = first_text(record, plan.program)
-        if not text and not program:
-            return None
         if program:
             pid = first_text(record, (("_PID",), ("SYSLOG_PID",)))
             entities["process"] = f"{program}[{pid}]" if pid else program
-        user, address = _USER.search(text), _ADDRESS.search(text)
+        user, address = who(text)
         if user and ("user" not in entities or program):
-            entities["user"] = user[1]
-        if address and "address" not in entities:
-            entities["address"] = address[0]
-        event_text = f"{program}: {text or 'null'}" if program else text
+            entities["user"] = user
+        if address:
+            entities.setdefault("address", address)
+        event_text = f"{program}: {text or 'null'}" if program else text or "empty"
         return LogEvent(event_text, bool(text), time, entities, self._attributes(plan, record))
 
     def _time(self, plan: Plan, record: Record) -> float | None:
@@ -247,7 +246,16 @@ def _web(web: tuple[str, str, str], record: Record) -> tuple[str, ...] | None:
     method, target, status = (text_at(record, path) if path else "" for path in web)
     if not target or not (method or not web[0]):
         return None
-    return web_parts(method, target, status)
+    return named_parts(method, target, status) if method else request_parts(target, status or "-")
+
+
+def _said(plan: Plan, record: Record) -> str:
+    """The free text of a record: the first one that is not empty, else what the first object says."""
+    values = [value_of(record, parts) for parts in plan.text]
+    text = next((found for value in values if (found := _free_text(value))), "")
+    if not text:
+        text = next((" ".join(_leaves(value)) for value in values if isinstance(value, dict)), "")
+    return without_escapes(text)
 
 
 def _free_text(value: object) -> str:

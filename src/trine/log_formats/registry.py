@@ -4,8 +4,9 @@
 `Format`, listed here.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from trine.errors import UsageError, nearest
 from trine.log_formats.app_formats import AppLog
@@ -13,8 +14,10 @@ from trine.log_formats.audit import Audit
 from trine.log_formats.cef_formats import Cef
 from trine.log_formats.container_formats import Compose, Cri, Docker, Kubectl
 from trine.log_formats.json_formats import PRESET_FORMATS, Json, json_payload
-from trine.log_formats.log_event import Format, FormatSettings, Line
+from trine.log_formats.log_event import HEADER, Format, FormatSettings, Line
 from trine.log_formats.logfmt import Logfmt
+from trine.log_formats.proxy_formats import S3, Elb, Squid
+from trine.log_formats.service_formats import Cluster, Dmesg, MysqlSlow, Samba
 from trine.log_formats.strace import Strace
 from trine.log_formats.syslog_formats import Syslog, Syslog5424, SyslogIso
 from trine.log_formats.table_formats import Csv, W3c, Zeek
@@ -35,11 +38,18 @@ _FORMATS: tuple[type[Format], ...] = (
     Json,
     Cri,
     Cef,
+    Squid,
+    Elb,
+    S3,
     Access,
     WebError,
     Syslog5424,
     SyslogIso,
     Syslog,
+    Cluster,
+    Dmesg,
+    Samba,
+    MysqlSlow,
     Kubectl,
     Compose,
     Logfmt,
@@ -56,6 +66,9 @@ LEAST_SHARE = 0.2
 
 CERTAIN = 0.98
 """Share of lines from which on no further format is tried."""
+
+MOST_RECORDS = 1000
+"""Records that a format is guessed from: one line can hold any number."""
 
 MUCH_MORE = 0.75
 """A specific format is preferred to a general one unless it explains less than this share of what that explains: odd
@@ -107,22 +120,36 @@ def guess_format(
 
 
 def _share(candidate: Format, lines: Sequence[Line]) -> float:
-    """Share of the lines with content that are part of a record of this format."""
-    records = lines
-    if candidate.joiner is not None:
-        records = [record for line in lines for record in candidate.joiner.feed(line)]
-        records += candidate.joiner.finish()
-    fits = others = 0
+    """Share of the lines with content that are part of an event of this format; headers count for nothing.
+
+    A log of nothing but headers is of a format whose headers no other has.
+    """
+    candidate.begin("", [line.text for line in lines])
+    fits = others = headers = 0
     continues = False
-    for record in records:
+    for record in islice(_records(candidate, lines), MOST_RECORDS):
         if not record.text.strip():
             continue
         count = record.text.count("\n") + 1
-        if candidate.parse(record.text) is not None:
+        event = candidate.parse(record.text)
+        if event is HEADER:
+            headers += 1
+        elif event is not None:
             fits, continues = fits + count, True
         elif not (continues and is_continuation(record.text)):
             others += count
+    if not fits and headers and candidate.sure_header:
+        fits = headers
     return fits / max(1, fits + others)
+
+
+def _records(candidate: Format, lines: Sequence[Line]) -> Iterator[Line]:
+    if candidate.joiner is None:
+        yield from lines
+        return
+    for line in lines:
+        yield from candidate.joiner.feed(line)
+    yield from candidate.joiner.finish()
 
 
 def format_named(name: str, settings: FormatSettings | None = None) -> Format:

@@ -53,8 +53,7 @@ class RowJoiner:
             yield from self.finish()
         opened = _ends_open(line.text, self.delimiters, is_open=bool(self._lines))
         if not self._lines and not opened:
-            if line.text.strip():
-                yield line
+            yield line
             return
         self._lines.append(line)
         self._length += len(line.text)
@@ -175,6 +174,7 @@ class Zeek(Format):
     name: ClassVar[str] = "zeek"
     default_entity: ClassVar[Entity | None] = "address"
     has_fields: ClassVar[bool] = True
+    sure_header: ClassVar[bool] = True
 
     def __init__(self, settings: FormatSettings | None = None) -> None:
         super().__init__(settings)
@@ -223,6 +223,7 @@ class W3c(Format):
     name: ClassVar[str] = "w3c"
     default_entity: ClassVar[Entity | None] = "address"
     has_fields: ClassVar[bool] = True
+    sure_header: ClassVar[bool] = True
 
     def __init__(self, settings: FormatSettings | None = None) -> None:
         super().__init__(settings)

@@ -271,9 +271,13 @@ def numbers_are_times(values: Sequence[float]) -> bool:
 
 
 def leading_numbers_are_times(lines: Iterable[str]) -> bool:
-    """Whether the numbers at the beginnings of the first lines are times, as the argument `numbers` of `find_time`."""
-    matches = [match for line in lines if (match := _FIRST.match(line))]
-    return numbers_are_times([float(match["number"]) for match in matches if match["number"]])
+    """Whether the numbers at the beginnings of the first lines are times, as the argument `numbers` of `find_time`.
+
+    Half of the lines that are not indented must begin with one.
+    """
+    begun = [line for line in lines if line[:1].strip()]
+    numbers = [float(match["number"]) for line in begun if (match := _FIRST.match(line)) and match["number"]]
+    return 2 * len(numbers) >= len(begun) and numbers_are_times(numbers)
 
 
 def _second(text: str) -> float | None:

@@ -48,6 +48,12 @@ def request_parts(request: str, status: str) -> tuple[str, ...]:
     return (f"{kind} ", *target_parts(target), *(() if has_protocol else (" no protocol",)), f" {status}")
 
 
+def named_parts(method: str, target: str, status: str) -> tuple[str, ...]:
+    """The parts of the event of a request whose method, target and status are fields of their own."""
+    method = method.upper()
+    return (f"{method if method in _METHODS else 'OTHER'} ", *target_parts(target), f" {status or '-'}")
+
+
 def target_parts(target: str) -> tuple[str, ...]:
     """The parts of a path with its query, or of another target of a request (`*`, `http://host/path`, `host:443`)."""
     parts: list[str] = []
@@ -185,7 +191,7 @@ class Access(Format):
                 return None
             server, address, _, user, time, request, status, size, agent = line.groups()
             referer = ""
-        request, referer, agent = (_unescaped(field or "") for field in (request, referer, agent))
+        request, referer, agent = (unescaped(field or "") for field in (request, referer, agent))
         if server:
             self._own_name(server)
         return self._event(address.strip("[]"), user.strip(), time, request, status, size, referer, agent)
@@ -249,7 +255,7 @@ _SIZES = {str(size): digits_class(str(size)) for size in range(10_000)}
 _PAGE_FILES = frozenset({".css", ".js", ".woff", ".woff2"})
 
 
-def _unescaped(field: str) -> str:
+def unescaped(field: str) -> str:
     """A quoted field as the client sent it: servers write `\\"` and `\\x16` for a quote and a byte."""
     return _ESCAPE.sub(_character, field) if "\\" in field and len(field) <= _MAX_UNESCAPED else field
 
@@ -266,7 +272,8 @@ class WebError(Format):
     _apache = re.compile(
         r"\[(?P<time>[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d(?:\.\d{1,9})? \d{4})\] "
         r"(?:\[(?:(?P<module>[\w.\-]*):)?(?P<level>[a-z]+\d?)\] )?(?:\[pid (?P<pid>\d+)(?::tid \d+)?\] )?"
-        r"(?P<reason>\(\w+\)[^\[\]]{1,200}?: )?(?:\[(?:client|remote) (?P<address>[^\s\]]++)\] )?"
+        r"(?P<reason>\(\w+\)[^\[\]]{1,200}?: )?"
+        r"(?:\[(?:client|remote) (?P<address>\[[0-9a-fA-F:.]++\](?::\d++)?|[^\s\]]++)\] )?"
     )
     _nginx = re.compile(r"(?P<time>\d{4}/\d\d/\d\d \d\d:\d\d:\d\d) \[(?P<level>[a-z]+)\] (?P<pid>\d+)#\d+: (?:\*\d+ )?")
     _rule = re.compile(r'\[msg "([^"]*+)"')
@@ -293,7 +300,7 @@ class WebError(Format):
         if start < 0:
             return self._of(head.groupdict(), message, "", None, "")
         address = message[start + len(", client: ") :].partition(",")[0]
-        return self._of(head.groupdict(), message[:start], _unescaped(message[before:]), address, "")
+        return self._of(head.groupdict(), message[:start], unescaped(message[before:]), address, "")
 
     def _of(self, fields: dict[str, str | None], message: str, sent: str, address: str | None, module: str) -> LogEvent:
         level = fields["level"] or ""

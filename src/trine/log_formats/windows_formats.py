@@ -128,6 +128,9 @@ class _XmlJoiner:
 
     def feed(self, line: Line) -> Iterator[Line]:
         """The events that this line completes, and what stands between events."""
+        if not self._held and not line.text.strip():
+            yield line
+            return
         at = 0
         for mark in _MARK.finditer(line.text):
             if mark[0] != _END:
@@ -179,6 +182,7 @@ class _WindowsJoiner:
         if self._joiner is None:
             begin = line.text.lstrip()[:1]
             if not begin:
+                yield line
                 return
             self._joiner = _XmlJoiner() if begin == "<" else self.json if begin in "{[" else self._rows
         yield from self._joiner.feed(line)

@@ -7,11 +7,11 @@
 """
 
 import codecs
-import re
 from collections.abc import Callable, Iterator
 from typing import Final
 
 from trine.datasets.lines import MAX_LINE, NOT_UTF8
+from trine.log_formats.escapes import without_escapes
 from trine.logs.compression import Damaged
 
 KEPT = 1 << 16
@@ -33,7 +33,6 @@ _MARKS: Final = {
 }
 """Encodings by their byte order marks; that of UTF-16 is the beginning of one of UTF-32."""
 
-_ESCAPE = re.compile(r"\x1b(?:\[[0-?]*+[ -/]*+[@-~]|\][^\x07\x1b]*+(?:\x07|\x1b\\)|[ -/]++[0-~]|[@-Z\\^_a-z=>78])")
 _CONTROL = bytes(set(range(32)) - {8, 9, 10, 12, 13, 27} | {127})
 _NO_TEXT = (b"%PDF-", b"SQLite format 3\0", b"ElfFile\0", b"LPKSHHRH", b"\x7fELF", b"\x89PNG", b"\xff\xd8\xff", b"GIF8")
 _MOST_MARK = 4
@@ -215,7 +214,7 @@ def _texts(block: bytes, number: int, note: Note) -> list[str]:
     if "\r" in text:
         texts = [text.rstrip("\r") for text in texts]
     if "\x1b" in text:
-        texts = [_ESCAPE.sub("", text).replace("\x1b", "\\x1b") if "\x1b" in text else text for text in texts]
+        texts = [without_escapes(text) for text in texts]
     if "\0" in text:
         texts = [text.replace("\0", "\\x00") for text in texts]
     return texts

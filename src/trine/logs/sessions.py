@@ -102,6 +102,8 @@ class Sessions:
         self._count = 0
         self._record_before = False
         self._last_record = (-1, -1)
+        self._joined = 0
+        """Lines that were given to the joiner, less those on which a record begins: they are continued."""
 
     def change(self, format: Format) -> Iterator[SessionEvent]:  # noqa: A002
         """Read the next lines in another format: the events of records that were still incomplete."""
@@ -114,6 +116,7 @@ class Sessions:
         if self.format.joiner is None:
             event = self._event(line)
             return () if event is None else (event,)
+        self._joined += 1
         return [event for record in self.format.joiner.feed(line) if (event := self._event(record)) is not None]
 
     def finish(self) -> Iterator[SessionEvent]:
@@ -122,6 +125,8 @@ class Sessions:
             event = self._event(record)
             if event is not None:
                 yield event
+        self.reading.continued += self._joined
+        self._joined = 0
         self.reading.times_not_understood += self.format.clock.not_understood
         self.format.clock.not_understood = 0
 
@@ -154,9 +159,10 @@ class Sessions:
         return self._in_session(record, parsed)
 
     def _count_lines(self, record: Line) -> None:
-        """Count the further lines of a joined record, and records that begin on the line of the one before."""
-        self.reading.continued += record.text.count("\n")
-        self.reading.sharing += record[:2] == self._last_record
+        """Count records that begin on the line of the one before, and lines on which none begins."""
+        shares = record[:2] == self._last_record
+        self.reading.sharing += shares
+        self._joined -= not shares
         self._last_record = record[:2]
 
     def _without_format(self, record: Line, parsed: LogEvent | Header | None) -> LogEvent | None:
