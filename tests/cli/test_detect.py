@@ -97,11 +97,10 @@ def test_score_shows_the_strangest_or_all_sequences(trine, run, table):
     assert len(trine("detect", "score", run, table, "--all").out.splitlines()) == 51
 
 
-def test_explain_prints_json_lines_and_draws(trine, run, table, tmp_path):
+def test_explain_prints_one_json_document_and_draws(trine, run, table, tmp_path):
     done = trine("detect", "explain", run, table, "--most", "1", "--json", "--gates", "--out", tmp_path / "seen")
     assert done.status == 0
-    (line,) = done.out.splitlines()
-    explanation = json.loads(line)
+    (explanation,) = json.loads(done.out)["explanations"]
     assert explanation["name"] == "odd"
     assert explanation["nearest_normal"].startswith("n")
     assert {path.name for path in (tmp_path / "seen").iterdir()} == {"odd-surprise.png", "odd-gates.png"}
@@ -226,6 +225,30 @@ def test_another_log_is_read_in_the_format_of_the_training_and_what_does_not_fit
     done = trine("detect", "score", run, mixed)
     assert done.status == 1
     assert "no line has the format syslog" in done.err
+
+
+def test_every_command_says_how_the_lines_were_read(trine, tmp_path):
+    log, run = write_log(tmp_path / "auth.log"), tmp_path / "run"
+    done = trine("detect", "fit", log, *SMALL, "--out", run, "--device", "cpu", "--json")
+    assert json.loads(done.out)["metrics"]["reading"] == {"lines": 72, "events": 1.0, "unparsed": 0.0, "left_out": 0.0}
+    other = write_log(tmp_path / "other.log", 25, foreign="odd")
+    other.write_text(other.read_text() + "no line of syslog\n" * 24)
+    for command in ("evaluate", "score", "explain"):
+        done = trine("detect", command, run, other, "--json")
+        assert "24 unparsed (24 %)" in done.err, command
+        assert "in training 0 %" in done.err, command
+    assert json.loads(trine("detect", "evaluate", run, other, "--json").out)["metrics"]["reading"]["unparsed"] == 0.24
+
+
+def test_options_that_exclude_one_another_or_cannot_apply_are_refused(trine, table, tmp_path):
+    log = write_log(tmp_path / "auth.log")
+    words = ("--out", tmp_path / "run", "--device", "cpu")
+    done = trine("detect", "fit", log, "--format", "syslog", "--pattern", "(?P<message>.+)", *words)
+    assert (done.status, done.err.count("\n")) == (2, 1)
+    for option in (("--format", "web"), ("--entity", "user"), ("--window", "15m"), ("--time-format", "%H")):
+        done = trine("detect", "fit", table, *option, *words)
+        assert done.status == 2, option
+        assert option[0] in done.err
 
 
 def test_an_unknown_format_is_wrong_use(trine, tmp_path):

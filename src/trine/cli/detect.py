@@ -83,7 +83,11 @@ def evaluate(model: Model, data: Logs, *, split: Split = None, data_dir: DataDir
     """Measure MODEL on the test split of DATA, else on its held-out data, else on all of it."""
     from trine.detect.detector import Detector
 
-    output.print_result(Detector.load(model).evaluate(_source(data), split=split, data_dir=data_dir), json)
+    detector = Detector.load(model)
+    opened = detector.open(_source(data), data_dir)
+    for line in opened.remarks:
+        output.note(line)
+    output.print_result(detector.stated(detector.evaluation(opened, split)), json)
 
 
 @app.command
@@ -175,10 +179,12 @@ def explain(
         raise UsageError(f"{opened.table.name}: has no sequence called {name!r}{nearest(name, map(str, table.names))}")
     chosen = detector.strangest(table, most) if name is None else table.rows(np.flatnonzero(table.names == name)[:most])
     stems = _file_stems(chosen.names.tolist())
-    for index, explanation in enumerate(explain_sequences(detector, chosen, opened.files)):
-        if json:
-            output.print_json_line(explanation.as_json())
-        else:
+    explanations = explain_sequences(detector, chosen, opened.files)
+    if json:
+        reading = opened.reading.as_json() if opened.reading else None
+        output.print_json({"reading": reading, "explanations": [each.as_json() for each in explanations]})
+    for index, explanation in enumerate(explanations):
+        if not json:
             log_output.print_explanation(explanation)
         if out or gates:
             stem = (out or Path("explained")) / stems[index]

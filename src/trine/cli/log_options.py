@@ -35,7 +35,14 @@ class LogOptions:
     "A session has at most this many events."
 
     def settings(self) -> dict[str, Any]:
-        """The settings of a detector's recipe that these options are; None where an option is not given."""
+        """The settings of a detector's recipe that these options are; None where an option is not given.
+
+        Raises `UsageError` for options that exclude one another.
+        """
+        if self.format and self.pattern:
+            raise UsageError(
+                f"--format {self.format} and --pattern: a pattern is a format of its own; give one of them"
+            )
         return {
             "log_format": self.format,
             "log_pattern": self.pattern,

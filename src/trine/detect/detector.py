@@ -147,10 +147,11 @@ class Detector(Model[DetectRecipe]):
     @override
     def open(self, data: Sources, data_dir: Path | None = None) -> NormalFolds:
         """A table to evaluate on; the data of the training is split as in the training."""
-        table = self.read(data, data_dir)
+        opened = self.open_log(data, data_dir)
+        table, remarks = opened.table, tuple(self.remarks(opened))
         if table.fingerprint == self.data.get("fingerprint"):
-            return split_normal(table, self.recipe)
-        return NormalFolds(table, table, (), 0)
+            return split_normal(table, self.recipe, remarks).of_log(opened)
+        return NormalFolds(table, table, (), 0, remarks).of_log(opened)
 
     @override
     def evaluation(self, opened: NormalFolds, split: str | None = None) -> Evaluation:
@@ -171,6 +172,7 @@ class Detector(Model[DetectRecipe]):
         data = Data(name=table.name, fingerprint=table.fingerprint, split=name, n=len(table))
         pictures = report.pictures(table, scores, members)
         figures = metrics(table, scores, members, self.share)
+        figures |= _reading(opened)
         if self.drift and opened.folds:
             figures["recent"] = self.drift.as_json()
         return Evaluation(data, figures, pictures)
@@ -187,6 +189,7 @@ class Detector(Model[DetectRecipe]):
             "fpr_target": self.share,
             "normal": count,
             "mean_surprisal": float(np.concatenate(surprisal).mean()),
+            **_reading(opened),
         }
         return Evaluation(Data(name=table.name, fingerprint=table.fingerprint, split="validation", n=count), figures)
 
@@ -242,6 +245,11 @@ class Detector(Model[DetectRecipe]):
     def card(self) -> str:
         figures = self.result.model_dump(mode="json") if self.result else {}
         return report.card(figures, self.data, self.recipe.model_dump(mode="json"), self.ensemble.names)
+
+
+def _reading(opened: NormalFolds) -> dict[str, Any]:
+    """What became of the lines of a log, as a figure; nothing for a table."""
+    return {"reading": opened.reading.shares()} if opened.reading else {}
 
 
 def _sources(table: SequenceTable) -> list[str]:

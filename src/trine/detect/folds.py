@@ -18,6 +18,7 @@ from jaxtyping import Bool, Int64
 from trine.detect.recipe import DetectRecipe
 from trine.errors import DataError
 from trine.logs.readers import OpenedSequences
+from trine.logs.reading import Reading
 from trine.sequences.table import SequenceTable
 
 TEST_SHARE = 0.1
@@ -61,8 +62,8 @@ class NormalFolds:
     """Format of the raw log that the table was read from."""
     templates: str | None = None
     """Names of its events, as `EventNames.to_json` writes them."""
-    unparsed_share: float | None = None
-    """Share of its lines that did not have the format."""
+    reading: Reading | None = None
+    """What became of its lines."""
     attribute_names: tuple[str, ...] = ()
     """Names of all attributes of its events, also of those that the table does not keep."""
 
@@ -74,7 +75,7 @@ class NormalFolds:
             self,
             log_format=opened.reading.format,
             templates=opened.names.to_json(),
-            unparsed_share=opened.reading.unparsed_share,
+            reading=opened.reading,
             attribute_names=opened.attribute_names,
         )
 

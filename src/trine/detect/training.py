@@ -116,7 +116,7 @@ class DetectorTrainer(Trainer[DetectRecipe, NormalFolds, DetectObjective, Detect
             drift=drift,
             templates=opened.templates,
             log_format=opened.log_format,
-            unparsed_share=opened.unparsed_share,
+            unparsed_share=opened.reading.unparsed_share if opened.reading else None,
             normal_names=tuple(map(str, first.names[compared_sample(first)])),
         )
 

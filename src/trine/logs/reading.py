@@ -88,6 +88,11 @@ class Reading:
             )
         return warned
 
+    def shares(self) -> dict[str, float]:
+        """Number of lines, and shares of them that were events, did not have the format, and were left out."""
+        counts = {"events": self.events, "unparsed": self.unparsed, "left_out": self.left_out}
+        return {"lines": self.lines, **{name: count / max(1, self.lines) for name, count in counts.items()}}
+
     def as_json(self) -> dict[str, Any]:
         """The counts as a JSON object."""
         return {**asdict(self), "examples": [f"{file}:{line}" for file, line in self.examples]}
