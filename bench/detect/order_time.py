@@ -1,9 +1,9 @@
 """What counting cannot see: a set of our own in which order, pace, hour or name is the only signal. Cost: 5 minutes.
 
 Four people work at hours, at a pace and on tasks of their own. A session opens a task, does fourteen steps that say
-nothing of it, and closes it. Deviations are made of new normal sessions, changed in one respect:
+nothing of it, and signs and sends the result: tasks of one kind in this order, of the other in the reverse. Deviations are made of new normal sessions, changed in one respect:
 
-order   the task that is closed is not the one that was opened; all runs of up to twelve events are as in normal ones
+order   the same events, signed and sent in the order of the other kind; all runs of up to twelve events are normal
 pace    the same events at a tenth of the time between them
 hour    the same session, twelve hours later
 name    the same session, in the name of another person
@@ -31,6 +31,8 @@ PEOPLE = {
     "cem": {"hours": (17, 20), "pace": 4.0, "tasks": ("backup", "audit")},
     "dia": {"hours": (1, 4), "pace": 40.0, "tasks": ("mail", "news")},
 }
+ENDS = (("sign", "send"), ("send", "sign"))
+"""The last two events of a person's first and second task."""
 STEPS, KINDS = 14, 6
 """Number of steps between opening and closing, and of kinds of steps."""
 NORMAL, EACH = 1_600, 150
@@ -71,18 +73,21 @@ def normal(draw: np.random.Generator, day: int) -> Session:
     person = PEOPLE[name]
     task = str(draw.choice(person["tasks"]))
     steps = [f"step {kind}" for kind in draw.integers(0, KINDS, STEPS)]
-    gaps = draw.lognormal(np.log(person["pace"]), 0.5, STEPS + 1)
+    gaps = draw.lognormal(np.log(person["pace"]), 0.5, STEPS + 2)
     start = START + day * DAY + draw.uniform(*person["hours"]) * 3_600
     times = start + np.concatenate([[0], np.cumsum(gaps)])
-    return {"events": [f"open {task}", *steps, f"close {task}"], "times": times.tolist(), "name": name}
+    return {
+        "events": [f"open {task}", *steps, *ENDS[person["tasks"].index(task)]],
+        "times": times.tolist(),
+        "name": name,
+    }
 
 
 def deviating(session: Session, kind: str, draw: np.random.Generator) -> Session:
     """A session that is changed in one respect."""
     events, times, name = session["events"], np.array(session["times"]), session["name"]
     if kind == "order":
-        other = [task for task in PEOPLE[name]["tasks"] if f"close {task}" != events[-1]]
-        events = [*events[:-1], f"close {other[0]}"]
+        events = [*events[:-2], events[-1], events[-2]]
     elif kind == "pace":
         times = times[0] + (times - times[0]) / 10
     elif kind == "hour":

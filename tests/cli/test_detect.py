@@ -64,7 +64,7 @@ def test_evaluate_says_the_interval_and_each_members_and_each_kinds_figures(trin
     figures, members, kinds = printed_tables(trine("detect", "evaluate", run, table).out)
     low, high = map(float, figures["fpr_interval"]["value"].split(" to "))
     assert low <= float(figures["fpr_realised"]["value"]) <= high
-    assert {"counts", "unseen", "pairs", "rare"} <= set(members)
+    assert {"counts", "unseen", "pairs", "rare", "size"} < set(members)
     assert all(0 <= float(member["auc"]) <= 1 for member in members.values())
     assert kinds["attack"]["n"] == "1"
 
