@@ -1,10 +1,11 @@
 """Picture sets. `open_pictures` opens every kind: named sets, folders, manifests and archives."""
 
 import hashlib
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Int64, UInt8
@@ -14,15 +15,17 @@ from trine.datasets.cache import cache_dir, disk_errors
 from trine.datasets.catalogue import CATALOGUE, is_present, named_set, nothing_there
 from trine.errors import DataError, UsageError, nearest
 from trine.pictures.entries import SPLITS, TEST, TRAIN, VALIDATION, Source
-from trine.pictures.ingest import ingest
+from trine.pictures.ingest import Wanted, ingest
 from trine.pictures.named import picture_source
+from trine.pictures.paths import refuse_empty
+from trine.pictures.reading import Fit, Reading
 from trine.pictures.sources import source_at
 from trine.pictures.splits import stratified_cut
 from trine.pictures.store import VERSION, PictureStore, StoreWriter, load_or_build, map_rows
 
 LARGEST_SIZE = 1024
 """Largest side, in pixels, that pictures can be scaled to."""
-IN_MEMORY = 2**30
+IN_MEMORY = 2**28
 """Largest part of a cut split, in bytes, that is copied into memory; larger ones are written to a file and mapped."""
 
 
@@ -54,6 +57,10 @@ class PictureSet:
     """Those of `train`, `validation` and `test` that the set has."""
     skipped: tuple[str, ...]
     """A line `kind: file (why)` per skipped file; kinds: unreadable, truncated, oversized, missing, unlabelled."""
+    remarks: tuple[str, ...] = ()
+    """What the user should know about how the set was understood, one line each."""
+    reading: Reading = field(default_factory=Reading)
+    """How its files became pixels. A model keeps it, to read new pictures in the same way."""
 
     @property
     def size(self) -> tuple[int, int]:
@@ -89,6 +96,10 @@ def open_pictures(
     *,
     data_dir: Path | None = None,
     size: int | None = None,
+    square: bool = False,
+    fit: Fit = "auto",
+    reading: Reading | None = None,
+    label_from: str | None = None,
     seed: int = 0,
     validation_share: float = 0.1,
     validation_limit: int | None = None,
@@ -99,8 +110,13 @@ def open_pictures(
     """Open a named set, a folder, a manifest or an archive. Pictures are decoded once and stored in the cache.
 
     data_dir           folder of the named sets; None: see `trine.datasets.catalogue`
-    size               side of the square, in pixels, that pictures are scaled to (short side, antialiased, centre
-                       crop); None: their own size when all share one, else see `chosen_shape`
+    size               side of the square, in pixels, that pictures are scaled to (antialiased); None: their own size
+                       when all share one, else see `chosen_shape`
+    square             make a square of the pictures' own size, too
+    fit                how a picture of another aspect ratio becomes square: crop, pad, squash; auto: crop up to 4:3
+    reading            how a trained model reads pictures (`PictureSet.reading`, kept with it), instead of `fit`
+    label_from         regular expression with one group, the class, searched in each path below the root, instead of
+                       class folders
     seed               of the validation split
     validation_share   share of train that becomes the validation split, stratified, if `cut` is set and the set has
                        none. A test split is never used for validation; a missing test split stays missing
@@ -108,41 +124,60 @@ def open_pictures(
     progress           show a bar on stderr while pictures are decoded or downloaded
     verify             compare the whole store with its checksums first, and decode again if it has changed
 
-    Raises UsageError (a size or share out of range, a set of sequences), DataError (a path that does not exist, no
-    readable picture, damaged files, a cache that cannot be written) and UnsafeDataError (an archive over its limits).
+    Raises UsageError (an empty source, a size or share out of range, a set of sequences, a wrong expression), DataError
+    (a path that does not exist, no readable picture, damaged files, a cache that cannot be written) and UnsafeDataError
+    (an archive over its limits).
     """
     if size is not None and not 1 <= size <= LARGEST_SIZE:
         raise UsageError(f"a picture size of {size} is out of range: use 1 to {LARGEST_SIZE}")
-    name, location, content = _locate(source, data_dir, progress)
-    key = _digest([location, str(size)]), _digest([str(VERSION), *sorted(content.stamp())])
+    wanted = Wanted(size, square, reading or Reading(fit=fit), levels=reading is None)
+    place = _locate(source, data_dir, label_from, progress)
+    content = place.source
+    how = [str(size), str(square), json.dumps(wanted.reading.as_json()), str(wanted.levels), str(label_from)]
+    key = _digest([place.location, *how]), _digest([str(VERSION), *sorted(content.stamp())])
 
     def build(writer: StoreWriter, workspace: Path) -> None:
-        ingest(content, writer, workspace, size, progress)
+        ingest(content, writer, workspace, wanted, progress)
 
     stored = load_or_build(cache_dir(), key, build, verify=verify)
-    whole = PictureSet(name, stored.fingerprint, stored.classes, _splits(stored), stored.skipped)
+    remarks = (*place.remarks, *stored.remarks)
+    whole = PictureSet(
+        place.name, stored.fingerprint, stored.classes, _splits(stored), stored.skipped, remarks, stored.reading
+    )
     if not cut or TRAIN not in whole.splits or VALIDATION in whole.splits:
         return whole
     share = min(validation_share, (validation_limit or len(whole.splits[TRAIN])) / len(whole.splits[TRAIN]))
     return _with_validation(whole, stored, seed, share)
 
 
-def _locate(source: str | Path, data_dir: Path | None, progress: bool) -> tuple[str, str, Source]:
-    """The set's name, a text that identifies its location, and its source. Downloads a named set that is absent."""
+class _Place(NamedTuple):
+    """Where a set is: its name, a text that identifies its location, its source, and remarks."""
+
+    name: str
+    location: str
+    source: Source
+    remarks: tuple[str, ...]
+
+
+def _locate(source: str | Path, data_dir: Path | None, label_from: str | None, progress: bool) -> _Place:
+    """The place of a set. Downloads a named set that is absent. A named set goes before a folder of that name."""
+    refuse_empty(source)
+    path = Path(source).expanduser()
     if isinstance(source, str) and source in CATALOGUE:
         named = named_set(source)
         if named.kind != "pictures":
-            raise UsageError(f"{source}: is a set of event sequences, not of pictures")
+            advice = f"write ./{source} for the folder of that name" if path.exists() else "see `trine detect`"
+            raise UsageError(f"{source}: is a set of event sequences, not of pictures: {advice}")
         if named.place and not is_present(named, data_dir):
             from trine.datasets.fetch import fetch
 
             fetch(named, data_dir, progress=progress)
-        return source, f"named {source}", picture_source(named, data_dir)
-    path = Path(source).expanduser()
+        hidden = f"{source} is the named set, not the folder {source}/ here: write ./{source} for the folder"
+        return _Place(source, f"named {source}", picture_source(named, data_dir), (hidden,) if path.exists() else ())
     if not path.exists():
         raise DataError(nothing_there(source, "pictures"))
     path = path.resolve()
-    return path.name.split(".")[0] or path.name, str(path), source_at(path)
+    return _Place(path.name.split(".")[0] or path.name, str(path), source_at(path, label_from), ())
 
 
 def _splits(stored: PictureStore) -> dict[str, PictureSplit]:
