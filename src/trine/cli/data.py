@@ -34,7 +34,15 @@ def list_sets(*, data_dir: DataDir = None, json: Json = False) -> None:
 
 
 @app.command
-def check(data: Data, /, *, data_dir: DataDir = None, size: int | None = None, json: Json = False) -> None:
+def check(
+    data: Data,
+    /,
+    *,
+    data_dir: DataDir = None,
+    size: int | None = None,
+    label_from: str | None = None,
+    json: Json = False,
+) -> None:
     """Report what is wrong with a set of pictures: files, classes, balance, duplicates.
 
     Parameters
@@ -43,11 +51,14 @@ def check(data: Data, /, *, data_dir: DataDir = None, size: int | None = None, j
         A named set, a folder, a manifest or an archive.
     size
         Side of the square that pictures are scaled to, in pixels. [default: their own size, or a suitable one]
+    label_from
+        Regular expression with one group, the class, searched in the path of each picture: '([a-z]+)[^/]*$'.
     """
     from trine.pictures.check import check_pictures
     from trine.pictures.picture_set import open_pictures
 
-    report = check_pictures(open_pictures(data, data_dir=data_dir, size=size, cut=False, verify=True))
+    opened = open_pictures(data, data_dir=data_dir, size=size, label_from=label_from, cut=False, verify=True)
+    report = check_pictures(opened)
     if json:
         print_json(report.model_dump(mode="json"))
     else:
@@ -109,7 +120,10 @@ def _print_report(report: "PictureReport") -> None:
         print(f"{split} has none of: {', '.join(classes)}")
     for remark in report.remarks:
         print(f"note: {remark}")
-    print(f"cannot be learned from: {report.unlearnable}" if report.unlearnable else "a classifier can learn from it")
+    if report.unlearnable:
+        print(f"a classifier cannot learn from it: {report.unlearnable}")
+    able = [name for name, can in (("a classifier", not report.unlearnable), ("a generator", report.generable)) if can]
+    print(f"{' and '.join(able) or 'neither a classifier nor a generator'} can learn from it")
 
 
 def _print_duplicates(what: str, duplicates: "Duplicates") -> None:

@@ -15,12 +15,13 @@ from trine.datasets.cache import cache_dir, disk_errors
 from trine.datasets.catalogue import CATALOGUE, is_present, named_set, nothing_there
 from trine.errors import DataError, UsageError, nearest
 from trine.pictures.entries import SPLITS, TEST, TRAIN, VALIDATION, Source
+from trine.pictures.groups import copies
 from trine.pictures.ingest import Wanted, ingest
 from trine.pictures.named import picture_source
 from trine.pictures.paths import refuse_empty
 from trine.pictures.reading import Fit, Reading
 from trine.pictures.sources import source_at
-from trine.pictures.splits import stratified_cut
+from trine.pictures.splits import grouped_cut, stratified_cut
 from trine.pictures.store import VERSION, PictureStore, StoreWriter, load_or_build, map_rows
 
 LARGEST_SIZE = 1024
@@ -147,7 +148,7 @@ def open_pictures(
     if not cut or TRAIN not in whole.splits or VALIDATION in whole.splits:
         return whole
     share = min(validation_share, (validation_limit or len(whole.splits[TRAIN])) / len(whole.splits[TRAIN]))
-    return _with_validation(whole, stored, seed, share)
+    return _with_validation(whole, stored, seed, share, together=place.own)
 
 
 class _Place(NamedTuple):
@@ -157,6 +158,8 @@ class _Place(NamedTuple):
     location: str
     source: Source
     remarks: tuple[str, ...]
+    own: bool
+    """Whether it is the user's, not a named set."""
 
 
 def _locate(source: str | Path, data_dir: Path | None, label_from: str | None, progress: bool) -> _Place:
@@ -167,17 +170,18 @@ def _locate(source: str | Path, data_dir: Path | None, label_from: str | None, p
         named = named_set(source)
         if named.kind != "pictures":
             advice = f"write ./{source} for the folder of that name" if path.exists() else "see `trine detect`"
-            raise UsageError(f"{source}: is a set of event sequences, not of pictures: {advice}")
+            raise UsageError(f"{source}: is a set of event sequences ({named.size}), not of pictures: {advice}")
         if named.place and not is_present(named, data_dir):
             from trine.datasets.fetch import fetch
 
             fetch(named, data_dir, progress=progress)
-        hidden = f"{source} is the named set, not the folder {source}/ here: write ./{source} for the folder"
-        return _Place(source, f"named {source}", picture_source(named, data_dir), (hidden,) if path.exists() else ())
+        hidden = f"{source} is the named set, not what is called {source} here: write ./{source} for that"
+        remarks = (hidden,) if path.exists() else ()
+        return _Place(source, f"named {source}", picture_source(named, data_dir), remarks, own=False)
     if not path.exists():
         raise DataError(nothing_there(source, "pictures"))
     path = path.resolve()
-    return _Place(path.name.split(".")[0] or path.name, str(path), source_at(path, label_from), ())
+    return _Place(path.name.split(".")[0] or path.name, str(path), source_at(path, label_from), (), own=True)
 
 
 def _splits(stored: PictureStore) -> dict[str, PictureSplit]:
@@ -188,15 +192,44 @@ def _splits(stored: PictureStore) -> dict[str, PictureSplit]:
     }
 
 
-def _with_validation(whole: PictureSet, stored: PictureStore, seed: int, share: float) -> PictureSet:
-    """The set with a part of train as validation split; unchanged when train has no picture to spare."""
+def _with_validation(whole: PictureSet, stored: PictureStore, seed: int, share: float, *, together: bool) -> PictureSet:
+    """The set with a part of train as validation split; unchanged when train has no picture to spare.
+
+    together   copies of a picture stay on one side
+    """
     train = whole.splits[TRAIN]
-    stay, cut = stratified_cut(train.labels, len(train), share, seed)
+    groups = _groups(train, stored) if together else np.arange(len(train))
+    stay, cut = grouped_cut(train.labels, groups, share, seed)
+    alone = not len(cut) and len(groups) > 1
+    if alone:  # all are copies of one picture
+        stay, cut = stratified_cut(train.labels, len(train), share, seed)
     if not len(cut) or not len(stay):
         return whole
+    whole = replace(whole, remarks=(*whole.remarks, *_copy_remarks(groups, alone)))
     parts = {TRAIN: stay, VALIDATION: cut}
-    cuts = {split: _part(train, at, stored, _digest([split, str(seed), repr(share)])) for split, at in parts.items()}
+    how = [str(seed), repr(share), str(together)]
+    cuts = {split: _part(train, at, stored, _digest([split, *how])) for split, at in parts.items()}
     return replace(whole, splits={**cuts, **{k: v for k, v in whole.splits.items() if k != TRAIN}})
+
+
+def _groups(train: PictureSplit, stored: PictureStore) -> Int64[np.ndarray, "n"]:
+    """The group of copies of each picture of train, kept in the store."""
+    path = stored.folder / "copies.i8"
+    if not path.exists() or path.stat().st_size != 8 * len(train):
+        groups = copies(train.images, train.labels, train.names)
+        with disk_errors(cache_dir()), files.replacing(path) as part:
+            part.write_bytes(groups.astype("<i8").tobytes())
+    return np.fromfile(path, "<i8").astype(np.int64)
+
+
+def _copy_remarks(groups: Int64[np.ndarray, "n"], alone: bool) -> list[str]:
+    """What is said about copies within train."""
+    sizes = np.bincount(groups)
+    several = sizes[sizes > 1]
+    if not len(several):
+        return []
+    where = "so validation holds copies, too" if alone else "they stay on one side of the validation cut"
+    return [f"{several.sum():,} pictures of train are near copies of one another, in {len(several):,} groups: {where}"]
 
 
 def _part(train: PictureSplit, at: Int64[np.ndarray, "part"], stored: PictureStore, key: str) -> PictureSplit:
