@@ -96,9 +96,8 @@ def refuse_unlearnable(pictures: PictureSet) -> tuple[str, ...]:
         raise DataError(f"{pictures.name}: has no train split: put the class folders into train/, or above test/")
     if not pictures.classes or pictures.splits[TRAIN].labels is None:
         hints = "".join(f"; {line}" for line in pictures.remarks if any(word in line for word in HINTS))
-        raise DataError(
-            f"{pictures.name}: the pictures have no classes: put each class into a folder of its own{hints}"
-        )
+        advice = f"put each class into a folder of its own{hints}"
+        raise DataError(f"{pictures.name}: the pictures have no classes: {advice}")
     known = {split: {c for c, n in class_counts(pictures, split).items() if n} for split in pictures.splits}
     learned = known[TRAIN] | known.get(VALIDATION, set())
     if unseen := sorted(set().union(*known.values()) - known[TRAIN]):

@@ -23,9 +23,10 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from trine.errors import DataError, UnsafeDataError
+from trine.pictures.deep_colour import colour_levels, is_deep_colour
 from trine.pictures.formats import formats, open_image
 from trine.pictures.framing import framed
-from trine.pictures.levels import DEEP_MODES, level_range
+from trine.pictures.levels import DEEP_MODES, level_range, scaled
 from trine.pictures.modes import is_grey, over_backdrop, plain_mode
 from trine.pictures.reading import Range, Reading
 
@@ -107,8 +108,9 @@ def read_header(path: Path, name: str) -> Header:
         known = image.format != "PNG" or "exif" in image.info
         if known and image.format != "TIFF" and _orientation(image) in SIDEWAYS:
             width, height = height, width
-        levels = level_range(image) if image.mode in DEEP_MODES else None
-        return Header(height, width, is_grey(image), levels, image.mode == "F")
+        grey, floating = is_grey(image), image.mode == "F"
+        levels = level_range(_levels(image)) if _is_deep(image) else None
+        return Header(height, width, grey, levels, floating)
 
 
 def read_picture(
@@ -144,10 +146,14 @@ def decode(
         if image is not picture and image.format in ("JPEG", "MPO") and image.mode in ("L", "RGB"):
             # The JPEG decoder scales by powers of two almost for free; twice the final size loses nothing.
             image.draft(image.mode, (2 * max(shape), 2 * max(shape)))
-        image.load()
+        if image is not picture and is_deep_colour(image):
+            plain = scaled(_levels(image), reading.integers)
+        else:
+            image.load()
+            plain = plain_mode(image, reading)
         orientation = 1 if image.format == "TIFF" else _orientation(image)  # Pillow itself turns a TIFF file upright
         turned = shape[::-1] if orientation in SIDEWAYS else shape
-        small = over_backdrop(framed(plain_mode(image, reading), turned, reading.fit), reading)
+        small = over_backdrop(framed(plain, turned, reading.fit), reading)
         if orientation in ROTATIONS:
             small = small.transpose(ROTATIONS[orientation])
         return np.asarray(small.convert("L" if channels == 1 else "RGB")).reshape(*shape, channels)
@@ -256,6 +262,15 @@ def _from_array(array: NDArray[Any], name: str) -> Image.Image:
         )
     _check_size(shape[1], shape[0], name)
     return Image.fromarray(array[:, :, 0] if shape[2:] == (1,) else array)
+
+
+def _is_deep(image: Image.Image) -> bool:
+    return image.mode in DEEP_MODES or is_deep_colour(image)
+
+
+def _levels(image: Image.Image) -> NDArray[Any]:
+    """The levels of a picture of more than 8 bits per channel."""
+    return colour_levels(image) if is_deep_colour(image) else np.asarray(image)
 
 
 def _check_size(width: int, height: int, name: str) -> None:

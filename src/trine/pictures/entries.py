@@ -75,7 +75,17 @@ def stat_line(path: Path, name: str) -> str:
 
 def class_name(text: str) -> str:
     """A class name in composed letters (NFC) and without outer blanks: names that look the same are the same."""
-    return unicodedata.normalize("NFC", text).strip()
+    return unicodedata.normalize("NFC", readable(text)).strip()
+
+
+def readable(text: str) -> str:
+    """A name of a file as UTF-8, whatever the locale; bytes that are not UTF-8 are written as `\\xNN`."""
+    if text.isascii():
+        return text
+    try:
+        return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    except UnicodeEncodeError:  # a lone surrogate of another origin
+        return text.encode("utf-8", "backslashreplace").decode()
 
 
 def natural_order(text: str) -> list[tuple[int, int, str]]:

@@ -17,7 +17,7 @@ from jaxtyping import UInt8
 
 from trine.errors import DataError
 from trine.pictures.decode import Header, decode, quiet_pillow, read_header, resize
-from trine.pictures.entries import SPLITS, Arrays, Entry, Files, Source, class_name, listed, natural_order
+from trine.pictures.entries import SPLITS, Arrays, Entry, Files, Source, class_name, listed, natural_order, readable
 from trine.pictures.framing import Frame, frame_of
 from trine.pictures.levels import float_range, integer_range
 from trine.pictures.reading import Fit, Reading
@@ -135,7 +135,7 @@ def _ingest_files(files: Files, writer: StoreWriter, wanted: Wanted, pool: Threa
     if not writer.splits:
         raise _nothing_readable(len(entries), skipped)
     remarks = [*files.remarks, *remarks, *_lost_classes(entries, classes), *said, *_frame_remarks(counts)]
-    writer.finish(classes, skipped, remarks, reading)
+    writer.finish(classes, map(readable, skipped), map(readable, remarks), reading)
 
 
 def _decoded(entry: Entry, shape: tuple[int, int], channels: int, reading: Reading) -> Pixels:
@@ -153,7 +153,8 @@ def _with_class_names(entries: list[Entry]) -> tuple[list[Entry], list[str]]:
     named = []
     for entry in entries:
         label = None if entry.label is None else class_name(entry.label) or None
-        named.append(entry if label == entry.label else replace(entry, label=label))
+        name = readable(entry.name)
+        named.append(entry if (label, name) == (entry.label, entry.name) else replace(entry, label=label, name=name))
         if label is not None and entry.label is not None:
             written[label].add(entry.label)
     return named, [

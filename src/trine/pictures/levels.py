@@ -1,7 +1,10 @@
 """Pictures of more than 8 bits: which levels become black and white. The whole set has one range, so that pictures stay
 comparable: scaled one by one, a dark picture would look like a bright one."""
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from trine.pictures.reading import Range
@@ -10,9 +13,8 @@ DEEP_MODES = frozenset({"I", "F", "I;16", "I;16B", "I;16L", "I;16N"})
 """Pillow's modes of more than 8 bits."""
 
 
-def level_range(image: Image.Image) -> Range:
-    """The lowest and the highest level of a picture of a deep mode. Raises ValueError for NaN and infinity."""
-    levels = np.asarray(image)
+def level_range(levels: NDArray[Any]) -> Range:
+    """The lowest and the highest level of a picture. Raises ValueError for NaN and infinity."""
     low, high = float(levels.min()), float(levels.max())
     if not (np.isfinite(low) and np.isfinite(high)):
         count = int((~np.isfinite(levels)).sum())
@@ -39,11 +41,11 @@ def float_range(ranges: list[Range]) -> Range:
     return 0.0, (high if high > 1 else 1.0)
 
 
-def scaled(image: Image.Image, span: Range) -> Image.Image:
-    """A picture of a deep mode with 8 bits: the range becomes 0 to 255; what lies outside is cut off."""
-    level_range(image)  # refuses NaN, which would become black
+def scaled(levels: NDArray[Any], span: Range) -> Image.Image:
+    """A picture of more than 8 bits, with 8 bits: the range becomes 0 to 255; what lies outside is cut off."""
+    level_range(levels)  # refuses NaN, which would become black
     low, high = span
-    levels = (np.asarray(image).astype(np.float64) - low) * (255 / (high - low))
+    levels = (levels.astype(np.float64) - low) * (255 / (high - low))
     return Image.fromarray(np.clip(np.rint(levels), 0, 255).astype(np.uint8))
 
 

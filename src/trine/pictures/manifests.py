@@ -38,14 +38,24 @@ class PictureManifest:
         """One entry per row. If any row has a label, rows without a label are skipped."""
         return self._files
 
+    def listed(self) -> Files:
+        """One entry per row, whether it has a label or not."""
+        entries, skipped = self._rows
+        return Files(entries, skipped)
+
     @cached_property
-    def _files(self) -> Files:
+    def _rows(self) -> tuple[list[Entry], list[str]]:
+        """The entry of each row, and a line for each kind of row that cannot be read."""
         skips = Skips(self.path.name)
         entries = [self._entry(row) for row in read_table(self.path, PATH, skips, COLUMNS)]
         if lines := skips.positions(NOT_UTF8):
             raise DataError(f"{self.path}: {lines[0]}: not UTF-8; save the table as UTF-8")
         skips.require(len(entries), "pictures", "give a table with one picture per row")
-        skipped = [f"unreadable: {message}" for message in skips.messages()]
+        return entries, [f"unreadable: {message}" for message in skips.messages()]
+
+    @cached_property
+    def _files(self) -> Files:
+        entries, skipped = self._rows
         if self.label_from is not None:
             return labels_from_names(Files(entries, skipped, self.remarks), self.label_from, self.path.name)
         labelled = [entry for entry in entries if entry.label is not None]

@@ -26,10 +26,11 @@ def plain_mode(image: Image.Image, reading: Reading) -> Image.Image:
 
     Raises ValueError for levels that are NaN or infinite.
     """
+    levels = np.asarray(image) if image.mode in DEEP_MODES else np.zeros(0)
     if image.mode == "F":
-        return scaled(image, reading.floats or (0.0, 1.0 if level_range(image)[1] <= 1 else 255.0))
+        return scaled(levels, reading.floats or (0.0, 1.0 if level_range(levels)[1] <= 1 else 255.0))
     if image.mode in DEEP_MODES:
-        return scaled(image, reading.integers)
+        return scaled(levels, reading.integers)
     if image.mode in ("P", "PA"):
         return image.convert("RGBA" if image.has_transparency_data else "RGB")
     if image.mode in ("L", "RGB") and image.has_transparency_data:

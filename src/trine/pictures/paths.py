@@ -84,8 +84,8 @@ def _add(path: Path, found: FoundPictures, workspace: Path | None) -> None:
     if path.is_dir():
         _add_folder(path, str(path), found)
     elif path.is_file() and is_table(path) and has_column(path, PATH):
-        content = PictureManifest(path).read(path.parent)
-        found.passed_over += [line for line in content.skipped if not line.startswith("unlabelled")]
+        content = PictureManifest(path).listed()
+        found.passed_over += content.skipped
         for entry in content.entries:
             found.add(entry.path)
     elif path.is_file() and is_archive(path):

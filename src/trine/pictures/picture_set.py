@@ -14,7 +14,7 @@ from trine import files
 from trine.datasets.cache import cache_dir, disk_errors
 from trine.datasets.catalogue import CATALOGUE, is_present, named_set, nothing_there
 from trine.errors import DataError, UsageError, nearest
-from trine.pictures.entries import SPLITS, TEST, TRAIN, VALIDATION, Source
+from trine.pictures.entries import SPLITS, TEST, TRAIN, VALIDATION, Source, readable
 from trine.pictures.groups import copies
 from trine.pictures.ingest import Wanted, ingest
 from trine.pictures.named import picture_source
@@ -181,7 +181,7 @@ def _locate(source: str | Path, data_dir: Path | None, label_from: str | None, p
     if not path.exists():
         raise DataError(nothing_there(source, "pictures"))
     path = path.resolve()
-    return _Place(path.name.split(".")[0] or path.name, str(path), source_at(path, label_from), (), own=True)
+    return _Place(readable(path.name.split(".")[0] or path.name), str(path), source_at(path, label_from), (), own=True)
 
 
 def _splits(stored: PictureStore) -> dict[str, PictureSplit]:

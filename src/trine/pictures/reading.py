@@ -27,9 +27,7 @@ class Reading:
     """Range of floating-point levels; None: 0 to 1 for a picture without a level above 1, else 0 to 255."""
 
     def __post_init__(self) -> None:
-        for name, kind in (("fit", Fit), ("backdrop", Backdrop)):
-            if getattr(self, name) not in get_args(kind):
-                raise UsageError(f"{name}={getattr(self, name)} is not known: use one of {', '.join(get_args(kind))}")
+        _check(vars(self))
 
     def as_json(self) -> dict[str, Any]:
         """The settings as plain values."""
@@ -45,8 +43,16 @@ class Reading:
             return FORMER
         if unknown := set(settings) - {field.name for field in fields(cls)}:
             raise DataError(f"settings of reading are not known: {', '.join(sorted(unknown))}: upgrade Trine")
+        _check(settings)
         ranges = {name: tuple(map(float, value)) for name, value in settings.items() if isinstance(value, list)}
         return cls(**{**settings, **ranges})
+
+
+def _check(settings: dict[str, Any]) -> None:
+    """Raise `UsageError` for a word that is not known."""
+    for name, kind in (("fit", Fit), ("backdrop", Backdrop)):
+        if (value := settings.get(name)) is not None and value not in get_args(kind):
+            raise UsageError(f"{name}={value} is not known: use one of {', '.join(get_args(kind))}")
 
 
 FORMER = Reading(fit="crop", backdrop="white")
