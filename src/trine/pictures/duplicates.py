@@ -16,6 +16,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float32, Int64, UInt8, UInt64
 
+from trine.pictures.store import forget
+
 HASH_BITS = 3
 """Most bits in which the hashes of two nearly equal pictures differ."""
 THUMBNAIL = 32
@@ -45,15 +47,20 @@ class Signatures:
     thumbnails: Thumbnails
 
 
-def signatures(parts: Sequence[UInt8[np.ndarray, "_ height width channels"]]) -> Signatures:
-    """Digest, difference hash and thumbnail of every picture of several arrays, one array after the other."""
-    digests = [hashlib.blake2b(image.tobytes(), digest_size=16).digest() for images in parts for image in images]
-    hashes, thumbnails = [], []
+def signatures(parts: Sequence[UInt8[np.ndarray, "_ height width channels"]], *, release: bool = False) -> Signatures:
+    """Digest, difference hash and thumbnail of every picture of several arrays, one array after the other.
+
+    release   give back the memory of mapped arrays meanwhile, to which nobody has written
+    """
+    digests, hashes, thumbnails = [], [], []
     for images in parts:
         step = max(1, min(BLOCK, BLOCK_PIXELS // max(1, images[:1, ..., 0].size)))
         for block in (images[i : i + step] for i in range(0, len(images), step)):
+            digests += [hashlib.blake2b(image.tobytes(), digest_size=16).digest() for image in block]
             hashes.append(difference_hash(block))
             thumbnails.append(np.rint(_cell_means(block, THUMBNAIL, THUMBNAIL)).astype(np.uint8))
+            if release:
+                forget(block)
     return Signatures(digests, np.concatenate(hashes), np.concatenate(thumbnails))
 
 

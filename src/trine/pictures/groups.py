@@ -40,8 +40,11 @@ def copies(
     labels: Int64[np.ndarray, "n"] | None,
     names: Sequence[str],
 ) -> Int64[np.ndarray, "n"]:
-    """The group of each picture, named by the lowest index in it. A picture without a copy is a group of its own."""
-    signed = signatures([images])
+    """The group of each picture, named by the lowest index in it. A picture without a copy is a group of its own.
+
+    For arrays fresh from a store: what was written to a mapped array is lost.
+    """
+    signed = signatures([images], release=True)
     pairs = [exact_pairs(signed.digests), near_pairs(signed)]
     own = np.zeros(len(images), np.int64) if labels is None else labels
     for turn in TURNS if len(images) <= ALL_TURNS else TURNS[:1]:

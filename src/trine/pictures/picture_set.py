@@ -22,10 +22,12 @@ from trine.pictures.paths import refuse_empty
 from trine.pictures.reading import Fit, Reading
 from trine.pictures.sources import source_at
 from trine.pictures.splits import grouped_cut, stratified_cut
-from trine.pictures.store import VERSION, PictureStore, StoreWriter, load_or_build, map_rows
+from trine.pictures.store import VERSION, PictureStore, StoreWriter, forget, load_or_build, map_rows
 
 LARGEST_SIZE = 1024
 """Largest side, in pixels, that pictures can be scaled to."""
+CHUNK = 2**25
+"""Bytes that are copied at a time: 32 MiB."""
 IN_MEMORY = 2**28
 """Largest part of a cut split, in bytes, that is copied into memory; larger ones are written to a file and mapped."""
 
@@ -251,8 +253,9 @@ def _mapped_cut(
     """Rows of a split, copied into the file at `path` if it is absent, and mapped."""
     if not path.exists() or path.stat().st_size != np.prod(shape):
         with disk_errors(cache_dir()), files.replacing(path) as part, part.open("wb") as file:
-            for rows in np.array_split(at, 1 + len(at) // 1024):
+            for rows in np.array_split(at, 1 + int(np.prod(shape)) // CHUNK):
                 file.write(images[rows])
+                forget(images)
     return map_rows(path, shape)
 
 

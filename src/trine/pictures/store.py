@@ -8,6 +8,7 @@
 
 import hashlib
 import json
+import mmap
 import os
 import shutil
 import socket
@@ -241,6 +242,16 @@ def map_rows(path: Path, shape: tuple[int, ...]) -> UInt8[np.ndarray, "n height 
     if shape[0] == 0:
         return np.zeros(shape, np.uint8)
     return np.memmap(path, np.uint8, mode="c", shape=shape).view(np.ndarray)
+
+
+def forget(images: UInt8[np.ndarray, "n height width channels"]) -> None:
+    """Give back the memory of an array that `map_rows` mapped and nobody has written to; it is read again when used."""
+    base: Any = images
+    while base is not None and not isinstance(base, np.memmap):
+        base = getattr(base, "base", None)
+    mapped = getattr(base, "_mmap", None)
+    if mapped is not None and hasattr(mmap, "MADV_DONTNEED"):
+        mapped.madvise(mmap.MADV_DONTNEED)
 
 
 def _write(path: Path, content: bytes) -> None:
