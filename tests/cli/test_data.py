@@ -51,7 +51,7 @@ def test_check_reports_files_and_duplicates(trine, photos):
     assert said.status == 0
     assert "unreadable: dog/broken.jpg (not a picture, or of an unknown format)" in said.out
     assert "train/cat/0.png = train/cat/again.png" in said.out
-    assert said.out.splitlines()[-1] == "a classifier can learn from it"
+    assert said.out.splitlines()[-1] == "a classifier and a generator can learn from it"
 
 
 def test_check_as_json_is_one_document(trine, photos):
@@ -63,7 +63,10 @@ def test_check_as_json_is_one_document(trine, photos):
 def test_check_says_why_a_set_cannot_be_learned_from(trine, photos):
     for path in (photos / "dog").iterdir():
         path.unlink()
-    assert "cannot be learned from: photos: all pictures are of one class, cat" in trine("data", "check", photos).out
+    assert (
+        "a classifier cannot learn from it: photos: all pictures are of one class, cat"
+        in trine("data", "check", photos).out
+    )
 
 
 @pytest.mark.parametrize("words", [("check", "nothing-here"), ("fetch", "hdfs")])
@@ -88,3 +91,51 @@ def test_check_harms_nothing(trine, photos):
     before = {path: path.stat().st_mtime_ns for path in photos.rglob("*")}
     trine("data", "check", photos)
     assert {path: path.stat().st_mtime_ns for path in photos.rglob("*")} == before
+
+
+def test_check_of_drawings_without_classes_says_who_can_learn_from_them(trine, photos):
+    said = trine("data", "check", photos / "cat")
+    assert said.status == 0
+    assert "a classifier cannot learn from it: cat: the pictures have no classes" in said.out
+    assert said.out.splitlines()[-1] == "a generator can learn from it"
+
+
+def test_check_of_an_event_set_says_what_it_is(trine, tmp_path):
+    said = trine("data", "check", "hostlab")
+    assert said.status == 2
+    assert "hostlab: is a set of event sequences (system calls of a small web service, used and misused)" in said.err
+    (tmp_path / "a.tsv").write_text("events\tlabel\na b c\t0\n")
+    assert "a.tsv: is a table of event sequences, not of pictures" in trine("data", "check", tmp_path / "a.tsv").err
+
+
+def test_check_of_an_empty_name_is_wrong_use(trine):
+    said = trine("data", "check", "")
+    assert said.status == 2
+    assert "an empty name was given" in said.err
+
+
+def test_check_names_what_is_passed_over(trine, photos):
+    (photos / "cat" / "@eaDir").mkdir()
+    (photos / "notes.txt").write_text("what I saw")
+    (photos / "runs" / "classify-photos").mkdir(parents=True)
+    (photos / "runs" / "classify-photos" / "recipe.json").write_text("{}")
+    (photos / "runs" / "classify-photos" / "metrics.jsonl").write_text("")
+    (photos / "horse").mkdir()
+    lines = trine("data", "check", photos).out.splitlines()
+    assert "note: passed over, a run of Trine and no class: runs/classify-photos/" in lines
+    assert "note: passed over, left by a system: cat/@eaDir/" in lines
+    assert "note: passed over, no picture: 1 .txt (notes.txt)" in lines
+    assert "note: no class, as no picture is in it: horse/, runs/" in lines
+
+
+def test_check_takes_classes_from_names(trine, photos):
+    report = json.loads(trine("data", "check", photos, "--label-from", r"([0-9])\.png$", "--json").out)
+    assert report["classes"] == ["0", "1", "2", "3"]
+
+
+def test_check_of_a_folder_with_the_name_of_a_named_set_says_which_is_read(trine, photos, tmp_path, monkeypatch):
+    photos.rename(tmp_path / "digits")
+    monkeypatch.chdir(tmp_path)
+    lines = trine("data", "check", "digits").out.splitlines()
+    assert "note: digits is the named set, not what is called digits here: write ./digits for that" in lines
+    assert json.loads(trine("data", "check", "./digits", "--json").out)["classes"] == ["cat", "dog"]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
 from trine.errors import DataError, UnsafeDataError
-from trine.pictures.binaries import CIFAR_ROW, CifarFolder, IdxFolder, parse_idx, read_idx_bytes
+from trine.pictures.binaries import CIFAR_ROW, CifarFolder, IdxFolder, idx_kind, parse_idx, read_idx_bytes
 from trine.pictures.picture_set import open_pictures
 
 CODES = {"u1": 0x08, "i1": 0x09, "i2": 0x0B, "i4": 0x0C}
@@ -140,3 +140,48 @@ def test_a_cifar_file_whose_checksum_is_known_may_not_be_missing_or_altered(tmp_
         list(CifarFolder(folder, md5={"data_batch_1.bin": good, "data_batch_2.bin": ""}).read(tmp_path).blocks)
     with pytest.raises(DataError, match="is not the official file"):
         list(CifarFolder(folder, md5={"data_batch_1.bin": "0" * 32}).read(tmp_path).blocks)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("emnist-letters-train-images-idx3-ubyte", "emnist-letters-train-labels-idx1-ubyte"),
+        ("pictures", "answers"),
+        ("x_train.bin", "y_train.bin"),
+        ("train-images-idx3-ubyte.gz.unpacked", "train-labels"),
+    ],
+)
+@pytest.mark.parametrize("packed", [False, True])
+def test_idx_files_are_known_by_their_content(tmp_path, names, packed):
+    pixels = bytes(range(3 * 9 * 9 % 256)) + bytes(3 * 9 * 9 - 3 * 9 * 9 % 256)
+    contents = (
+        b"\0\0\x08\x03" + b"".join(n.to_bytes(4, "big") for n in (3, 9, 9)) + pixels,
+        b"\0\0\x08\x01\0\0\0\3\2\0\2",
+    )
+    for name, content in zip(names, contents, strict=True):
+        (tmp_path / name).write_bytes(gzip.compress(content) if packed else content)
+    opened = open_pictures(tmp_path, cut=False)
+    assert opened.classes == ("0", "1", "2")
+    assert opened.splits["train"].labels.tolist() == [2, 0, 2]
+    assert opened.splits["train"].images.shape == (3, 9, 9, 1)
+
+
+def test_two_idx_files_for_one_split_are_refused_by_name(tmp_path):
+    content = b"\0\0\x08\x03" + b"".join(n.to_bytes(4, "big") for n in (1, 9, 9)) + bytes(81)
+    for name in ("letters-train-images", "digits-train-images"):
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(DataError, match="both hold images of train"):
+        open_pictures(tmp_path)
+
+
+def test_one_idx_file_is_refused_with_what_to_give(tmp_path):
+    (tmp_path / "a").write_bytes(b"\0\0\x08\x03" + b"".join(n.to_bytes(4, "big") for n in (1, 9, 9)) + bytes(81))
+    with pytest.raises(DataError, match="is one IDX file; give the folder"):
+        open_pictures(tmp_path / "a")
+
+
+@given(st.binary(max_size=40))
+def test_any_bytes_are_an_idx_file_or_not(tmp_path_factory, content):
+    path = tmp_path_factory.mktemp("idx") / "a"
+    path.write_bytes(content)
+    assert idx_kind(path) in (None, "images", "labels")

@@ -71,5 +71,5 @@ def test_a_link_back_to_its_own_folder_is_entered_once(make_folder):
 
 def test_the_error_for_a_folder_without_pictures_lists_the_suffixes(tmp_path):
     (tmp_path / "cat").mkdir()
-    with pytest.raises(DataError, match=r"holds no picture \(looked for \.bmp"):
+    with pytest.raises(DataError, match=r"holds no picture \(looked for \.apng"):
         entries(tmp_path)

@@ -125,8 +125,8 @@ def test_a_table_without_paths_is_refused(tmp_path):
 
 
 def test_an_unknown_split_is_refused_with_its_row(tmp_path):
-    with pytest.raises(DataError, match=r"set\.csv: line 3: unknown split 'dev'"):
-        manifest(tmp_path / "set.csv", "path,split\na.png,train\nb.png,dev\n").read(tmp_path)
+    with pytest.raises(DataError, match=r"set\.csv: line 3: unknown split 'fold 3'"):
+        manifest(tmp_path / "set.csv", "path,split\na.png,train\nb.png,fold 3\n").read(tmp_path)
 
 
 def test_rows_without_a_label_are_left_out_by_name(tmp_path):

@@ -197,14 +197,14 @@ def test_the_error_for_closed_and_text_files_says_how_to_open_them(tmp_path):
 def test_images_that_are_closed_empty_or_of_a_refused_format_are_data_errors():
     closed = Image.open(BytesIO(encoded(picture())))
     closed.close()
-    icon = Image.open(BytesIO(encoded(picture(), "ICO")))
-    for image, why in ((closed, "."), (Image.new("L", (0, 3)), "0x3 pixels"), (icon, "the format ICO is not read")):
+    icon = Image.open(BytesIO(encoded(picture(), "SGI")))
+    for image, why in ((closed, "."), (Image.new("L", (0, 3)), "0x3 pixels"), (icon, "the format SGI is not read")):
         with pytest.raises(DataError, match=rf"^unreadable: picture \({why}"):
             read_picture(image, (8, 8), 3)
     assert read_picture(icon.convert("RGB"), (8, 8), 3).shape == (8, 8, 3)
 
 
-@pytest.mark.parametrize("data", [b"", b"hello", b"%!PS-Adobe-3.0 EPSF-3.0\n%%EOF\n", encoded(picture(), "ICO")])
+@pytest.mark.parametrize("data", [b"", b"hello", b"%!PS-Adobe-3.0 EPSF-3.0\n%%EOF\n", encoded(picture(), "SGI")])
 def test_bytes_that_are_no_picture_of_an_allowed_format_are_refused(data):
     with pytest.raises(DataError, match=r"^unreadable: picture 3 \(not a picture, or of an unknown format\)"):
         read_picture(data, (8, 8), 3, "picture 3")

@@ -1,6 +1,9 @@
 """`trine data`: list the named sets, check a set of pictures, fetch a named set."""
 
+import codecs
+import sys
 from dataclasses import asdict
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,7 +37,15 @@ def list_sets(*, data_dir: DataDir = None, json: Json = False) -> None:
 
 
 @app.command
-def check(data: Data, /, *, data_dir: DataDir = None, size: int | None = None, json: Json = False) -> None:
+def check(
+    data: Data,
+    /,
+    *,
+    data_dir: DataDir = None,
+    size: int | None = None,
+    label_from: str | None = None,
+    json: Json = False,
+) -> None:
     """Report what is wrong with a set of pictures: files, classes, balance, duplicates.
 
     Parameters
@@ -43,11 +54,15 @@ def check(data: Data, /, *, data_dir: DataDir = None, size: int | None = None, j
         A named set, a folder, a manifest or an archive.
     size
         Side of the square that pictures are scaled to, in pixels. [default: their own size, or a suitable one]
+    label_from
+        Regular expression with one group, the class, searched in the path of each picture: '([a-z]+)[^/]*$'.
     """
     from trine.pictures.check import check_pictures
     from trine.pictures.picture_set import open_pictures
 
-    report = check_pictures(open_pictures(data, data_dir=data_dir, size=size, cut=False, verify=True))
+    _print_utf8()
+    opened = open_pictures(data, data_dir=data_dir, size=size, label_from=label_from, cut=False, verify=True)
+    report = check_pictures(opened)
     if json:
         print_json(report.model_dump(mode="json"))
     else:
@@ -92,6 +107,12 @@ def _shown(size: int | None) -> str:
     return f"{size / 2**20:,.0f} MiB" if size >= 2**20 else f"{size / 2**10:,.0f} KiB"
 
 
+def _print_utf8() -> None:
+    """Print UTF-8 where the locale has only ASCII, as Python does by default: names of classes are in any script."""
+    if isinstance(sys.stdout, TextIOWrapper) and codecs.lookup(sys.stdout.encoding).name == "ascii":
+        sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")
+
+
 def _print_report(report: "PictureReport") -> None:
     height, width = report.size
     print(f"{report.name}: {width}x{height}, {'grey' if report.channels == 1 else 'RGB'}, {report.fingerprint[:12]}")
@@ -109,7 +130,10 @@ def _print_report(report: "PictureReport") -> None:
         print(f"{split} has none of: {', '.join(classes)}")
     for remark in report.remarks:
         print(f"note: {remark}")
-    print(f"cannot be learned from: {report.unlearnable}" if report.unlearnable else "a classifier can learn from it")
+    if report.unlearnable:
+        print(f"a classifier cannot learn from it: {report.unlearnable}")
+    able = [name for name, can in (("a classifier", not report.unlearnable), ("a generator", report.generable)) if can]
+    print(f"{' and '.join(able) or 'neither a classifier nor a generator'} can learn from it")
 
 
 def _print_duplicates(what: str, duplicates: "Duplicates") -> None:

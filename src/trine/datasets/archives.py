@@ -9,6 +9,7 @@ import bz2
 import gzip
 import io
 import lzma
+import os
 import posixpath
 import stat
 import tarfile
@@ -85,7 +86,7 @@ def safe_name(name: str, archive: Path) -> str:
     normal = posixpath.normpath(plain)
     if plain.startswith("/") or ":" in plain.split("/")[0] or ".." in plain.split("/") or "\0" in name:
         raise UnsafeDataError(f"{archive}: the member {name!r} leaves the archive's folder: do not trust this archive")
-    return normal
+    return os.fsdecode(normal.encode("utf-8", "surrogateescape"))  # as the file system names it, in an ASCII locale too
 
 
 def _copy(stream: io.BufferedIOBase, member: Path, left: int, archive: Path) -> int:

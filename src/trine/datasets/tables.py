@@ -29,7 +29,7 @@ class Row(NamedTuple):
     """Column name to value: a text in TSV and CSV, any type in JSON lines and Parquet."""
 
 
-Reader = Callable[[Path, str, Collection[str] | None, Skips], Iterator[Row]]
+Reader = Callable[[Path, str | None, Collection[str] | None, Skips], Iterator[Row]]
 
 
 def is_table(path: Path) -> bool:
@@ -37,8 +37,8 @@ def is_table(path: Path) -> bool:
     return _suffix(path) in READERS
 
 
-def read_table(path: Path, required: str, skips: Skips, columns: Collection[str] | None = None) -> Iterator[Row]:
-    """The rows of a table that has the column `required`; `columns` are the columns to read, None: all.
+def read_table(path: Path, required: str | None, skips: Skips, columns: Collection[str] | None = None) -> Iterator[Row]:
+    """The rows of a table that has the column `required`, if any is; `columns` are the columns to read, None: all.
 
     Raises `DataError` if the file cannot be opened, is empty or damaged, lacks the column, or has two columns of the
     same name. Raises `UsageError` for Parquet without pyarrow (the extra `parquet`).
@@ -68,7 +68,7 @@ def _suffix(path: Path) -> str:
     return name[name.rfind(".") :]
 
 
-def _read_tsv(path: Path, required: str, columns: Collection[str] | None, skips: Skips) -> Iterator[Row]:
+def _read_tsv(path: Path, required: str | None, columns: Collection[str] | None, skips: Skips) -> Iterator[Row]:
     """Cells between tabs. They are quoted only if all names in the header are, as R writes them."""
     lines = text_lines(path, skips, MAX_ROW)
     first = next((line for line in lines if line[1]), None)
@@ -82,7 +82,7 @@ def _read_tsv(path: Path, required: str, columns: Collection[str] | None, skips:
     yield from _with_header(rows, path, required, columns, skips)
 
 
-def _read_csv(path: Path, required: str, columns: Collection[str] | None, skips: Skips) -> Iterator[Row]:
+def _read_csv(path: Path, required: str | None, columns: Collection[str] | None, skips: Skips) -> Iterator[Row]:
     """Cells between commas, quoted as in RFC 4180."""
     return _with_header(_quoted_cells(text_lines(path, skips, MAX_ROW), ",", path), path, required, columns, skips)
 
@@ -110,7 +110,11 @@ def _quoted_cells(lines: Iterator[tuple[int, str]], delimiter: str, path: Path) 
 
 
 def _with_header(
-    rows: Iterator[tuple[int, list[str]]], path: Path, required: str, columns: Collection[str] | None, skips: Skips
+    rows: Iterator[tuple[int, list[str]]],
+    path: Path,
+    required: str | None,
+    columns: Collection[str] | None,
+    skips: Skips,
 ) -> Iterator[Row]:
     _, header = next(rows, (0, []))
     if not header:
@@ -124,7 +128,7 @@ def _with_header(
             skips.add("another number of cells than the header, row left out", f"line {number}")
 
 
-def _read_json_lines(path: Path, required: str, columns: Collection[str] | None, skips: Skips) -> Iterator[Row]:
+def _read_json_lines(path: Path, required: str | None, columns: Collection[str] | None, skips: Skips) -> Iterator[Row]:
     """One JSON object per line."""
     empty, with_column, first_names = True, False, None
     for number, line in text_lines(path, skips, MAX_ROW):
@@ -135,7 +139,7 @@ def _read_json_lines(path: Path, required: str, columns: Collection[str] | None,
             skips.add("no JSON object, row left out", position)
             continue
         names = _lower(fields)
-        if required in names:
+        if required is None or required in names:
             with_column = True
             _require_distinct(names, path)
             cells = dict(zip(names, fields.values(), strict=True))
@@ -157,7 +161,7 @@ def _json_object(line: str) -> dict[str, object] | None:
     return fields if isinstance(fields, dict) else None
 
 
-def _read_parquet(path: Path, required: str, columns: Collection[str] | None, skips: Skips) -> Iterator[Row]:
+def _read_parquet(path: Path, required: str | None, columns: Collection[str] | None, skips: Skips) -> Iterator[Row]:
     """Cells of any type, read in batches of `BATCH_ROWS` rows."""
     try:
         from pyarrow import ArrowException, parquet  # heavy, and an extra
@@ -194,9 +198,9 @@ def _lower(names: Iterable[str]) -> list[str]:
     return [encodable(name).strip().lower() for name in names]
 
 
-def _column_names(header: Iterable[str], path: Path, required: str) -> list[str]:
+def _column_names(header: Iterable[str], path: Path, required: str | None) -> list[str]:
     names = _lower(header)
-    if required not in names:
+    if required is not None and required not in names:
         raise _missing(names, path, required)
     _require_distinct(names, path)
     return names
@@ -214,9 +218,10 @@ def _listed(names: list[str]) -> str:
     return " ".join(", ".join(names).split())[:200]
 
 
-def _missing(names: list[str], path: Path, required: str) -> DataError:
+def _missing(names: list[str], path: Path, required: str | None) -> DataError:
     return DataError(f"{path}: no column {required!r} among: {_listed(names)}; rename the column of the {required}")
 
 
-def _empty(path: Path, required: str) -> DataError:
-    return DataError(f"{path}: the file is empty; give a table with a column {required!r}")
+def _empty(path: Path, required: str | None) -> DataError:
+    column = "" if required is None else f" with a column {required!r}"
+    return DataError(f"{path}: the file is empty; give a table{column}")

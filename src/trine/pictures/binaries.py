@@ -1,4 +1,7 @@
-"""Two published binary layouts of picture sets: IDX, in which MNIST comes, and CIFAR-10's binary version."""
+"""Two published binary layouts of picture sets: IDX, in which MNIST comes, and CIFAR-10's binary version.
+
+IDX files are recognised by their first bytes, whatever their names.
+"""
 
 import gzip
 import hashlib
@@ -14,15 +17,17 @@ import numpy as np
 from jaxtyping import Int64, UInt8
 from typing_extensions import override
 
+from trine.datasets.tables import is_table
 from trine.errors import DataError, UnsafeDataError
-from trine.pictures.entries import TEST, TRAIN, VALIDATION, Arrays, Block, Source, stat_line
+from trine.pictures.entries import TEST, TRAIN, Arrays, Block, Source, stat_line
+from trine.pictures.kinds import has_picture_suffix
+from trine.pictures.litter import is_litter
+from trine.pictures.split_names import split_name
 
-IDX_FILE = re.compile(r"(train|t10k|test|val|valid|validation)-(images|labels)[-.]idx([134])-ubyte(\.gz)?")
-"""Names of IDX files; the groups are the split, the kind of content, the number of dimensions and the compression."""
-IDX_SPLITS = {"train": TRAIN, "t10k": TEST, "test": TEST, "val": VALIDATION, "valid": VALIDATION} | {
-    "validation": VALIDATION
-}
-"""The split for each word that a file's name begins with."""
+IMAGES, LABELS = "images", "labels"
+IDX_NAME = re.compile(r"idx[134]")
+"""What the names of published IDX files hold."""
+GZIP = b"\x1f\x8b"
 IDX_TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4"}
 """NumPy's type for each type code in an IDX header, integers only."""
 IDX_MAX_BYTES = 4 * 2**30
@@ -36,9 +41,10 @@ CIFAR_ROW = 1 + 3 * 32 * 32
 
 
 class IdxFolder(Source):
-    """A folder with `train-images-idx3-ubyte`, `train-labels-idx1-ubyte`, `t10k-…`, each plain or .gz.
+    """A folder with `train-images-idx3-ubyte`, `train-labels-idx1-ubyte`, `t10k-…`, or other names; plain or gzip.
 
-    Each split is one block. `md5` maps file names without `.gz` to checksums of the unpacked files.
+    Each split is one block; a file whose name has no split is of train.
+    `md5` maps file names without `.gz` to checksums of the unpacked files.
     """
 
     def __init__(self, root: Path, classes: tuple[str, ...] = (), md5: Mapping[str, str] | None = None) -> None:
@@ -47,7 +53,7 @@ class IdxFolder(Source):
     @staticmethod
     def matches(root: Path) -> bool:
         """Whether the folder holds an IDX file of pictures."""
-        return any(IDX_FILE.fullmatch(path.name) and "-images" in path.name for path in root.iterdir())
+        return any(idx_kind(path) == IMAGES for path in root.iterdir() if not _is_something_else(path))
 
     @override
     def stamp(self) -> Iterator[str]:
@@ -55,7 +61,7 @@ class IdxFolder(Source):
 
     @override
     def read(self, workspace: Path) -> Arrays:
-        blocks = [self._block(path, *key) for key, path in self._files().items() if key[1] == "images"]
+        blocks = [self._block(path, *key) for key, path in self._files().items() if key[1] == IMAGES]
         largest = max(
             (int(block.labels.max()) for block in blocks if block.labels is not None and len(block.labels)), default=-1
         )
@@ -68,8 +74,15 @@ class IdxFolder(Source):
         """The file for each split and kind of content."""
         files: dict[tuple[str, str], Path] = {}
         for path in sorted(self.root.iterdir(), reverse=True):  # a plain file comes after its .gz and replaces it
-            if match := IDX_FILE.fullmatch(path.name):
-                files[IDX_SPLITS[match[1]], match[2]] = path
+            if _is_something_else(path) or (kind := idx_kind(path)) is None:
+                continue
+            key = split_name(path.name.lower().replace("t10k", "test")).split or TRAIN, kind
+            if key in files and files[key].name.removesuffix(".gz") != path.name.removesuffix(".gz"):
+                raise DataError(
+                    f"{self.root}: {path.name} and {files[key].name} both hold {kind} of {key[0]}: give a folder with "
+                    "one set"
+                )
+            files[key] = path
         return dict(sorted(files.items()))
 
     def _block(self, path: Path, split: str, _: str) -> Block:
@@ -87,7 +100,7 @@ class IdxFolder(Source):
         return Block(split, path.name, images.reshape(*images.shape[:3], -1), labels)
 
     def _labels(self, split: str, n: int) -> Int64[np.ndarray, "n"] | None:
-        path = self._files().get((split, "labels"))
+        path = self._files().get((split, LABELS))
         if path is None:
             return None
         labels = self._checked(path)
@@ -101,6 +114,32 @@ class IdxFolder(Source):
         data = read_idx_bytes(path)
         _check_md5(path, data, self.md5.get(path.name.removesuffix(".gz")))
         return parse_idx(data, str(path))
+
+
+def idx_kind(path: Path) -> str | None:
+    """`images` or `labels` for an IDX file of integers, by its first bytes and its size; None for any other file."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(1024)
+        packed = head[:2] == GZIP
+        head = zlib.decompressobj(wbits=31).decompress(head, 64) if packed else head
+        size = _idx_size(head[: 4 + 4 * head[3]] if len(head) > 3 else b"", str(path)) + 4 + 4 * head[3]
+        whole = path.stat().st_size
+    except (OSError, zlib.error, DataError):
+        return None
+    if whole < size and not packed and not IDX_NAME.search(path.name):  # a truncated file is named by `read`
+        return None
+    return LABELS if head[3] == 1 else IMAGES if head[3] in (3, 4) else None
+
+
+def _is_something_else(path: Path) -> bool:
+    """Whether a name says that it is no IDX file, so that it need not be opened."""
+    return has_picture_suffix(path.name) or is_table(path) or is_litter(path.name) or not path.is_file()
+
+
+def _is_gzip(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(2) == GZIP
 
 
 def read_idx_bytes(path: Path) -> bytes:
@@ -133,7 +172,7 @@ def parse_idx(data: bytes, where: str) -> np.ndarray[Any, np.dtype[Any]]:
 
 
 def _idx_stream(path: Path) -> io.BufferedReader:
-    return io.BufferedReader(gzip.GzipFile(path)) if path.suffix == ".gz" else path.open("rb")
+    return io.BufferedReader(gzip.GzipFile(path)) if _is_gzip(path) else path.open("rb")
 
 
 def _idx_size(header: bytes, where: str) -> int:

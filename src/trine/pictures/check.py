@@ -14,6 +14,8 @@ from trine.pictures.picture_set import PictureSet, PictureSplit
 
 LISTED = 50
 """Most pairs and files that a report lists by name; its counts include all."""
+HINTS = ("--label-from", "lies beside the pictures", "is not used")
+"""Words of the remarks that say where the classes may be."""
 IMBALANCE = 10.0
 """Largest ratio of the largest to the smallest class of train, in pictures, without a remark."""
 
@@ -55,6 +57,9 @@ class PictureReport(BaseModel):
     near_duplicates: Duplicates
     remarks: tuple[str, ...]
     unlearnable: str | None
+    """Why a classifier cannot learn from the set; None if it can."""
+    generable: bool = True
+    """Whether a generator can learn from it: it needs no classes, but two pictures."""
 
 
 def check_pictures(pictures: PictureSet) -> PictureReport:
@@ -75,13 +80,14 @@ def check_pictures(pictures: PictureSet) -> PictureReport:
         imbalance=_imbalance(pictures),
         exact_duplicates=exact,
         near_duplicates=near,
-        remarks=(*remarks, *_file_remarks(pictures, exact, near)),
+        remarks=(*(remarks or pictures.remarks), *_file_remarks(pictures, exact, near)),
         unlearnable=unlearnable,
+        generable=TRAIN in pictures.splits and len(pictures.splits[TRAIN]) > 1,
     )
 
 
 def refuse_unlearnable(pictures: PictureSet) -> tuple[str, ...]:
-    """Remarks on a set that a classifier can learn from, one line each.
+    """Remarks on a set that a classifier can learn from, one line each: first those of its reading.
 
     Raises DataError for no class, a single class, classes that train lacks, or a single picture in every class.
     If only some classes have a single picture, that is a remark: it stays in train, so the class is not validated.
@@ -89,7 +95,9 @@ def refuse_unlearnable(pictures: PictureSet) -> tuple[str, ...]:
     if TRAIN not in pictures.splits:
         raise DataError(f"{pictures.name}: has no train split: put the class folders into train/, or above test/")
     if not pictures.classes or pictures.splits[TRAIN].labels is None:
-        raise DataError(f"{pictures.name}: the pictures have no classes: put each class into a folder of its own")
+        hints = "".join(f"; {line}" for line in pictures.remarks if any(word in line for word in HINTS))
+        advice = f"put each class into a folder of its own{hints}"
+        raise DataError(f"{pictures.name}: the pictures have no classes: {advice}")
     known = {split: {c for c, n in class_counts(pictures, split).items() if n} for split in pictures.splits}
     learned = known[TRAIN] | known.get(VALIDATION, set())
     if unseen := sorted(set().union(*known.values()) - known[TRAIN]):
@@ -101,7 +109,7 @@ def refuse_unlearnable(pictures: PictureSet) -> tuple[str, ...]:
         raise DataError(f"{pictures.name}: all pictures are of one class, {_listed(sorted(learned))}: add another")
     if VALIDATION not in pictures.splits and max(class_counts(pictures, TRAIN).values()) < 2:
         raise DataError(f"{pictures.name}: no picture can be spared for validation: add pictures to each class")
-    return tuple(_class_remarks(pictures))
+    return (*pictures.remarks, *_class_remarks(pictures))
 
 
 def class_counts(pictures: PictureSet, split: str) -> dict[str, int]:

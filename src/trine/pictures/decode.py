@@ -1,9 +1,8 @@
 """One picture -> uint8 pixels: RGB, or one grey channel when the whole set is grey.
 
 - A picture is a path, the bytes of a file, an open binary file, a PIL image or an array (see `Picture`).
-- Transparent pixels become white, 16-bit grey is scaled, and EXIF rotation is applied.
-- Only the first frame of an animation is read.
-- Resizing scales the short side and crops the centre in one antialiased step.
+- How it becomes pixels is a `Reading`: the frame, what lies below transparent pixels, the range of deep levels.
+- EXIF rotation is applied. Only the first frame of an animation is read.
 - Pictures over 100 megapixels are refused before their pixels are decoded.
 """
 
@@ -22,19 +21,15 @@ import numpy as np
 from jaxtyping import UInt8
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError
-from PIL.TiffImagePlugin import TiffImageFile
-from PIL.WebPImagePlugin import WebPImageFile
 
 from trine.errors import DataError, UnsafeDataError
-from trine.pictures.modes import is_grey, over_white, plain_mode
+from trine.pictures.deep_colour import colour_levels, is_deep_colour
+from trine.pictures.formats import formats, open_image
+from trine.pictures.framing import framed
+from trine.pictures.levels import DEEP_MODES, level_range, scaled
+from trine.pictures.modes import is_grey, over_backdrop, plain_mode
+from trine.pictures.reading import Range, Reading
 
-PICTURE_SUFFIXES = frozenset(
-    {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm"}
-)
-"""Suffixes of the files that are read as pictures, in lower case."""
-FORMATS = ("PNG", "JPEG", "BMP", "GIF", "PPM", TiffImageFile.format, WebPImageFile.format)
-"""Formats that Pillow may open; others can start programs, as EPS does. Importing TIFF's and WebP's classes registers
-these two formats with Pillow."""
 MAX_PIXELS = 100_000_000
 """Largest number of pixels of a picture: its decoded levels take at most 0.4 GB."""
 MAX_BYTES = 2**30
@@ -66,6 +61,8 @@ BROKEN = (
     zlib.error,
 )
 """Errors that Pillow's readers are known to raise on broken files, in addition to Pillow's own."""
+DEFAULT = Reading()
+"""How pictures are read unless the caller says otherwise."""
 _QUIET = threading.RLock()
 
 
@@ -84,11 +81,15 @@ Picture = str | Path | bytes | bytearray | memoryview | BinaryReader | Image.Ima
 
 @dataclass(frozen=True)
 class Header:
-    """Facts read from a picture's first bytes: its upright size in pixels, and whether it has no colour."""
+    """Facts about a picture: its upright size in pixels, whether it has no colour, and the range of deep levels."""
 
     height: int
     width: int
     grey: bool
+    levels: Range | None = None
+    """The lowest and highest level of a picture of more than 8 bits."""
+    floating: bool = False
+    """Whether these levels are floating-point numbers."""
 
 
 @contextmanager
@@ -100,35 +101,42 @@ def quiet_pillow() -> Iterator[None]:
 
 
 def read_header(path: Path, name: str) -> Header:
-    """Read a picture's header without decoding its pixels; raises the same errors as `decode`."""
+    """Read a picture's header; raises the same errors as `decode`. Only pictures of more than 8 bits are decoded."""
     with _opened(path, name) as image:
         width, height = image.size
         # PNG's getexif decodes the whole picture unless the header held the data.
         known = image.format != "PNG" or "exif" in image.info
         if known and image.format != "TIFF" and _orientation(image) in SIDEWAYS:
             width, height = height, width
-        return Header(height, width, is_grey(image))
+        grey, floating = is_grey(image), image.mode == "F"
+        levels = level_range(_levels(image)) if _is_deep(image) else None
+        return Header(height, width, grey, levels, floating)
 
 
 def read_picture(
-    picture: Picture, size: tuple[int, int], channels: int, name: str | None = None
+    picture: Picture,
+    size: tuple[int, int],
+    channels: int,
+    name: str | None = None,
+    reading: Reading = DEFAULT,
 ) -> UInt8[np.ndarray, "height width channels"]:
     """One picture as a model of that picture size (height, width) and channel count takes it.
 
     An open file is read from its position to its end. Of a PIL image the frame that it shows is read. The caller's
     image or array is never changed.
 
-    name   names the picture in error messages; by default its path, or `picture` if it has none
+    name      names the picture in error messages; by default its path, or `picture` if it has none
+    reading   the `PictureSet.reading` of the set that the model was trained on
 
     Raises the same errors as `decode`.
     """
     label = name or (str(picture) if isinstance(picture, str | Path) else "picture")
     with quiet_pillow():
-        return decode(picture, label, size, channels)
+        return decode(picture, label, size, channels, reading)
 
 
 def decode(
-    picture: Picture, name: str, shape: tuple[int, int], channels: int
+    picture: Picture, name: str, shape: tuple[int, int], channels: int, reading: Reading = DEFAULT
 ) -> UInt8[np.ndarray, "height width channels"]:
     """The pixels of one picture at `shape` (height, width), with 1 or 3 channels.
 
@@ -138,22 +146,28 @@ def decode(
         if image is not picture and image.format in ("JPEG", "MPO") and image.mode in ("L", "RGB"):
             # The JPEG decoder scales by powers of two almost for free; twice the final size loses nothing.
             image.draft(image.mode, (2 * max(shape), 2 * max(shape)))
-        image.load()
+        if image is not picture and is_deep_colour(image):
+            plain = scaled(_levels(image), reading.integers)
+        else:
+            image.load()
+            plain = plain_mode(image, reading)
         orientation = 1 if image.format == "TIFF" else _orientation(image)  # Pillow itself turns a TIFF file upright
-        small = over_white(_fit(plain_mode(image), shape[::-1] if orientation in SIDEWAYS else shape))
+        turned = shape[::-1] if orientation in SIDEWAYS else shape
+        small = over_backdrop(framed(plain, turned, reading.fit), reading)
         if orientation in ROTATIONS:
             small = small.transpose(ROTATIONS[orientation])
         return np.asarray(small.convert("L" if channels == 1 else "RGB")).reshape(*shape, channels)
 
 
 def resize(
-    images: UInt8[np.ndarray, "n h w channels"], shape: tuple[int, int]
+    images: UInt8[np.ndarray, "n h w channels"], shape: tuple[int, int], reading: Reading = DEFAULT
 ) -> UInt8[np.ndarray, "n height width channels"]:
     """Decoded pictures scaled to another shape (height, width), as files are."""
     if images.shape[1:3] == shape:
         return images
     channels = images.shape[3]
-    small = [np.asarray(_fit(Image.fromarray(image.squeeze(2) if channels == 1 else image), shape)) for image in images]
+    whole = (Image.fromarray(image.squeeze(2) if channels == 1 else image) for image in images)
+    small = [np.asarray(framed(image, shape, reading.fit)) for image in whole]
     return np.stack(small).reshape(len(images), *shape, channels)
 
 
@@ -192,15 +206,21 @@ def _image(picture: object, name: str) -> AbstractContextManager[Image.Image]:
     if isinstance(picture, str | Path):
         return _from_path(Path(picture), name)
     if isinstance(picture, bytes | bytearray | memoryview):
-        return Image.open(BytesIO(bytes(picture)), formats=FORMATS)
+        return open_image(BytesIO(bytes(picture)))
     if isinstance(picture, BinaryReader):
-        return Image.open(_content(picture, name), formats=FORMATS)
+        return open_image(_content(picture, name))
     if isinstance(picture, np.ndarray):
         return nullcontext(_from_array(picture, name))
     if not isinstance(picture, Image.Image):
         kinds = "a path, bytes, an open binary file, a PIL image or a uint8 array"
         raise DataError(f"unreadable: {name} ({type(picture).__name__} is no picture: give {kinds})")
-    if picture.format not in (None, "MPO", *FORMATS):  # an image made in memory has no format; MPO is a kind of JPEG
+    if picture.format not in (
+        None,
+        "MPO",
+        "TGA",
+        "HEIF",
+        *formats(),
+    ):  # an image made in memory has no format; MPO is a kind of JPEG
         raise DataError(f"unreadable: {name} (the format {picture.format} is not read: give image.convert('RGB'))")
     return nullcontext(picture)
 
@@ -211,7 +231,7 @@ def _from_path(path: Path, name: str) -> Iterator[Image.Image]:
     uncompressed TIFF files with an EXIF rotation."""
     if path.exists() and not path.is_file():
         raise DataError(f"unreadable: {name} (not a file)")
-    with path.open("rb") as file, Image.open(file, formats=FORMATS) as image:
+    with path.open("rb") as file, open_image(file, path.suffix.lower()) as image:
         yield image
 
 
@@ -244,6 +264,15 @@ def _from_array(array: NDArray[Any], name: str) -> Image.Image:
     return Image.fromarray(array[:, :, 0] if shape[2:] == (1,) else array)
 
 
+def _is_deep(image: Image.Image) -> bool:
+    return image.mode in DEEP_MODES or is_deep_colour(image)
+
+
+def _levels(image: Image.Image) -> NDArray[Any]:
+    """The levels of a picture of more than 8 bits per channel."""
+    return colour_levels(image) if is_deep_colour(image) else np.asarray(image)
+
+
 def _check_size(width: int, height: int, name: str) -> None:
     if width * height > MAX_PIXELS:
         raise UnsafeDataError(f"oversized: {name} ({width}x{height}; the limit is 100 megapixels)")
@@ -254,15 +283,3 @@ def _check_size(width: int, height: int, name: str) -> None:
 def _orientation(image: Image.Image) -> int:
     """The EXIF orientation, 1 to 8 in sound files; 1 (upright) where none is given."""
     return int(image.getexif().get(ExifTags.Base.Orientation, 1) or 1)
-
-
-def _fit(image: Image.Image, shape: tuple[int, int]) -> Image.Image:
-    """The largest centred part with the proportions of `shape` (height, width), scaled to it."""
-    height, width = shape
-    if image.size == (width, height):
-        return image
-    scale = min(image.width / width, image.height / height)
-    across, down = width * scale, height * scale
-    left, top = (image.width - across) / 2, (image.height - down) / 2
-    box = (max(left, 0), max(top, 0), min(left + across, image.width), min(top + down, image.height))
-    return image.resize((width, height), Image.Resampling.BICUBIC, box=box)

@@ -10,11 +10,13 @@
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float32, Int64, UInt8, UInt64
+
+from trine.pictures.store import forget
 
 HASH_BITS = 3
 """Most bits in which the hashes of two nearly equal pictures differ."""
@@ -28,11 +30,12 @@ NEIGHBOURS = 32
 """Hashes after each one in sorted order that it is compared with."""
 MAX_CANDIDATES = 500_000
 """Most pairs whose thumbnails are compared."""
-BLOCK = 2048
-"""Pictures or pairs that are processed at a time, to limit memory."""
+BLOCK, BLOCK_PIXELS = 2048, 2**24
+"""Most pictures or pairs, and most pixels, that are processed at a time, to limit memory."""
 
 Pairs = Int64[np.ndarray, "_ 2"]
 """Indices of two pictures per row, the earlier one first."""
+Thumbnails = UInt8[np.ndarray, "n side side"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,15 +44,23 @@ class Signatures:
 
     digests: list[bytes]
     hashes: UInt64[np.ndarray, "n"]
-    thumbnails: UInt8[np.ndarray, "n side side"]
+    thumbnails: Thumbnails
 
 
-def signatures(parts: Sequence[UInt8[np.ndarray, "_ height width channels"]]) -> Signatures:
-    """Digest, difference hash and thumbnail of every picture of several arrays, one array after the other."""
-    digests = [hashlib.blake2b(image.tobytes(), digest_size=16).digest() for images in parts for image in images]
-    blocks = [images[i : i + BLOCK] for images in parts for i in range(0, len(images), BLOCK)]
-    hashes = [difference_hash(block) for block in blocks]
-    thumbnails = [np.rint(_cell_means(block, THUMBNAIL, THUMBNAIL)).astype(np.uint8) for block in blocks]
+def signatures(parts: Sequence[UInt8[np.ndarray, "_ height width channels"]], *, release: bool = False) -> Signatures:
+    """Digest, difference hash and thumbnail of every picture of several arrays, one array after the other.
+
+    release   give back the memory of mapped arrays meanwhile, to which nobody has written
+    """
+    digests, hashes, thumbnails = [], [], []
+    for images in parts:
+        step = max(1, min(BLOCK, BLOCK_PIXELS // max(1, images[:1, ..., 0].size)))
+        for block in (images[i : i + step] for i in range(0, len(images), step)):
+            digests += [hashlib.blake2b(image.tobytes(), digest_size=16).digest() for image in block]
+            hashes.append(difference_hash(block))
+            thumbnails.append(np.rint(_cell_means(block, THUMBNAIL, THUMBNAIL)).astype(np.uint8))
+            if release:
+                forget(block)
     return Signatures(digests, np.concatenate(hashes), np.concatenate(thumbnails))
 
 
@@ -76,6 +87,18 @@ def near_pairs(signed: Signatures) -> Pairs:
     unequal = np.array([signed.digests[a] != signed.digests[b] for a, b in pairs], bool)
     near: Pairs = pairs[unequal]
     return near
+
+
+def turned_pairs(signed: Signatures, turn: Callable[[Thumbnails], Thumbnails]) -> Pairs:
+    """Pairs of which the second picture, turned or mirrored, is nearly the first."""
+    n, turned = len(signed.digests), turn(signed.thumbnails)
+    hashes = np.concatenate([signed.hashes, difference_hash(turned[..., None])])
+    pairs = _unique([_neighbours(hashes, bits) for bits in (0, 16, 32, 48)])
+    pairs = _closest(hashes, pairs[(pairs[:, 0] < n) & (pairs[:, 1] >= n) & (pairs[:, 1] != pairs[:, 0] + n)])
+    both = np.concatenate([signed.thumbnails, turned])
+    alike = [_alike(both, pairs[i : i + BLOCK]) for i in range(0, len(pairs), BLOCK)]
+    found = pairs[np.concatenate(alike)] if alike else pairs
+    return np.stack([found[:, 0], found[:, 1] - n], axis=1)
 
 
 def _cell_means(

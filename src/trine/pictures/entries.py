@@ -1,20 +1,17 @@
 """The two forms in which a source gives its pictures: files to decode, or blocks of decoded pixels."""
 
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Int64, UInt8
 
-from trine.errors import DataError
-
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
 SPLITS = (TRAIN, VALIDATION, TEST)
-SPLIT_NAMES = {"train": TRAIN, "val": VALIDATION, "valid": VALIDATION, "validation": VALIDATION, "test": TEST}
-"""The split for each name that folders and tables may use, in lower case."""
 NUMBERS = re.compile(r"([0-9]+)")
 
 
@@ -30,10 +27,11 @@ class Entry:
 
 @dataclass(frozen=True)
 class Files:
-    """Pictures to decode, and a line `kind: name (why)` for each file that is left out."""
+    """Pictures to decode, a line `kind: name (why)` for each file that is left out, and remarks on what was found."""
 
     entries: list[Entry]
     skipped: list[str]
+    remarks: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -52,6 +50,7 @@ class Arrays:
 
     blocks: Iterable[Block]
     classes: tuple[str, ...]
+    remarks: tuple[str, ...] = ()
 
 
 @runtime_checkable
@@ -74,15 +73,28 @@ def stat_line(path: Path, name: str) -> str:
     return f"{name}\0{status.st_size}\0{status.st_mtime_ns}"
 
 
-def split_called(text: str, where: str) -> str:
-    """The split of this name; train for an empty name. Raises `DataError` for an unknown name."""
-    split = SPLIT_NAMES.get(text.strip().lower() or TRAIN)
-    if split is None:
-        raise DataError(f"{where}: unknown split {text!r}: use one of {', '.join(SPLIT_NAMES)}")
-    return split
+def class_name(text: str) -> str:
+    """A class name in composed letters (NFC) and without outer blanks: names that look the same are the same."""
+    return unicodedata.normalize("NFC", readable(text)).strip()
+
+
+def readable(text: str) -> str:
+    """A name of a file as UTF-8, whatever the locale; bytes that are not UTF-8 are written as `\\xNN`."""
+    if text.isascii():
+        return text
+    try:
+        return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    except UnicodeEncodeError:  # a lone surrogate of another origin
+        return text.encode("utf-8", "backslashreplace").decode()
 
 
 def natural_order(text: str) -> list[tuple[int, int, str]]:
     """Sort key under which `10` follows `9`."""
     parts = NUMBERS.split(text)
     return [(0, int(part), part) if part[:1].isdecimal() else (1, 0, part) for part in parts if part]
+
+
+def listed(names: Iterable[str], most: int = 5) -> str:
+    """The first names, and the number of the others."""
+    names = list(names)
+    return ", ".join(names[:most]) + (f" and {len(names) - most:,} more" if len(names) > most else "")

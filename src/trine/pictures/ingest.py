@@ -1,8 +1,12 @@
 """From a source to the store: read every header, choose size and channels, decode in parallel, keep the order."""
 
+import math
 import os
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from statistics import median
@@ -13,7 +17,10 @@ from jaxtyping import UInt8
 
 from trine.errors import DataError
 from trine.pictures.decode import Header, decode, quiet_pillow, read_header, resize
-from trine.pictures.entries import SPLITS, Arrays, Entry, Files, Source, natural_order
+from trine.pictures.entries import SPLITS, Arrays, Entry, Files, Source, class_name, listed, natural_order, readable
+from trine.pictures.framing import Frame, frame_of
+from trine.pictures.levels import float_range, integer_range
+from trine.pictures.reading import Fit, Reading
 from trine.pictures.store import StoreWriter
 from trine.progress import counted
 
@@ -22,79 +29,185 @@ SIZES = (32, 48, 64, 96)
 training time grows with the square of the side."""
 NATIVE = range(8, 257)
 """Sides, in pixels, of pictures that keep their size if all share it."""
-BATCH = 256
-"""Pictures decoded and written to the store at a time."""
+BATCH, BATCH_BYTES = 256, 2**25
+"""Most pictures, and most bytes, that are decoded and written to the store at a time: 32 MiB."""
+LEGIBLE = 96
+"""Side of a square, in pixels, up to which a padded picture keeps its own size."""
 
 Pixels = UInt8[np.ndarray, "height width channels"]
 Advance = Callable[[int], None]
 T = TypeVar("T")
 
 
-def ingest(source: Source, writer: StoreWriter, workspace: Path, size: int | None, progress: bool) -> None:
+@dataclass(frozen=True)
+class Wanted:
+    """What the caller wants: a side in pixels, squares only, and how pictures are read."""
+
+    size: int | None = None
+    square: bool = False
+    reading: Reading = field(default_factory=Reading)
+    levels: bool = True
+    """Whether the range of deep levels is taken from the set; else it is that of `reading`."""
+
+
+def ingest(source: Source, writer: StoreWriter, workspace: Path, wanted: Wanted, progress: bool) -> None:
     """Write all pictures of a source to the store, at one size (see `chosen_shape`)."""
     content = source.read(workspace)
     if isinstance(content, Arrays):
-        _ingest_arrays(content, writer, size)
+        _ingest_arrays(content, writer, wanted)
     else:
         with quiet_pillow(), ThreadPoolExecutor(max_workers=min(os.cpu_count() or 1, 16)) as pool:
-            _ingest_files(content, writer, size, pool, progress)
+            _ingest_files(content, writer, wanted, pool, progress)
 
 
-def chosen_shape(shapes: Sequence[tuple[int, int]], size: int | None) -> tuple[int, int]:
-    """Height and width of every picture in the store.
+def chosen_shape(shapes: Sequence[tuple[int, int]], size: int | None, *, square: bool = False) -> tuple[int, int]:
+    """Height and width of every picture in the store, when all fit into a frame as `auto` has it.
 
     A square of `size`; or the pictures' own shape when all share one of 8 to 256 pixels a side; or else the largest
-    square of 32, 48, 64 and 96 pixels a side that is not larger than the median short side.
+    square of 32, 48, 64 and 96 pixels a side that is not larger than the median side (see `_side`).
     """
-    if size is not None:
-        return size, size
+    return _shape(shapes, Wanted(size, square))
+
+
+def _shape(shapes: Sequence[tuple[int, int]], wanted: Wanted) -> tuple[int, int]:
+    if wanted.size is not None:
+        return wanted.size, wanted.size
     if len(set(shapes)) == 1 and all(side in NATIVE for side in shapes[0]):
-        return shapes[0]
-    short = median(min(shape) for shape in shapes)
-    side = max((size for size in SIZES if size <= short), default=SIZES[0])
+        height, width = shapes[0]
+        if height == width or not wanted.square:
+            return height, width
+        side = round(_side((height, width), wanted.reading.fit))
+        return (side, side) if side <= LEGIBLE else (_legible(height, width, side),) * 2
+    middle = median(_side(shape, wanted.reading.fit) for shape in shapes)
+    side = max((side for side in SIZES if side <= middle), default=SIZES[0])
     return side, side
 
 
-def _ingest_arrays(arrays: Arrays, writer: StoreWriter, size: int | None) -> None:
+def _side(shape: tuple[int, int], fit: Fit) -> float:
+    """Side of the square in which a picture keeps its details: the short one if it is cropped, the long if padded."""
+    frame = frame_of(shape, (1, 1), fit)
+    if frame == "pad":
+        return max(shape)
+    return math.sqrt(shape[0] * shape[1]) if frame == "squash" else min(shape)
+
+
+def _legible(height: int, width: int, side: int) -> int:
+    """A side between 96 pixels and `side` with about as many pixels as the picture has."""
+    return min(side, max(LEGIBLE, round(math.sqrt(height * width))))
+
+
+def _ingest_arrays(arrays: Arrays, writer: StoreWriter, wanted: Wanted) -> None:
+    shapes, counts = set[tuple[int, int]](), Counter[Frame]()
     for block in arrays.blocks:
-        height, width = block.images.shape[1:3]
-        images = resize(block.images, chosen_shape([(height, width)], size))
-        writer.add(block.split, images, block.labels, [(block.name, len(images))])
-    writer.finish(arrays.classes, [])
+        height, width, channels = block.images.shape[1:]
+        shape = _shape([(height, width)], wanted)
+        shapes.add(shape)
+        counts[frame_of((height, width), shape, wanted.reading.fit)] += len(block.images)
+        step = _at_once(shape, channels)
+        for start in range(0, len(block.images), step):
+            images = resize(block.images[start : start + step], shape, wanted.reading)
+            labels = None if block.labels is None else block.labels[start : start + step]
+            writer.add(block.split, images, labels, [])
+        writer.name(block.split, block.name, len(block.images))
+    if len(shapes) > 1:
+        raise DataError(f"the splits have pictures of different sizes ({sorted(shapes)}): set picture_size")
+    writer.finish(arrays.classes, [], [*arrays.remarks, *_frame_remarks(counts)], wanted.reading)
 
 
-def _ingest_files(
-    files: Files, writer: StoreWriter, size: int | None, pool: ThreadPoolExecutor, progress: bool
-) -> None:
-    entries = sorted(files.entries, key=lambda entry: SPLITS.index(entry.split))
+def _ingest_files(files: Files, writer: StoreWriter, wanted: Wanted, pool: ThreadPoolExecutor, progress: bool) -> None:
+    entries, remarks = _with_class_names(sorted(files.entries, key=lambda entry: SPLITS.index(entry.split)))
     skipped = list(files.skipped)
     with counted("Reading pictures", 2 * len(entries), progress) as advance:
         headed = list(_readable(pool, lambda entry: read_header(entry.path, entry.name), entries, skipped, advance))
         if not headed:
             raise _nothing_readable(len(entries), skipped)
-        shape, channels = _common([header for _, header in headed], size)
+        headers = [header for _, header in headed]
+        shape = _shape([(header.height, header.width) for header in headers], wanted)
+        channels = 1 if all(header.grey for header in headers) else 3
+        reading, said = _with_levels(headers, wanted)
+        counts = Counter(frame_of((header.height, header.width), shape, reading.fit) for header in headers)
         classes = sorted({entry.label for entry, _ in headed if entry.label is not None}, key=natural_order)
         kept = [entry for entry, _ in headed]
-        decoded = _readable(pool, lambda entry: decode(entry.path, entry.name, shape, channels), kept, skipped, advance)
-        for batch in _batches(decoded):
+        read = partial(_decoded, shape=shape, channels=channels, reading=reading)
+        step = _at_once(shape, channels)
+        for batch in _batches(_readable(pool, read, kept, skipped, advance, step), step):
             _add(batch, classes, writer)
     if not writer.splits:
         raise _nothing_readable(len(entries), skipped)
-    writer.finish(classes, skipped)
+    remarks = [*files.remarks, *remarks, *_lost_classes(entries, classes), *said, *_frame_remarks(counts)]
+    writer.finish(classes, map(readable, skipped), map(readable, remarks), reading)
+
+
+def _decoded(entry: Entry, shape: tuple[int, int], channels: int, reading: Reading) -> Pixels:
+    return decode(entry.path, entry.name, shape, channels, reading)
+
+
+def _at_once(shape: tuple[int, int], channels: int) -> int:
+    """Pictures that are decoded at a time."""
+    return max(1, min(BATCH, BATCH_BYTES // (shape[0] * shape[1] * channels)))
+
+
+def _with_class_names(entries: list[Entry]) -> tuple[list[Entry], list[str]]:
+    """The entries with class names that differ to the eye, and a remark for each that was written in several ways."""
+    written: dict[str, set[str]] = defaultdict(set)
+    named = []
+    for entry in entries:
+        label = None if entry.label is None else class_name(entry.label) or None
+        name = readable(entry.name)
+        named.append(entry if (label, name) == (entry.label, entry.name) else replace(entry, label=label, name=name))
+        if label is not None and entry.label is not None:
+            written[label].add(entry.label)
+    return named, [
+        f"one class, {label}: its name is written in {len(ways)} ways that look the same (accents, outer blanks)"
+        for label, ways in written.items()
+        if len(ways) > 1
+    ]
+
+
+def _lost_classes(entries: list[Entry], classes: list[str]) -> list[str]:
+    """A remark on the classes of which no picture can be read."""
+    lost = Counter(entry.label for entry in entries if entry.label is not None and entry.label not in set(classes))
+    return (
+        [f"no picture can be read of: {listed(f'{label} ({n:,} files)' for label, n in lost.items())}"] if lost else []
+    )
+
+
+def _with_levels(headers: Sequence[Header], wanted: Wanted) -> tuple[Reading, list[str]]:
+    """How the set is read, with the ranges of its deep levels, and remarks on them."""
+    reading, remarks = wanted.reading, []
+    if not wanted.levels:
+        return reading, []
+    for floating, find, kind in ((False, integer_range, "integer"), (True, float_range, "floating-point")):
+        if ranges := [header.levels for header in headers if header.levels and header.floating == floating]:
+            span = find(ranges)
+            reading = replace(reading, floats=span) if floating else replace(reading, integers=span)
+            remarks.append(f"{kind} levels of {len(ranges):,} pictures: {span[0]:g} to {span[1]:g} become 0 to 255")
+    return reading, remarks
+
+
+def _frame_remarks(counts: Counter[Frame]) -> list[str]:
+    words: dict[Frame, str] = {
+        "crop": "cropped to the middle",
+        "pad": "padded with the colour of their border",
+        "squash": "squashed",
+    }
+    said = [f"{counts[frame]:,} are {word}" for frame, word in words.items() if counts[frame]]
+    if not said:
+        return []
+    return [f"of {counts.total():,} pictures, {', '.join(said)}: choose with fit=crop, pad or squash"]
 
 
 def _nothing_readable(count: int, skipped: list[str]) -> DataError:
     return DataError(f"no picture of {count} can be read; the first: {skipped[0]}")
 
 
-def _common(headers: Sequence[Header], size: int | None) -> tuple[tuple[int, int], int]:
-    """The shape and number of channels of all pictures in the store."""
-    shape = chosen_shape([(header.height, header.width) for header in headers], size)
-    return shape, 1 if all(header.grey for header in headers) else 3
-
-
 def _readable(
-    pool: ThreadPoolExecutor, read: Callable[[Entry], T], entries: list[Entry], skipped: list[str], advance: Advance
+    pool: ThreadPoolExecutor,
+    read: Callable[[Entry], T],
+    entries: list[Entry],
+    skipped: list[str],
+    advance: Advance,
+    step: int = BATCH,
 ) -> Iterator[tuple[Entry, T]]:
     """Each entry with what `read` returns for it, read in parallel, in order. Errors are appended to `skipped`."""
 
@@ -104,8 +217,8 @@ def _readable(
         except DataError as error:
             return error
 
-    for start in range(0, len(entries), BATCH):
-        batch = entries[start : start + BATCH]
+    for start in range(0, len(entries), step):
+        batch = entries[start : start + step]
         for entry, result in zip(batch, pool.map(attempt, batch), strict=True):
             if isinstance(result, DataError):
                 skipped.append(str(result))
@@ -114,13 +227,13 @@ def _readable(
         advance(len(batch))
 
 
-def _batches(decoded: Iterator[tuple[Entry, Pixels]]) -> Iterator[list[tuple[Entry, Pixels]]]:
-    """Batches of at most `BATCH` pictures, each of one split."""
+def _batches(decoded: Iterator[tuple[Entry, Pixels]], step: int) -> Iterator[list[tuple[Entry, Pixels]]]:
+    """Batches of at most `step` pictures, each of one split."""
     for _, run in groupby(decoded, key=lambda pair: pair[0].split):
         batch: list[tuple[Entry, Pixels]] = []
         for pair in run:
             batch.append(pair)
-            if len(batch) == BATCH:
+            if len(batch) == step:
                 yield batch
                 batch = []
         if batch:

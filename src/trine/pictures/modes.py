@@ -1,11 +1,16 @@
-"""Pillow's picture modes: which are grey, how each is brought to 8 bits, and transparency laid over white."""
+"""Pillow's picture modes: which are grey, how each is brought to 8 bits, and what is laid below transparent pixels."""
 
 import numpy as np
 from PIL import Image
 
-GREY_MODES = frozenset({"1", "L", "LA", "La", "I", "F", "I;16", "I;16B", "I;16L", "I;16N"})
+from trine.pictures.levels import DEEP_MODES, level_range, scaled
+from trine.pictures.reading import Reading
+
+GREY_MODES = frozenset({"1", "L", "LA", "La"}) | DEEP_MODES
 PLAIN_MODES = {"1": "L", "La": "LA", "RGBa": "RGBA", "L": "L", "LA": "LA", "RGBA": "RGBA", "CMYK": "CMYK"}
 """The scalable mode for each 8-bit mode without a palette; RGB for modes not listed."""
+BRIGHT = 191.0
+"""Mean brightness of the opaque part, in levels of 255, above which it is laid on black: on white it would vanish."""
 
 
 def is_grey(image: Image.Image) -> bool:
@@ -16,16 +21,16 @@ def is_grey(image: Image.Image) -> bool:
     return palette is not None and palette[0::3] == palette[1::3] == palette[2::3]
 
 
-def plain_mode(image: Image.Image) -> Image.Image:
+def plain_mode(image: Image.Image, reading: Reading) -> Image.Image:
     """The picture in a mode that Pillow can scale: L, LA, RGB, RGBA or CMYK.
 
-    Levels of 16 bits are divided by 257. Floating-point levels are multiplied by 255 if none is above 1.
+    Raises ValueError for levels that are NaN or infinite.
     """
+    levels = np.asarray(image) if image.mode in DEEP_MODES else np.zeros(0)
     if image.mode == "F":
-        levels = np.asarray(image)
-        return Image.fromarray(np.clip(levels * (255 if levels.max() <= 1 else 1), 0, 255).astype(np.uint8))
-    if image.mode.startswith("I"):
-        return Image.fromarray(np.clip(np.asarray(image) / 257 + 0.5, 0, 255).astype(np.uint8))
+        return scaled(levels, reading.floats or (0.0, 1.0 if level_range(levels)[1] <= 1 else 255.0))
+    if image.mode in DEEP_MODES:
+        return scaled(levels, reading.integers)
     if image.mode in ("P", "PA"):
         return image.convert("RGBA" if image.has_transparency_data else "RGB")
     if image.mode in ("L", "RGB") and image.has_transparency_data:
@@ -33,9 +38,17 @@ def plain_mode(image: Image.Image) -> Image.Image:
     return image.convert(PLAIN_MODES.get(image.mode, "RGB"))
 
 
-def over_white(image: Image.Image) -> Image.Image:
-    """The picture laid over a white background where it is transparent."""
+def over_backdrop(image: Image.Image, reading: Reading) -> Image.Image:
+    """The picture laid over a backdrop where it is transparent."""
     if image.mode not in ("LA", "RGBA"):
         return image
     image = image.convert("RGBA")
-    return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
+    colour = "black" if reading.backdrop == "contrast" and _is_bright(image) else "white"
+    return Image.alpha_composite(Image.new("RGBA", image.size, colour), image).convert("RGB")
+
+
+def _is_bright(image: Image.Image) -> bool:
+    """Whether what can be seen of an RGBA picture is bright: the mean brightness, weighted by opacity."""
+    opacity = np.asarray(image.getchannel("A"), np.float64)
+    brightness = np.asarray(image.convert("RGB").convert("L"), np.float64)
+    return bool(opacity.sum() and (brightness * opacity).sum() / opacity.sum() > BRIGHT)

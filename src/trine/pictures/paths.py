@@ -1,22 +1,59 @@
-"""The picture files that words on a command line stand for, and the names of pictures in messages."""
+"""The picture files that words on a command line stand for, and the names of pictures in messages.
+
+Folders, archives and tables give the pictures that a training on them would read, at any depth.
+"""
 
 import glob
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
-from trine.errors import DataError
-from trine.pictures.decode import PICTURE_SUFFIXES, Picture
+from trine.datasets.archives import is_archive, unpack
+from trine.datasets.tables import has_column, is_table
+from trine.errors import DataError, UsageError
+from trine.pictures.decode import Picture
+from trine.pictures.manifests import PATH, PictureManifest
+from trine.pictures.tree import scan
+
+
+@dataclass
+class FoundPictures:
+    """Pictures to look at: their paths, a name for each, and a line for whatever is passed over."""
+
+    paths: list[Path] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)
+    """The path as the user wrote it; for a picture in an archive, the archive's path and the one inside it."""
+    passed_over: list[str] = field(default_factory=list)
+
+    def add(self, path: Path, name: str | None = None) -> None:
+        """Add a picture."""
+        self.paths.append(path)
+        self.names.append(str(path) if name is None else name)
+
+
+@contextmanager
+def found_pictures(words: Iterable[str | Path]) -> Iterator[FoundPictures]:
+    """The pictures that words stand for, in order: files, folders, archives, tables, globs.
+
+    Archives are unpacked into a folder that is removed at the end of the block.
+
+    Raises `DataError` when there is none, `UsageError` for an empty word.
+    """
+    with TemporaryDirectory(prefix="trine-") as workspace:
+        yield _found(words, Path(workspace))
 
 
 def find_pictures(words: Iterable[str | Path]) -> list[Path]:
-    """The files that the words stand for, in order: files, all pictures below folders, and matches of globs.
+    """The files that the words stand for, as `found_pictures` has them, but for archives, which it refuses."""
+    return _found(words, None).paths
 
-    Raises `DataError` when there is none.
-    """
-    paths = [path for word in words for path in _expanded(str(word))]
-    if not paths:
-        raise DataError("no picture was named: give files, folders or globs, or - to read names from standard input")
-    return paths
+
+def refuse_empty(word: str | Path) -> None:
+    """Raise `UsageError` for an empty word: an unset variable is not the current folder."""
+    if isinstance(word, str) and not word.strip():
+        raise UsageError("an empty name was given, as by a variable that is not set: give a path, `.` for this folder")
 
 
 def picture_name(picture: Picture, number: int) -> str:
@@ -24,13 +61,50 @@ def picture_name(picture: Picture, number: int) -> str:
     return str(picture) if isinstance(picture, str | Path) else f"picture {number}"
 
 
-def _expanded(word: str) -> list[Path]:
+def _found(words: Iterable[str | Path], workspace: Path | None) -> FoundPictures:
+    found = FoundPictures()
+    for word in words:
+        refuse_empty(word)
+        for path in _matches(str(word)):
+            _add(path, found, workspace)
+    if not found.paths:
+        raise DataError("no picture was named: give files, folders or globs, or - to read names from standard input")
+    return found
+
+
+def _matches(word: str) -> list[Path]:
+    """The paths that a word stands for: itself, or the matches of a glob."""
     path = Path(word)
-    if path.is_dir():
-        inside = sorted(file for file in path.rglob("*") if file.suffix.lower() in PICTURE_SUFFIXES)
-        if not inside:
-            raise DataError(f"{path}: holds no pictures: give a folder that does")
-        return inside
     if path.exists() or not glob.has_magic(word):
         return [path]
     return sorted(Path(match) for match in glob.glob(word, recursive=True))  # noqa: PTH207  (words may be absolute)
+
+
+def _add(path: Path, found: FoundPictures, workspace: Path | None) -> None:
+    if path.is_dir():
+        _add_folder(path, str(path), found)
+    elif path.is_file() and is_table(path) and has_column(path, PATH):
+        content = PictureManifest(path).listed()
+        found.passed_over += content.skipped
+        for entry in content.entries:
+            found.add(entry.path)
+    elif path.is_file() and is_archive(path):
+        if workspace is None:
+            raise DataError(f"{path}: is an archive: unpack it, and give the folder")
+        inside = workspace / f"{len(found.paths)}-{path.name}"
+        unpack(path, inside)
+        _add_folder(inside, str(path), found)
+    else:
+        found.add(path)
+
+
+def _add_folder(folder: Path, name: str, found: FoundPictures) -> None:
+    """Add the pictures of a folder at any depth, without hidden files, litter and runs of ours."""
+    tree, passed = scan(folder)
+    said = passed.remarks()
+    if not tree.count:
+        raise DataError(f"{name}: holds no pictures: give a folder that does{''.join(f'; {line}' for line in said)}")
+    found.passed_over += [f"{name}: {line}" for line in said]
+    for path in tree.below():
+        inner = path[len(str(folder)) :].lstrip("/\\")
+        found.add(Path(path), f"{name}/{inner}" if str(folder) != name else None)

@@ -1,10 +1,11 @@
 """Picture sets. `open_pictures` opens every kind: named sets, folders, manifests and archives."""
 
 import hashlib
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Int64, UInt8
@@ -13,16 +14,21 @@ from trine import files
 from trine.datasets.cache import cache_dir, disk_errors
 from trine.datasets.catalogue import CATALOGUE, is_present, named_set, nothing_there
 from trine.errors import DataError, UsageError, nearest
-from trine.pictures.entries import SPLITS, TEST, TRAIN, VALIDATION, Source
-from trine.pictures.ingest import ingest
+from trine.pictures.entries import SPLITS, TEST, TRAIN, VALIDATION, Source, readable
+from trine.pictures.groups import copies
+from trine.pictures.ingest import Wanted, ingest
 from trine.pictures.named import picture_source
+from trine.pictures.paths import refuse_empty
+from trine.pictures.reading import Fit, Reading
 from trine.pictures.sources import source_at
-from trine.pictures.splits import stratified_cut
-from trine.pictures.store import VERSION, PictureStore, StoreWriter, load_or_build, map_rows
+from trine.pictures.splits import grouped_cut, stratified_cut
+from trine.pictures.store import VERSION, PictureStore, StoreWriter, forget, load_or_build, map_rows
 
 LARGEST_SIZE = 1024
 """Largest side, in pixels, that pictures can be scaled to."""
-IN_MEMORY = 2**30
+CHUNK = 2**25
+"""Bytes that are copied at a time: 32 MiB."""
+IN_MEMORY = 2**28
 """Largest part of a cut split, in bytes, that is copied into memory; larger ones are written to a file and mapped."""
 
 
@@ -54,6 +60,10 @@ class PictureSet:
     """Those of `train`, `validation` and `test` that the set has."""
     skipped: tuple[str, ...]
     """A line `kind: file (why)` per skipped file; kinds: unreadable, truncated, oversized, missing, unlabelled."""
+    remarks: tuple[str, ...] = ()
+    """What the user should know about how the set was understood, one line each."""
+    reading: Reading = field(default_factory=Reading)
+    """How its files became pixels. A model keeps it, to read new pictures in the same way."""
 
     @property
     def size(self) -> tuple[int, int]:
@@ -89,6 +99,10 @@ def open_pictures(
     *,
     data_dir: Path | None = None,
     size: int | None = None,
+    square: bool = False,
+    fit: Fit = "auto",
+    reading: Reading | None = None,
+    label_from: str | None = None,
     seed: int = 0,
     validation_share: float = 0.1,
     validation_limit: int | None = None,
@@ -99,8 +113,13 @@ def open_pictures(
     """Open a named set, a folder, a manifest or an archive. Pictures are decoded once and stored in the cache.
 
     data_dir           folder of the named sets; None: see `trine.datasets.catalogue`
-    size               side of the square, in pixels, that pictures are scaled to (short side, antialiased, centre
-                       crop); None: their own size when all share one, else see `chosen_shape`
+    size               side of the square, in pixels, that pictures are scaled to (antialiased); None: their own size
+                       when all share one, else see `chosen_shape`
+    square             make a square of the pictures' own size, too
+    fit                how a picture of another aspect ratio becomes square: crop, pad, squash; auto: crop up to 4:3
+    reading            how a trained model reads pictures (`PictureSet.reading`, kept with it), instead of `fit`
+    label_from         regular expression with one group, the class, searched in each path below the root, instead of
+                       class folders
     seed               of the validation split
     validation_share   share of train that becomes the validation split, stratified, if `cut` is set and the set has
                        none. A test split is never used for validation; a missing test split stays missing
@@ -108,41 +127,63 @@ def open_pictures(
     progress           show a bar on stderr while pictures are decoded or downloaded
     verify             compare the whole store with its checksums first, and decode again if it has changed
 
-    Raises UsageError (a size or share out of range, a set of sequences), DataError (a path that does not exist, no
-    readable picture, damaged files, a cache that cannot be written) and UnsafeDataError (an archive over its limits).
+    Raises UsageError (an empty source, a size or share out of range, a set of sequences, a wrong expression), DataError
+    (a path that does not exist, no readable picture, damaged files, a cache that cannot be written) and UnsafeDataError
+    (an archive over its limits).
     """
     if size is not None and not 1 <= size <= LARGEST_SIZE:
         raise UsageError(f"a picture size of {size} is out of range: use 1 to {LARGEST_SIZE}")
-    name, location, content = _locate(source, data_dir, progress)
-    key = _digest([location, str(size)]), _digest([str(VERSION), *sorted(content.stamp())])
+    wanted = Wanted(size, square, reading or Reading(fit=fit), levels=reading is None)
+    place = _locate(source, data_dir, label_from, progress)
+    content = place.source
+    how = [str(size), str(square), json.dumps(wanted.reading.as_json()), str(wanted.levels), str(label_from)]
+    key = _digest([place.location, *how]), _digest([str(VERSION), *sorted(content.stamp())])
 
     def build(writer: StoreWriter, workspace: Path) -> None:
-        ingest(content, writer, workspace, size, progress)
+        ingest(content, writer, workspace, wanted, progress)
 
     stored = load_or_build(cache_dir(), key, build, verify=verify)
-    whole = PictureSet(name, stored.fingerprint, stored.classes, _splits(stored), stored.skipped)
+    remarks = (*place.remarks, *stored.remarks)
+    whole = PictureSet(
+        place.name, stored.fingerprint, stored.classes, _splits(stored), stored.skipped, remarks, stored.reading
+    )
     if not cut or TRAIN not in whole.splits or VALIDATION in whole.splits:
         return whole
     share = min(validation_share, (validation_limit or len(whole.splits[TRAIN])) / len(whole.splits[TRAIN]))
-    return _with_validation(whole, stored, seed, share)
+    return _with_validation(whole, stored, seed, share, together=place.own)
 
 
-def _locate(source: str | Path, data_dir: Path | None, progress: bool) -> tuple[str, str, Source]:
-    """The set's name, a text that identifies its location, and its source. Downloads a named set that is absent."""
+class _Place(NamedTuple):
+    """Where a set is: its name, a text that identifies its location, its source, and remarks."""
+
+    name: str
+    location: str
+    source: Source
+    remarks: tuple[str, ...]
+    own: bool
+    """Whether it is the user's, not a named set."""
+
+
+def _locate(source: str | Path, data_dir: Path | None, label_from: str | None, progress: bool) -> _Place:
+    """The place of a set. Downloads a named set that is absent. A named set goes before a folder of that name."""
+    refuse_empty(source)
+    path = Path(source).expanduser()
     if isinstance(source, str) and source in CATALOGUE:
         named = named_set(source)
         if named.kind != "pictures":
-            raise UsageError(f"{source}: is a set of event sequences, not of pictures")
+            advice = f"write ./{source} for the folder of that name" if path.exists() else "see `trine detect`"
+            raise UsageError(f"{source}: is a set of event sequences ({named.size}), not of pictures: {advice}")
         if named.place and not is_present(named, data_dir):
             from trine.datasets.fetch import fetch
 
             fetch(named, data_dir, progress=progress)
-        return source, f"named {source}", picture_source(named, data_dir)
-    path = Path(source).expanduser()
+        hidden = f"{source} is the named set, not what is called {source} here: write ./{source} for that"
+        remarks = (hidden,) if path.exists() else ()
+        return _Place(source, f"named {source}", picture_source(named, data_dir), remarks, own=False)
     if not path.exists():
         raise DataError(nothing_there(source, "pictures"))
     path = path.resolve()
-    return path.name.split(".")[0] or path.name, str(path), source_at(path)
+    return _Place(readable(path.name.split(".")[0] or path.name), str(path), source_at(path, label_from), (), own=True)
 
 
 def _splits(stored: PictureStore) -> dict[str, PictureSplit]:
@@ -153,15 +194,44 @@ def _splits(stored: PictureStore) -> dict[str, PictureSplit]:
     }
 
 
-def _with_validation(whole: PictureSet, stored: PictureStore, seed: int, share: float) -> PictureSet:
-    """The set with a part of train as validation split; unchanged when train has no picture to spare."""
+def _with_validation(whole: PictureSet, stored: PictureStore, seed: int, share: float, *, together: bool) -> PictureSet:
+    """The set with a part of train as validation split; unchanged when train has no picture to spare.
+
+    together   copies of a picture stay on one side
+    """
     train = whole.splits[TRAIN]
-    stay, cut = stratified_cut(train.labels, len(train), share, seed)
+    groups = _groups(train, stored) if together else np.arange(len(train))
+    stay, cut = grouped_cut(train.labels, groups, share, seed)
+    alone = not len(cut) and len(groups) > 1
+    if alone:  # all are copies of one picture
+        stay, cut = stratified_cut(train.labels, len(train), share, seed)
     if not len(cut) or not len(stay):
         return whole
+    whole = replace(whole, remarks=(*whole.remarks, *_copy_remarks(groups, alone)))
     parts = {TRAIN: stay, VALIDATION: cut}
-    cuts = {split: _part(train, at, stored, _digest([split, str(seed), repr(share)])) for split, at in parts.items()}
+    how = [str(seed), repr(share), str(together)]
+    cuts = {split: _part(train, at, stored, _digest([split, *how])) for split, at in parts.items()}
     return replace(whole, splits={**cuts, **{k: v for k, v in whole.splits.items() if k != TRAIN}})
+
+
+def _groups(train: PictureSplit, stored: PictureStore) -> Int64[np.ndarray, "n"]:
+    """The group of copies of each picture of train, kept in the store."""
+    path = stored.folder / "copies.i8"
+    if not path.exists() or path.stat().st_size != 8 * len(train):
+        groups = copies(train.images, train.labels, train.names)
+        with disk_errors(cache_dir()), files.replacing(path) as part:
+            part.write_bytes(groups.astype("<i8").tobytes())
+    return np.fromfile(path, "<i8").astype(np.int64)
+
+
+def _copy_remarks(groups: Int64[np.ndarray, "n"], alone: bool) -> list[str]:
+    """What is said about copies within train."""
+    sizes = np.bincount(groups)
+    several = sizes[sizes > 1]
+    if not len(several):
+        return []
+    where = "so validation holds copies, too" if alone else "they stay on one side of the validation cut"
+    return [f"{several.sum():,} pictures of train are near copies of one another, in {len(several):,} groups: {where}"]
 
 
 def _part(train: PictureSplit, at: Int64[np.ndarray, "part"], stored: PictureStore, key: str) -> PictureSplit:
@@ -183,8 +253,9 @@ def _mapped_cut(
     """Rows of a split, copied into the file at `path` if it is absent, and mapped."""
     if not path.exists() or path.stat().st_size != np.prod(shape):
         with disk_errors(cache_dir()), files.replacing(path) as part, part.open("wb") as file:
-            for rows in np.array_split(at, 1 + len(at) // 1024):
+            for rows in np.array_split(at, 1 + int(np.prod(shape)) // CHUNK):
                 file.write(images[rows])
+                forget(images)
     return map_rows(path, shape)
 
 

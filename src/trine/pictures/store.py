@@ -8,12 +8,13 @@
 
 import hashlib
 import json
+import mmap
 import os
 import shutil
 import socket
 import zlib
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import IO, Any, overload
@@ -24,8 +25,9 @@ from jaxtyping import Int64, UInt8
 from trine import files
 from trine.datasets.cache import disk_errors
 from trine.errors import DataError
+from trine.pictures.reading import Reading
 
-VERSION = 1
+VERSION = 2
 """Version of the layout; stores of other versions are rebuilt."""
 INDEX = "set.json"
 """File with shapes, checksums, classes and skipped files."""
@@ -86,6 +88,8 @@ class PictureStore:
     classes: tuple[str, ...]
     splits: dict[str, StoredSplit]
     skipped: tuple[str, ...]
+    remarks: tuple[str, ...] = ()
+    reading: Reading = field(default_factory=Reading)
 
 
 class StoreWriter:
@@ -107,13 +111,26 @@ class StoreWriter:
             self.splits[split] = _SplitWriter(self.folder, split)
         self.splits[split].add(images, labels, names)
 
-    def finish(self, classes: Sequence[str], skipped: Iterable[str]) -> None:
+    def name(self, split: str, name: str, count: int) -> None:
+        """Name the last `count` pictures of a split that were added without names."""
+        if split in self.splits:
+            self.splits[split].names.append((name, count))
+
+    def finish(
+        self,
+        classes: Sequence[str],
+        skipped: Iterable[str],
+        remarks: Iterable[str] = (),
+        reading: Reading | None = None,
+    ) -> None:
         """Sync every file, then write the index with the fingerprint of all content."""
         splits = {split: writer.finish() for split, writer in self.splits.items()}
         content = {"classes": list(classes), "splits": {s: _content(part) for s, part in sorted(splits.items())}}
         index = {"version": VERSION, "fingerprint": files.digest(content), "classes": list(classes)} | {
             "splits": splits,
             "skipped": list(skipped),
+            "remarks": list(remarks),
+            "reading": (reading or Reading()).as_json(),
         }
         _write(self.folder / INDEX, json.dumps({"index": index, "sha256": files.digest(index)}).encode())
 
@@ -169,7 +186,15 @@ def open_store(folder: Path) -> PictureStore | None:
         splits = {split: _open_split(folder, split, part) for split, part in index["splits"].items()}
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return PictureStore(folder, index["fingerprint"], tuple(index["classes"]), splits, tuple(index["skipped"]))
+    return PictureStore(
+        folder,
+        index["fingerprint"],
+        tuple(index["classes"]),
+        splits,
+        tuple(index["skipped"]),
+        tuple(index["remarks"]),
+        Reading.from_json(index["reading"]),
+    )
 
 
 def load_or_build(
@@ -217,6 +242,16 @@ def map_rows(path: Path, shape: tuple[int, ...]) -> UInt8[np.ndarray, "n height 
     if shape[0] == 0:
         return np.zeros(shape, np.uint8)
     return np.memmap(path, np.uint8, mode="c", shape=shape).view(np.ndarray)
+
+
+def forget(images: UInt8[np.ndarray, "n height width channels"]) -> None:
+    """Give back the memory of an array that `map_rows` mapped and nobody has written to; it is read again when used."""
+    base: Any = images
+    while base is not None and not isinstance(base, np.memmap):
+        base = getattr(base, "base", None)
+    mapped = getattr(base, "_mmap", None)
+    if mapped is not None and hasattr(mmap, "MADV_DONTNEED"):
+        mapped.madvise(mmap.MADV_DONTNEED)
 
 
 def _write(path: Path, content: bytes) -> None:
