@@ -9,6 +9,7 @@ import sys
 import tempfile
 import zlib
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -140,6 +141,9 @@ class Heard:
         self.notes.append(line)
 
     def advance(self, step: int, total: int, figures: dict[str, float]) -> None: ...
+
+    def working(self, what: str) -> AbstractContextManager[None]:
+        return nullcontext()
 
     def close(self) -> None: ...
 

@@ -10,4 +10,4 @@ def test_the_machine_and_the_versions_are_named():
     assert {"python", "torch", "numpy"} <= versions.keys()
     assert versions["torch"] == torch.__version__
     assert 0.01 < machine.peak_memory_gib() < 64
-    assert machine.sgemm_gflops(size=128, repeats=2) > 0
+    assert machine.sgemm_gflops(size=128, seconds=0.01) > 0

@@ -7,6 +7,7 @@ import resource
 import sys
 import time
 from collections.abc import Callable
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -14,13 +15,63 @@ from typing import Any
 import torch
 
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # of glibc's malloc.h
+PRODUCT, PRODUCT_SECONDS = 256, 0.06
+"""Side of the matrices, and seconds per number of threads, that the number of threads is chosen by."""
+WORTH = 1.1
+"""All threads are used where they are at least so many times as fast as one."""
 VERSIONED = ("trine", "torch", "numpy", "Pillow", "safetensors", "pydantic", "scikit-learn")
 
 
-def sgemm_gflops(size: int = 2048, repeats: int = 8) -> float:
-    """Rate of single-precision matrix products on this machine now, in GFLOP/s: the best of the repeats."""
+def sgemm_gflops(size: int = 1024, seconds: float = 1.0) -> float:
+    """Rate of single-precision matrix products on this machine now, in GFLOP/s: the best within some seconds."""
     a, b = torch.randn(2, size, size)
-    return max(2 * size**3 / _seconds(lambda: a @ b) for _ in range(repeats)) / 1e9
+    begin, best = time.perf_counter(), 0.0
+    while not best or time.perf_counter() - begin < seconds:
+        best = max(best, 2 * size**3 / _seconds(lambda: a @ b))
+    return best / 1e9
+
+
+def threads() -> int:
+    """Number of threads that operators use."""
+    return torch.get_num_threads()
+
+
+def use_threads(count: int) -> None:
+    """Let operators use this many threads: results of other numbers of threads differ in the last bits."""
+    if count != torch.get_num_threads():
+        torch.set_num_threads(count)
+
+
+@cache
+def most_threads() -> int:
+    """Number of threads that torch chose at the first call."""
+    return torch.get_num_threads()
+
+
+def faster_threads() -> int:
+    """One or `most_threads`, whichever multiplies small matrices faster now. Takes about an eighth of a second.
+
+    Where another process keeps a core busy, two threads are up to thirty times slower than one: each waits for the
+    other at the end of every product.
+    """
+    before, most = torch.get_num_threads(), most_threads()
+    if most == 1:
+        return 1
+    alone, together = _products(1), _products(most)
+    torch.set_num_threads(before)
+    return most if together >= WORTH * alone else 1
+
+
+def _products(count: int) -> float:
+    """Small matrix products per second with this number of threads."""
+    torch.set_num_threads(count)
+    a, b = torch.ones(2, PRODUCT, PRODUCT)
+    torch.mm(a, b)
+    begin, done = time.perf_counter(), 0
+    while time.perf_counter() - begin < PRODUCT_SECONDS:
+        torch.mm(a, b)
+        done += 1
+    return done / (time.perf_counter() - begin)
 
 
 def facts() -> dict[str, Any]:

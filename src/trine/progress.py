@@ -3,7 +3,8 @@
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from threading import Event, Thread
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from typing_extensions import override
@@ -13,8 +14,8 @@ if TYPE_CHECKING:
 
 Figures = dict[str, float]
 """Figures by name, of one moment of a training."""
-LINE_SECONDS = 10.0
-"""Seconds between plain lines."""
+LINE_SECONDS = 5.0
+"""Seconds between plain lines; work that reports nothing for so long is named again."""
 
 
 @runtime_checkable
@@ -29,13 +30,17 @@ class Reporter(Protocol):
         """Called after each step with loss, validation figure, samples/s, GFLOP/s and seconds left."""
         return
 
+    def working(self, what: str) -> AbstractContextManager[None]:
+        """A context manager for a part of the work: the user sees that it goes on, also where it reports nothing."""
+        return nullcontext()
+
     def close(self) -> None:
         """Called when the training ends."""
         return
 
 
 class Silent(Reporter):
-    """Reports nothing: for processes that do not lead, and the default in Python."""
+    """Reports nothing: for processes that do not lead."""
 
 
 class Lines(Reporter):
@@ -43,11 +48,32 @@ class Lines(Reporter):
 
     def __init__(self) -> None:
         self.next_time = 0.0
+        self.spoken_at = 0.0
         self.last = ""
 
     @override
     def note(self, line: str) -> None:
+        self.spoken_at = time.monotonic()
         print(line, file=sys.stderr, flush=True)  # noqa: T201
+
+    @override
+    @contextmanager
+    def working(self, what: str) -> Iterator[None]:
+        begin, done = time.monotonic(), Event()
+
+        def watch() -> None:
+            while not done.wait(0.25):
+                if time.monotonic() - self.spoken_at >= LINE_SECONDS:
+                    self.note(f"{what}: {time.monotonic() - begin:.0f} s so far")
+
+        self.spoken_at = max(self.spoken_at, begin)
+        watcher = Thread(target=watch, daemon=True)
+        watcher.start()
+        try:
+            yield
+        finally:
+            done.set()
+            watcher.join()
 
     @override
     def advance(self, step: int, total: int, figures: Figures) -> None:
@@ -71,17 +97,30 @@ class Bar(Reporter):
             print(line, file=sys.stderr, flush=True)  # noqa: T201
 
     @override
+    @contextmanager
+    def working(self, what: str) -> Iterator[None]:
+        self.close()
+        self.bar = _bar(transient=True)
+        self.bar.start()
+        self.bar.add_task(what, total=None)
+        try:
+            yield
+        finally:
+            self.close()
+
+    @override
     def advance(self, step: int, total: int, figures: Figures) -> None:
         if self.bar is None:
             self.bar = _bar()
             self.bar.start()
-            self.bar.add_task("train", total=total)
+            self.bar.add_task("training", total=total)
         self.bar.update(self.bar.task_ids[0], completed=step, total=total, description=describe(figures))
 
     @override
     def close(self) -> None:
         if self.bar:
             self.bar.stop()
+            self.bar = None
 
 
 def reporter(leads: bool = True, quiet: bool = False) -> Reporter:

@@ -39,6 +39,8 @@ class Compute(BaseModel):
     """Number of optimiser steps."""
     peak_memory_gib: float = 0.0
     """Peak memory of the process, in GiB."""
+    budget: dict[str, Any] | None = None
+    """With `--minutes`: minutes asked and used, the shares of training and measuring, and what would have been enough."""
 
 
 class Result(BaseModel):

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from trine.device import Device
-from trine.progress import Figures
+from trine.progress import Figures, Reporter
 from trine.recipe import Recipe
 from trine.train.loop import TrainingLoop
 from trine.train.objective import Objective, ParameterGroup
@@ -52,7 +52,7 @@ class Line(Objective):
             return {"loss": float((network.eval()(x) - 3 * x + 1).square().mean())}
 
 
-class Heard:
+class Heard(Reporter):
     """A reporter that remembers."""
 
     def __init__(self) -> None:

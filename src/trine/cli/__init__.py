@@ -8,6 +8,7 @@ from traceback import print_exc
 from cyclopts import App, CycloptsError, Group
 
 from trine.errors import TrineError
+from trine.start import command_began
 from trine.tasks import TASKS
 
 HELP = """Three deep networks that train on the machine you have. Nothing is sent anywhere.
@@ -31,6 +32,8 @@ for name, target, line in (
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command line and exit: with 0 when done, 1 when the work failed, 2 on wrong use."""
+    if arguments is None:
+        command_began()
     words = list(sys.argv[1:] if arguments is None else arguments)
     traceback = "--traceback" in words
     if traceback:

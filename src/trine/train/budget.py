@@ -1,23 +1,39 @@
-"""`--minutes M`: measure a step's cost, plan the schedule for the time, and keep to it."""
+"""`--minutes M`: where the time of a training goes, and how many steps fit into what is left of it.
 
+- The plan is made anew after every step from the pace of the last ones: a slow minute costs itself and nothing more.
+- What is kept back for measuring, pictures and further trainings is estimated at the pace of the moment, limited to a
+  share of the budget, and goes back to the training when it is not needed.
+"""
+
+import math
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TypeVar
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 from trine.errors import UsageError
+from trine.start import command_seconds
 from trine.train.schedules import Clock
 
 T = TypeVar("T")
 
-CLOSING_SECONDS = 5.0
-"""Seconds for drawing, measuring the machine and saving after the evaluation."""
-PROBE_STEPS = 6
-"""Steps that the probe times at most."""
-PROBE_SHARE = 0.03
-"""Largest share of the budget for the probe, after its first two timed steps."""
-REFITS = 64
-"""Times that the number of steps is refitted to the pace during a training."""
+TRAINING, MEASURING, DRAWING = "training", "measuring", "pictures"
+"""Kinds of work that the time is accounted under."""
+VALIDATING_SHARE = 0.06
+"""Largest share of a budget for the validations during the training."""
+CLOSING_SHARE = 0.1
+"""Largest share of a budget for measuring after the last step: calibration and evaluation."""
+DRAWING_SECONDS = 5.0
+"""Seconds for drawing, measuring the machine and saving on a quiet machine, before they are measured."""
+DRAWING_SHARE = 0.1
+"""Largest share of a budget that is kept back for them."""
+PROBE_STEPS = 4
+"""Steps that a probe times at most."""
+MEMORY = 0.08
+"""Share of a budget over which the pace is averaged: older steps count less."""
+EXACT_STEPS, REFITS = 64, 256
+"""The steps left are counted anew after each of the first steps, then so often over the rest."""
 
 
 @dataclass
@@ -27,26 +43,59 @@ class Budget:
     minutes: float
     spent: float = 0.0
     """Seconds that earlier processes of a resumed run have used."""
-    reserve: float = 0.0
-    """Seconds kept for the work after the last step: evaluation, pictures, saving."""
-    started: float = 0.0
-    """Time of the start, by `time.monotonic`."""
+    now: Callable[[], float] = time.monotonic
+    started: float = math.nan
+    """Time of the start, by `now`; by default that of the command, or in Python this moment."""
+    kept_back: dict[str, float] = field(default_factory=dict)
+    """Seconds that are not for the steps ahead, by what they are kept for."""
+    used: dict[str, float] = field(default_factory=dict)
+    """Seconds used so far by kind of work."""
+    stopped_early: bool = False
+    """Whether a training had nothing left to gain."""
+    advice: str = ""
+    """What would be enough, where the budget is too short for the task."""
 
     def __post_init__(self) -> None:
         if not 0 < self.minutes <= 60 * 24 * 30:
             raise UsageError(f"--minutes {self.minutes:g}: give a time above 0 and up to 30 days, such as --minutes 10")
-        self.started = self.started or time.monotonic()
-        self.reserve = self.reserve or min(CLOSING_SECONDS, 3.0 * self.minutes)
+        if math.isnan(self.started):
+            self.started = self.now() - command_seconds()
+        self.kept_back.setdefault(DRAWING, min(DRAWING_SECONDS, DRAWING_SHARE * self.seconds))
+
+    @property
+    def seconds(self) -> float:
+        """The whole budget in seconds."""
+        return 60 * self.minutes
 
     @property
     def elapsed(self) -> float:
         """Seconds used so far, earlier processes included."""
-        return self.spent + time.monotonic() - self.started
+        return self.spent + self.now() - self.started
 
     @property
     def left(self) -> float:
         """Seconds left for training steps."""
-        return self.minutes * 60 - self.reserve - self.elapsed
+        return self.seconds - sum(self.kept_back.values()) - self.elapsed
+
+    @contextmanager
+    def spending(self, kind: str) -> Iterator[None]:
+        """Account the block's time under this kind of work."""
+        begin = self.now()
+        try:
+            yield
+        finally:
+            self.used[kind] = self.used.get(kind, 0.0) + self.now() - begin
+
+    def stage(self, seconds: float) -> "Budget":
+        """The budget of a further training in the same run, which has these seconds from now on."""
+        return Budget(seconds / 60, now=self.now, started=self.now(), kept_back={DRAWING: 0.0})
+
+    def statement(self) -> dict[str, Any]:
+        """What `result.json` says: minutes asked and used so far, and the share of the time by kind of work."""
+        elapsed = max(self.elapsed, 1e-9)
+        shares = {f"{kind}_share": self.used.get(kind, 0.0) / elapsed for kind in (TRAINING, MEASURING)}
+        stated = {"asked_minutes": self.minutes, "used_minutes": elapsed / 60, **shares}
+        return {**stated, "stopped_early": self.stopped_early, "advice": self.advice or None}
 
 
 @dataclass(frozen=True)
@@ -57,6 +106,8 @@ class Forecast:
     step_seconds: float
     step_flops: float
     minutes: float
+    parts: dict[str, float] = field(default_factory=dict)
+    """Seconds by kind of work."""
 
     @property
     def pflop(self) -> float:
@@ -65,7 +116,9 @@ class Forecast:
 
     def __str__(self) -> str:
         rate = self.step_flops / self.step_seconds / 1e9 if self.step_seconds else 0.0
-        return f"{self.steps:,} steps, {self.pflop:.3g} PFLOP, {self.minutes:.1f} min at {rate:,.0f} GFLOP/s"
+        parts = ", ".join(f"{kind} {_clock_time(seconds)}" for kind, seconds in self.parts.items())
+        line = f"{self.steps:,} steps, {self.pflop:.3g} PFLOP, {self.minutes:.1f} min at {rate:,.0f} GFLOP/s"
+        return f"{line} ({parts})" if parts else line
 
 
 def own(value: T) -> T:
@@ -74,22 +127,21 @@ def own(value: T) -> T:
 
 
 def probe(step: Callable[[], None], seconds: float, agree: Callable[[bool], bool] = own) -> float:
-    """Median time of a step in seconds, after one warm-up step; takes about `seconds`, and at least three steps.
+    """Shortest time of a step in seconds, after two warm-up steps; takes about `seconds`, and at least two steps.
 
     `agree` returns the first process's value in all processes: they must take the same number of steps.
     """
-    step()
     times: list[float] = []
     begin = time.perf_counter()
-    while len(times) < PROBE_STEPS and agree(len(times) < 2 or time.perf_counter() - begin < seconds):
+    while len(times) < 2 + PROBE_STEPS and agree(len(times) < 2 or time.perf_counter() - begin < seconds):
         start = time.perf_counter()
         step()
         times.append(time.perf_counter() - start)
-    return sorted(times)[len(times) // 2]
+    return min(times[2:] or times[1:])
 
 
 class Pace:
-    """Keeps a training to its budget: refits the number of remaining steps to the pace so far."""
+    """Keeps a training to its budget: the steps left are those that fit into the time left at the pace of late."""
 
     def __init__(
         self,
@@ -99,21 +151,37 @@ class Pace:
         relative_cost: Callable[[float], float] = lambda progress: 1.0,
     ) -> None:
         self.budget, self.clock, self.agree, self.relative_cost = budget, clock, agree, relative_cost
-        self.work, self.first_time = 0.0, budget.elapsed
-        self.refits_done = int(clock.progress * REFITS)
+        self.work, self.seconds, self.counted = 0.0, 0.0, 0
+        self.last = self._training_time()
+        self.last_step = 0.0
+        """Seconds per unit of work of the last step."""
+
+    @property
+    def pace(self) -> float:
+        """Seconds per unit of work."""
+        return self.seconds / self.work
 
     def keep(self) -> None:
-        """Call after each step; changes the clock's total up to `REFITS` times per training."""
-        self.work += self.relative_cost(self.clock.progress_at(self.clock.step - 1))
-        if int(self.clock.progress * REFITS) <= self.refits_done or self.clock.done:
-            return
-        self.refits_done = int(self.clock.progress * REFITS)
-        pace = (self.budget.elapsed - self.first_time) / self.work
-        ahead = mean_cost(self.relative_cost, self.clock.progress)
-        self.clock.refit(self.agree(self.clock.step + int(self.budget.left / (pace * ahead))))
+        """Call after each step: plans the number of steps anew."""
+        now, cost = self._training_time(), self.relative_cost(self.clock.progress_at(self.clock.step - 1))
+        seconds, self.last = now - self.last, now
+        kept = 0.0 if self.counted == 1 else math.exp(-seconds / (MEMORY * self.budget.seconds))  # the first was cold
+        self.work, self.seconds, self.counted = kept * self.work + cost, kept * self.seconds + seconds, self.counted + 1
+        self.last_step = seconds / cost
+        left = self.clock.total - self.clock.step
+        if left > 0 and (self.counted <= EXACT_STEPS or left < REFITS or self.clock.step % (left // REFITS) == 0):
+            ahead = mean_cost(self.relative_cost, self.clock.progress)
+            self.clock.refit(self.agree(self.clock.step + int(self.budget.left / max(1e-9, self.pace * ahead))))
+
+    def _training_time(self) -> float:
+        return self.budget.elapsed - self.budget.used.get(MEASURING, 0.0)
 
 
 def mean_cost(relative_cost: Callable[[float], float], start: float = 0.0) -> float:
     """Mean relative cost of the steps from progress `start` to the end."""
     points = [start + (1 - start) * (index + 0.5) / 100 for index in range(100)]
     return sum(map(relative_cost, points)) / len(points)
+
+
+def _clock_time(seconds: float) -> str:
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"

@@ -4,8 +4,8 @@ A task's trainer says how its data is opened, what is optimised, and how the tra
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from contextlib import nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
@@ -16,10 +16,10 @@ from trine import files, machine
 from trine.device import Device, choose, together
 from trine.errors import RunError, UsageError
 from trine.model import Model
-from trine.progress import Reporter, Silent
+from trine.progress import Figures, Reporter, Silent, reporter
 from trine.recipe import Recipe
 from trine.result import Compute
-from trine.train.budget import Budget
+from trine.train.budget import MEASURING, Budget
 from trine.train.cost import Cost
 from trine.train.loop import TrainingLoop
 from trine.train.objective import Objective
@@ -48,6 +48,10 @@ class RunningFit:
     """Steps of the first training."""
     pictures: dict[str, bytes] = field(default_factory=dict)
     """Pictures of the training's course, PNGs by file name."""
+    share: float = 1.0
+    """Share of the held-out and test samples that there is time to look at after the last step."""
+    figures: Figures = field(default_factory=dict)
+    """Figures of the validation that the weights were kept for."""
 
     def train(self, objective: Objective) -> nn.Module:
         """Train the task's objective and return the final network; an objective without steps has it already."""
@@ -55,19 +59,28 @@ class RunningFit:
             return objective.network
         loop = TrainingLoop(objective, self.run, self.device, self.report, self.budget)
         network = loop.fit(self.resume)
-        self.cost, self.steps = loop.cost, loop.clock.step
+        self.cost, self.steps, self.figures = loop.cost, loop.clock.step, loop.figures
+        if self.budget:
+            self.share = _affordable(self.budget, loop.validation_seconds * objective.closing_validations)
         return network
 
-    def train_stage(self, stage: str, objective: Objective) -> nn.Module:
+    def train_stage(self, stage: str, objective: Objective, seconds: float | None = None) -> nn.Module:
         """Train a second objective of the run, in this process alone and in single precision.
 
         It has checkpoints of its own, and resumes and restarts like the first.
+
+        seconds   its time, in a run with a budget
         """
         alone = replace(self.device, bfloat16=False, rank=0, world=1)
-        loop = TrainingLoop(objective, Run(self.run.folder, stage), alone, self.report)
+        budget = self.budget.stage(seconds) if self.budget and seconds else None
+        loop = TrainingLoop(objective, Run(self.run.folder, stage), alone, self.report, budget)
         network = loop.fit(self.resume)
         self.cost = self.cost + loop.cost
         return network
+
+    def statement(self) -> dict[str, Any] | None:
+        """What the result says about the budget, if there is one."""
+        return self.budget.statement() if self.budget else None
 
 
 class Trainer(ABC, Generic[R, D, O, M]):
@@ -107,9 +120,17 @@ class Trainer(ABC, Generic[R, D, O, M]):
         """The recipe for a budget, before its number of steps is fitted to the time."""
         return self.recipe
 
-    def closing_seconds(self, opened: D, recipe: R) -> float:
-        """Duration of further trainings after the first, in seconds; a budget reserves it."""
+    def stage_seconds(self, opened: D, recipe: R, budget: Budget) -> float:
+        """Duration of further trainings after the first, in seconds; a budget keeps it back."""
         return 0.0
+
+    def counted(self, opened: D, test: bool) -> D:
+        """The data without what will not be looked at: the test split, unless the model is tested."""
+        return opened
+
+    def measured(self, opened: D, fit: RunningFit) -> D:
+        """The data that the evaluation looks at: as much as there is time for (`fit.share`)."""
+        return opened
 
     # ---- the way
 
@@ -130,25 +151,41 @@ class Trainer(ABC, Generic[R, D, O, M]):
                 f"{self.model_type.task} learns from one name or path; got {data!r:.80}: put all into one folder"
             )
         budget = Budget(minutes) if minutes is not None else None
-        report = report if report and self.device.leads else Silent()
-        with together(self.device):
+        report = (report or reporter()) if self.device.leads else Silent()
+        with together(self.device), self._threads(budget):
             stem = f"{self.model_type.task}-{_stem(data)}"
             run = Run(self.device.agree(choose_folder(stem, Path(out) if out else None, resume)))
             if resume and run.finished:
                 report.note(f"{run.folder}: this run is complete already")
                 return self._loaded(run)
-            with self.device.leader_first():
+            with self.device.leader_first(), report.working("reading the data"):
                 opened = self.open(data, data_dir)
             for line in self.remarks(opened):
                 report.note(line)
-            recipe = self._begin(run, opened, budget, resume)
+            with report.working("choosing the network's shape"):
+                recipe = self._begin(run, opened, budget, resume)
             fit = RunningFit(run, self.device, report, resume, budget)
             with run.held() if self.device.leads else nullcontext():
-                objective = self.objective(opened, recipe)
+                with report.working("preparing the network"):
+                    objective = self.objective(self.counted(opened, test), recipe)
                 if budget:
-                    objective.closing_seconds = self.closing_seconds(opened, recipe)
+                    budget.kept_back["stages"] = self.stage_seconds(opened, recipe, budget)
                 network = fit.train(objective)
-                return self._finish(fit, opened, objective, network, test) if self.device.leads else None
+                if not self.device.leads:
+                    return None
+                with report.working("measuring and drawing"):
+                    return self._finish(fit, opened, objective, network, test)
+
+    @contextmanager
+    def _threads(self, budget: Budget | None) -> Iterator[None]:
+        """With a budget on the CPU, as many threads as are fastest now; afterwards as many as before."""
+        before = machine.most_threads(), machine.threads()
+        if budget and self.device.name == "cpu" and self.device.world == 1:
+            machine.use_threads(machine.faster_threads())
+        try:
+            yield
+        finally:
+            machine.use_threads(before[1])
 
     def _begin(self, run: Run, opened: D, budget: Budget | None, resume: bool) -> R:
         """The recipe of this run, written into its folder. Raises `RunError` when another one was started there."""
@@ -184,8 +221,9 @@ class Trainer(ABC, Generic[R, D, O, M]):
         model = self.complete(opened, objective, network, fit)
         cost = _stated(fit.cost, fit.steps)
         trained: M = model.replaced(device=self.device, data=self.describe(opened), cost=cost, run=fit.run.folder)
-        evaluation = trained.evaluation(opened, None if test else "validation")
+        evaluation = trained.evaluation(self.measured(opened, fit), None if test else "validation")
         measured = {
+            "budget": fit.statement(),
             "sgemm_gflops": round(machine.sgemm_gflops(), 1),
             "peak_memory_gib": round(machine.peak_memory_gib(), 3),
         }
@@ -202,6 +240,12 @@ class Trainer(ABC, Generic[R, D, O, M]):
     def _loaded(self, run: Run) -> M:
         loaded: M = self.model_type.load(run.folder)  # type: ignore[assignment]
         return loaded.replaced(run=run.folder)
+
+
+def _affordable(budget: Budget, seconds: float) -> float:
+    """Share of measuring that takes so many seconds that the time allows, at least a twentieth."""
+    allowed = budget.left + budget.kept_back.get(MEASURING, 0.0)
+    return min(1.0, max(0.05, allowed / seconds)) if seconds else 1.0
 
 
 def _stated(cost: Cost, steps: int) -> Compute:

@@ -1,15 +1,20 @@
 """The training loop.
 
 - A step depends on weights, optimisers, clock and (seed, step) only: a run that was killed and resumed ends with the
-  same weights, bit for bit.
-- A non-finite loss returns the run to its last good checkpoint at half the learning rate, at most twice.
+  same weights, bit for bit, with the same number of threads. With `--minutes` it ends with the number of steps that was
+  planned at its last checkpoint.
+- A non-finite loss, or a validation loss that explodes, returns the run to its last good checkpoint at half the
+  learning rate, at most twice.
+- The weights of the best validation win where the last validation is worse by more than its noise; a training that gets
+  worse stops.
 - SIGINT and SIGTERM save a checkpoint before the process stops.
 - Several processes take the same decisions: the first process decides whatever depends on time or on a signal.
 """
 
 import math
 import time
-from dataclasses import asdict, dataclass, field
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from torch import nn
@@ -18,7 +23,18 @@ from trine.device import Device
 from trine.errors import CheckpointError, DivergedError, InterruptedTraining
 from trine.progress import Figures, Reporter, Silent
 from trine.train import checkpoint
-from trine.train.budget import PROBE_SHARE, Budget, Forecast, Pace, mean_cost
+from trine.train.best import Best
+from trine.train.budget import (
+    CLOSING_SHARE,
+    DRAWING,
+    MEASURING,
+    TRAINING,
+    VALIDATING_SHARE,
+    Budget,
+    Forecast,
+    Pace,
+    mean_cost,
+)
 from trine.train.checkpoint import Checkpoint
 from trine.train.cost import Cost
 from trine.train.objective import Objective
@@ -26,9 +42,14 @@ from trine.train.run import Run
 from trine.train.schedules import Clock
 from trine.train.signals import StopRequest
 from trine.train.step import Stepper, StepResult
+from trine.train.threads import ThreadChoice
 
-FORECAST_AFTER = 3
-"""Steps after which a training without a budget forecasts its cost."""
+COLD_STEPS, FORECAST_AFTER = 2, 5
+"""Steps whose time is not believed, and steps after which a training plans and forecasts its cost."""
+FORWARD = 0.4
+"""Cost of a sample in a validation relative to one in a training step, until a validation was timed."""
+LEAST_VALIDATIONS = 4
+"""Validations that a budget leaves of the recipe's: of fewer pictures rather than fewer."""
 FEW_STEPS = 50
 """Training steps below which a budget gets a warning: a network has hardly left its initial weights."""
 RESTARTS = 2
@@ -51,7 +72,17 @@ class TrainingLoop:
         self.restarts = 0
         self.figures: Figures = {}
         """Figures of the last validation."""
+        self.best: Best | None = None
+        """Weights and figures of the best validation."""
+        self.validations = self.objective.recipe.validations
+        """Number of validations of this training."""
+        self.validation_seconds = 0.0
+        """Duration of a validation on all held-out samples, as far as known."""
+        self.looked_at = 1.0
+        """Share of the held-out samples that validations look at."""
         self.pace: Pace | None = None
+        self.threads: ThreadChoice | None = None
+        self.cold_seconds = 0.0
         self.saved_at = time.monotonic()
         self.stop = StopRequest()
 
@@ -71,9 +102,11 @@ class TrainingLoop:
         Raises `InterruptedTraining`, `DivergedError`, `CheckpointError`, `RunError`.
         """
         with self.stop.listening():
-            self._begin(resume)
             try:
-                self._train()
+                with self.reporter.working("training"):
+                    self._begin(resume)
+                    self._train()
+                self._keep_best()
                 self.objective.finishing(self.final_network)
             finally:
                 self.reporter.close()
@@ -87,9 +120,9 @@ class TrainingLoop:
         if resumed:
             self._rewind()
         else:
-            self._plan()
             self._save()
-        self._set_pace()
+        if self.budget and self.clock.step < FORECAST_AFTER:
+            self._set_pace()  # later the number of steps stays as it was planned at the checkpoint
 
     def _resume(self) -> bool:
         """Continue from the newest intact checkpoint; False when no step was taken yet. Raises `CheckpointError`."""
@@ -106,73 +139,107 @@ class TrainingLoop:
         saved = checkpoint.latest(folder, self.reporter.note)
         self._restore(saved)
         if self.budget:
-            self.budget.spent, self.budget.reserve = saved.state["spent"], saved.state["reserve"]
+            for name, value in saved.state.get("budget", {}).items():
+                setattr(self.budget, name, value)
         self.reporter.note(f"resuming at step {self.clock.step:,} of {self.clock.total:,}")
         return True
 
     def _plan(self) -> None:
-        """With a budget, plan as many steps as fit; without, keep the recipe's length."""
+        """Forecast from the first steps that are warm; with a budget, also plan the validations."""
+        seconds = (self.cost.step_seconds - self.cold_seconds) / (FORECAST_AFTER - COLD_STEPS)
+        scale = mean_cost(self.objective.relative_cost) / self.objective.relative_cost(0.0)
+        flops = self.cost.flops / FORECAST_AFTER * scale
         if self.budget is None:
+            minutes = self.clock.total * seconds * scale / 60
+            self._forecast(Forecast(self.clock.total, seconds * scale, flops, minutes))
             return
-        step = self.stepper.measure(PROBE_SHARE * self.budget.left)
-        start = time.perf_counter()
-        self.objective.validate(self.final_network)
-        validation = time.perf_counter() - start
-        self.budget.reserve += validation * self.objective.closing_validations + self.objective.closing_seconds
-        left = self.budget.left - validation * self.objective.recipe.validations
-        own_length = self.clock.total
-        self.stepper.clock = Clock(self.device.agree(max(1, int(left / step.seconds))))
-        minutes = (self.budget.elapsed + self.budget.left + self.budget.reserve) / 60
-        self._forecast(Forecast(self.clock.total, step.seconds, step.flops, minutes))
-        if self.clock.total < min(FEW_STEPS, own_length):
-            self._warn_of_few_steps(self.budget.minutes - left / 60, step.seconds / 60, own_length)
+        per_sample = seconds * FORECAST_AFTER / max(1, self.cost.samples)
+        self.validation_seconds = FORWARD * per_sample * self.objective.validation_samples
+        self._plan_validations(self.budget)
+        self._keep_back(self.budget)
+        total = self.clock.step + int(self.budget.left / (seconds * scale))
+        self.clock.refit(self.device.agree(total))
+        self._forecast(self._forecast_budget(self.budget, seconds * scale, flops))
+        self._advise(self.budget, seconds * scale)
 
-    def _warn_of_few_steps(self, other: float, per_step: float, own_length: int) -> None:
-        """Say what budget would be enough; in minutes: what other work takes, and a step."""
-        asked = self.budget.minutes if self.budget else 0.0
-        some, own = (_rounded_up(other + count * per_step) for count in (min(FEW_STEPS, own_length), own_length))
+    def _plan_validations(self, budget: Budget) -> None:
+        """As many validations, on as many held-out samples, as their share of the budget allows."""
+        allowed, most = VALIDATING_SHARE * budget.seconds, self.objective.recipe.validations
+        single = max(self.validation_seconds, 1e-9)
+        count = min(most, max(min(most, LEAST_VALIDATIONS), int(allowed / single)))
+        share = min(1.0, allowed / (single * max(1, count)))
+        self.validations, share = self.device.agree((count, share))
+        self.looked_at = self.objective.look_at(share)
+
+    def _keep_back(self, budget: Budget) -> None:
+        """Keep time back for the validations ahead and for measuring after the last step, at the present pace."""
+        ahead = self.validations - int(self.clock.progress * self.validations + 1e-9)
+        budget.kept_back["validations"] = ahead * self.validation_seconds * self.looked_at
+        closing = self.validation_seconds * self.objective.closing_validations
+        budget.kept_back[MEASURING] = min(closing, CLOSING_SHARE * budget.seconds)
+
+    def _forecast_budget(self, budget: Budget, step_seconds: float, flops: float) -> Forecast:
+        kept = budget.kept_back
+        measuring = budget.used.get(MEASURING, 0.0) + kept["validations"] + kept[MEASURING]
+        training = self.clock.total * step_seconds + kept.get("stages", 0.0)
+        parts = {TRAINING: training, MEASURING: measuring, DRAWING: kept[DRAWING]}
+        minutes = (budget.elapsed + budget.left + sum(kept.values())) / 60
+        return Forecast(self.clock.total, step_seconds, flops, minutes, parts)
+
+    def _advise(self, budget: Budget, step_seconds: float) -> None:
+        """Say what budget would be enough, where this one leaves too few steps to learn from."""
+        own = self.objective.steps()
+        few = min(FEW_STEPS, own)
+        if self.clock.total >= few:
+            return
+        other = budget.minutes - budget.left / 60
+        some, all_steps = (_rounded_up(other + count * step_seconds / 60) for count in (few, own))
+        budget.advice = f"{few} steps need --minutes {some}, the recipe's {own:,} steps {all_steps}"
         self.reporter.note(
-            f"warning: --minutes {asked:g} leaves time for {self.clock.total:,} training steps, too few to learn from: "
-            f"{min(FEW_STEPS, own_length)} steps need --minutes {some}, the recipe's {own_length:,} steps {own}"
+            f"warning: --minutes {budget.minutes:g} leaves time for {self.clock.total:,} training steps, too few to "
+            f"learn from: {budget.advice}"
         )
-
-    def _forecast_own_length(self, flops: float) -> None:
-        """Forecast a training of the recipe's length from its first steps."""
-        later = mean_cost(self.objective.relative_cost) / self.objective.relative_cost(0.0)
-        seconds = later * self.cost.step_seconds / FORECAST_AFTER
-        minutes = self.clock.total * seconds / 60
-        self._forecast(Forecast(self.clock.total, seconds, later * flops, minutes))
 
     def _forecast(self, forecast: Forecast) -> None:
         self.reporter.note(f"forecast: {forecast}{self.objective.expectation(forecast.pflop)}")
 
     def _set_pace(self) -> None:
-        if self.budget:
-            self.pace = Pace(self.budget, self.clock, self.device.agree, self.objective.relative_cost)
+        assert self.budget
+        self.pace = Pace(self.budget, self.clock, self.device.agree, self.objective.relative_cost)
+        if self.device.name == "cpu" and self.device.world == 1:
+            self.threads = ThreadChoice(self.budget.now, self.budget.seconds)
 
     # ---- steps
 
     def _train(self) -> None:
         while not self.clock.done:
             begin = time.perf_counter()
-            step = self.stepper.take(self.clock.step, stop=lambda: self.stop.made)
+            with self._spending(TRAINING):
+                step = self.stepper.take(self.clock.step, stop=lambda: self.stop.made)
             self.cost.add_step(step.flops, time.perf_counter() - begin, step.samples)
             last = self.clock.step + 1 == self.clock.total  # no later loss would show non-finite weights
             if math.isfinite(step.loss) and not (last and not self.stepper.weights_are_finite()):
                 self._count(step)
             else:
-                self._back_off()
+                self._back_off("the loss is not finite")
+
+    def _spending(self, kind: str) -> AbstractContextManager[None]:
+        return self.budget.spending(kind) if self.budget else nullcontext()
 
     def _count(self, step: StepResult) -> None:
-        """Accept a step: record it, validate, adjust the pace and save when due."""
+        """Accept a step: record it, plan anew, validate and save when due."""
         self._record(step.loss)
         self.clock.step += 1
-        if self.clock.step == FORECAST_AFTER and self.budget is None:
-            self._forecast_own_length(step.flops)
-        self._validate_when_due()
+        if self.clock.step == COLD_STEPS:
+            self.cold_seconds = self.cost.step_seconds
+        if self.clock.step == FORECAST_AFTER and (self.pace or not self.budget):
+            self._plan()
         if self.pace:
             self.pace.keep()
-        self._save_when_due(step.stop)
+        if self.threads and self.pace:
+            self.threads.check(self.pace.last_step)
+        if self._validate_when_due():
+            self._save_when_due(step.stop)
 
     def _record(self, loss: float) -> None:
         """Write the step that is about to be counted to the run's metrics, and show it."""
@@ -184,23 +251,63 @@ class TrainingLoop:
 
     def _shown(self, loss: float) -> Figures:
         done = self.clock.step + 1
-        left = (self.clock.total - done) * self.cost.seconds / done
+        left = self.budget.left if self.budget else (self.clock.total - done) * self.cost.seconds / done
         shown = {"loss": loss}
         if self.objective.headline in self.figures:
             shown[self.objective.headline] = self.figures[self.objective.headline]
-        return {**shown, f"{self.objective.unit}/s": self.cost.sample_rate, "GFLOP/s": self.cost.gflops, "left": left}
+        rates = {f"{self.objective.unit}/s": self.cost.sample_rate, "GFLOP/s": self.cost.gflops}
+        return {**shown, **rates, "left": max(0.0, left)}
 
-    def _validate_when_due(self) -> None:
-        count = self.objective.recipe.validations
+    def _validate_when_due(self) -> bool:
+        """Validate if it is time; False when the validation showed a divergence, and the training went back."""
+        count = self.validations
         progress, before = self.clock.progress, self.clock.progress_at(self.clock.step - 1)
         if int(progress * count + 1e-9) == int(before * count + 1e-9):
-            return
+            return True
         begin = time.perf_counter()
-        self.figures = self.objective.validate(self.final_network)
-        self.objective.validated(self.final_network)
-        self.cost.seconds += time.perf_counter() - begin
+        with self._spending(MEASURING):
+            self.figures = self.objective.validate(self.final_network)
+            self.objective.validated(self.final_network)
+        seconds = time.perf_counter() - begin
+        self.cost.seconds += seconds
+        if self.budget:
+            self.validation_seconds = seconds / self.looked_at
+            self._keep_back(self.budget)
         if self.device.leads:
-            self.run.record({"step": self.clock.step, "progress": self.clock.progress, "validation": self.figures})
+            self.run.record({"step": self.clock.step, "progress": progress, "validation": self.figures})
+        if self.objective.exploded(self.figures) and self.restarts < RESTARTS:
+            self._back_off("the validation loss explodes")
+            return False
+        self._compare()
+        return True
+
+    def _compare(self) -> None:
+        """Keep the weights of the best validation, and stop where the validations only get worse."""
+        score, noise = self.objective.score(self.figures), self.objective.noise(self.figures)
+        if self.best is None or score < self.best.score:
+            self.best = Best.of(self.final_network, self.clock.step, score, self.figures)
+            return
+        self.best.count(score, noise)
+        if self.objective.patience and self.best.worse >= self.objective.patience and not self.clock.done:
+            self.reporter.note(
+                f"stopped at step {self.clock.step:,}: the last {self.best.worse} validations were worse than that of "
+                f"step {self.best.step:,}: more training would only fit the training samples"
+            )
+            self.clock.total = self.clock.step
+            if self.budget:
+                self.budget.stopped_early = True
+
+    def _keep_best(self) -> None:
+        """Return to the weights of the best validation where the last one is worse by more than its noise."""
+        if self.best is None or self.best.worse == 0:
+            return
+        shown = self.objective.headline if self.objective.headline in self.figures else "loss"
+        self.reporter.note(
+            f"the weights of step {self.best.step:,} are kept: {shown} {self.best.figures[shown]:.4g} on validation, "
+            f"after the last step {self.figures[shown]:.4g}"
+        )
+        self.best.restore(self.final_network)
+        self.figures = self.best.figures
 
     # ---- checkpoints
 
@@ -221,11 +328,20 @@ class TrainingLoop:
                 cost=asdict(self.cost),
                 restarts=self.restarts,
                 figures=self.figures,
-                spent=self.budget.elapsed if self.budget else 0.0,
-                reserve=self.budget.reserve if self.budget else 0.0,
+                validations=self.validations,
+                looked_at=self.looked_at,
+                best=self.best.state() if self.best else None,
+                budget=self._budget_state(),
             )
-            checkpoint.save(self.run.checkpoints, snapshot)
+            kept = {f"best.{name}": value for name, value in (self.best.weights if self.best else {}).items()}
+            checkpoint.save(self.run.checkpoints, replace(snapshot, tensors=snapshot.tensors | kept))
         self.saved_at = time.monotonic()
+
+    def _budget_state(self) -> dict[str, Any]:
+        if not self.budget:
+            return {}
+        names = ("kept_back", "used", "advice", "stopped_early")
+        return {"spent": self.budget.elapsed, **{name: getattr(self.budget, name) for name in names}}
 
     def _restore(self, saved: Checkpoint) -> None:
         try:
@@ -234,18 +350,22 @@ class TrainingLoop:
             raise CheckpointError(f"{self.run.checkpoints}: {problem}") from None
         state: dict[str, Any] = saved.state
         self.cost, self.restarts, self.figures = Cost(**state["cost"]), state["restarts"], state["figures"]
+        best = state.get("best")
+        self.best = Best(weights=saved.part("best"), **best) if best else None
+        self.validations = state.get("validations", self.validations)
+        self.looked_at = self.objective.look_at(state.get("looked_at", 1.0))
 
     def _rewind(self) -> None:
         if self.device.leads:
             self.run.rewind(self.clock.step)
 
-    def _back_off(self) -> None:
+    def _back_off(self, why: str) -> None:
         """Return to the last good checkpoint at half the learning rate. Raises `DivergedError` after two restarts."""
         optimisers, restarts, step, cost = self.stepper.optimisers, self.restarts + 1, self.clock.step, self.cost
         rate = optimisers.rate / 2
         if restarts > RESTARTS:
             raise DivergedError(
-                f"the loss is not finite at step {step:,}, even at a quarter of the learning rate: "
+                f"{why} at step {step:,}, even at a quarter of the learning rate: "
                 "check the data with `trine data check`, or lower the learning rate with --set"
             )
         optimisers.clear()
@@ -254,10 +374,9 @@ class TrainingLoop:
         self.device.wait()
         optimisers.rate, self.restarts, self.cost = rate, restarts, cost
         self._rewind()
-        self._set_pace()
-        self.reporter.note(
-            f"the loss is not finite at step {step:,}: back to step {self.clock.step:,} at half the learning rate"
-        )
+        if self.budget:
+            self._set_pace()
+        self.reporter.note(f"{why} at step {step:,}: back to step {self.clock.step:,} at half the learning rate")
 
 
 def _rounded_up(minutes: float) -> str:

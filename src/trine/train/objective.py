@@ -1,5 +1,6 @@
 """What a task gives the training loop: a network, batches, a loss, parameter groups and validation figures."""
 
+import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -44,9 +45,12 @@ class Objective(ABC):
     prepared_flops: float = 0.0
     """Operations before the first step, such as features that are computed once."""
     closing_validations: float = 2.0
-    """Duration of the work after the last step (evaluation, calibration, pictures), in validations."""
-    closing_seconds: float = 0.0
-    """Duration of further work after the last step, in seconds."""
+    """Duration of measuring after the last step (calibration, evaluation), in validations."""
+    validation_samples: float = 0.0
+    """Number of samples of a whole validation."""
+    patience: ClassVar[int] = 0
+    """Validations one after another, all worse than the best one by more than their noise, that end a training; 0: none
+    do, because the validations of the schedule's middle say little about its end."""
 
     @abstractmethod
     def steps(self) -> int:
@@ -70,7 +74,31 @@ class Objective(ABC):
 
     @abstractmethod
     def validate(self, network: nn.Module) -> Figures:
-        """Figures on the validation split. Changes nothing in the training: it also runs to be timed."""
+        """Figures on the validation split. Changes nothing in the training."""
+
+    def prepare(self, seconds: float | None, done: int | None = None) -> int:
+        """Compute what the training needs before its first step; returns how much, for a checkpoint.
+
+        seconds   the time for it, in a training with a budget
+        done      what it returned in the run that is resumed: as much again, whatever the time
+        """
+        return 0
+
+    def look_at(self, share: float) -> float:
+        """Validate on about this share of the held-out samples from now on; returns the share that it is."""
+        return 1.0
+
+    def score(self, figures: Figures) -> float:
+        """What validations are compared by; lower is better."""
+        return figures.get("loss", 0.0)
+
+    def noise(self, figures: Figures) -> float:
+        """Difference of two scores that says nothing."""
+        return 0.002 * abs(self.score(figures))
+
+    def exploded(self, figures: Figures) -> bool:
+        """Whether these figures show a divergence."""
+        return not math.isfinite(figures.get("loss", 0.0))
 
     def relative_cost(self, progress: float) -> float:
         """Cost of a step at this progress, relative to the training's other steps."""
