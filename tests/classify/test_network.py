@@ -66,7 +66,7 @@ def test_whitening_gives_uncorrelated_features_of_unit_variance() -> None:
     torch.manual_seed(0)
     mixed = torch.nn.functional.avg_pool2d(torch.randn(40, 3, 18, 18) @ torch.randn(18, 18), 3, stride=1)
     stem = PatchWhitening(3, patch=2, stride=1)
-    stem.fit(mixed, floor=0.0)
+    stem.fit([mixed], floor=0.0)
     features = stem(mixed).detach().double().transpose(0, 1).flatten(1)
     half = len(features) // 2
     covariance = features[:half] @ features[:half].T / features.shape[1]

@@ -178,7 +178,7 @@ def build_network(recipe: ClassifyRecipe, channels: int, size: int, classes: int
     """A new network for pictures of this size, its weights random."""
     shape = (channels, size, classes)
     if recipe.network == "fast":
-        return FastNet(*shape, widths=recipe.widths, depth=recipe.depth)
+        return FastNet(*shape, widths=recipe.widths, depth=recipe.depth, stride=recipe.stem_stride)
     if recipe.network == "classic":
         return ClassicNet(*shape, widths=recipe.widths, dropout=recipe.dropout)
     return PretrainedNet(*shape, dropout=recipe.dropout, trained=recipe.finetune_rate > 0)

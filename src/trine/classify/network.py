@@ -7,6 +7,7 @@
 import math
 from abc import abstractmethod
 from collections import OrderedDict
+from collections.abc import Iterable
 from typing import ClassVar
 
 import torch
@@ -15,8 +16,11 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 from typing_extensions import override
 
+from trine.classify.recipe import own_stride
 from trine.nn.convolution import Convolution
 
+PIECE = 2**18
+"""Pixels that are prepared at a time: their patches take 25 MB."""
 SMALLEST = 8
 """Smallest side of a picture that the networks accept, in pixels."""
 
@@ -34,9 +38,16 @@ class Pixels(nn.Module):
 
     def fit(self, images: UInt8[Tensor, "batch height width channels"]) -> None:
         """Set mean and standard deviation to those of these pictures."""
-        values = images.flatten(0, -2).double()
-        self.mean.copy_(values.mean(0))
-        self.deviation.copy_(values.std(0).clamp_min(1.0))
+        count, total, squares = 0, torch.zeros_like(self.mean).double(), torch.zeros_like(self.mean).double()
+        for part in in_pieces(images):
+            values = part.flatten(0, -2).double()
+            count += len(values)
+            total += values.sum(0)
+            squares += values.square().sum(0)
+        mean = total / count
+        self.mean.copy_(mean)
+        variance = (squares - count * mean.square()) / max(1, count - 1)
+        self.deviation.copy_(variance.clamp_min(1.0).sqrt())
 
     def forward(
         self, images: UInt8[Tensor, "batch height width channels"]
@@ -50,6 +61,9 @@ class PatchWhitening(nn.Module):
 
     The filters are the eigenvectors of the patches' covariance matrix, divided by the square roots of its eigenvalues
     (Page, "How to train your ResNet 8", 2019). Only the bias is trained.
+
+    It computes in single precision: filters of directions without variance are large, and their terms would no longer
+    cancel after rounding to bfloat16.
     """
 
     def __init__(self, channels: int, patch: int, stride: int) -> None:
@@ -62,10 +76,13 @@ class PatchWhitening(nn.Module):
     filters: Tensor
 
     @torch.no_grad()
-    def fit(self, pixels: Float[Tensor, "batch channels height width"], floor: float = 5e-4) -> None:
-        """Compute the filters from these pictures; `floor` is added to the variances."""
-        patches = F.unfold(pixels, self.patch, stride=self.stride).transpose(1, 2).flatten(0, 1).double()
-        variances, vectors = torch.linalg.eigh(patches.T @ patches / len(patches))
+    def fit(self, pictures: Iterable[Float[Tensor, "batch channels height width"]], floor: float = 5e-4) -> None:
+        """Compute the filters from pictures, batch by batch; `floor` is added to the variances."""
+        products, count = torch.zeros(self.filters[0].numel(), self.filters[0].numel(), dtype=torch.float64), 0
+        for pixels in pictures:
+            patches = F.unfold(pixels, self.patch, stride=self.stride).transpose(1, 2).flatten(0, 1).double()
+            products, count = products + patches.T @ patches, count + len(patches)
+        variances, vectors = torch.linalg.eigh(products / count)
         scaled = (vectors / torch.sqrt(variances + floor)).T.flip(0).view(-1, *self.filters.shape[1:])
         self.filters.copy_(torch.cat([scaled, -scaled]))
 
@@ -73,7 +90,10 @@ class PatchWhitening(nn.Module):
         self, pixels: Float[Tensor, "batch channels height width"]
     ) -> Float[Tensor, "batch features rows columns"]:
         """Whitened patches as feature maps."""
-        return F.conv2d(pixels, self.filters, self.bias, stride=self.stride)
+        kind = pixels.device.type
+        with torch.autocast(kind, enabled=False):
+            maps = F.conv2d(pixels.float(), self.filters, self.bias, stride=self.stride)
+        return maps.to(torch.get_autocast_dtype(kind)) if torch.is_autocast_enabled(kind) else maps
 
 
 class ShiftNorm(nn.BatchNorm2d):
@@ -136,10 +156,18 @@ class FastNet(PictureNet):
     depth grows with the picture; blocks before the last three have the first width.
     """
 
-    def __init__(self, channels: int, size: int, classes: int, widths: tuple[int, ...], depth: int = 2) -> None:
+    def __init__(
+        self,
+        channels: int,
+        size: int,
+        classes: int,
+        widths: tuple[int, ...],
+        depth: int = 2,
+        stride: int | None = None,
+    ) -> None:
         super().__init__()
         self.pixels = Pixels(channels)
-        stride = max(1, size // 64)
+        stride = stride or own_stride(size)
         self.stem = PatchWhitening(channels, max(2, stride), stride)
         first = 2 * channels * self.stem.patch**2
         widths = _stretched(widths, _halvings((size - self.stem.patch) // stride + 1))
@@ -155,7 +183,7 @@ class FastNet(PictureNet):
     @override
     def prepare(self, images: UInt8[Tensor, "batch height width channels"]) -> None:
         super().prepare(images)
-        self.stem.fit(self.pixels(images))
+        self.stem.fit(map(self.pixels, in_pieces(images)))
 
     @override
     def features(self, images: UInt8[Tensor, "batch height width channels"]) -> Float[Tensor, "batch features"]:
@@ -224,6 +252,11 @@ class ClassicNet(PictureNet):
     @override
     def filters(self) -> Float[Tensor, "filters channels height width"]:
         return self.blocks.get_parameter("convolution_1a.weight")
+
+
+def in_pieces(images: UInt8[Tensor, "batch height width channels"]) -> tuple[Tensor, ...]:
+    """The pictures in batches of about `PIECE` pixels."""
+    return torch.split(images, max(1, PIECE // (images.shape[1] * images.shape[2])))
 
 
 def _identity_conv(inputs: int, outputs: int, pooled: bool) -> nn.Conv2d:

@@ -1,23 +1,24 @@
 """The objective of classify: cross-entropy with label smoothing on augmented batches."""
 
+import math
 from collections.abc import Iterator
 from typing import ClassVar
 
+import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
-from jaxtyping import Float, Int64
+from jaxtyping import Float, Int64, UInt8
 from torch import Tensor, nn
 from typing_extensions import override
 
 from trine.classify import augment
 from trine.classify.expectation import expected_accuracy
 from trine.classify.network import PatchWhitening, PictureNet
-from trine.classify.prediction import device_batches, predict_features, predict_logits
+from trine.classify.prediction import predict_logits
 from trine.classify.recipe import ClassifyRecipe
 from trine.classify.sampler import Sampler
 from trine.device import Device
-from trine.nn.operations import count_flops
-from trine.pictures.batches import labels_of
+from trine.pictures.batches import PIXELS, at_once, evenly, labels_of, mirrors
 from trine.pictures.picture_set import PictureSet
 from trine.progress import Figures
 from trine.train.objective import Objective, ParameterGroup
@@ -25,8 +26,12 @@ from trine.train.objective import Objective, ParameterGroup
 Batch = dict[str, Tensor]
 PREPARED = 5_000
 """Training pictures for what is fitted without gradients: normalisation, whitening, typicality."""
-PASSES = 2
-"""Augmented versions of each picture whose features are stored when only the last layer is trained."""
+LEAST_LOOKED_AT = 100
+"""Held-out or test pictures that are looked at, if there are so many, however little time there is."""
+PIECE_BYTES = 2**25
+"""Bytes of pictures that are copied at a time."""
+EXPLODED = 10.0
+"""A validation loss of so many times that of guessing is a divergence."""
 
 
 class ClassifyObjective(Objective):
@@ -47,9 +52,9 @@ class ClassifyObjective(Objective):
         self.progress, self.cropped = 0.0, 0
         share = recipe.hard_share if recipe.network == "fast" else 1.0
         self.sampler = Sampler(len(self.labels), self.batch_size, recipe.seed, device, share, recipe.hard_from)
-        held_out, test = len(self.validation), len(pictures.splits.get("test", ()))
-        views = len(augment.views(torch.zeros(1, 2, 2, 1, dtype=torch.uint8)))
-        self.closing_validations = views + ((views + 1) * test + PREPARED) / held_out
+        self.looked_at = evenly(len(self.validation), len(self.validation))
+        self.validation_samples = float(len(self.validation))
+        self.closing_validations = self._closing_pictures(pictures) / len(self.validation)
         self.augmentation = augment.Augmentation.of(recipe, pictures.channels)
 
     @property
@@ -118,15 +123,56 @@ class ClassifyObjective(Objective):
     @override
     def validate(self, network: nn.Module) -> Figures:
         assert isinstance(network, PictureNet)
-        return self._figures(predict_logits(network.eval(), self.validation.images, self.device))
+        parts = pieces(self.validation.images, self.looked_at)
+        return self._figures(torch.cat([predict_logits(network.eval(), part, self.device) for part in parts]))
+
+    @override
+    def look_at(self, share: float) -> float:
+        count = len(self.validation)
+        self.looked_at = evenly(count, looked_at(count, share))
+        return len(self.looked_at) / count
+
+    @override
+    def score(self, figures: Figures) -> float:
+        return 1 - figures["accuracy"]
+
+    @override
+    def noise(self, figures: Figures) -> float:
+        """The standard error of the accuracy."""
+        wrong, count = self.score(figures), len(self.looked_at)
+        return math.sqrt((wrong * (1 - wrong) + 1 / count) / count)
+
+    @override
+    def exploded(self, figures: Figures) -> bool:
+        return super().exploded(figures) or figures["loss"] > EXPLODED * math.log(
+            max(2, self.network.head.out_features)
+        )
 
     def trained_network(self, network: nn.Module) -> PictureNet:
         """The whole network, given what the loop trained of it."""
         assert isinstance(network, PictureNet)
         return network
 
-    def _figures(self, logits: Float[Tensor, "n classes"]) -> Figures:
+    def remark(self, figures: Figures) -> str | None:
+        """What is to be said when the accuracy on validation is no better than that of the commonest class."""
         labels = labels_of(self.validation)
+        if not figures or not len(labels):
+            return None
+        commonest = float(labels.bincount().max()) / len(labels)
+        if figures["accuracy"] > commonest + self.noise({**figures, "accuracy": commonest}):
+            return None
+        shares = f"{100 * figures['accuracy']:.1f} % of the validation pictures are right, {100 * commonest:.1f} %"
+        return f"the network has not learned the classes: {shares} would be with the commonest class alone"
+
+    def _closing_pictures(self, pictures: PictureSet) -> float:
+        """Pictures that pass through the network after the last step: calibration, typicality, evaluation."""
+        flip = mirrors(self.recipe.flip, pictures.channels)
+        views = len(augment.views(torch.zeros(1, 2, 2, 1, dtype=torch.uint8), flip, self.network.view_shift))
+        evaluated = pictures.splits.get("test", self.validation)
+        return views * len(self.validation) + min(PREPARED, len(self.train)) + (views + 1) * len(evaluated)
+
+    def _figures(self, logits: Float[Tensor, "n classes"]) -> Figures:
+        labels = labels_of(self.validation)[torch.from_numpy(self.looked_at)]
         accuracy = float((logits.argmax(1) == labels).float().mean())
         return {"loss": float(F.cross_entropy(logits, labels)), "accuracy": accuracy}
 
@@ -161,47 +207,15 @@ class ClassifyObjective(Objective):
         return F.cross_entropy(logits, labels, label_smoothing=self.recipe.label_smoothing)
 
 
-class HeadObjective(ClassifyObjective):
-    """Trains the last layer alone, on features computed once for `PASSES` augmented versions of each picture."""
+def pieces(
+    images: UInt8[np.ndarray, "n height width channels"], chosen: Int64[np.ndarray, "chosen"]
+) -> Iterator[UInt8[np.ndarray, "some height width channels"]]:
+    """The chosen pictures, copied a part at a time."""
+    step = at_once(*images.shape[1:3]) * max(1, PIECE_BYTES // (3 * PIXELS))
+    for start in range(0, len(chosen), step):
+        yield images[chosen[start : start + step]]
 
-    def __init__(self, network: PictureNet, recipe: ClassifyRecipe, pictures: PictureSet, device: Device) -> None:
-        super().__init__(network, recipe, pictures, device)
-        network.to(device.name).eval()
-        passes, flops = count_flops(
-            lambda: [predict_features(network, self._pass(epoch), device) for epoch in range(PASSES)]
-        )
-        self.table, self.prepared_flops = torch.stack(passes), float(flops)
-        self.held_out = predict_features(network, self.validation.images, device).to(device.name)
-        self.whole = network
-        self.network = network.head  # type: ignore[assignment]
 
-    @override
-    def batch(self, step: int) -> Batch:
-        epoch, mine = self.sampler.next(self.progress)
-        return {"features": self.table[epoch % PASSES, mine].to(self.device.name), **self._labelled(mine)}
-
-    @override
-    def loss(self, network: nn.Module, batch: Batch, progress: float) -> Float[Tensor, ""]:
-        return self._cross_entropy(network(F.dropout(batch["features"], self.recipe.dropout)).float(), batch)
-
-    @override
-    def parameter_groups(self) -> list[ParameterGroup]:
-        return [ParameterGroup("adamw", list(self.network.parameters()), self.recipe.adam_rate, {"weight_decay": 0.01})]
-
-    @override
-    def validate(self, network: nn.Module) -> Figures:
-        with torch.inference_mode(), self.device.autocast():
-            return self._figures(network(self.held_out).float().cpu())
-
-    @override
-    def trained_network(self, network: nn.Module) -> PictureNet:
-        self.whole.head.load_state_dict(network.state_dict())
-        return self.whole
-
-    def _pass(self, epoch: int) -> Iterator[Tensor]:
-        """All training pictures, augmented as in one epoch."""
-        start = 0
-        for images in device_batches(self.train.images, self.device):
-            indices = torch.arange(start, start + len(images))
-            yield self.augmentation(images, epoch, indices)
-            start += len(images)
+def looked_at(count: int, share: float) -> int:
+    """Number of pictures that are looked at of so many: this share, but some."""
+    return min(count, max(LEAST_LOOKED_AT, round(share * count)))

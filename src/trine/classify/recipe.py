@@ -6,6 +6,11 @@ from pydantic import Field
 
 from trine.recipe import Recipe
 
+SMALLEST_MAP = 24
+"""Smallest side of the whitening stem's map, in pixels, that a budget chooses."""
+FEW_PASSES = 30
+"""Passes over a small set that are enough for a network with 128 channels; wider ones need more."""
+
 
 class ClassifyRecipe(Recipe):
     """Settings of one training of a classifier."""
@@ -16,6 +21,8 @@ class ClassifyRecipe(Recipe):
     """Channels of the convolution blocks, first to last."""
     depth: int = Field(2, ge=1, le=8)
     """Convolutions per block of the fast network."""
+    stem_stride: int | None = Field(None, ge=1, le=64)
+    """Stride of the fast network's whitening stem, in pixels; none: 1, or more for pictures of 128 pixels and more."""
     picture_size: int | None = Field(None, ge=8, le=512)
     """Side that pictures are scaled to, in pixels; none: their own size, or one chosen from their sizes."""
     validation_share: float = Field(0.1, gt=0, lt=0.9)
@@ -72,19 +79,31 @@ class ClassifyRecipe(Recipe):
     selective_accuracy: float = Field(0.99, gt=0, le=1)
     """Target accuracy of the given answers; less confident ones are marked `abstain`."""
 
-    costs: ClassVar[dict[str, float]] = {"quick": 0.03, "good": 0.25, "best": 0.52}
-    """Cost of the presets on 50,000 pictures of 32×32 pixels, in PFLOP."""
+    def shapes(self, size: int) -> list["ClassifyRecipe"]:
+        """This recipe in the presets' shapes, largest first, then with larger strides; settings by hand stay.
 
-    def for_compute(self, pflop: float, share: float) -> "ClassifyRecipe":
-        """This recipe in the shape of the largest preset that fits the compute; settings changed by hand stay.
-
-        share   pixels of the set relative to 50,000 pictures of 32×32: a smaller set gets more epochs
+        size   side of the pictures, in pixels
         """
-        fitting = [name for name, cost in self.costs.items() if cost * share <= 1.5 * pflop]
-        chosen, own = self.presets[fitting[-1] if fitting else "quick"], self.presets[self.effort]
+        names, own = ("best", "good", "quick"), self.presets[self.effort]
+        shapes = [self._shaped({**dict.fromkeys(own), **self.presets[name]}) for name in names]
+        first = own_stride(size)
+        strides = [stride for stride in range(first + 1, 8 * first) if size // stride >= SMALLEST_MAP]
+        return [*shapes, *(shapes[-1]._shaped({"stem_stride": stride}) for stride in strides)]
+
+    def _shaped(self, settings: dict[str, Any]) -> "ClassifyRecipe":
+        """These settings, None for the default, except those that were changed by hand."""
         fields, by_hand = type(self).model_fields, self.by_hand
-        shape = {name: chosen.get(name, fields[name].default) for name in {**chosen, **own}}
-        return self.changed(**{name: value for name, value in shape.items() if name not in by_hand})
+        return self.changed(
+            **{
+                name: fields[name].default if value is None else value
+                for name, value in settings.items()
+                if name not in by_hand
+            }
+        )
+
+    def wanted_passes(self, count: int) -> float:
+        """Passes over so many pictures that this shape needs: as many steps as for 50,000, but some passes suffice."""
+        return max(self.epochs, min(FEW_PASSES * max(self.widths) / 128, self.epochs * 50_000 / count))
 
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         # On CIFAR-10 and one recent core: three minutes, 0.03 PFLOP, 91 %.
@@ -102,3 +121,8 @@ class ClassifyRecipe(Recipe):
         # Forty minutes, 0.52 PFLOP, 94.66 % (one seed).
         "best": {"widths": (48, 384, 384), "epochs": 12.0, "batch_size": 768, "filter_rate": 0.15},
     }
+
+
+def own_stride(size: int) -> int:
+    """Stride of the stem for pictures of this size: its map has fewer than 128 pixels a side."""
+    return max(1, size // 64)

@@ -6,20 +6,23 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
+from jaxtyping import UInt8
 from torch import nn
 from typing_extensions import override
 
 from trine import files
 from trine.classify.calibration import Novelty, abstain_threshold, fit_temperature
 from trine.classify.classifier import Classifier, build_network, open_for
-from trine.classify.network import SMALLEST
-from trine.classify.objective import PREPARED, ClassifyObjective, HeadObjective
+from trine.classify.head import HeadObjective
+from trine.classify.network import SMALLEST, PictureNet
+from trine.classify.objective import PREPARED, ClassifyObjective, looked_at, pieces
 from trine.classify.prediction import predict_logits
 from trine.classify.pretrained import PretrainedNet
 from trine.classify.recipe import ClassifyRecipe
 from trine.datasets.catalogue import CATALOGUE
 from trine.errors import DataError
 from trine.nn.efficientnet import NATIVE
+from trine.nn.operations import count_flops
 from trine.pictures.batches import evenly, labels_of, mirrors
 from trine.pictures.check import refuse_unlearnable
 from trine.pictures.picture_set import PictureSet, PictureSplit
@@ -27,6 +30,14 @@ from trine.train.budget import Budget
 from trine.train.fit import RunningFit, Trainer
 from trine.train.step import Stepper
 
+TRAINING_SHARE = 0.75
+"""Share of a budget that is expected to be left for the steps."""
+PROBED, PROBE_SHARE = 16, 0.01
+"""Pictures per step that the rate is measured with, and share of the budget for it."""
+SAMPLE_BYTES = 2**26
+"""Bytes of pictures that normalisation and whitening are fitted to: all of a small set, 5,000 of CIFAR-10."""
+GREY_FIRST = 16
+"""Pictures that are looked at for colour before all others."""
 NAMED = 20
 """Skipped files that are named before a training; further ones are counted."""
 
@@ -41,7 +52,7 @@ class ClassifierTrainer(Trainer[ClassifyRecipe, PictureSet, ClassifyObjective, C
         opened = open_for(self.recipe, data, data_dir, _picture_size(data, self.recipe))
         if opened.size[0] != opened.size[1]:
             opened = open_for(self.recipe, data, data_dir, max(SMALLEST, min(opened.size)))
-        return opened
+        return _grey_as_grey(opened)
 
     @override
     def remarks(self, opened: PictureSet) -> list[str]:
@@ -59,20 +70,36 @@ class ClassifierTrainer(Trainer[ClassifyRecipe, PictureSet, ClassifyObjective, C
     @override
     def objective(self, opened: PictureSet, recipe: ClassifyRecipe) -> ClassifyObjective:
         torch.manual_seed(recipe.seed)
-        network = build_network(recipe, opened.channels, opened.size[0], len(opened.classes))
-        network.prepare(torch.from_numpy(_prepared(opened.splits["train"]).images))
+        network = _built(opened, recipe)
+        network.prepare(torch.from_numpy(_sample(opened.splits["train"])))
         frozen = isinstance(network, PretrainedNet) and not network.trained
         return (HeadObjective if frozen else ClassifyObjective)(network, recipe, opened, self.device)
 
     @override
     def scaled(self, opened: PictureSet, budget: Budget) -> ClassifyRecipe:
-        """The shape of the preset whose compute fits into the time at the measured rate."""
+        """The largest shape that has time for the passes it needs."""
         if self.recipe.network != "fast":
             return self.recipe
-        step = Stepper(self.objective(opened, self.recipe), self.device).measure(2.0)
-        pflop = step.flops / step.seconds * budget.left / 1e15
-        share = opened.splits["train"].images[..., 0].size / (50_000 * 32 * 32)
-        return self.recipe.for_compute(pflop, max(share, 0.02))
+        count, size = len(opened.splits["train"]), opened.size[0]
+        shapes = self.recipe.shapes(size)
+        rate = self._rate(opened, self.recipe.shapes(size)[2], budget)
+        operations = TRAINING_SHARE * budget.left * rate
+        fitting = [
+            shape for shape in shapes if _operations(opened, shape) * count * shape.wanted_passes(count) <= operations
+        ]
+        return [*fitting, shapes[-1]][0]
+
+    @override
+    def counted(self, opened: PictureSet, test: bool) -> PictureSet:
+        splits = {name: split for name, split in opened.splits.items() if test or name != "test"}
+        return replace(opened, splits=splits)
+
+    @override
+    def measured(self, opened: PictureSet, fit: RunningFit) -> PictureSet:
+        if fit.share >= 1:
+            return opened
+        splits = {name: _part(split, fit.share) for name, split in opened.splits.items() if name != "train"}
+        return replace(opened, splits={**opened.splits, **splits})
 
     @override
     def complete(
@@ -81,7 +108,11 @@ class ClassifierTrainer(Trainer[ClassifyRecipe, PictureSet, ClassifyObjective, C
         """Fit temperature, abstain threshold and the reference of typical pictures to the validation split."""
         trained = objective.trained_network(network).eval()
         recipe, flip = objective.recipe, mirrors(objective.recipe.flip, opened.channels)
-        held_out, prepared = opened.splits["validation"], _prepared(opened.splits["train"])
+        if remark := objective.remark(fit.figures):
+            fit.report.note(f"warning: {remark}")
+        held_out, train = _part(opened.splits["validation"], fit.share), opened.splits["train"]
+        known = evenly(len(train), looked_at(min(PREPARED, len(train)), fit.share))
+        typical = torch.cat([predict_logits(trained, part, self.device) for part in pieces(train.images, known)])
         logits, labels = predict_logits(trained, held_out.images, self.device, tta=True, flip=flip), labels_of(held_out)
         temperature = files.rounded(fit_temperature(logits, labels))
         confidence = torch.softmax(logits.double() / temperature, 1).amax(1).numpy()
@@ -94,8 +125,27 @@ class ClassifierTrainer(Trainer[ClassifyRecipe, PictureSet, ClassifyObjective, C
             temperature=temperature,
             threshold=files.rounded(abstain_threshold(confidence, correct, recipe.selective_accuracy)),
             network=trained,
-            novelty=Novelty.fit(predict_logits(trained, prepared.images, self.device), labels_of(prepared), logits),
+            novelty=Novelty.fit(typical, labels_of(train)[torch.from_numpy(known)], logits),
         )
+
+    def _rate(self, opened: PictureSet, shape: ClassifyRecipe, budget: Budget) -> float:
+        """Operations per second in training steps of a few pictures."""
+        recipe = shape.changed(batch_size=PROBED, precision=self.recipe.precision)
+        objective = ClassifyObjective(_built(opened, recipe), recipe, opened, self.device)
+        step = Stepper(objective, self.device).measure(PROBE_SHARE * budget.seconds)
+        return self.device.agree(step.flops / step.seconds)
+
+
+def _built(opened: PictureSet, recipe: ClassifyRecipe) -> PictureNet:
+    return build_network(recipe, opened.channels, opened.size[0], len(opened.classes))
+
+
+def _operations(opened: PictureSet, recipe: ClassifyRecipe) -> float:
+    """Operations of a training step per picture: three times those of an answer."""
+    pictures = torch.zeros(2, *opened.splits["train"].images.shape[1:], dtype=torch.uint8)
+    with torch.no_grad():
+        _, flops = count_flops(lambda: _built(opened, recipe).eval()(pictures))
+    return 3 * flops / len(pictures)
 
 
 def _picture_size(data: str | Path, recipe: ClassifyRecipe) -> int | None:
@@ -105,10 +155,37 @@ def _picture_size(data: str | Path, recipe: ClassifyRecipe) -> int | None:
     return recipe.picture_size or NATIVE
 
 
-def _prepared(split: PictureSplit) -> PictureSplit:
-    """An even sample of at most `PREPARED` pictures, the same for every call."""
-    chosen = evenly(len(split), PREPARED)
-    labels = None if split.labels is None else split.labels[chosen]
-    return replace(
-        split, images=np.array(split.images[chosen]), labels=labels, names=(), positions=split.positions[chosen]
+def _sample(split: PictureSplit) -> UInt8[np.ndarray, "n height width channels"]:
+    """An even sample of the pictures, `SAMPLE_BYTES` and `PREPARED` at most, the same for every call."""
+    most = max(2, SAMPLE_BYTES // int(np.prod(split.images.shape[1:])))
+    return np.array(split.images[evenly(len(split), min(PREPARED, most))])
+
+
+def _part(split: PictureSplit, share: float) -> PictureSplit:
+    """This share of the pictures, evenly spaced, but some."""
+    if share >= 1:
+        return split
+    chosen = evenly(len(split), looked_at(len(split), share))
+    return PictureSplit(
+        split.images[chosen],
+        None if split.labels is None else split.labels[chosen],
+        [split.names[index] for index in chosen],
+        split.positions[chosen],
+    )
+
+
+def _grey_as_grey(opened: PictureSet) -> PictureSet:
+    """Pictures in colour whose three channels are all equal, as grey pictures; the same set if one has colour."""
+    if opened.channels != 3 or not all(_is_grey(split.images) for split in opened.splits.values()):
+        return opened
+    splits = {name: replace(split, images=split.images[..., :1]) for name, split in opened.splits.items()}
+    remark = "the pictures are saved in colour but are all grey: they are taken as grey"
+    return replace(opened, splits=splits, remarks=(*opened.remarks, remark))
+
+
+def _is_grey(images: UInt8[np.ndarray, "n height width channels"]) -> bool:
+    """Whether red, green and blue are equal everywhere; a few pictures decide for most sets."""
+    first = evenly(len(images), GREY_FIRST)
+    return all(
+        bool((part[..., :1] == part).all()) for some in (first, np.arange(len(images))) for part in pieces(images, some)
     )

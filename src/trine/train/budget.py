@@ -149,8 +149,11 @@ class Pace:
         clock: Clock,
         agree: Callable[[int], int] = own,
         relative_cost: Callable[[float], float] = lambda progress: 1.0,
+        most: int = 2**40,
     ) -> None:
         self.budget, self.clock, self.agree, self.relative_cost = budget, clock, agree, relative_cost
+        self.most = most
+        """Largest number of steps."""
         self.work, self.seconds, self.counted = 0.0, 0.0, 0
         self.last = self._training_time()
         self.last_step = 0.0
@@ -171,7 +174,9 @@ class Pace:
         left = self.clock.total - self.clock.step
         if left > 0 and (self.counted <= EXACT_STEPS or left < REFITS or self.clock.step % (left // REFITS) == 0):
             ahead = mean_cost(self.relative_cost, self.clock.progress)
-            self.clock.refit(self.agree(self.clock.step + int(self.budget.left / max(1e-9, self.pace * ahead))))
+            fitting = self.clock.step + int(self.budget.left / max(1e-9, self.pace * ahead))
+            self.budget.stopped_early |= fitting > 1.1 * self.most
+            self.clock.refit(self.agree(min(self.most, fitting)))
 
     def _training_time(self) -> float:
         return self.budget.elapsed - self.budget.used.get(MEASURING, 0.0)

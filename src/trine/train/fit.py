@@ -61,7 +61,9 @@ class RunningFit:
         network = loop.fit(self.resume)
         self.cost, self.steps, self.figures = loop.cost, loop.clock.step, loop.figures
         if self.budget:
-            self.share = _affordable(self.budget, loop.validation_seconds * objective.closing_validations)
+            self.share = _affordable(self.budget, objective.closing_seconds(loop.validation_seconds))
+            if self.share < 1:
+                self.report.note(f"there is time to measure on {100 * self.share:.0f} % of the held-out samples")
         return network
 
     def train_stage(self, stage: str, objective: Objective, seconds: float | None = None) -> nn.Module:

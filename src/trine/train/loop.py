@@ -82,6 +82,8 @@ class TrainingLoop:
         """Share of the held-out samples that validations look at."""
         self.pace: Pace | None = None
         self.threads: ThreadChoice | None = None
+        self.prepared = 0
+        """What the objective has prepared."""
         self.cold_seconds = 0.0
         self.saved_at = time.monotonic()
         self.stop = StopRequest()
@@ -120,6 +122,7 @@ class TrainingLoop:
         if resumed:
             self._rewind()
         else:
+            self._prepare(None)
             self._save()
         if self.budget and self.clock.step < FORECAST_AFTER:
             self._set_pace()  # later the number of steps stays as it was planned at the checkpoint
@@ -137,12 +140,26 @@ class TrainingLoop:
             self.reporter.note(f"{self.run.folder}: no step was taken yet, starting from the beginning")
             return False
         saved = checkpoint.latest(folder, self.reporter.note)
-        self._restore(saved)
         if self.budget:
             for name, value in saved.state.get("budget", {}).items():
                 setattr(self.budget, name, value)
+        self._prepare(saved)
+        self._restore(saved)
         self.reporter.note(f"resuming at step {self.clock.step:,} of {self.clock.total:,}")
         return True
+
+    def _prepare(self, saved: Checkpoint | None) -> None:
+        """What the objective needs before its first step: as much as there is time for, or as a checkpoint had."""
+        done = None
+        if saved:
+            self.objective.look_at(saved.state.get("looked_at", 1.0))
+            done = saved.state.get("prepared")
+        with self._spending(TRAINING):
+            self.prepared = self.objective.prepare(self.budget, done)
+        self.looked_at = self.objective.look_at(1.0)
+        self.cost.prepared_flops = self.objective.prepared_flops
+        if line := self.objective.preparation():
+            self.reporter.note(line)
 
     def _plan(self) -> None:
         """Forecast from the first steps that are warm; with a budget, also plan the validations."""
@@ -158,7 +175,7 @@ class TrainingLoop:
         self._plan_validations(self.budget)
         self._keep_back(self.budget)
         total = self.clock.step + int(self.budget.left / (seconds * scale))
-        self.clock.refit(self.device.agree(total))
+        self.clock.refit(min(self.objective.most_steps, self.device.agree(total)))
         self._forecast(self._forecast_budget(self.budget, seconds * scale, flops))
         self._advise(self.budget, seconds * scale)
 
@@ -175,7 +192,7 @@ class TrainingLoop:
         """Keep time back for the validations ahead and for measuring after the last step, at the present pace."""
         ahead = self.validations - int(self.clock.progress * self.validations + 1e-9)
         budget.kept_back["validations"] = ahead * self.validation_seconds * self.looked_at
-        closing = self.validation_seconds * self.objective.closing_validations
+        closing = self.objective.closing_seconds(self.validation_seconds)
         budget.kept_back[MEASURING] = min(closing, CLOSING_SHARE * budget.seconds)
 
     def _forecast_budget(self, budget: Budget, step_seconds: float, flops: float) -> Forecast:
@@ -205,7 +222,8 @@ class TrainingLoop:
 
     def _set_pace(self) -> None:
         assert self.budget
-        self.pace = Pace(self.budget, self.clock, self.device.agree, self.objective.relative_cost)
+        objective = self.objective
+        self.pace = Pace(self.budget, self.clock, self.device.agree, objective.relative_cost, objective.most_steps)
         if self.device.name == "cpu" and self.device.world == 1:
             self.threads = ThreadChoice(self.budget.now, self.budget.seconds)
 
@@ -330,6 +348,7 @@ class TrainingLoop:
                 figures=self.figures,
                 validations=self.validations,
                 looked_at=self.looked_at,
+                prepared=self.prepared,
                 best=self.best.state() if self.best else None,
                 budget=self._budget_state(),
             )

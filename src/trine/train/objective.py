@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from trine.progress import Figures
 from trine.recipe import Recipe
+from trine.train.budget import Budget
 
 
 @dataclass(frozen=True)
@@ -76,13 +77,26 @@ class Objective(ABC):
     def validate(self, network: nn.Module) -> Figures:
         """Figures on the validation split. Changes nothing in the training."""
 
-    def prepare(self, seconds: float | None, done: int | None = None) -> int:
+    def prepare(self, budget: Budget | None, done: int | None = None) -> int:
         """Compute what the training needs before its first step; returns how much, for a checkpoint.
 
-        seconds   the time for it, in a training with a budget
-        done      what it returned in the run that is resumed: as much again, whatever the time
+        budget   decides how much, if there is one
+        done     what `prepare` returned in the run that is resumed: as much again, whatever the time
         """
         return 0
+
+    def preparation(self) -> str:
+        """A line about what was prepared. May be empty."""
+        return ""
+
+    @property
+    def most_steps(self) -> int:
+        """Steps after which nothing is left to gain: a budget for more is not used up."""
+        return 2**40
+
+    def closing_seconds(self, validation_seconds: float) -> float:
+        """Duration of measuring after the last step, if that of a whole validation is known."""
+        return validation_seconds * self.closing_validations
 
     def look_at(self, share: float) -> float:
         """Validate on about this share of the held-out samples from now on; returns the share that it is."""
