@@ -40,7 +40,7 @@ class Compute(BaseModel):
     peak_memory_gib: float = 0.0
     """Peak memory of the process, in GiB."""
     budget: dict[str, Any] | None = None
-    """With `--minutes`: minutes asked and used, the shares of training and measuring, and what would have been enough."""
+    """With `--minutes`: minutes asked and used, shares of training and measuring, and what would have been enough."""
 
 
 class Result(BaseModel):

@@ -176,27 +176,33 @@ def test_the_flow_learns_posteriors_with_labels_and_a_quarter_of_them_without(
         assert not torch.allclose(posteriors.means[:count], without_label[0], atol=1e-3)
 
 
-def test_a_long_budget_gives_the_flow_its_share_and_a_short_one_the_presets_steps(
+def test_a_budget_gives_the_flow_its_share_unless_its_steps_were_chosen(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("trine.generate.training.flow_seconds", lambda *_: 10.0)
-    preset = GenerateRecipe().flow_steps
-    planned = {}
-    for minutes, settings in ((0.1, {}), (60.0, {}), (60.0, {"flow_steps": 77})):
+    kept = []
+    for settings in ({}, {"flow_steps": 77}):
         trainer = GeneratorTrainer(GenerateRecipe(**settings), "cpu")
         opened = trainer.open(folder, None)
-        planned[minutes, *settings.values()] = trainer.scaled(opened, Budget(minutes)).flow_steps
-    assert planned[0.1,] == preset
-    assert planned[60.0,] == pytest.approx(FLOW_SHARE * 3600 / 10 * preset, rel=0.02)
-    assert planned[60.0, 77] == 77
+        kept.append(trainer.stage_seconds(opened, trainer.recipe, Budget(60.0)))
+    assert kept == [pytest.approx(FLOW_SHARE * 3600), 10.0]
 
 
-def test_a_budget_reserves_the_time_of_the_flow(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("trine.generate.training.flow_seconds", lambda *_: 10.0)
-    trainer = GeneratorTrainer(GenerateRecipe(), "cpu")
-    opened = trainer.open(folder, None)
-    recipe = trainer.scaled(opened, Budget(60.0))
-    expected = 10.0 * recipe.flow_steps / GenerateRecipe().flow_steps
-    assert trainer.closing_seconds(opened, recipe) == pytest.approx(expected)
-    resumed = GeneratorTrainer(GenerateRecipe(), "cpu")
-    assert resumed.closing_seconds(opened, GenerateRecipe()) == 10.0, "a resumed run plans no recipe, and reserves too"
+def test_a_budget_makes_many_small_steps_of_a_small_set(folder: Path) -> None:
+    trainer = GeneratorTrainer(GenerateRecipe(widths=(8, 16)), "cpu")
+    recipe = trainer.scaled(trainer.open(folder, None), Budget(1.0))
+    assert recipe.batch_size == 16
+    assert recipe.learning_rate < GenerateRecipe().learning_rate
+    by_hand = GeneratorTrainer(GenerateRecipe(widths=(8, 16), batch_size=32), "cpu")
+    assert by_hand.scaled(by_hand.open(folder, None), Budget(1.0)).batch_size == 32
+
+
+def test_a_generator_whose_validations_only_get_worse_stops(folder: Path, tmp_path: Path, heard) -> None:
+    settings = {**SHORT, "least_steps": 200, "learning_rate": 0.02, "validations": 20, "ema_decay": 0.0}
+    model = Generator(**settings).fit(write_dots(tmp_path / "few", dots(12)), out=tmp_path / "run", report=heard)
+    assert model.run
+    course = [line["validation"]["nats"] for line in Run(model.run).history() if "validation" in line]
+    if len(course) < 20:
+        assert any("more training would only fit the training samples" in line for line in heard.notes)
+    if course[-1] > 1.01 * min(course):
+        assert any("are kept: nats" in line for line in heard.notes)

@@ -8,7 +8,18 @@ from hypothesis import strategies as st
 from trine.errors import InterruptedTraining, UsageError
 from trine.progress import Figures
 from trine.train import budget as budget_module
-from trine.train.budget import CLOSING_SHARE, DRAWING, MEASURING, VALIDATING_SHARE, Budget, Forecast, Pace, probe
+from trine.train.budget import (
+    CLOSING_SHARE,
+    DRAWING,
+    DRAWING_SECONDS,
+    DRAWING_SHARE,
+    MEASURING,
+    VALIDATING_SHARE,
+    Budget,
+    Forecast,
+    Pace,
+    probe,
+)
 from trine.train.schedules import Clock
 
 
@@ -24,7 +35,7 @@ class Watch:
     perf_counter = monotonic
 
     def budget(self, minutes, **given):
-        return Budget(minutes, now=self.monotonic, **{"kept_back": {DRAWING: 0.0}, **given})
+        return Budget(minutes, now=self.monotonic, processor=self.monotonic, drawn=False, **given)
 
 
 @pytest.fixture
@@ -119,6 +130,18 @@ def test_time_is_accounted_by_kind_of_work(watch):
     assert stated["used_minutes"] == pytest.approx(50 / 60)
     assert stated["training_share"] == pytest.approx(0.7)
     assert stated["measuring_share"] == pytest.approx(0.2)
+
+
+def test_more_time_is_kept_for_pictures_where_other_processes_take_the_cores(watch):
+    busy = [0.0]
+    budget = Budget(2, now=watch.monotonic, processor=lambda: busy[0])
+    assert budget.kept_back[DRAWING] == DRAWING_SECONDS
+    watch.now, busy[0] = watch.now + 30, 10.0
+    budget.keep_for_drawing()
+    assert budget.kept_back[DRAWING] == 3 * DRAWING_SECONDS
+    watch.now += 300
+    budget.keep_for_drawing()
+    assert budget.kept_back[DRAWING] == DRAWING_SHARE * 120
 
 
 def test_a_stage_has_its_own_seconds(watch):

@@ -66,6 +66,13 @@ class ClassifyObjective(Objective):
     def steps(self) -> int:
         return max(round(self.recipe.epochs * self.epoch_steps), self.recipe.least_steps)
 
+    @property
+    @override
+    def few_steps(self) -> int:
+        """Enough for a third of the passes that are wanted."""
+        passes = self.recipe.wanted_passes(len(self.labels)) / 3 if self.recipe.network == "fast" else 0
+        return round(passes * self.epoch_steps)
+
     @override
     def samples(self, batch: Batch) -> int:
         return len(batch["labels"])

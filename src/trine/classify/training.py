@@ -32,7 +32,7 @@ from trine.train.step import Stepper
 
 TRAINING_SHARE = 0.75
 """Share of a budget that is expected to be left for the steps."""
-PROBED, PROBE_SHARE = 16, 0.01
+PROBED, PROBE_SHARE = 64, 0.01
 """Pictures per step that the rate is measured with, and share of the budget for it."""
 SAMPLE_BYTES = 2**26
 """Bytes of pictures that normalisation and whitening are fitted to: all of a small set, 5,000 of CIFAR-10."""
@@ -73,7 +73,9 @@ class ClassifierTrainer(Trainer[ClassifyRecipe, PictureSet, ClassifyObjective, C
         network = _built(opened, recipe)
         network.prepare(torch.from_numpy(_sample(opened.splits["train"])))
         frozen = isinstance(network, PretrainedNet) and not network.trained
-        return (HeadObjective if frozen else ClassifyObjective)(network, recipe, opened, self.device)
+        splits = {name: split for name, split in opened.splits.items() if self.tests or name != "test"}
+        kind = HeadObjective if frozen else ClassifyObjective
+        return kind(network, recipe, replace(opened, splits=splits), self.device)
 
     @override
     def scaled(self, opened: PictureSet, budget: Budget) -> ClassifyRecipe:
@@ -81,18 +83,13 @@ class ClassifierTrainer(Trainer[ClassifyRecipe, PictureSet, ClassifyObjective, C
         if self.recipe.network != "fast":
             return self.recipe
         count, size = len(opened.splits["train"]), opened.size[0]
-        shapes = self.recipe.shapes(size)
-        rate = self._rate(opened, self.recipe.shapes(size)[2], budget)
-        operations = TRAINING_SHARE * budget.left * rate
-        fitting = [
-            shape for shape in shapes if _operations(opened, shape) * count * shape.wanted_passes(count) <= operations
-        ]
-        return [*fitting, shapes[-1]][0]
-
-    @override
-    def counted(self, opened: PictureSet, test: bool) -> PictureSet:
-        splits = {name: split for name, split in opened.splits.items() if test or name != "test"}
-        return replace(opened, splits=splits)
+        chosen, *larger = reversed(self.recipe.shapes(size))
+        operations = TRAINING_SHARE * budget.left * self._rate(opened, chosen, budget)
+        for shape in larger:
+            if _operations(opened, shape) * count * shape.wanted_passes(count) > operations:
+                break
+            chosen = shape
+        return chosen
 
     @override
     def measured(self, opened: PictureSet, fit: RunningFit) -> PictureSet:
@@ -130,7 +127,7 @@ class ClassifierTrainer(Trainer[ClassifyRecipe, PictureSet, ClassifyObjective, C
 
     def _rate(self, opened: PictureSet, shape: ClassifyRecipe, budget: Budget) -> float:
         """Operations per second in training steps of a few pictures."""
-        recipe = shape.changed(batch_size=PROBED, precision=self.recipe.precision)
+        recipe = shape.changed(batch_size=PROBED)
         objective = ClassifyObjective(_built(opened, recipe), recipe, opened, self.device)
         step = Stepper(objective, self.device).measure(PROBE_SHARE * budget.seconds)
         return self.device.agree(step.flops / step.seconds)
@@ -142,10 +139,10 @@ def _built(opened: PictureSet, recipe: ClassifyRecipe) -> PictureNet:
 
 def _operations(opened: PictureSet, recipe: ClassifyRecipe) -> float:
     """Operations of a training step per picture: three times those of an answer."""
-    pictures = torch.zeros(2, *opened.splits["train"].images.shape[1:], dtype=torch.uint8)
+    pictures = torch.zeros(1, *opened.splits["train"].images.shape[1:], dtype=torch.uint8)
     with torch.no_grad():
         _, flops = count_flops(lambda: _built(opened, recipe).eval()(pictures))
-    return 3 * flops / len(pictures)
+    return 3 * flops
 
 
 def _picture_size(data: str | Path, recipe: ClassifyRecipe) -> int | None:

@@ -84,7 +84,8 @@ class DetectorTrainer(Trainer[DetectRecipe, NormalFolds, DetectObjective, Detect
             folds.append(EncodedFold(train, EncodedTable.of(fold.held_out, vocabulary)))
         objective = DetectObjective(networks, recipe, folds, self.device)
         calibrated = [len(fold.held_out.events) for fold in opened.folds]
-        scored = len(folds) * len(opened.table.split("test").events)
+        scored = len(folds) * len(opened.table.split("test").events) if self.tests else calibrated[0]
+        objective.validation_samples = float(calibrated[0])
         objective.closing_validations = WITH_MEMBERS * (sum(calibrated) + scored) / calibrated[0]
         return objective
 

@@ -61,6 +61,7 @@ class FlowObjective(Objective):
     """Mean squared error of the velocity on straight paths from noise to latents; AdamW with a cosine schedule."""
 
     unit: ClassVar[str] = "latents"
+    closing_validations = 0.0
     network: FlowPrior
 
     def __init__(

@@ -11,7 +11,7 @@ from trine.device import Device
 from trine.generate.bound import measure_bound
 from trine.generate.network import PictureVAE
 from trine.generate.recipe import GenerateRecipe
-from trine.pictures.batches import epoch_order, labels_of, mirrors
+from trine.pictures.batches import epoch_order, evenly, labels_of, mirrors
 from trine.pictures.picture_set import PictureSet
 from trine.progress import Figures
 from trine.train.objective import Objective, ParameterGroup
@@ -19,6 +19,8 @@ from trine.train.objective import Objective, ParameterGroup
 Batch = dict[str, Tensor]
 GROWN = 10
 """Number of latents that are decoded after each validation: a row of the picture of the training's course."""
+LEAST_LOOKED_AT = 100
+"""Held-out or test pictures that are looked at, if there are so many, however little time there is."""
 GROWTH_DEVIATION = 0.6
 """Standard deviation of these latents: less than the prior's 1, because latents of real pictures are nearer to 0."""
 
@@ -28,6 +30,7 @@ class GenerateObjective(Objective):
 
     unit: ClassVar[str] = "pictures"
     headline: ClassVar[str] = "nats"
+    patience: ClassVar[int] = 3
     network: PictureVAE
     recipe: GenerateRecipe
 
@@ -42,6 +45,8 @@ class GenerateObjective(Objective):
         self.growth: UInt8[Tensor, "rows latents height width channels"] = torch.zeros(
             0, GROWN, *self.train.images.shape[1:], dtype=torch.uint8
         )
+        self.looked_at = len(self.held_out)
+        self.validation_samples = float(len(self.held_out))
         encodings = 1 if self.labels is None else 2  # with labels, priors are fitted to latents with and without them
         later = encodings * len(self.train) / 2 + len(pictures.splits.get("test", ()))  # encoding is half a validation
         self.closing_validations = 3.0 + later / len(self.held_out)
@@ -106,7 +111,11 @@ class GenerateObjective(Objective):
     @override
     def validate(self, network: nn.Module) -> Figures:
         assert isinstance(network, PictureVAE)
-        bound = measure_bound(network.eval(), self.held_out.images, self._held_out_labels(), self.device)
+        images, labels = self.held_out.images, self._held_out_labels()
+        if self.looked_at < len(images):
+            chosen = evenly(len(images), self.looked_at)
+            images, labels = images[chosen], None if labels is None else labels[torch.from_numpy(chosen)]
+        bound = measure_bound(network.eval(), images, labels, self.device)
         return {
             "loss": bound.nats,
             "nats": bound.nats,
@@ -114,6 +123,11 @@ class GenerateObjective(Objective):
             "reconstruction": bound.reconstruction,
             "active_units": float(bound.active_units),
         }
+
+    @override
+    def look_at(self, share: float) -> float:
+        self.looked_at = looked_at(len(self.held_out), share)
+        return self.looked_at / len(self.held_out)
 
     @override
     def validated(self, network: nn.Module) -> None:
@@ -145,3 +159,8 @@ class GenerateObjective(Objective):
     def _weight(self, progress: float) -> float:
         """Weight of the KL divergence: rises from 0 to beta during the KL warm-up."""
         return self.recipe.beta * min(1.0, progress / self.recipe.kl_warmup if self.recipe.kl_warmup else 1.0)
+
+
+def looked_at(count: int, share: float) -> int:
+    """Number of pictures that are looked at of so many: this share, but some."""
+    return min(count, max(LEAST_LOOKED_AT, round(share * count)))

@@ -1,5 +1,6 @@
 """How a generator is trained: opens pictures, trains the network, then fits the priors to the pictures' latents."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -16,19 +17,24 @@ from trine.generate.flow_training import FlowObjective, Posteriors, flow_seconds
 from trine.generate.generator import Generator, build_network, build_priors, open_square
 from trine.generate.latent import Normal
 from trine.generate.network import PictureVAE
-from trine.generate.objective import GenerateObjective
+from trine.generate.objective import GenerateObjective, looked_at
 from trine.generate.prior import FlowPrior, MixturePrior
 from trine.generate.recipe import GenerateRecipe
 from trine.generate.report import remarks
-from trine.pictures.batches import labels_of
+from trine.pictures.batches import evenly, labels_of
 from trine.pictures.decode import as_channels
 from trine.pictures.picture_set import PictureSet, PictureSplit
 from trine.sheet import grid_png
-from trine.train.budget import Budget
+from trine.train.budget import STAGES, Budget
 from trine.train.fit import RunningFit, Trainer
+from trine.train.step import Stepper
 
-FLOW_SHARE = 0.15
-"""Share of a time budget for the flow's training, if the preset's steps take less."""
+FLOW_SHARE = 0.1
+"""Share of a budget for the flow's training."""
+TRAINING_SHARE, PROBE_SHARE = 0.65, 0.01
+"""Shares of a budget: that is expected to be left for the network's steps, and for measuring a step."""
+WANTED_STEPS, BATCHES, SMALLEST_BATCH = 1_000, 16, 16
+"""Steps that a budget should have time for, batches per epoch of a small set, and the smallest batch for them."""
 UNLABELLED = 4
 """The flow also learns one in four pictures without its label."""
 NAMED = 20
@@ -43,9 +49,6 @@ class GeneratorTrainer(Trainer[GenerateRecipe, PictureSet, GenerateObjective, Ge
     """Trains generators."""
 
     model_type: ClassVar[type[Generator]] = Generator
-
-    flow_step_seconds: float | None = None
-    """Duration of a step of the flow, in seconds; measured in a training with a budget only."""
 
     @override
     def open(self, data: str | Path, data_dir: Path | None) -> PictureSet:
@@ -71,27 +74,42 @@ class GeneratorTrainer(Trainer[GenerateRecipe, PictureSet, GenerateObjective, Ge
 
     @override
     def scaled(self, opened: PictureSet, budget: Budget) -> GenerateRecipe:
-        """The flow trains for its share of the time, but at least for the preset's steps."""
-        recipe = self.recipe
-        if "flow_steps" in recipe.by_hand:
+        """Smaller batches where there is no time for enough steps: rates fall with the root of the batch's size."""
+        recipe, count = self.recipe, len(opened.splits["train"])
+        if "batch_size" in recipe.by_hand:
             return recipe
-        longer = max(1.0, FLOW_SHARE * budget.left / self.closing_seconds(opened, recipe))
-        return recipe.changed(flow_steps=round(longer * recipe.flow_steps))
+        size = min(recipe.batch_size, max(SMALLEST_BATCH, count // BATCHES))
+        objective = self.objective(opened, recipe.changed(batch_size=min(size, SMALLEST_BATCH)))
+        step = Stepper(objective, self.device).measure(PROBE_SHARE * budget.seconds)
+        pictures = TRAINING_SHARE * budget.left / step.seconds * objective.batch_size
+        while size > SMALLEST_BATCH and pictures / size < WANTED_STEPS:
+            size //= 2
+        size = self.device.agree(size)
+        scale = (size / recipe.batch_size) ** 0.5
+        rates = {name: scale * getattr(recipe, name) for name in ("learning_rate", "filter_rate")}
+        return recipe.changed(batch_size=size, **rates)
 
     @override
-    def closing_seconds(self, opened: PictureSet, recipe: GenerateRecipe) -> float:
-        """The flow's training; one of its steps is measured once."""
-        if self.flow_step_seconds is None:
-            latent, classes = recipe.latents(opened.channels), len(_classes(opened, recipe))
-            seconds = self.device.agree(flow_seconds(latent, classes, recipe, self.device))
-            self.flow_step_seconds = seconds / recipe.flow_steps
-        return self.flow_step_seconds * recipe.flow_steps
+    def stage_seconds(self, opened: PictureSet, recipe: GenerateRecipe, budget: Budget) -> float:
+        """The flow's training: its share of the budget, or its number of steps if that was chosen by hand."""
+        if "flow_steps" not in self.recipe.by_hand:
+            return FLOW_SHARE * budget.seconds
+        latent, classes = recipe.latents(opened.channels), len(_classes(opened, recipe))
+        return self.device.agree(flow_seconds(latent, classes, recipe, self.device))
+
+    @override
+    def measured(self, opened: PictureSet, fit: RunningFit) -> PictureSet:
+        if fit.share >= 1:
+            return opened
+        splits = {name: _part(split, fit.share) for name, split in opened.splits.items() if name != "train"}
+        return replace(opened, splits={**opened.splits, **splits})
 
     @override
     def objective(self, opened: PictureSet, recipe: GenerateRecipe) -> GenerateObjective:
         torch.manual_seed(recipe.seed)
         network = build_network(recipe, opened.channels, opened.size[0], _classes(opened, recipe))
-        return GenerateObjective(network, recipe, opened, self.device)
+        splits = {name: split for name, split in opened.splits.items() if self.tests or name != "test"}
+        return GenerateObjective(network, recipe, replace(opened, splits=splits), self.device)
 
     @override
     def complete(
@@ -100,6 +118,7 @@ class GeneratorTrainer(Trainer[GenerateRecipe, PictureSet, GenerateObjective, Ge
         """Fit the priors to the latents of the training pictures."""
         assert isinstance(network, PictureVAE)
         recipe, codec = objective.recipe, Codec(network.eval(), self.device)
+        objective.train, objective.held_out = (_part(s, fit.share) for s in (objective.train, objective.held_out))
         means, deviations = codec.encode_top(objective.train.images, seed=recipe.seed)
         priors = self._fitted_priors(opened, objective, codec, Posteriors(means, deviations, None), fit)
         if len(objective.growth):
@@ -136,16 +155,27 @@ class GeneratorTrainer(Trainer[GenerateRecipe, PictureSet, GenerateObjective, Ge
         generator = torch.Generator().manual_seed(recipe.seed)
         noise = torch.randn(unlabelled.means.shape, generator=generator)
         mixture.fit(unlabelled.means + unlabelled.deviations * noise, recipe.seed)
-        fit.report.note(f"the flow learns to sample latent vectors: {recipe.flow_steps:,} steps")
+        seconds = fit.budget.kept_back.get(STAGES) if fit.budget and "flow_steps" not in self.recipe.by_hand else None
+        length = f"{seconds:.0f} s" if seconds else f"{recipe.flow_steps:,} steps"
+        fit.report.note(f"the flow learns to sample latent vectors: {length}")
         held_out = Posteriors(*codec.encode_top(objective.held_out.images, seed=recipe.seed), None)
         learned = _with_labels(codec, objective.train, classes, unlabelled, recipe.seed)
         validated = _with_labels(codec, objective.held_out, classes, held_out, recipe.seed)
-        fit.train_stage("flow", FlowObjective(flow, recipe, learned, validated, self.device))
+        fit.train_stage("flow", FlowObjective(flow, recipe, learned, validated, self.device), seconds)
         return priors
 
     def _warnings(self, model: Generator, opened: PictureSet, split: PictureSplit) -> list[str]:
         images, labels = as_channels(split.images, model.channels), model.known_labels(opened, split)
         return remarks(measure_bound(model.network, images, labels, self.device))
+
+
+def _part(split: PictureSplit, share: float) -> PictureSplit:
+    """This share of the pictures, evenly spaced, but some."""
+    if share >= 1:
+        return split
+    chosen = evenly(len(split), looked_at(len(split), share))
+    labels, names = None if split.labels is None else split.labels[chosen], [split.names[index] for index in chosen]
+    return PictureSplit(split.images[chosen], labels, names, split.positions[chosen])
 
 
 def _classes(opened: PictureSet, recipe: GenerateRecipe) -> tuple[str, ...]:

@@ -20,14 +20,18 @@ T = TypeVar("T")
 
 TRAINING, MEASURING, DRAWING = "training", "measuring", "pictures"
 """Kinds of work that the time is accounted under."""
+VALIDATIONS, STAGES = "validations", "stages"
+"""What else time is kept back for: the validations ahead, and further trainings."""
 VALIDATING_SHARE = 0.06
 """Largest share of a budget for the validations during the training."""
 CLOSING_SHARE = 0.1
 """Largest share of a budget for measuring after the last step: calibration and evaluation."""
 DRAWING_SECONDS = 5.0
-"""Seconds for drawing, measuring the machine and saving on a quiet machine, before they are measured."""
-DRAWING_SHARE = 0.1
+"""Processor seconds for drawing, measuring the machine and saving."""
+DRAWING_SHARE = 0.25
 """Largest share of a budget that is kept back for them."""
+LEAST_STAGE = 0.5
+"""Shortest time of a further training, in seconds."""
 PROBE_STEPS = 4
 """Steps that a probe times at most."""
 MEMORY = 0.08
@@ -44,6 +48,8 @@ class Budget:
     spent: float = 0.0
     """Seconds that earlier processes of a resumed run have used."""
     now: Callable[[], float] = time.monotonic
+    processor: Callable[[], float] = time.process_time
+    """Processor time of this process, in seconds."""
     started: float = math.nan
     """Time of the start, by `now`; by default that of the command, or in Python this moment."""
     kept_back: dict[str, float] = field(default_factory=dict)
@@ -52,6 +58,8 @@ class Budget:
     """Seconds used so far by kind of work."""
     stopped_early: bool = False
     """Whether a training had nothing left to gain."""
+    drawn: bool = True
+    """Whether pictures are drawn at the end."""
     advice: str = ""
     """What would be enough, where the budget is too short for the task."""
 
@@ -60,7 +68,8 @@ class Budget:
             raise UsageError(f"--minutes {self.minutes:g}: give a time above 0 and up to 30 days, such as --minutes 10")
         if math.isnan(self.started):
             self.started = self.now() - command_seconds()
-        self.kept_back.setdefault(DRAWING, min(DRAWING_SECONDS, DRAWING_SHARE * self.seconds))
+        self.first_now, self.first_processor = self.now(), self.processor()
+        self.keep_for_drawing()
 
     @property
     def seconds(self) -> float:
@@ -77,6 +86,12 @@ class Budget:
         """Seconds left for training steps."""
         return self.seconds - sum(self.kept_back.values()) - self.elapsed
 
+    def keep_for_drawing(self) -> None:
+        """Keep time back for drawing and saving: more where other processes leave this one less of a core."""
+        busy = self.processor() - self.first_processor
+        slower = max(1.0, (self.now() - self.first_now) / busy) if busy > 1 else 1.0
+        self.kept_back[DRAWING] = min(slower * DRAWING_SECONDS, DRAWING_SHARE * self.seconds) if self.drawn else 0.0
+
     @contextmanager
     def spending(self, kind: str) -> Iterator[None]:
         """Account the block's time under this kind of work."""
@@ -87,8 +102,9 @@ class Budget:
             self.used[kind] = self.used.get(kind, 0.0) + self.now() - begin
 
     def stage(self, seconds: float) -> "Budget":
-        """The budget of a further training in the same run, which has these seconds from now on."""
-        return Budget(seconds / 60, now=self.now, started=self.now(), kept_back={DRAWING: 0.0})
+        """The budget of a further training in the same run: these seconds from now on, less where time is short."""
+        seconds = max(LEAST_STAGE, min(seconds, self.left + self.kept_back.get(STAGES, 0.0)))
+        return Budget(seconds / 60, now=self.now, processor=self.processor, started=self.now(), drawn=False)
 
     def statement(self) -> dict[str, Any]:
         """What `result.json` says: minutes asked and used so far, and the share of the time by kind of work."""

@@ -19,7 +19,7 @@ from trine.model import Model
 from trine.progress import Figures, Reporter, Silent, reporter
 from trine.recipe import Recipe
 from trine.result import Compute
-from trine.train.budget import MEASURING, Budget
+from trine.train.budget import MEASURING, STAGES, TRAINING, Budget
 from trine.train.cost import Cost
 from trine.train.loop import TrainingLoop
 from trine.train.objective import Objective
@@ -71,12 +71,13 @@ class RunningFit:
 
         It has checkpoints of its own, and resumes and restarts like the first.
 
-        seconds   its time, in a run with a budget
+        seconds   its time, in a run with a budget; less if that is short
         """
         alone = replace(self.device, bfloat16=False, rank=0, world=1)
         budget = self.budget.stage(seconds) if self.budget and seconds else None
         loop = TrainingLoop(objective, Run(self.run.folder, stage), alone, self.report, budget)
-        network = loop.fit(self.resume)
+        with self.budget.spending(TRAINING) if self.budget else nullcontext():
+            network = loop.fit(self.resume)
         self.cost = self.cost + loop.cost
         return network
 
@@ -94,6 +95,8 @@ class Trainer(ABC, Generic[R, D, O, M]):
 
     def __init__(self, recipe: R, device: str = "auto") -> None:
         self.recipe = recipe
+        self.tests = True
+        """Whether the trained model is evaluated on a test split, so that a budget keeps time back for it."""
         self.device = choose(device, recipe.precision)
 
     # ---- what each task provides
@@ -126,10 +129,6 @@ class Trainer(ABC, Generic[R, D, O, M]):
         """Duration of further trainings after the first, in seconds; a budget keeps it back."""
         return 0.0
 
-    def counted(self, opened: D, test: bool) -> D:
-        """The data without what will not be looked at: the test split, unless the model is tested."""
-        return opened
-
     def measured(self, opened: D, fit: RunningFit) -> D:
         """The data that the evaluation looks at: as much as there is time for (`fit.share`)."""
         return opened
@@ -152,7 +151,7 @@ class Trainer(ABC, Generic[R, D, O, M]):
             raise UsageError(
                 f"{self.model_type.task} learns from one name or path; got {data!r:.80}: put all into one folder"
             )
-        budget = Budget(minutes) if minutes is not None else None
+        self.tests, budget = test, Budget(minutes) if minutes is not None else None
         report = (report or reporter()) if self.device.leads else Silent()
         with together(self.device), self._threads(budget):
             stem = f"{self.model_type.task}-{_stem(data)}"
@@ -169,9 +168,9 @@ class Trainer(ABC, Generic[R, D, O, M]):
             fit = RunningFit(run, self.device, report, resume, budget)
             with run.held() if self.device.leads else nullcontext():
                 with report.working("preparing the network"):
-                    objective = self.objective(self.counted(opened, test), recipe)
+                    objective = self.objective(opened, recipe)
                 if budget:
-                    budget.kept_back["stages"] = self.stage_seconds(opened, recipe, budget)
+                    budget.kept_back[STAGES] = self.stage_seconds(opened, recipe, budget)
                 network = fit.train(objective)
                 if not self.device.leads:
                     return None

@@ -28,8 +28,10 @@ from trine.train.budget import (
     CLOSING_SHARE,
     DRAWING,
     MEASURING,
+    STAGES,
     TRAINING,
     VALIDATING_SHARE,
+    VALIDATIONS,
     Budget,
     Forecast,
     Pace,
@@ -187,18 +189,21 @@ class TrainingLoop:
         share = min(1.0, allowed / (single * max(1, count)))
         self.validations, share = self.device.agree((count, share))
         self.looked_at = self.objective.look_at(share)
+        if self.looked_at > share:  # it cannot look at fewer
+            self.validations = self.device.agree(min(most, max(1, int(allowed / (single * self.looked_at)))))
 
     def _keep_back(self, budget: Budget) -> None:
         """Keep time back for the validations ahead and for measuring after the last step, at the present pace."""
         ahead = self.validations - int(self.clock.progress * self.validations + 1e-9)
-        budget.kept_back["validations"] = ahead * self.validation_seconds * self.looked_at
+        budget.kept_back[VALIDATIONS] = ahead * self.validation_seconds * self.looked_at
+        budget.keep_for_drawing()
         closing = self.objective.closing_seconds(self.validation_seconds)
         budget.kept_back[MEASURING] = min(closing, CLOSING_SHARE * budget.seconds)
 
     def _forecast_budget(self, budget: Budget, step_seconds: float, flops: float) -> Forecast:
         kept = budget.kept_back
-        measuring = budget.used.get(MEASURING, 0.0) + kept["validations"] + kept[MEASURING]
-        training = self.clock.total * step_seconds + kept.get("stages", 0.0)
+        measuring = budget.used.get(MEASURING, 0.0) + kept[VALIDATIONS] + kept[MEASURING]
+        training = self.clock.total * step_seconds + kept.get(STAGES, 0.0)
         parts = {TRAINING: training, MEASURING: measuring, DRAWING: kept[DRAWING]}
         minutes = (budget.elapsed + budget.left + sum(kept.values())) / 60
         return Forecast(self.clock.total, step_seconds, flops, minutes, parts)
@@ -206,7 +211,7 @@ class TrainingLoop:
     def _advise(self, budget: Budget, step_seconds: float) -> None:
         """Say what budget would be enough, where this one leaves too few steps to learn from."""
         own = self.objective.steps()
-        few = min(FEW_STEPS, own)
+        few = min(max(FEW_STEPS, self.objective.few_steps), own)
         if self.clock.total >= few:
             return
         other = budget.minutes - budget.left / 60

@@ -94,6 +94,11 @@ class Objective(ABC):
         """Steps after which nothing is left to gain: a budget for more is not used up."""
         return 2**40
 
+    @property
+    def few_steps(self) -> int:
+        """Steps below which a budget gets a warning, if the recipe has as many."""
+        return 0
+
     def closing_seconds(self, validation_seconds: float) -> float:
         """Duration of measuring after the last step, if that of a whole validation is known."""
         return validation_seconds * self.closing_validations
