@@ -61,10 +61,11 @@ def test_latents_png_has_one_row_per_scheduled_validation(minutes: float | None,
     model = Generator(**{**BRIEF, "validations": 4}).fit(folder, minutes=minutes, out=tmp_path / "run")
     assert model.run
     validations = [line for line in Run(model.run).history() if "validation" in line]
-    assert len(validations) == 4
+    rows = len(validations)
+    assert rows == 4 or (minutes and 1 <= rows <= 4), "a budget of seconds may leave time for a step only"
     with Image.open(model.run / "latents.png") as sheet:
         factor = 64 // 12
-        assert sheet.size == (factor * (GROWN * 13 + 1), factor * (4 * 13 + 1))
+        assert sheet.size == (factor * (GROWN * 13 + 1), factor * (rows * 13 + 1))
 
 
 def test_without_validations_there_is_no_latents_png(folder: Path, tmp_path: Path) -> None:

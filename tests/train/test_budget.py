@@ -314,14 +314,22 @@ def test_a_last_validation_within_the_noise_keeps_the_last_weights(training):
 def test_a_training_that_only_gets_worse_stops_and_says_so(training):
     made = training(steps=80, validations=8)
     made.objective.patience = 3
-    made.objective.validate = Course([5.0, 4.0, 4.1, 4.2, 4.3, 9.9, 9.9, 9.9])
+    made.objective.validate = Course([50.0, 40.0, 41.0, 42.0, 43.0, 99.0, 99.0, 99.0])
     made.fit()
     assert made.clock.step == 50
     assert any(
         "stopped at step 50: the last 3 validations were worse than that of step 20" in line
         for line in made.reporter.lines
     )
-    assert made.figures == {"loss": 4.0}
+    assert made.figures == {"loss": 40.0}
+
+
+def test_bad_validations_while_the_training_loss_is_no_better_are_no_reason_to_stop(training):
+    made = training(steps=80, validations=8)
+    made.objective.patience = 3
+    made.objective.validate = Course([5e-9, 4e-9, 1.0, 1.0, 1.0, 1.0, 1.0, 3e-9])
+    made.fit()
+    assert made.clock.step == 80
 
 
 def test_the_best_weights_survive_a_kill(training):

@@ -38,7 +38,7 @@ class HeadObjective(ClassifyObjective):
 
     def __init__(self, network: PictureNet, recipe: ClassifyRecipe, pictures: PictureSet, device: Device) -> None:
         super().__init__(network, recipe, pictures, device)
-        self.whole, self.set = network, pictures
+        self.whole = network
         self.network = network.head  # type: ignore[assignment]
         self.picture_seconds = 0.0
         """Duration of the features of a picture."""
@@ -78,7 +78,7 @@ class HeadObjective(ClassifyObjective):
 
     @override
     def closing_seconds(self, validation_seconds: float) -> float:
-        return self.picture_seconds * self._closing_pictures(self.set)
+        return self.picture_seconds * self.closing_pictures
 
     @override
     def batch(self, step: int) -> Batch:

@@ -54,7 +54,8 @@ class ClassifyObjective(Objective):
         self.sampler = Sampler(len(self.labels), self.batch_size, recipe.seed, device, share, recipe.hard_from)
         self.looked_at = evenly(len(self.validation), len(self.validation))
         self.validation_samples = float(len(self.validation))
-        self.closing_validations = self._closing_pictures(pictures) / len(self.validation)
+        self.closing_pictures = self._closing_pictures(pictures)
+        self.closing_validations = self.closing_pictures / len(self.validation)
         self.augmentation = augment.Augmentation.of(recipe, pictures.channels)
 
     @property
@@ -145,9 +146,9 @@ class ClassifyObjective(Objective):
 
     @override
     def noise(self, figures: Figures) -> float:
-        """The standard error of the accuracy."""
+        """Two standard errors of the accuracy."""
         wrong, count = self.score(figures), len(self.looked_at)
-        return math.sqrt((wrong * (1 - wrong) + 1 / count) / count)
+        return 2 * math.sqrt((wrong * (1 - wrong) + 1 / count) / count)
 
     @override
     def exploded(self, figures: Figures) -> bool:
@@ -166,7 +167,7 @@ class ClassifyObjective(Objective):
         if not figures or not len(labels):
             return None
         commonest = float(labels.bincount().max()) / len(labels)
-        if figures["accuracy"] > commonest + self.noise({**figures, "accuracy": commonest}):
+        if figures["accuracy"] > commonest + self.noise({**figures, "accuracy": commonest}) / 2:
             return None
         shares = f"{100 * figures['accuracy']:.1f} % of the validation pictures are right, {100 * commonest:.1f} %"
         return f"the network has not learned the classes: {shares} would be with the commonest class alone"

@@ -84,6 +84,8 @@ class TrainingLoop:
         """Share of the held-out samples that validations look at."""
         self.pace: Pace | None = None
         self.threads: ThreadChoice | None = None
+        self.mean_loss = 0.0
+        """Mean training loss of the last steps."""
         self.prepared = 0
         """What the objective has prepared."""
         self.cold_seconds = 0.0
@@ -252,6 +254,7 @@ class TrainingLoop:
     def _count(self, step: StepResult) -> None:
         """Accept a step: record it, plan anew, validate and save when due."""
         self._record(step.loss)
+        self.mean_loss = step.loss if self.clock.step == 0 else 0.95 * self.mean_loss + 0.05 * step.loss
         self.clock.step += 1
         if self.clock.step == COLD_STEPS:
             self.cold_seconds = self.cost.step_seconds
@@ -311,7 +314,7 @@ class TrainingLoop:
             self.best = Best.of(self.final_network, self.clock.step, score, self.figures)
             return
         self.best.count(score, noise)
-        if self.objective.patience and self.best.worse >= self.objective.patience and not self.clock.done:
+        if self._overfits(self.best, noise):
             self.reporter.note(
                 f"stopped at step {self.clock.step:,}: the last {self.best.worse} validations were worse than that of "
                 f"step {self.best.step:,}: more training would only fit the training samples"
@@ -319,6 +322,12 @@ class TrainingLoop:
             self.clock.total = self.clock.step
             if self.budget:
                 self.budget.stopped_early = True
+
+    def _overfits(self, best: Best, noise: float) -> bool:
+        """Whether the validations of the second half get worse while the training loss is below the best of them."""
+        if not self.objective.patience or self.clock.done or self.clock.progress < 0.5:
+            return False
+        return best.worse >= self.objective.patience and self.mean_loss < best.score - noise
 
     def _keep_best(self) -> None:
         """Return to the weights of the best validation where the last one is worse by more than its noise."""
@@ -353,6 +362,7 @@ class TrainingLoop:
                 figures=self.figures,
                 validations=self.validations,
                 looked_at=self.looked_at,
+                mean_loss=self.mean_loss,
                 prepared=self.prepared,
                 best=self.best.state() if self.best else None,
                 budget=self._budget_state(),
@@ -377,6 +387,7 @@ class TrainingLoop:
         best = state.get("best")
         self.best = Best(weights=saved.part("best"), **best) if best else None
         self.validations = state.get("validations", self.validations)
+        self.mean_loss = state.get("mean_loss", 0.0)
         self.looked_at = self.objective.look_at(state.get("looked_at", 1.0))
 
     def _rewind(self) -> None:
