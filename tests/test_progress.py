@@ -1,4 +1,5 @@
 import sys
+import time
 
 from trine import progress
 from trine.progress import Bar, Lines, Silent, describe, reporter
@@ -42,3 +43,31 @@ def test_processes_that_do_not_lead_say_nothing(capfd):
     silent.advance(1, 1, {})
     silent.close()
     assert capfd.readouterr() == ("", "")
+
+
+def test_work_that_says_nothing_is_named_again_and_again(monkeypatch, capfd):
+    monkeypatch.setattr(progress, "LINE_SECONDS", 0.2)
+    lines = Lines()
+    with lines.working("measuring"):
+        time.sleep(1.2)
+    said = capfd.readouterr().err.splitlines()
+    assert 2 <= len(said) <= 6
+    assert all(line.startswith("measuring: ") and line.endswith(" s so far") for line in said)
+
+
+def test_work_that_speaks_for_itself_is_left_alone(capfd):
+    lines = Lines()
+    with lines.working("training"):
+        lines.note("step 1")
+        time.sleep(0.6)
+    assert capfd.readouterr().err == "step 1\n"
+
+
+def test_a_bar_shows_work_that_says_nothing(monkeypatch, capfd):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    bar = reporter()
+    with bar.working("measuring"):
+        bar.advance(1, 2, {"loss": 1.0})
+    bar.advance(2, 2, {"loss": 1.0})
+    bar.close()
+    assert "measuring" in capfd.readouterr().err

@@ -91,3 +91,37 @@ def test_a_network_with_gradients_on_can_be_exported_and_computes_the_same() -> 
     exported = torch.export.export(network, (images,))
     assert any("trine.convolve" in str(node.target) for node in exported.graph.nodes), "the operator is in the graph"
     assert torch.equal(exported.module()(images), network(images))
+
+
+def test_flat_pictures_are_whitened_alike_in_bfloat16() -> None:
+    stem = PatchWhitening(3, patch=2, stride=1)
+    grey = torch.randn(16, 1, 16, 16).expand(-1, 3, -1, -1).contiguous()
+    stem.fit([grey])
+    exact = stem(grey)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        rounded = stem(grey)
+    assert rounded.dtype == torch.bfloat16
+    assert (rounded.float() - exact).abs().max() < 0.01 * exact.abs().max()
+    dead = exact.abs().amax((0, 2, 3)) < 1e-3
+    assert dead.any(), "directions without variance"
+    assert rounded.float()[:, dead].abs().max() < 1e-2
+
+
+def test_preparing_in_pieces_gives_what_all_pictures_at_once_give() -> None:
+    images = torch.randint(0, 256, (700, 32, 32, 3), dtype=torch.uint8)
+    net = FastNet(3, 32, 2, widths=(8, 8))
+    net.prepare(images)
+    values = images.flatten(0, -2).double()
+    assert torch.allclose(net.pixels.mean.double(), values.mean(0))
+    assert torch.allclose(net.pixels.deviation.double(), values.std(0))
+    whole = PatchWhitening(3, patch=2, stride=1)
+    whole.fit([net.pixels(images)])
+    assert torch.allclose(net.stem.filters.abs(), whole.filters.abs(), atol=1e-3, rtol=1e-3)
+
+
+def test_a_larger_stride_of_the_stem_makes_smaller_maps() -> None:
+    images = torch.zeros(2, 96, 96, 3, dtype=torch.uint8)
+    for stride, side in ((1, 95), (2, 48), (4, 24)):
+        net = FastNet(3, 96, 2, widths=(8, 8), stride=stride)
+        assert net.stem(net.pixels(images)).shape[-1] == side
+        assert net(images).shape == (2, 2)

@@ -1,15 +1,21 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from trine.classify.head import HeadObjective
 from trine.classify.network import ClassicNet, FastNet
 from trine.classify.objective import ClassifyObjective
 from trine.classify.recipe import ClassifyRecipe
+from trine.classify.training import ClassifierTrainer
 from trine.device import Device
 from trine.pictures.picture_set import PictureSet, open_pictures
+from trine.train.budget import Budget
+
+from .conftest import write_shapes
 
 CPU = Device("cpu", bfloat16=False)
 
@@ -116,3 +122,95 @@ def test_networks_that_easy_pictures_were_not_left_out_for_see_all_of_them(opene
     assert not classic.sampler.chooses
     classic.loss(classic.network, classic.batch(0), 0.0)
     assert not classic.state()["seen"].isfinite().any()
+
+
+def test_time_is_kept_for_the_pictures_that_there_are_and_none_for_a_test_split_that_is_not_used(
+    shapes: Path, opened: PictureSet
+) -> None:
+    made = objective(opened, flip="none")
+    held_out, train = len(made.validation), len(made.train)
+    assert made.closing_validations * held_out == pytest.approx(5 * held_out + train + 6 * held_out)
+    many = np.repeat(opened.splits["train"].images, 30, 0)
+    test = replace(opened.splits["train"], images=many, labels=np.repeat(opened.splits["train"].labels, 30))
+    tested = objective(replace(opened, splits={**opened.splits, "test": test}), flip="none")
+    assert tested.closing_validations * held_out == pytest.approx(5 * held_out + train + 6 * len(many))
+    trainer = ClassifierTrainer(ClassifyRecipe(flip="none"), "cpu")
+    trainer.tests = False
+    kept = trainer.objective(replace(opened, splits={**opened.splits, "test": test}), trainer.recipe)
+    assert kept.closing_validations == made.closing_validations
+
+
+def test_a_validation_looks_at_as_many_pictures_as_there_is_time_for(opened: PictureSet) -> None:
+    made = objective(opened)
+    images, labels = opened.splits["validation"].images, opened.splits["validation"].labels
+    assert labels is not None
+    made.validation = replace(made.validation, images=np.repeat(images, 100, 0), labels=np.repeat(labels, 100))
+    whole = len(made.validation)
+    assert made.look_at(0.5) == 0.5
+    assert len(made.looked_at) == whole // 2
+    assert 0 <= made.validate(made.network)["accuracy"] <= 1
+    assert made.look_at(1e-6) == 100 / whole
+
+
+def test_the_shape_follows_the_budget(opened: PictureSet, monkeypatch: pytest.MonkeyPatch) -> None:
+    chosen = {}
+    for rate in (1.0, 1e8, 1e9, 1e13):
+        monkeypatch.setattr(ClassifierTrainer, "_rate", lambda *_, rate=rate: rate)
+        trainer = ClassifierTrainer(ClassifyRecipe.preset("quick"), "cpu")
+        images = np.zeros((400, 96, 96, 3), np.uint8)
+        train = replace(opened.splits["train"], images=images, labels=np.zeros(400, np.int64))
+        recipe = trainer.scaled(replace(opened, splits={"train": train}), Budget(1.0))
+        chosen[rate] = (recipe.widths, recipe.stem_stride)
+    presets = ClassifyRecipe.presets
+    assert chosen[1.0] == (presets["quick"]["widths"], 4)
+    assert chosen[1e13] == (presets["best"]["widths"], None)
+    assert len(set(chosen.values())) >= 3
+    by_hand = ClassifierTrainer(ClassifyRecipe.preset("quick", widths=(8, 8)), "cpu")
+    monkeypatch.setattr(ClassifierTrainer, "_rate", lambda *_: 1e13)
+    assert by_hand.scaled(opened, Budget(1.0)).widths == (8, 8)
+
+
+def test_guessing_and_exploding_are_known(opened: PictureSet) -> None:
+    made = objective(opened)
+    assert "has not learned the classes" in str(made.remark({"loss": 1.1, "accuracy": 1 / 3}))
+    assert made.remark({"loss": 0.1, "accuracy": 0.99}) is None
+    assert made.exploded({"loss": 40.0, "accuracy": 0.3})
+    assert made.exploded({"loss": float("nan"), "accuracy": 0.3})
+    assert not made.exploded({"loss": 1.5, "accuracy": 0.3})
+
+
+def test_pictures_in_colour_that_are_all_grey_are_taken_as_grey(tmp_path: Path) -> None:
+    folder = write_shapes(tmp_path / "grey", each=6, grey=True)
+    for path in folder.rglob("*.png"):
+        Image.open(path).convert("RGB").save(path)
+    opened = ClassifierTrainer(ClassifyRecipe(), "cpu").open(folder, None)
+    assert opened.channels == 1
+    assert any("taken as grey" in line for line in opened.remarks)
+    one = next(folder.rglob("*.png"))
+    Image.new("RGB", (16, 16), (250, 10, 10)).save(one)
+    assert ClassifierTrainer(ClassifyRecipe(), "cpu").open(folder, None).channels == 3
+
+
+def test_features_are_computed_within_the_budget_and_as_many_again_on_resume(opened: PictureSet) -> None:
+    def prepared(done: int | None, seconds_per_picture: float) -> HeadObjective:
+        watch = [100.0]
+        torch.manual_seed(0)
+        made = HeadObjective(FastNet(3, 16, 3, widths=(8, 8)), ClassifyRecipe.preset("quick"), opened, CPU)
+        features = made._view
+
+        def slow(chosen: torch.Tensor, epoch: int) -> torch.Tensor:
+            watch[0] += seconds_per_picture * len(chosen)
+            return features(chosen, epoch)
+
+        made._view = slow  # type: ignore[method-assign]
+        budget = Budget(1.0, now=lambda: watch[0], processor=lambda: watch[0], drawn=False)
+        made.prepare(budget, done)
+        return made
+
+    first = prepared(None, 0.5)
+    assert 1 < first.table.rows / len(first.labels) < 3
+    again = prepared(first.table.rows, 9.0)
+    assert again.table.rows == first.table.rows
+    assert torch.equal(again.table.order, first.table.order)
+    enough = prepared(None, 0.0)
+    assert enough.table.rows == 24 * len(enough.labels)

@@ -233,6 +233,18 @@ def test_long_validations_look_at_fewer_samples_and_leave_the_time_to_the_traini
     assert timed.budget.elapsed == pytest.approx(108, rel=0.05)
 
 
+@pytest.mark.parametrize("count", [1, 4, 8])
+def test_there_are_as_many_validations_as_planned_although_the_plan_changes(training, loop_watch, count):
+    timed = timed_training(
+        training, loop_watch, 1, lambda now: 0.5 if int(now) % 7 else 1.5, steps=5_000, validations=count
+    )
+    timed.fit()
+    validations = [entry["progress"] for entry in timed.run.history() if "validation" in entry]
+    assert len(validations) == count
+    assert validations == sorted(validations)
+    assert validations[-1] == 1.0
+
+
 def test_the_forecast_never_rests_on_a_cold_first_step(training, loop_watch):
     timed = timed_training(training, loop_watch, 2, lambda now: 20.0 if now < 20 else 0.5)
     timed.fit()

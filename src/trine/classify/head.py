@@ -11,7 +11,7 @@ from typing_extensions import override
 
 from trine.classify.feature_table import FeatureTable, most_views
 from trine.classify.network import PictureNet
-from trine.classify.objective import Batch, ClassifyObjective, pieces
+from trine.classify.objective import PREPARED, Batch, ClassifyObjective, pieces
 from trine.classify.prediction import predict_features
 from trine.classify.recipe import ClassifyRecipe
 from trine.classify.sampler import Sampler
@@ -20,7 +20,7 @@ from trine.nn.operations import count_flops
 from trine.pictures.batches import at_once, epoch_order
 from trine.pictures.picture_set import PictureSet
 from trine.progress import Figures
-from trine.train.budget import CLOSING_SHARE, Budget
+from trine.train.budget import CLOSING_SHARE, MEASURING, Budget
 from trine.train.objective import ParameterGroup
 
 PASSES, MOST_PASSES = 2, 24
@@ -40,6 +40,7 @@ class HeadObjective(ClassifyObjective):
         super().__init__(network, recipe, pictures, device)
         self.whole = network
         self.network = network.head  # type: ignore[assignment]
+        self.closing_pictures -= min(PREPARED, len(self.train))  # their features are known
         self.picture_seconds = 0.0
         """Duration of the features of a picture."""
         self.held_out: Float[Tensor, "n features"] | None = None
@@ -60,16 +61,20 @@ class HeadObjective(ClassifyObjective):
         self.picture_seconds = (time.perf_counter() - begin) / len(self.looked_at)
         order = torch.arange(count) if budget is None else epoch_order(self.recipe.seed, 0, count)
         most = PASSES if budget is None else most_views(count, first.shape[1], MOST_PASSES)
-        ends = self._features_end(budget) if budget else 0.0
 
         def goes_on(rows: int) -> bool:
-            return rows < done if done is not None else budget is None or budget.elapsed < ends
+            return rows < done if done is not None else budget is None or budget.elapsed < self._features_end(budget)
 
         self.table = FeatureTable.computed(order, at_once(*channels), most, self._view, goes_on)
         self.prepared_flops = float(flops) * (self.table.rows + len(self.looked_at))
         self.batch_size = min(self.batch_size, len(self.table))
         self.sampler = Sampler(len(self.table), self.batch_size, self.recipe.seed, self.device)
         return self.table.rows
+
+    @property
+    @override
+    def fewest_steps(self) -> int:
+        return min(self.recipe.least_steps, self.most_steps)
 
     @property
     @override
@@ -110,6 +115,14 @@ class HeadObjective(ClassifyObjective):
         return False
 
     @override
+    def typical(self, network: PictureNet, share: float) -> tuple[Float[Tensor, "n classes"], Int64[Tensor, "n"]]:
+        """Those of the first view, whose features are known."""
+        features = self.table.views[0][:PREPARED].to(self.device.name)
+        with torch.inference_mode(), self.device.autocast():
+            logits = network.head(features).float().cpu()
+        return logits, self.labels[self.table.order[: len(features)]]
+
+    @override
     def trained_network(self, network: nn.Module) -> PictureNet:
         self.whole.head.load_state_dict(network.state_dict())
         return self.whole
@@ -123,8 +136,9 @@ class HeadObjective(ClassifyObjective):
 
     def _features_end(self, budget: Budget) -> float:
         """The elapsed time after which no more features are computed."""
-        closing = min(self.closing_seconds(0.0), CLOSING_SHARE * budget.seconds)
-        return budget.elapsed + budget.left - closing - HEAD_SHARE * budget.seconds
+        budget.keep_for_drawing()
+        budget.kept_back[MEASURING] = min(self.closing_seconds(0.0), CLOSING_SHARE * budget.seconds)
+        return budget.elapsed + budget.left - HEAD_SHARE * budget.seconds
 
     def _view(self, chosen: Int64[Tensor, "batch"], epoch: int) -> Float[Tensor, "batch features"]:
         """Features of training pictures, augmented as in an epoch."""

@@ -156,6 +156,14 @@ class ClassifyObjective(Objective):
             max(2, self.network.head.out_features)
         )
 
+    def typical(self, network: PictureNet, share: float) -> tuple[Float[Tensor, "n classes"], Int64[Tensor, "n"]]:
+        """Logits and labels of an even sample of the training pictures, of this share of `PREPARED`."""
+        most = min(PREPARED, len(self.train))
+        known = evenly(len(self.train), looked_at(most, share))
+        parts = pieces(self.train.images, known)
+        logits = torch.cat([predict_logits(network, part, self.device) for part in parts])
+        return logits, self.labels[torch.from_numpy(known)]
+
     def trained_network(self, network: nn.Module) -> PictureNet:
         """The whole network, given what the loop trained of it."""
         assert isinstance(network, PictureNet)

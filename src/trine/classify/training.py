@@ -107,9 +107,7 @@ class ClassifierTrainer(Trainer[ClassifyRecipe, PictureSet, ClassifyObjective, C
         recipe, flip = objective.recipe, mirrors(objective.recipe.flip, opened.channels)
         if remark := objective.remark(fit.figures):
             fit.report.note(f"warning: {remark}")
-        held_out, train = _part(opened.splits["validation"], fit.share), opened.splits["train"]
-        known = evenly(len(train), looked_at(min(PREPARED, len(train)), fit.share))
-        typical = torch.cat([predict_logits(trained, part, self.device) for part in pieces(train.images, known)])
+        held_out = _part(opened.splits["validation"], fit.share)
         logits, labels = predict_logits(trained, held_out.images, self.device, tta=True, flip=flip), labels_of(held_out)
         temperature = files.rounded(fit_temperature(logits, labels))
         confidence = torch.softmax(logits.double() / temperature, 1).amax(1).numpy()
@@ -122,7 +120,7 @@ class ClassifierTrainer(Trainer[ClassifyRecipe, PictureSet, ClassifyObjective, C
             temperature=temperature,
             threshold=files.rounded(abstain_threshold(confidence, correct, recipe.selective_accuracy)),
             network=trained,
-            novelty=Novelty.fit(typical, labels_of(train)[torch.from_numpy(known)], logits),
+            novelty=Novelty.fit(*objective.typical(trained, fit.share), logits),
         )
 
     def _rate(self, opened: PictureSet, shape: ClassifyRecipe, budget: Budget) -> float:

@@ -106,10 +106,14 @@ class Budget:
         seconds = max(LEAST_STAGE, min(seconds, self.left + self.kept_back.get(STAGES, 0.0)))
         return Budget(seconds / 60, now=self.now, processor=self.processor, started=self.now(), drawn=False)
 
-    def statement(self) -> dict[str, Any]:
-        """What `result.json` says: minutes asked and used so far, and the share of the time by kind of work."""
+    def statement(self, closing: float = 0.0) -> dict[str, Any]:
+        """What `result.json` says: minutes asked and used so far, and the share of the time by kind of work.
+
+        closing   seconds of measuring and drawing after the last step
+        """
         elapsed = max(self.elapsed, 1e-9)
-        shares = {f"{kind}_share": self.used.get(kind, 0.0) / elapsed for kind in (TRAINING, MEASURING)}
+        used = {TRAINING: self.used.get(TRAINING, 0.0), MEASURING: self.used.get(MEASURING, 0.0) + closing}
+        shares = {f"{kind}_share": seconds / elapsed for kind, seconds in used.items()}
         stated = {"asked_minutes": self.minutes, "used_minutes": elapsed / 60, **shares}
         return {**stated, "stopped_early": self.stopped_early, "advice": self.advice or None}
 
@@ -133,7 +137,8 @@ class Forecast:
     def __str__(self) -> str:
         rate = self.step_flops / self.step_seconds / 1e9 if self.step_seconds else 0.0
         parts = ", ".join(f"{kind} {_clock_time(seconds)}" for kind, seconds in self.parts.items())
-        line = f"{self.steps:,} steps, {self.pflop:.3g} PFLOP, {self.minutes:.1f} min at {rate:,.0f} GFLOP/s"
+        line = f"{self.steps:,} steps, {self.pflop:.3g} PFLOP, {self.minutes:.1f} min"
+        line += f" at {rate:,.0f} GFLOP/s" if rate >= 0.5 else ""
         return f"{line} ({parts})" if parts else line
 
 
@@ -165,11 +170,10 @@ class Pace:
         clock: Clock,
         agree: Callable[[int], int] = own,
         relative_cost: Callable[[float], float] = lambda progress: 1.0,
-        most: int = 2**40,
     ) -> None:
         self.budget, self.clock, self.agree, self.relative_cost = budget, clock, agree, relative_cost
-        self.most = most
-        """Largest number of steps."""
+        self.fewest, self.most = 1, 2**40
+        """Steps that are taken however little time there is, and after which nothing is left to gain."""
         self.work, self.seconds, self.counted = 0.0, 0.0, 0
         self.last = self._training_time()
         self.last_step = 0.0
@@ -191,8 +195,7 @@ class Pace:
         if left > 0 and (self.counted <= EXACT_STEPS or left < REFITS or self.clock.step % (left // REFITS) == 0):
             ahead = mean_cost(self.relative_cost, self.clock.progress)
             fitting = self.clock.step + int(self.budget.left / max(1e-9, self.pace * ahead))
-            self.budget.stopped_early |= fitting > 1.1 * self.most
-            self.clock.refit(self.agree(min(self.most, fitting)))
+            self.clock.refit(min(self.most, max(self.fewest, self.agree(fitting))))
 
     def _training_time(self) -> float:
         return self.budget.elapsed - self.budget.used.get(MEASURING, 0.0)

@@ -50,6 +50,10 @@ class RunningFit:
     """Pictures of the training's course, PNGs by file name."""
     share: float = 1.0
     """Share of the held-out and test samples that there is time to look at after the last step."""
+    trained_at: float = 0.0
+    """Seconds of the budget that were used when the first training ended."""
+    stage_time: float = 0.0
+    """Seconds of the further trainings."""
     figures: Figures = field(default_factory=dict)
     """Figures of the validation that the weights were kept for."""
 
@@ -61,6 +65,7 @@ class RunningFit:
         network = loop.fit(self.resume)
         self.cost, self.steps, self.figures = loop.cost, loop.clock.step, loop.figures
         if self.budget:
+            self.trained_at = self.budget.elapsed
             self.share = _affordable(self.budget, objective.closing_seconds(loop.validation_seconds))
             if self.share < 1:
                 self.report.note(f"there is time to measure on {100 * self.share:.0f} % of the held-out samples")
@@ -76,14 +81,19 @@ class RunningFit:
         alone = replace(self.device, bfloat16=False, rank=0, world=1)
         budget = self.budget.stage(seconds) if self.budget and seconds else None
         loop = TrainingLoop(objective, Run(self.run.folder, stage), alone, self.report, budget)
+        begin = self.budget.elapsed if self.budget else 0.0
         with self.budget.spending(TRAINING) if self.budget else nullcontext():
             network = loop.fit(self.resume)
+        self.stage_time += self.budget.elapsed - begin if self.budget else 0.0
         self.cost = self.cost + loop.cost
         return network
 
     def statement(self) -> dict[str, Any] | None:
         """What the result says about the budget, if there is one."""
-        return self.budget.statement() if self.budget else None
+        if self.budget is None:
+            return None
+        closing = self.budget.elapsed - self.trained_at - self.stage_time
+        return self.budget.statement(closing)
 
 
 class Trainer(ABC, Generic[R, D, O, M]):

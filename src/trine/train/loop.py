@@ -113,6 +113,9 @@ class TrainingLoop:
                     self._begin(resume)
                     self._train()
                 self._keep_best()
+                if self.budget and self.clock.step >= self.objective.most_steps:
+                    self.budget.stopped_early = True
+                    self.reporter.note(f"{self.clock.step:,} steps are enough: more would add nothing")
                 self.objective.finishing(self.final_network)
             finally:
                 self.reporter.close()
@@ -179,7 +182,7 @@ class TrainingLoop:
         self._plan_validations(self.budget)
         self._keep_back(self.budget)
         total = self.clock.step + int(self.budget.left / (seconds * scale))
-        self.clock.refit(min(self.objective.most_steps, self.device.agree(total)))
+        self.clock.refit(min(self.objective.most_steps, max(self.objective.fewest_steps, self.device.agree(total))))
         self._forecast(self._forecast_budget(self.budget, seconds * scale, flops))
         self._advise(self.budget, seconds * scale)
 
@@ -230,7 +233,8 @@ class TrainingLoop:
     def _set_pace(self) -> None:
         assert self.budget
         objective = self.objective
-        self.pace = Pace(self.budget, self.clock, self.device.agree, objective.relative_cost, objective.most_steps)
+        self.pace = Pace(self.budget, self.clock, self.device.agree, objective.relative_cost)
+        self.pace.fewest, self.pace.most = objective.fewest_steps, objective.most_steps
         if self.device.name == "cpu" and self.device.world == 1:
             self.threads = ThreadChoice(self.budget.now, self.budget.seconds)
 
@@ -255,16 +259,17 @@ class TrainingLoop:
         """Accept a step: record it, plan anew, validate and save when due."""
         self._record(step.loss)
         self.mean_loss = step.loss if self.clock.step == 0 else 0.95 * self.mean_loss + 0.05 * step.loss
+        before = self.clock.progress
         self.clock.step += 1
         if self.clock.step == COLD_STEPS:
             self.cold_seconds = self.cost.step_seconds
-        if self.clock.step == FORECAST_AFTER and (self.pace or not self.budget):
-            self._plan()
         if self.pace:
             self.pace.keep()
+        if self.clock.step == FORECAST_AFTER and (self.pace or not self.budget):
+            self._plan()
         if self.threads and self.pace:
             self.threads.check(self.pace.last_step)
-        if self._validate_when_due():
+        if self._validate_when_due(before):
             self._save_when_due(step.stop)
 
     def _record(self, loss: float) -> None:
@@ -284,10 +289,13 @@ class TrainingLoop:
         rates = {f"{self.objective.unit}/s": self.cost.sample_rate, "GFLOP/s": self.cost.gflops}
         return {**shown, **rates, "left": max(0.0, left)}
 
-    def _validate_when_due(self) -> bool:
-        """Validate if it is time; False when the validation showed a divergence, and the training went back."""
+    def _validate_when_due(self, before: float) -> bool:
+        """Validate if it is time; False when the validation showed a divergence, and the training went back.
+
+        before   progress before the last step
+        """
         count = self.validations
-        progress, before = self.clock.progress, self.clock.progress_at(self.clock.step - 1)
+        progress = self.clock.progress
         if int(progress * count + 1e-9) == int(before * count + 1e-9):
             return True
         begin = time.perf_counter()

@@ -90,6 +90,11 @@ class Objective(ABC):
         return ""
 
     @property
+    def fewest_steps(self) -> int:
+        """Steps that are taken however little time there is: of a training whose steps cost nearly nothing."""
+        return 1
+
+    @property
     def most_steps(self) -> int:
         """Steps after which nothing is left to gain: a budget for more is not used up."""
         return 2**40
