@@ -16,7 +16,7 @@ class FeatureTable:
     """Features of the first pictures of `order`, in several views; the last view may have fewer pictures."""
 
     order: Int64[Tensor, "n"]
-    views: list[Float[Tensor, "pictures features"]]
+    views: list[Float[Tensor, "_ features"]]
 
     @classmethod
     def computed(
