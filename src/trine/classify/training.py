@@ -34,8 +34,8 @@ TRAINING_SHARE = 0.75
 """Share of a budget that is expected to be left for the steps."""
 PROBED, PROBE_SHARE = 64, 0.01
 """Pictures per step that the rate is measured with, and share of the budget for it."""
-SAMPLE_BYTES = 2**26
-"""Bytes of pictures that normalisation and whitening are fitted to: all of a small set, 5,000 of CIFAR-10."""
+SAMPLE_BYTES, LEAST_SAMPLE = 2**24, 64
+"""Bytes of pictures that normalisation and whitening are fitted to (5,000 of CIFAR-10), and at least so many pictures."""
 GREY_FIRST = 16
 """Pictures that are looked at for colour before all others."""
 NAMED = 20
@@ -152,7 +152,7 @@ def _picture_size(data: str | Path, recipe: ClassifyRecipe) -> int | None:
 
 def _sample(split: PictureSplit) -> UInt8[np.ndarray, "n height width channels"]:
     """An even sample of the pictures, `SAMPLE_BYTES` and `PREPARED` at most, the same for every call."""
-    most = max(2, SAMPLE_BYTES // int(np.prod(split.images.shape[1:])))
+    most = max(LEAST_SAMPLE, SAMPLE_BYTES // int(np.prod(split.images.shape[1:])))
     return np.array(split.images[evenly(len(split), min(PREPARED, most))])
 
 

@@ -29,7 +29,7 @@ from trine.train.budget import STAGES, Budget
 from trine.train.fit import RunningFit, Trainer
 from trine.train.step import Stepper
 
-FLOW_SHARE = 0.1
+FLOW_SHARE = 0.12
 """Share of a budget for the flow's training."""
 TRAINING_SHARE, PROBE_SHARE = 0.65, 0.01
 """Shares of a budget: that is expected to be left for the network's steps, and for measuring a step."""

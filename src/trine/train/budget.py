@@ -31,7 +31,7 @@ DRAWING_SECONDS = 5.0
 DRAWING_SHARE = 0.25
 """Largest share of a budget that is kept back for them."""
 LEAST_STAGE = 0.5
-"""Shortest time of a further training, in seconds."""
+"""Smallest share of its time that a further training gets."""
 PROBE_STEPS = 4
 """Steps that a probe times at most."""
 MEMORY = 0.08
@@ -102,8 +102,8 @@ class Budget:
             self.used[kind] = self.used.get(kind, 0.0) + self.now() - begin
 
     def stage(self, seconds: float) -> "Budget":
-        """The budget of a further training in the same run: these seconds from now on, less where time is short."""
-        seconds = max(LEAST_STAGE, min(seconds, self.left + self.kept_back.get(STAGES, 0.0)))
+        """The budget of a further training in the same run: these seconds from now on, half of them if time is short."""
+        seconds = max(LEAST_STAGE * seconds, min(seconds, self.left + self.kept_back.get(STAGES, 0.0)))
         return Budget(seconds / 60, now=self.now, processor=self.processor, started=self.now(), drawn=False)
 
     def statement(self, closing: float = 0.0) -> dict[str, Any]:
