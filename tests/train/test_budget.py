@@ -194,7 +194,7 @@ def timed_training(training, watch, minutes, step_seconds, steps=300, validation
         return take(*given, **named)
 
     def timed_validate(network):
-        watch.now += validation_seconds * made.looked_at
+        watch.now += validation_seconds * made.checks.looked_at
         return validate(network)
 
     made.stepper.take, made.objective.validate = timed_take, timed_validate
@@ -228,7 +228,7 @@ def test_long_validations_look_at_fewer_samples_and_leave_the_time_to_the_traini
     timed.fit()
     assert shares[-1] < 0.2
     assert timed.budget.used[MEASURING] <= 1.6 * VALIDATING_SHARE * 120
-    assert timed.validations >= 4
+    assert timed.checks.count >= 4
     assert timed.budget.kept_back[MEASURING] == CLOSING_SHARE * 120
     assert timed.budget.elapsed == pytest.approx(108, rel=0.05)
 

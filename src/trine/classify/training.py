@@ -35,7 +35,7 @@ TRAINING_SHARE = 0.75
 PROBED, PROBE_SHARE = 64, 0.01
 """Pictures per step that the rate is measured with, and share of the budget for it."""
 SAMPLE_BYTES, LEAST_SAMPLE = 2**24, 64
-"""Bytes of pictures that normalisation and whitening are fitted to (5,000 of CIFAR-10), and at least so many pictures."""
+"""Bytes of pictures that normalisation and whitening are fitted to (5,000 of CIFAR-10), and pictures at the least."""
 GREY_FIRST = 16
 """Pictures that are looked at for colour before all others."""
 NAMED = 20

@@ -102,7 +102,7 @@ class Budget:
             self.used[kind] = self.used.get(kind, 0.0) + self.now() - begin
 
     def stage(self, seconds: float) -> "Budget":
-        """The budget of a further training in the same run: these seconds from now on, half of them if time is short."""
+        """The budget of a further training in the same run: these seconds from now on, or half of them."""
         seconds = max(LEAST_STAGE * seconds, min(seconds, self.left + self.kept_back.get(STAGES, 0.0)))
         return Budget(seconds / 60, now=self.now, processor=self.processor, started=self.now(), drawn=False)
 

@@ -66,7 +66,7 @@ class RunningFit:
         self.cost, self.steps, self.figures = loop.cost, loop.clock.step, loop.figures
         if self.budget:
             self.trained_at = self.budget.elapsed
-            self.share = _affordable(self.budget, objective.closing_seconds(loop.validation_seconds))
+            self.share = _affordable(self.budget, objective.closing_seconds(loop.checks.seconds))
             if self.share < 1:
                 self.report.note(f"there is time to measure on {100 * self.share:.0f} % of the held-out samples")
         return network

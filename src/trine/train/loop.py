@@ -25,13 +25,8 @@ from trine.progress import Figures, Reporter, Silent
 from trine.train import checkpoint
 from trine.train.best import Best
 from trine.train.budget import (
-    CLOSING_SHARE,
-    DRAWING,
     MEASURING,
-    STAGES,
     TRAINING,
-    VALIDATING_SHARE,
-    VALIDATIONS,
     Budget,
     Forecast,
     Pace,
@@ -40,6 +35,7 @@ from trine.train.budget import (
 from trine.train.checkpoint import Checkpoint
 from trine.train.cost import Cost
 from trine.train.objective import Objective
+from trine.train.plan import ValidationPlan, advice, forecast_within
 from trine.train.run import Run
 from trine.train.schedules import Clock
 from trine.train.signals import StopRequest
@@ -48,12 +44,6 @@ from trine.train.threads import ThreadChoice
 
 COLD_STEPS, FORECAST_AFTER = 2, 5
 """Steps whose time is not believed, and steps after which a training plans and forecasts its cost."""
-FORWARD = 0.4
-"""Cost of a sample in a validation relative to one in a training step, until a validation was timed."""
-LEAST_VALIDATIONS = 4
-"""Validations that a budget leaves of the recipe's: of fewer pictures rather than fewer."""
-FEW_STEPS = 50
-"""Training steps below which a budget gets a warning: a network has hardly left its initial weights."""
 RESTARTS = 2
 """Restarts at half the learning rate before a non-finite loss is an error."""
 
@@ -76,12 +66,7 @@ class TrainingLoop:
         """Figures of the last validation."""
         self.best: Best | None = None
         """Weights and figures of the best validation."""
-        self.validations = self.objective.recipe.validations
-        """Number of validations of this training."""
-        self.validation_seconds = 0.0
-        """Duration of a validation on all held-out samples, as far as known."""
-        self.looked_at = 1.0
-        """Share of the held-out samples that validations look at."""
+        self.checks = ValidationPlan(self.objective, self.device)
         self.pace: Pace | None = None
         self.threads: ThreadChoice | None = None
         self.mean_loss = 0.0
@@ -163,7 +148,7 @@ class TrainingLoop:
             done = saved.state.get("prepared")
         with self._spending(TRAINING):
             self.prepared = self.objective.prepare(self.budget, done)
-        self.looked_at = self.objective.look_at(1.0)
+        self.checks.looked_at = self.objective.look_at(1.0)
         self.cost.prepared_flops = self.objective.prepared_flops
         if line := self.objective.preparation():
             self.reporter.note(line)
@@ -178,54 +163,21 @@ class TrainingLoop:
             self._forecast(Forecast(self.clock.total, seconds * scale, flops, minutes))
             return
         per_sample = seconds * FORECAST_AFTER / max(1, self.cost.samples)
-        self.validation_seconds = FORWARD * per_sample * self.objective.validation_samples
-        self._plan_validations(self.budget)
-        self._keep_back(self.budget)
+        self.checks.allow(self.budget, per_sample)
+        self.checks.keep_back(self.budget, self.clock.progress)
         total = self.clock.step + int(self.budget.left / (seconds * scale))
         self.clock.refit(min(self.objective.most_steps, max(self.objective.fewest_steps, self.device.agree(total))))
-        self._forecast(self._forecast_budget(self.budget, seconds * scale, flops))
+        self._forecast(forecast_within(self.budget, self.clock.total, seconds * scale, flops))
         self._advise(self.budget, seconds * scale)
-
-    def _plan_validations(self, budget: Budget) -> None:
-        """As many validations, on as many held-out samples, as their share of the budget allows."""
-        allowed, most = VALIDATING_SHARE * budget.seconds, self.objective.recipe.validations
-        single = max(self.validation_seconds, 1e-9)
-        count = min(most, max(min(most, LEAST_VALIDATIONS), int(allowed / single)))
-        share = min(1.0, allowed / (single * max(1, count)))
-        self.validations, share = self.device.agree((count, share))
-        self.looked_at = self.objective.look_at(share)
-        if self.looked_at > share:  # it cannot look at fewer
-            self.validations = self.device.agree(min(most, max(1, int(allowed / (single * self.looked_at)))))
-
-    def _keep_back(self, budget: Budget) -> None:
-        """Keep time back for the validations ahead and for measuring after the last step, at the present pace."""
-        ahead = self.validations - int(self.clock.progress * self.validations + 1e-9)
-        budget.kept_back[VALIDATIONS] = ahead * self.validation_seconds * self.looked_at
-        budget.keep_for_drawing()
-        closing = self.objective.closing_seconds(self.validation_seconds)
-        budget.kept_back[MEASURING] = min(closing, CLOSING_SHARE * budget.seconds)
-
-    def _forecast_budget(self, budget: Budget, step_seconds: float, flops: float) -> Forecast:
-        kept = budget.kept_back
-        measuring = budget.used.get(MEASURING, 0.0) + kept[VALIDATIONS] + kept[MEASURING]
-        training = self.clock.total * step_seconds + kept.get(STAGES, 0.0)
-        parts = {TRAINING: training, MEASURING: measuring, DRAWING: kept[DRAWING]}
-        minutes = (budget.elapsed + budget.left + sum(kept.values())) / 60
-        return Forecast(self.clock.total, step_seconds, flops, minutes, parts)
 
     def _advise(self, budget: Budget, step_seconds: float) -> None:
         """Say what budget would be enough, where this one leaves too few steps to learn from."""
-        own = self.objective.steps()
-        few = min(max(FEW_STEPS, self.objective.few_steps), own)
-        if self.clock.total >= few:
-            return
-        other = budget.minutes - budget.left / 60
-        some, all_steps = (_rounded_up(other + count * step_seconds / 60) for count in (few, own))
-        budget.advice = f"{few} steps need --minutes {some}, the recipe's {own:,} steps {all_steps}"
-        self.reporter.note(
-            f"warning: --minutes {budget.minutes:g} leaves time for {self.clock.total:,} training steps, too few to "
-            f"learn from: {budget.advice}"
-        )
+        budget.advice = advice(budget, self.objective, self.clock, step_seconds)
+        if budget.advice:
+            self.reporter.note(
+                f"warning: --minutes {budget.minutes:g} leaves time for {self.clock.total:,} training steps, "
+                f"too few to learn from: {budget.advice}"
+            )
 
     def _forecast(self, forecast: Forecast) -> None:
         self.reporter.note(f"forecast: {forecast}{self.objective.expectation(forecast.pflop)}")
@@ -294,7 +246,7 @@ class TrainingLoop:
 
         before   progress before the last step
         """
-        count = self.validations
+        count = self.checks.count
         progress = self.clock.progress
         if int(progress * count + 1e-9) == int(before * count + 1e-9):
             return True
@@ -305,8 +257,8 @@ class TrainingLoop:
         seconds = time.perf_counter() - begin
         self.cost.seconds += seconds
         if self.budget:
-            self.validation_seconds = seconds / self.looked_at
-            self._keep_back(self.budget)
+            self.checks.seconds = seconds / self.checks.looked_at
+            self.checks.keep_back(self.budget, progress)
         if self.device.leads:
             self.run.record({"step": self.clock.step, "progress": progress, "validation": self.figures})
         if self.objective.exploded(self.figures) and self.restarts < RESTARTS:
@@ -368,8 +320,8 @@ class TrainingLoop:
                 cost=asdict(self.cost),
                 restarts=self.restarts,
                 figures=self.figures,
-                validations=self.validations,
-                looked_at=self.looked_at,
+                validations=self.checks.count,
+                looked_at=self.checks.looked_at,
                 mean_loss=self.mean_loss,
                 prepared=self.prepared,
                 best=self.best.state() if self.best else None,
@@ -394,9 +346,9 @@ class TrainingLoop:
         self.cost, self.restarts, self.figures = Cost(**state["cost"]), state["restarts"], state["figures"]
         best = state.get("best")
         self.best = Best(weights=saved.part("best"), **best) if best else None
-        self.validations = state.get("validations", self.validations)
+        self.checks.count = state.get("validations", self.checks.count)
         self.mean_loss = state.get("mean_loss", 0.0)
-        self.looked_at = self.objective.look_at(state.get("looked_at", 1.0))
+        self.checks.looked_at = self.objective.look_at(state.get("looked_at", 1.0))
 
     def _rewind(self) -> None:
         if self.device.leads:
@@ -420,8 +372,3 @@ class TrainingLoop:
         if self.budget:
             self._set_pace()
         self.reporter.note(f"{why} at step {step:,}: back to step {self.clock.step:,} at half the learning rate")
-
-
-def _rounded_up(minutes: float) -> str:
-    """Minutes with one digit after the point below ten, rounded up."""
-    return f"{math.ceil(minutes):,}" if minutes >= 10 else f"{math.ceil(10 * minutes) / 10:g}"
