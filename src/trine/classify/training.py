@@ -164,7 +164,7 @@ def _part(split: PictureSplit, share: float) -> PictureSplit:
     return PictureSplit(
         split.images[chosen],
         None if split.labels is None else split.labels[chosen],
-        [split.names[index] for index in chosen],
+        [split.names[int(index)] for index in chosen],
         split.positions[chosen],
     )
 
