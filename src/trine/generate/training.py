@@ -174,7 +174,8 @@ def _part(split: PictureSplit, share: float) -> PictureSplit:
     if share >= 1:
         return split
     chosen = evenly(len(split), looked_at(len(split), share))
-    labels, names = None if split.labels is None else split.labels[chosen], [split.names[int(index)] for index in chosen]
+    labels = None if split.labels is None else split.labels[chosen]
+    names = [split.names[int(index)] for index in chosen]
     return PictureSplit(split.images[chosen], labels, names, split.positions[chosen])
 
 
