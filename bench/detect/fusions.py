@@ -2,8 +2,8 @@
 
 Of the normal training sequences of each set, half teach the members, a quarter calibrates them, a quarter is new. Each
 kind of deviation changes the new ones. Left out: the sequences are clustered by their runs of three events; each
-cluster in turn is left out of the training and counts as abnormal. No attack of any set is read, and no test split: what
-is chosen here is chosen without them. Without networks: the n-grams stand for the surprisal of events.
+cluster in turn is left out of the training and counts as abnormal. No attack of any set is read, and no test split:
+what is chosen here is chosen without them. Without networks: the n-grams stand for the surprisal of events.
 """
 
 import argparse
