@@ -1,7 +1,8 @@
 """What counting cannot see: a set of our own in which order, pace, hour or name is the only signal. Cost: 5 minutes.
 
 Four people work at hours, at a pace and on tasks of their own. A session opens a task, does fourteen steps that say
-nothing of it, and signs and sends the result: tasks of one kind in this order, of the other in the reverse. Deviations are made of new normal sessions, changed in one respect:
+nothing of it, and signs and sends the result: tasks of one kind in this order, of the other in the reverse. Deviations
+are made of new normal sessions, changed in one respect:
 
 order   the same events, signed and sent in the order of the other kind; all runs of up to twelve events are normal
 pace    the same events at a tenth of the time between them
