@@ -12,7 +12,7 @@ from trine.log_formats.registry import FORMATS
 from trine.logs.readers import LogSettings, OpenedSequences, open_events
 from trine.sequences.table import SequenceTable, source_and_line
 
-anywhere = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+anywhere = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=4)
 SYSLOG = "Dec 31 23:59:59 web1 sshd[7]: Failed password for root from 192.0.2.9 port 22 ssh2"
 ACCESS = '192.0.2.{} - - [10/Oct/2024:13:55:{:02} +0000] "GET {} HTTP/1.1" 200 26 "-" "Mozilla/5.0"'
 
@@ -45,7 +45,7 @@ def test_a_table_is_opened_as_it_is_and_a_folder_of_sequences_too(tmp_path: Path
 
 def test_a_folder_of_logs_is_read_as_logs(tmp_path: Path) -> None:
     for hour in range(3):
-        write(tmp_path / "www" / f"access-{hour}.log", "\n".join(ACCESS.format(1, i, "/a") for i in range(5)))
+        write(tmp_path / "www" / f"access-{hour}.log", "\n".join(ACCESS.format(hour, i, "/a") for i in range(5)))
     opened = open_events(tmp_path / "www")
     assert opened.reading is not None
     assert (opened.reading.format, opened.reading.events) == ("web", 15)
@@ -196,9 +196,9 @@ def test_json_whose_event_nothing_names_says_which_fields_there_are(tmp_path: Pa
 
 
 def test_a_log_that_is_cut_off_is_read_to_there_and_said(tmp_path: Path) -> None:
-    whole = gzip.compress("\n".join(f"thing {i * i}" for i in range(20_000)).encode())
+    whole = gzip.compress("\n".join(f"thing {i * i}" for i in range(2_000)).encode())
     opened = open_log(write(tmp_path / "a.log.gz", whole[: len(whole) // 2]))
-    assert len(opened.table.events) > 1000
+    assert len(opened.table.events) > 100
     assert any("cut off or damaged" in remark for remark in opened.remarks)
 
 

@@ -39,7 +39,7 @@ class Json(Format):
         """The event of an object; a header for brackets alone; None for what is no object, or names no event."""
         last, value = self._records.last
         if text is not last:
-            value = decoded(text)
+            value = decoded(text) if text.lstrip()[:1] == "{" else None
         if not isinstance(value, dict):
             return HEADER if text.strip() in _BRACKETS else None
         event = self._reader.read(_unpacked(value))
