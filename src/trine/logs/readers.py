@@ -31,6 +31,9 @@ from trine.sequences.table import SequenceTable
 GUESS_LINES = 1000
 """Lines of a file that its format is guessed from: enough to include the rarer kinds of line."""
 
+BLOCK_LINES = 512
+"""Lines that are read at once; few, because each can have a megabyte."""
+
 SURE_LINES = 50
 """Lines of a further file that must all have the format of the file before, so that nothing is guessed again."""
 
@@ -140,7 +143,7 @@ def _holds_sequences(source: str) -> bool:
 
 
 class LogLines:
-    """The lines of log files with the format of each file, one event at a time.
+    """The lines of log files with the format of each file.
 
     lines = LogLines(files, settings, names, skips)
     for event in lines: ...
@@ -168,27 +171,30 @@ class LogLines:
         """The formats in use, one per change of the format."""
 
     def __iter__(self) -> Iterator[SessionEvent]:
+        return chain.from_iterable(self.blocks())
+
+    def blocks(self) -> Iterator[list[SessionEvent]]:
+        """The events in lists, of a few hundred lines each."""
         for source, lines in groupby(self.files, key=attrgetter("source")):
             yield from self._of_file(source, lines)
         if self.sessions is not None:
-            yield from self.sessions.finish()
+            yield list(self.sessions.finish())
 
-    def _of_file(self, source: int, lines: Iterator[Line]) -> Iterator[SessionEvent]:
+    def _of_file(self, source: int, lines: Iterator[Line]) -> Iterator[list[SessionEvent]]:
         """The events of one file; its format is found on its first lines."""
         name = self.files.names[source]
         head = list(islice(lines, GUESS_LINES))
-        yield from self._change(name, head)
+        yield list(self._change(name, head))
         assert self.sessions is not None
         self.sessions.format.clock.reference = self.files.modified[source]
-        read = self.sessions.read
         whole = chain(head, lines)
         if self.carried and head:
             for line in islice(whole, self.carried.known(name, head[0])):
                 self.sessions.skip(line)
         number = 0
-        for line in whole:
-            number = line.number
-            yield from read(line)
+        while block := list(islice(whole, BLOCK_LINES)):
+            number = block[-1].number
+            yield self.sessions.read_all(block)
         if self.carried and number:
             self.carried.remember(name, number)
 
@@ -279,8 +285,8 @@ def _open_logs(
 ) -> OpenedSequences:
     lines = log_lines(sources, settings, names, carried)
     collected = SessionCollector(lines.names, settings.attributes)
-    for event in lines:
-        collected.add(event)
+    for events in lines.blocks():
+        collected.add_all(events)
     name = lines.skips.source
     _require_events(lines)
     if not len(collected) and names is None:
