@@ -1,7 +1,7 @@
 """Output of containers: Docker's json-file, CRI, `kubectl logs --prefix`, docker compose.
 
-Each line wraps a line of the program in the container: its event is that of a payload (JSON, CEF), a web request, what a
-log of an application says, or the template of the text. Lines that the runtime has divided are joined again.
+Each line wraps a line of the program in the container: its event is that of a payload (JSON, CEF), a web request, what
+a log of an application says, or the template of the text. Lines that the runtime has divided are joined again.
 """
 
 import json
