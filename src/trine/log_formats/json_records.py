@@ -166,7 +166,7 @@ class JsonJoiner:
             self.last = text, value
             yield line._replace(text=text)
             return
-        records = (None if self._ends else _listed(value)) or [value]
+        records = (_listed(value) if not self._ends or _BATCH in value else None) or [value]
         for record in (record for item in records for record in _divided(item)):
             written = text if record is value else json.dumps(record, ensure_ascii=False)
             self.last = written, record

@@ -52,9 +52,9 @@ _FORMATS: tuple[type[Format], ...] = (
     MysqlSlow,
     Kubectl,
     Compose,
+    Csv,
     Logfmt,
     AppLog,
-    Csv,
     Plain,
 )
 
