@@ -187,6 +187,7 @@ class LogLines:
         yield list(self._change(name, head))
         assert self.sessions is not None
         self.sessions.format.clock.reference = self.files.modified[source]
+        self.sessions.file = name if len(self.files.names) > 1 else None
         whole = chain(head, lines)
         if self.carried and head:
             for line in islice(whole, self.carried.known(name, head[0])):
@@ -220,9 +221,8 @@ class LogLines:
         known = settings.pattern or (settings.format and "," not in settings.format)
         if sessions is not None and sessions.format.joiner is None:
             sure = [line.text for line in head[:SURE_LINES] if line.text.strip()]
-            if known or (
-                sessions.format.name != "plain" and all(sessions.format.parse(text) is not None for text in sure)
-            ):
+            look = copy.deepcopy(sessions.format)
+            if known or (look.name != "plain" and all(look.parse(text) is not None for text in sure)):
                 return sessions.format
         chosen, guess = format_of(head, settings.format, settings.pattern, settings.fields)
         if guess is not None:

@@ -98,6 +98,8 @@ class Sessions:
         self._max_entities = max_entities
         self._open: OrderedDict[tuple[str | None, str], OpenSession] = OrderedDict()
         """By kind and entity, in the order of their last lines: the oldest first."""
+        self.file: str | None = None
+        """Name of the present file, if there are several."""
         self._entity_of_process: OrderedDict[tuple[str, str], str] = OrderedDict()
         self._count = 0
         self._last_record = (-1, -1)
@@ -191,7 +193,7 @@ class Sessions:
         else:
             reading.unparsed += 1
             if len(reading.examples) < SHOWN_UNPARSED:
-                reading.examples.append((self.skips.source, record.number))
+                reading.examples.append((self.file or self.skips.source, record.number))
             user, address = who(record.text)
             return LogEvent(f"{UNPARSED} {record.text}", True, None, known(user=user, address=address))
         return None
@@ -249,6 +251,9 @@ class Sessions:
         session = self._open[key] = OpenSession(self.next_number())
         return session
 
+    def _place(self, record: Line) -> str:
+        return f"{self.file}:{record.number}" if self.file else f"line {record.number}"
+
     def next_number(self) -> int:
         """The number of a session that begins now."""
         self._count += 1
@@ -280,7 +285,7 @@ class Sessions:
                 session.raw = session.latest = time
                 return time
             if time < session.raw:
-                step = f"line {record.number} by {session.raw - time:g} s"
+                step = f"{self._place(record)} by {session.raw - time:g} s"
                 self.skips.add("times run backwards, held at the latest so far", step)
         session.raw = time
         session.latest = session.latest if time < session.latest else time
