@@ -103,16 +103,13 @@ def test_a_format_is_guessed_from_its_lines(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_one_odd_or_truncated_line_does_not_change_the_guess(name: str) -> None:
+def test_odd_and_truncated_lines_do_not_change_the_guess(name: str) -> None:
     lines = (list(lines_of(name)) * 10)[:40]
     number = list(FORMATS).index(name)
     first = int(name == "csv")  # the first line of a table names its columns
-    for place, odd in (
-        (first, ODD[number % len(ODD)]),
-        (5, ODD[-number % len(ODD)]),
-        (9, lines[-1][: len(lines[-1]) // 2]),
-    ):
-        assert guess_format(as_lines([*lines[:place], odd, *lines[place:]])).name == name, odd
+    odd, other, cut = ODD[number % len(ODD)], ODD[-number % len(ODD)], lines[-1][: len(lines[-1]) // 2]
+    lines = [*lines[:first], odd, *lines[first:9], other, *lines[9:20], cut, *lines[20:]]
+    assert guess_format(as_lines(lines)).name == name, (odd, other, cut)
 
 
 def test_headers_alone_are_no_proof_of_a_table_but_of_a_format_that_has_no_other() -> None:
@@ -171,7 +168,7 @@ def test_a_format_reads_the_lines_of_its_example(name: str) -> None:
 def test_a_long_line_takes_no_time(name: str) -> None:
     line = max(lines_of(name), key=len)
     for filling in FILLINGS:
-        long = filling * (10_000 // len(filling))
+        long = filling * (6_000 // len(filling))
         list(read(FORMATS[name](), [line + long, line[: len(line) // 2] + long, long]))
 
 

@@ -70,6 +70,9 @@ CERTAIN = 0.98
 MOST_RECORDS = 1000
 """Records that a format is guessed from: one line can hold any number."""
 
+MOST_OTHERS = 200
+"""Lines at the beginning of a log that can be of another format: a program can begin with a page of text."""
+
 MUCH_MORE = 0.75
 """A specific format is preferred to a general one unless it explains less than this share of what that explains: odd
 lines, which anybody can write into a log, must not decide how all others are read."""
@@ -138,6 +141,8 @@ def _share(candidate: Format, lines: Sequence[Line]) -> float:
             fits, continues = fits + count, True
         elif not (continues and is_continuation(record.text)):
             others += count
+            if others > MOST_OTHERS and not (fits or headers):
+                return 0.0
     if not fits and headers and candidate.sure_header:
         fits = headers
     return fits / max(1, fits + others)
