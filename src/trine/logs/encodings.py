@@ -25,6 +25,9 @@ CUT = f"longer than {MAX_LINE:,} bytes, cut to {KEPT:,}"
 HOLE = "zero bytes at the beginning, removed"
 """Reason for a line that begins with more than `MAX_LINE` zero bytes: the hole that a copied and truncated log has."""
 
+UNFINISHED = "no line break"
+"""Reason for a last line that no line break ends: it may still be written."""
+
 Note = Callable[[str, int], None]
 """Takes a reason and the number of the line that it is about."""
 
@@ -97,6 +100,8 @@ def text_blocks(chunks: Iterator[bytes], note: Note) -> Iterator[tuple[int, list
         if reason:
             note(reason, number)
         texts = _texts(block, number, note)
+        if not block.endswith(b"\n"):
+            note(UNFINISHED, number)
         yield number, texts
         number += len(texts)
 

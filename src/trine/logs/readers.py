@@ -189,15 +189,26 @@ class LogLines:
         self.sessions.format.clock.reference = self.files.modified[source]
         self.sessions.file = name if len(self.files.names) > 1 else None
         whole = chain(head, lines)
-        if self.carried and head:
-            for line in islice(whole, self.carried.known(name, head[0])):
-                self.sessions.skip(line)
-        number = 0
+        known = self.carried.known(self.files.lines_of(source)) if self.carried else 0
+        for line in islice(whole, known):
+            self.sessions.skip(line)
+        number = known
         while block := list(islice(whole, BLOCK_LINES)):
             number = block[-1].number
+            if self.carried and source in self.files.unfinished and self._is_left(source, block[-1]):
+                self.skips.add("a last line without a line break, left out until the next call", f"line {number}")
+                self.reading.lines, self.reading.left_out = self.reading.lines + 1, self.reading.left_out + 1
+                number -= 1
+                block.pop()
             yield self.sessions.read_all(block)
-        if self.carried and number:
-            self.carried.remember(name, number)
+        if self.carried:
+            self.carried.remember(self.files.lines_of(source), number)
+
+    def _is_left(self, source: int, line: Line) -> bool:
+        """Whether this is the last line of a file, no line break ends it, and it is left for the next call."""
+        assert self.carried is not None
+        is_last = next(islice(self.files.lines_of(source), line.number, None), None) is None
+        return is_last and self.carried.leaves(line.text)
 
     def _change(self, name: str, head: list[Line]) -> Iterator[SessionEvent]:
         """Read the next lines in the format of this file; yields the events that this completes."""
