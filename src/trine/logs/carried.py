@@ -8,12 +8,14 @@ import hashlib
 import json
 import math
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from filelock import FileLock, Timeout
 
 from trine import files
 from trine.errors import DataError, UsageError
@@ -154,6 +156,24 @@ class Carried:
         for number, owner in enumerate(table.owners.tolist()):
             if number not in opened or open_keys[number] not in kept:
                 self.counts[owner] = self.counts.get(owner, 0) + 1
+
+
+@contextmanager
+def held(path: Path) -> Iterator[None]:
+    """Keep a state file for this call. Raises `DataError` if another call has it, or no file can be written there."""
+    if path.is_dir():
+        raise DataError(f"{path}: a folder; give a file for the state")
+    lock = FileLock(path.with_name(f".{path.name}.lock"))
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise DataError(f"{path}: in use by another call of trine; wait until it ends") from None
+    except OSError as error:
+        raise DataError(f"{path}: cannot be written ({error.strerror}); give a file in a folder of yours") from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _line_bytes(text: str) -> bytes:

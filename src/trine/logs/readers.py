@@ -281,7 +281,7 @@ def log_lines(
     label = Path(str(sources[0])).name if len(sources) == 1 else f"{len(sources)} logs"
     for source in sources:
         if str(source) in CATALOGUE and not Path(source).exists():
-            raise UsageError(f"{source}: a named set; give it alone")
+            raise UsageError(f"{source}: a named set of sequences, no log")
         if len(sources) == 1 and re.fullmatch(r"[\w.\-]+", str(source)) and source != "-" and not Path(source).exists():
             raise DataError(nothing_there(source, "sequences"))
     skips = Skips(label if label != "-" else "stdin")
@@ -299,7 +299,7 @@ def _open_logs(
     for events in lines.blocks():
         collected.add_all(events)
     name = lines.skips.source
-    _require_events(lines)
+    _require_events(lines, names is not None)
     if not len(collected) and names is None:
         raise DataError(f"{name}: the log is empty; give a log with events")
     if names is None:
@@ -321,16 +321,24 @@ def _with_new_events(table: SequenceTable, carried: Carried) -> Bool[np.ndarray,
     return np.asarray(table.lengths > before)
 
 
-def _require_events(lines: LogLines) -> None:
-    """Raise `DataError` if a format was named that no line has, and say which fields the lines do have."""
+def _require_events(lines: LogLines, learned: bool) -> None:
+    """Raise `DataError` if no line has the format, and say which fields the lines do have.
+
+    learned   whether the format is that of a trained detector
+    """
     reading = lines.reading
     if reading.events or not reading.unparsed:
         return
     has = [field for each in lines.formats for field in getattr(each, "fields", tuple)()][:20]
-    known = f"; their fields are {', '.join(has)}: name the event with --event" if has else ""
-    raise DataError(
-        f"{lines.skips.source}: no line has the format {reading.format}{known or '; give another format, or a pattern'}"
-    )
+    if learned:
+        advice = (
+            f", which the detector has learned; give a log like that of its training ({reading.unparsed:,} lines read)"
+        )
+    elif has:
+        advice = f"; their fields are {', '.join(has)}: name the event with --event"
+    else:
+        advice = "; give another format, or a pattern"
+    raise DataError(f"{lines.skips.source}: no line has the format {reading.format}{advice}")
 
 
 class ReadEvent(NamedTuple):
