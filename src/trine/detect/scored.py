@@ -1,6 +1,5 @@
 """A log or table scored: its findings in full, grouped by source, and how its lines were read."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from jaxtyping import Float64
 
 from trine.detect.detector import Detector
 from trine.detect.explain import with_events
-from trine.detect.findings import Finding, FindingGroup, grouped, strangest_first
+from trine.detect.findings import Finding, FindingGroup, grouped
 from trine.errors import UsageError
 from trine.log_formats.log_event import ENTITIES
 from trine.logs.carried import Carried
@@ -77,22 +76,17 @@ def score_data(
     if not len(table):
         return Scored(table.name, 0, 0, detector.share, (), (), reading, (*remarks, f"{table.name}: no events"))
     scores = detector.scores(table)
-    findings = strangest_first_with_rows(detector.findings(table, scores))
-    flagged = sum(finding.flagged for _, finding in findings)
+    rows = np.lexsort((-scores.ensemble.fused, scores.ensemble.p_value))
     if most is not None:
-        findings = findings[:most]
+        rows = rows[:most]
     elif not everything:
-        findings = [(row, finding) for row, finding in findings if finding.flagged]
+        rows = rows[scores.flagged[rows]]
+    findings = list(zip(rows.tolist(), detector.findings(table, scores, rows.tolist()), strict=True))
     if group_by is not None:
         findings = [(row, replace(finding, source=_source(table, row, group_by))) for row, finding in findings]
     full = _in_full(detector, opened, scores.surprisal, findings)
+    flagged = int(scores.flagged.sum())
     return Scored(table.name, len(table), flagged, detector.share, tuple(full), tuple(grouped(full)), reading, remarks)
-
-
-def strangest_first_with_rows(findings: Sequence[Finding]) -> list[tuple[int, Finding]]:
-    """Findings with the index of their sequence, the strangest first."""
-    rows = {id(finding): row for row, finding in enumerate(findings)}
-    return [(rows[id(finding)], finding) for finding in strangest_first(findings)]
 
 
 def _in_full(

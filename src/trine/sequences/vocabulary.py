@@ -5,7 +5,7 @@ the day of the week, the entity of the sequence.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Self
@@ -132,23 +132,16 @@ class EncodedTable:
 def columns_of(table: SequenceTable) -> set[str]:
     """Names of the columns beside the events that a table has or that can be derived from it."""
     timed = set(CLASSES) if table.times is not None and bool(np.isfinite(table.times).any()) else set()
-    return ({*table.attributes} | {*_entities(table)} | {ENTITY} | timed) - {EVENT}
+    return ({*table.attributes} | {*table.entities} | {ENTITY} | timed) - {EVENT}
 
 
 def _column(table: SequenceTable, name: str) -> tuple[Sequence[str], Codes]:
     """The values of an attribute of a table, and the index of each event's value among them."""
     if name in table.attributes:
         return table.attributes[name].values, table.attributes[name].codes
-    entities = _entities(table)
-    own = entities[name] if name in entities else [_entity(str(own)) for own in table.names]
+    own = table.entities[name] if name in table.entities else [_entity(str(own)) for own in table.names]
     words, of_sequence = np.unique(np.array(own, str), return_inverse=True)
     return words.tolist(), np.repeat(of_sequence.astype(np.int32), table.lengths)
-
-
-def _entities(table: SequenceTable) -> Mapping[str, Sequence[str]]:
-    """One value per sequence for each kind of entity, where the table has them."""
-    entities: Mapping[str, Sequence[str]] = getattr(table, "entities", {})
-    return entities
 
 
 def _entity(name: str) -> str:
