@@ -95,6 +95,9 @@ class Format(ABC):
     """Whether records have fields or columns that the settings can name: event, entity, time."""
     sure_header: ClassVar[bool] = False
     """Whether no other format has such headers: a log of nothing but headers is of this format."""
+    continues: ClassVar[bool] = False
+    """Whether a record of free text can go on in lines of its own, such as those of a stack trace. In a log of any
+    other format, a line without the format never belongs to the one before."""
     joiner: Joiner | None = None
     """Makes records of lines; None: every line is a record."""
 

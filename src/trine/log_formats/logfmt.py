@@ -29,6 +29,7 @@ class Logfmt(Format):
     """Lines of at least two `key=value` pairs, also behind a time."""
 
     name: ClassVar[str] = "logfmt"
+    continues: ClassVar[bool] = True
     has_fields: ClassVar[bool] = True
 
     def parse(self, text: str) -> LogEvent | None:
