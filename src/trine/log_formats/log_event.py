@@ -111,6 +111,10 @@ class Format(ABC):
     def begin(self, name: str, head: Sequence[str]) -> None:
         """The next lines come from the file of this name, and begin with `head`: called before they are parsed."""
 
+    def missing_fields(self) -> tuple[str, ...]:
+        """Fields that the settings name for the event or the time and that no record so far has had."""
+        return ()
+
     @abstractmethod
     def parse(self, text: str) -> LogEvent | Header | None:
         """The event of a record; None if the record has another format."""
