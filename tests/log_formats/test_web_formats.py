@@ -230,7 +230,7 @@ def test_no_request_hides_its_sender(request: str, status: str) -> None:
     quoted = request.replace("\\", "\\\\").replace('"', '\\"')
     event = access(f'10.9.8.7 - - [{AT}] "{quoted}" {status} 5 "-" "-"')
     assert event.entities["address"] == "10.9.8.7"
-    assert name(event).endswith(f" {status}")
+    assert name(event).removesuffix(" {line break}").endswith(f" {status}")
 
 
 @pytest.mark.parametrize("filling", ["a", '"', "[", "/", '\\"', ", client: "])
@@ -274,6 +274,11 @@ def test_a_line_break_within_a_line_is_a_part(character: str) -> None:
 @pytest.mark.parametrize("before", ["\t", "\0", "\ufeff", " ", "\r"])
 def test_a_line_behind_invisible_characters_is_none(before: str) -> None:
     assert Access().parse(f'{before}10.0.0.1 - - [{AT}] "GET /x HTTP/1.1" 200 5') is None
+
+
+@pytest.mark.parametrize("character", ["\t", "\0", "\ufeff", "\xa0"])
+def test_an_address_has_no_invisible_characters(character: str) -> None:
+    assert Access().parse(f'10.0.0.1{character} - - [{AT}] "GET /x HTTP/1.1" 200 5') is None
 
 
 @pytest.mark.parametrize("filling", ['" ', "\\", "a ", "a=", ",", '"', "\r"])

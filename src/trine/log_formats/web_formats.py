@@ -177,7 +177,9 @@ class Access(Format):
         if not text[:1].isprintable():
             return None
         event = self._parse(text)
-        if event is None or not _BREAK.search(text.rstrip()):
+        if event is None or not event.entities["address"].isprintable():
+            return None
+        if not _BREAK.search(text.rstrip()):
             return event
         return event._replace(event=(*event.event, " {line break}"))
 
