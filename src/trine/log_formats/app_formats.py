@@ -110,6 +110,7 @@ class AppLog(Format):
     """
 
     name: ClassVar[str] = "app"
+    continues: ClassVar[bool] = True
     _numbers = True
     """Whether a number at the beginning of a line is a time."""
     _late = False

@@ -102,6 +102,7 @@ class Kubectl(ContainerFormat):
     """Output of `kubectl logs --prefix`: `[pod/web-1/nginx] text`; also with its times."""
 
     name: ClassVar[str] = "kubectl"
+    continues: ClassVar[bool] = True
     default_entity: ClassVar[Entity | None] = "process"
     _head = re.compile(
         r"\[pod/(?P<pod>[\w.\-]++)/(?P<container>[\w.\-]++)\] ?"
@@ -121,6 +122,7 @@ class Compose(ContainerFormat):
     """Output of docker compose: `web-1  | text`; also with its times."""
 
     name: ClassVar[str] = "compose"
+    continues: ClassVar[bool] = True
     default_entity: ClassVar[Entity | None] = "process"
     _head = re.compile(
         r"(?P<container>[A-Za-z0-9][\w.\-]{0,100}+) *+\|(?: |\Z)"

@@ -2,6 +2,8 @@
 
 from typing import ClassVar
 
+from typing_extensions import override
+
 from trine.log_formats.json_fields import Json as JsonValue
 from trine.log_formats.json_fields import decoded
 from trine.log_formats.json_presets import PRESETS, Preset
@@ -46,6 +48,10 @@ class Json(Format):
         if event is None and len(value) == 1 and next(iter(value.values())) == []:
             return HEADER
         return event
+
+    @override
+    def missing_fields(self) -> tuple[str, ...]:
+        return self._reader.missing_fields()
 
     def fields(self) -> tuple[str, ...]:
         """Dotted names of the fields that the records so far have, the most frequent first."""

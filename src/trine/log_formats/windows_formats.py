@@ -5,6 +5,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import ClassVar
 from xml.etree import ElementTree
 
+from typing_extensions import override
+
 from trine.log_formats.json_fields import Record, decoded
 from trine.log_formats.json_presets import Preset
 from trine.log_formats.json_records import JsonJoiner
@@ -60,6 +62,10 @@ class Windows(Format):
                 return self._read(flat(value)) if _names_number(value) else None
             return HEADER if text.strip() in ("[", "]", "],", "[]") else None
         return self._of_row(text)
+
+    @override
+    def missing_fields(self) -> tuple[str, ...]:
+        return self._reader.missing_fields()
 
     def fields(self) -> tuple[str, ...]:
         """Names of the fields that the records so far have, the most frequent first."""

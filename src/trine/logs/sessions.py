@@ -16,7 +16,7 @@ from typing import NamedTuple
 from trine.datasets.lines import Skips
 from trine.log_formats.actors import who
 from trine.log_formats.log_event import HEADER, Fields, Format, Header, Line, LogEvent, known
-from trine.log_formats.text_formats import is_continuation
+from trine.log_formats.text_formats import indented, is_continuation
 from trine.logs.events import EventNames
 from trine.logs.reading import Reading
 
@@ -28,6 +28,9 @@ UNPARSED = "unparsed:"
 
 MAX_PROCESSES = 100_000
 """Largest number of processes whose entity is remembered; beyond it, the oldest are forgotten."""
+
+MOST_CONTINUED = 200
+"""Largest number of lines that belong to the record before; the further ones are unparsed: stack traces are shorter."""
 
 SHOWN_UNPARSED = 5
 """Number of unparsed lines whose positions are kept."""
@@ -114,7 +117,9 @@ class Sessions:
 
     def _use(self, format: Format) -> None:  # noqa: A002
         """Read in this format from now on."""
-        self.format, self._record_before = format, False
+        self.format = format
+        self._may_go_on = 0
+        """Number of lines that the last record can still go on."""
         cut = self.cut
         self._gap = math.inf if cut.gap_seconds is None or format.entity == "session" else cut.gap_seconds
         windows = cut.window_seconds is not None or cut.window_events is not None
@@ -158,6 +163,7 @@ class Sessions:
 
     def _events(self, records: Iterable[Line]) -> list[SessionEvent]:
         parse, in_session, joined = self.format.parse, self._in_session, self.format.joiner is not None
+        most_continued = MOST_CONTINUED if self.format.continues else 0
         events: list[SessionEvent] = []
         append, others = events.append, 0
         for record in records:
@@ -165,11 +171,12 @@ class Sessions:
             if joined:
                 self._count_lines(record)
             if type(parsed) is not LogEvent:
+                unparsed = self.reading.unparsed
                 parsed = self._without_format(record, parsed)
                 if parsed is None:
                     continue
-                others += 1
-            self._record_before = True
+                others += self.reading.unparsed - unparsed
+            self._may_go_on = most_continued
             append(in_session(record, parsed))
         self.reading.events += len(events) - others
         return events
@@ -182,14 +189,17 @@ class Sessions:
         self._last_record = record[:2]
 
     def _without_format(self, record: Line, parsed: LogEvent | Header | None) -> LogEvent | None:
-        """The event of a line that has another format; None if it has no event."""
+        """The event of a line that has not just the format; None if it has no event."""
         reading = self.reading
         if parsed is HEADER:
             reading.headers += 1
         elif not record.text.strip():
             reading.blank += 1
-        elif self._record_before and is_continuation(record.text):
+        elif event := indented(self.format, record.text):
+            return event
+        elif self._may_go_on and is_continuation(record.text):
             reading.continued += 1
+            self._may_go_on -= 1
         else:
             reading.unparsed += 1
             if len(reading.examples) < SHOWN_UNPARSED:
