@@ -63,6 +63,8 @@ class Detector(Model[DetectRecipe]):
     """Format of the raw log of the training, or several joined by commas; None for a table."""
     unparsed_share: float | None
     """Share of the training log's lines that did not have the format; None for a table."""
+    continued_share: float | None
+    """Share of the training log's lines that belonged to the record before; None for a table."""
     normal_names: tuple[str, ...]
     """Names of the normal sequences that the first fold's members compare event counts with, in their order."""
 
@@ -83,7 +85,7 @@ class Detector(Model[DetectRecipe]):
         if opened.reading is None:
             return list(opened.remarks)
         name = opened.table.name
-        warnings = opened.reading.warnings(self.unparsed_share)
+        warnings = opened.reading.warnings(self.unparsed_share, self.continued_share)
         return [f"{name}: {line}" for line in (opened.reading.summary(), *warnings)] + list(opened.table.skipped)
 
     def score(self, data: Sources | SequenceTable, *, data_dir: Path | None = None) -> list[Finding]:
@@ -220,6 +222,7 @@ class Detector(Model[DetectRecipe]):
             "log_format": self.log_format,
             "templates": self.templates,
             "unparsed_share": self.unparsed_share,
+            "continued_share": self.continued_share,
         }
 
     @override
@@ -245,6 +248,7 @@ class Detector(Model[DetectRecipe]):
             "templates": content["templates"],
             "log_format": content["log_format"],
             "unparsed_share": content.get("unparsed_share"),
+            "continued_share": content.get("continued_share"),
             "normal_names": tuple(content["normal_names"]),
         }
 

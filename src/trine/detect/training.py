@@ -118,6 +118,7 @@ class DetectorTrainer(Trainer[DetectRecipe, NormalFolds, DetectObjective, Detect
             templates=opened.templates,
             log_format=opened.log_format,
             unparsed_share=opened.reading.unparsed_share if opened.reading else None,
+            continued_share=opened.reading.continued_share if opened.reading else None,
             normal_names=tuple(map(str, first.table.names[compared_rows(first)])),
         )
 

@@ -258,6 +258,7 @@ class LogLines:
                 f"{name}: {self.reading.without_entity:,} events name no {self.entity}, in a session of their own"
             )
         notes = [note for each in self.formats for note in each.clock.notes()]
+        notes += [f"no line has the field {field}" for each in self.formats for field in each.missing_fields()]
         return [*lines, *(f"{name}: {warning}" for warning in (*self.reading.warnings(), *notes))]
 
 
