@@ -29,9 +29,13 @@ for name, target, line in (
     app.command(f"trine.cli.{target}", name=name, group=further, help=line)
 
 
+STDIN = "/dev/stdin"
+"""What a lone `-` stands for: the parser would take it for an option."""
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command line and exit: with 0 when done, 1 when the work failed, 2 on wrong use."""
-    words = list(sys.argv[1:] if arguments is None else arguments)
+    words = [STDIN if word == "-" else word for word in (sys.argv[1:] if arguments is None else arguments)]
     traceback = "--traceback" in words
     if traceback:
         words.remove("--traceback")

@@ -43,8 +43,8 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[obje
 
 
 def note(line: str) -> None:
-    """Print a line on stderr."""
-    print(line, file=sys.stderr, flush=True)
+    """Print a line on stderr. Control characters, as names of files and entities can have them, become blanks."""
+    print("".join(c if c.isprintable() else " " for c in line), file=sys.stderr, flush=True)
 
 
 def print_result(result: "Result", as_json: bool) -> None:

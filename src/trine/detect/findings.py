@@ -1,6 +1,6 @@
 """What a detector reports per sequence: the finding with the events that count, and findings grouped by source."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -99,11 +99,6 @@ class FindingGroup:
             "last_time": max(times, default=None),
             "findings": [each.name for each in self.findings],
         }
-
-
-def strangest_first(findings: Iterable[Finding]) -> list[Finding]:
-    """Ordered by p-value, then by how far beyond all normal sequences the score is."""
-    return sorted(findings, key=lambda finding: (finding.p_value, -finding.score))
 
 
 def grouped(findings: Sequence[Finding]) -> list[FindingGroup]:

@@ -31,6 +31,9 @@ from trine.sequences.table import SequenceTable
 GUESS_LINES = 1000
 """Lines of a file that its format is guessed from: enough to include the rarer kinds of line."""
 
+BLOCK_LINES = 512
+"""Lines that are read at once; few, because each can have a megabyte."""
+
 SURE_LINES = 50
 """Lines of a further file that must all have the format of the file before, so that nothing is guessed again."""
 
@@ -140,7 +143,7 @@ def _holds_sequences(source: str) -> bool:
 
 
 class LogLines:
-    """The lines of log files with the format of each file, one event at a time.
+    """The lines of log files with the format of each file.
 
     lines = LogLines(files, settings, names, skips)
     for event in lines: ...
@@ -168,29 +171,44 @@ class LogLines:
         """The formats in use, one per change of the format."""
 
     def __iter__(self) -> Iterator[SessionEvent]:
+        return chain.from_iterable(self.blocks())
+
+    def blocks(self) -> Iterator[list[SessionEvent]]:
+        """The events in lists, of a few hundred lines each."""
         for source, lines in groupby(self.files, key=attrgetter("source")):
             yield from self._of_file(source, lines)
         if self.sessions is not None:
-            yield from self.sessions.finish()
+            yield list(self.sessions.finish())
 
-    def _of_file(self, source: int, lines: Iterator[Line]) -> Iterator[SessionEvent]:
+    def _of_file(self, source: int, lines: Iterator[Line]) -> Iterator[list[SessionEvent]]:
         """The events of one file; its format is found on its first lines."""
         name = self.files.names[source]
         head = list(islice(lines, GUESS_LINES))
-        yield from self._change(name, head)
+        yield list(self._change(name, head))
         assert self.sessions is not None
         self.sessions.format.clock.reference = self.files.modified[source]
-        read = self.sessions.read
+        self.sessions.file = name if len(self.files.names) > 1 else None
         whole = chain(head, lines)
-        if self.carried and head:
-            for line in islice(whole, self.carried.known(name, head[0])):
-                self.sessions.skip(line)
-        number = 0
-        for line in whole:
-            number = line.number
-            yield from read(line)
-        if self.carried and number:
-            self.carried.remember(name, number)
+        known = self.carried.known(self.files.lines_of(source)) if self.carried else 0
+        for line in islice(whole, known):
+            self.sessions.skip(line)
+        number = known
+        while block := list(islice(whole, BLOCK_LINES)):
+            number = block[-1].number
+            if self.carried and source in self.files.unfinished and self._is_left(source, block[-1]):
+                self.skips.add("a last line without a line break, left out until the next call", f"line {number}")
+                self.reading.lines, self.reading.left_out = self.reading.lines + 1, self.reading.left_out + 1
+                number -= 1
+                block.pop()
+            yield self.sessions.read_all(block)
+        if self.carried:
+            self.carried.remember(self.files.lines_of(source), number)
+
+    def _is_left(self, source: int, line: Line) -> bool:
+        """Whether this is the last line of a file, no line break ends it, and it is left for the next call."""
+        assert self.carried is not None
+        is_last = next(islice(self.files.lines_of(source), line.number, None), None) is None
+        return is_last and self.carried.leaves(line.text)
 
     def _change(self, name: str, head: list[Line]) -> Iterator[SessionEvent]:
         """Read the next lines in the format of this file; yields the events that this completes."""
@@ -214,9 +232,8 @@ class LogLines:
         known = settings.pattern or (settings.format and "," not in settings.format)
         if sessions is not None and sessions.format.joiner is None:
             sure = [line.text for line in head[:SURE_LINES] if line.text.strip()]
-            if known or (
-                sessions.format.name != "plain" and all(sessions.format.parse(text) is not None for text in sure)
-            ):
+            look = copy.deepcopy(sessions.format)
+            if known or (look.name != "plain" and all(look.parse(text) is not None for text in sure)):
                 return sessions.format
         chosen, guess = format_of(head, settings.format, settings.pattern, settings.fields)
         if guess is not None:
@@ -241,6 +258,7 @@ class LogLines:
                 f"{name}: {self.reading.without_entity:,} events name no {self.entity}, in a session of their own"
             )
         notes = [note for each in self.formats for note in each.clock.notes()]
+        notes += [f"no line has the field {field}" for each in self.formats for field in each.missing_fields()]
         return [*lines, *(f"{name}: {warning}" for warning in (*self.reading.warnings(), *notes))]
 
 
@@ -264,7 +282,7 @@ def log_lines(
     label = Path(str(sources[0])).name if len(sources) == 1 else f"{len(sources)} logs"
     for source in sources:
         if str(source) in CATALOGUE and not Path(source).exists():
-            raise UsageError(f"{source}: a named set; give it alone")
+            raise UsageError(f"{source}: a named set of sequences, no log")
         if len(sources) == 1 and re.fullmatch(r"[\w.\-]+", str(source)) and source != "-" and not Path(source).exists():
             raise DataError(nothing_there(source, "sequences"))
     skips = Skips(label if label != "-" else "stdin")
@@ -279,10 +297,10 @@ def _open_logs(
 ) -> OpenedSequences:
     lines = log_lines(sources, settings, names, carried)
     collected = SessionCollector(lines.names, settings.attributes)
-    for event in lines:
-        collected.add(event)
+    for events in lines.blocks():
+        collected.add_all(events)
     name = lines.skips.source
-    _require_events(lines)
+    _require_events(lines, names is not None)
     if not len(collected) and names is None:
         raise DataError(f"{name}: the log is empty; give a log with events")
     if names is None:
@@ -304,16 +322,24 @@ def _with_new_events(table: SequenceTable, carried: Carried) -> Bool[np.ndarray,
     return np.asarray(table.lengths > before)
 
 
-def _require_events(lines: LogLines) -> None:
-    """Raise `DataError` if a format was named that no line has, and say which fields the lines do have."""
+def _require_events(lines: LogLines, learned: bool) -> None:
+    """Raise `DataError` if no line has the format, and say which fields the lines do have.
+
+    learned   whether the format is that of a trained detector
+    """
     reading = lines.reading
     if reading.events or not reading.unparsed:
         return
     has = [field for each in lines.formats for field in getattr(each, "fields", tuple)()][:20]
-    known = f"; their fields are {', '.join(has)}: name the event with --event" if has else ""
-    raise DataError(
-        f"{lines.skips.source}: no line has the format {reading.format}{known or '; give another format, or a pattern'}"
-    )
+    if learned:
+        advice = (
+            f", which the detector has learned; give a log like that of its training ({reading.unparsed:,} lines read)"
+        )
+    elif has:
+        advice = f"; their fields are {', '.join(has)}: name the event with --event"
+    else:
+        advice = "; give another format, or a pattern"
+    raise DataError(f"{lines.skips.source}: no line has the format {reading.format}{advice}")
 
 
 class ReadEvent(NamedTuple):
