@@ -63,6 +63,10 @@ class Model(ABC, Generic[R]):
         if recipe is not None and (effort is not None or settings):
             given = ", ".join([*(["effort"] if effort is not None else []), *settings])
             raise UsageError(f"{given}: the recipe has its own: change it with recipe.changed(...), or leave it out")
+        if recipe is not None and not isinstance(recipe, self.recipe_type):
+            raise UsageError(f"recipe={recipe!r:.80}: give a {self.recipe_type.__name__}, or settings by their names")
+        if effort is not None and not isinstance(effort, str):
+            raise UsageError(f"effort={effort!r:.80}: give quick, good or best")
         chosen = recipe if recipe is not None else self.recipe_type.preset(effort or "quick", **settings)
         vars(self).update(
             recipe=chosen, device=Device("cpu", bfloat16=False), data={}, cost=Compute(), result=None, run=None
@@ -183,7 +187,7 @@ class Model(ABC, Generic[R]):
 
     @classmethod
     def _rebuilt(cls, manifest: BundleManifest, tensors: dict[str, Tensor]) -> Self:
-        recipe: Any = cls.recipe_type.checked(manifest.recipe)
+        recipe: Any = cls.recipe_type.stored(manifest.recipe)
         device = choose("auto", recipe.precision)
         result = Result.model_validate(manifest.figures) if manifest.figures else None
         return cls.assembled(

@@ -140,14 +140,20 @@ def test_sets_that_cannot_be_learned_from_leave_no_run_behind(
     assert not (tmp_path / "run").exists()
 
 
-def test_pictures_that_are_not_square_are_cut_to_squares(shapes: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("fit", "size", "said"), [("auto", 24, "padded"), ("crop", 12, "cropped")])
+def test_pictures_that_are_not_square_become_squares_and_it_is_said(
+    shapes: Path, tmp_path: Path, heard, fit: str, size: int, said: str
+) -> None:
     for path in shapes.rglob("*.png"):
         wide = tmp_path / "wide" / path.parent.name / path.name
         wide.parent.mkdir(parents=True, exist_ok=True)
         Image.open(path).resize((24, 12)).save(wide)
-    model = Classifier(**{**SHORT, "least_steps": 2}).fit(tmp_path / "wide", out=tmp_path / "run")
-    assert model.size == 12
+    settings = {**SHORT, "least_steps": 2, "fit": fit}
+    model = Classifier(**settings).fit(tmp_path / "wide", out=tmp_path / "run", report=heard)
+    assert model.size == size
+    assert model.reading.fit == Classifier.load(tmp_path / "run").reading.fit == fit
     assert model.predict([next((tmp_path / "wide").rglob("*.png"))])[0].error is None
+    assert any(f"of 60 pictures, 60 are {said}" in line for line in heard.notes)
 
 
 def test_the_classic_network_learns_the_shapes_too(shapes: Path, tmp_path: Path) -> None:
@@ -172,3 +178,24 @@ def test_what_is_no_picture_has_an_error_with_its_name(fitted):
     assert all(answer.error for answer in answers)
     assert "picture 1" in answers[0].error
     assert "picture 2" in answers[1].error
+
+
+def test_a_lone_picture_is_a_list_of_one(fitted, shapes):
+    path = shapes / "disc" / "disc0.png"
+    (listed,) = fitted.predict([path])
+    with Image.open(path) as opened:
+        image = opened.convert("RGB")
+    for lone in (path, str(path), path.read_bytes(), image, np.asarray(image)):
+        (answer,) = fitted.predict(lone)
+        assert (answer.label, answer.probability) == (listed.label, listed.probability)
+    assert len(fitted.predict(np.stack([np.asarray(image)] * 3))) == 3
+
+
+def test_classes_are_read_from_names(shapes, tmp_path):
+    (tmp_path / "flat").mkdir()
+    for path in shapes.rglob("*.png"):
+        shutil.copy(path, tmp_path / "flat")
+    settings = {**SHORT, "least_steps": 2}
+    model = Classifier(**settings, label_from="([a-z]+)[0-9]+[.]png$").fit(tmp_path / "flat", out=tmp_path / "run")
+    assert model.classes == SHAPES
+    assert Classifier.load(tmp_path / "run").evaluate(tmp_path / "flat").data.n == 6

@@ -140,6 +140,9 @@ def test_evaluate_adds_the_importance_weighted_estimate_with_its_option(
     [
         (("sample", "-n", 0), 2, "0 pictures: ask for one or more"),
         (("sample", "--temperature", -1), 2, "temperature -1"),
+        (("sample", "--pixel-noise", 7), 2, "pixel noise 7"),
+        (("sample", "--seed", 2**64), 2, "seed 18446744073709551616"),
+        (("interpolate", "--seed", 2**64), 2, "seed 18446744073709551616"),
         (("sample", "--label", "dusk"), 2, "label 'dusk' is not known to the model: it knows day, night"),
         (("sample", "--out", "x.tiff"), 2, "give a .png file"),
         (("sample", "-n", 1_000_000, "--out", "x.png"), 2, "a grid of 1,000,000 pictures"),

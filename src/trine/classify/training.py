@@ -12,7 +12,6 @@ from typing_extensions import override
 from trine import files
 from trine.classify.calibration import Novelty, abstain_threshold, fit_temperature
 from trine.classify.classifier import Classifier, build_network, open_for
-from trine.classify.network import SMALLEST
 from trine.classify.objective import PREPARED, ClassifyObjective, HeadObjective
 from trine.classify.prediction import predict_logits
 from trine.classify.pretrained import PretrainedNet
@@ -38,10 +37,7 @@ class ClassifierTrainer(Trainer[ClassifyRecipe, PictureSet, ClassifyObjective, C
 
     @override
     def open(self, data: str | Path, data_dir: Path | None) -> PictureSet:
-        opened = open_for(self.recipe, data, data_dir, _picture_size(data, self.recipe))
-        if opened.size[0] != opened.size[1]:
-            opened = open_for(self.recipe, data, data_dir, max(SMALLEST, min(opened.size)))
-        return opened
+        return open_for(self.recipe, data, data_dir, _picture_size(data, self.recipe))
 
     @override
     def remarks(self, opened: PictureSet) -> list[str]:
@@ -91,6 +87,7 @@ class ClassifierTrainer(Trainer[ClassifyRecipe, PictureSet, ClassifyObjective, C
             classes=opened.classes,
             size=opened.size[0],
             channels=opened.channels,
+            reading=opened.reading,
             temperature=temperature,
             threshold=files.rounded(abstain_threshold(confidence, correct, recipe.selective_accuracy)),
             network=trained,

@@ -41,6 +41,7 @@ def fit(
     network: Literal["plain", "deep"] | None = None,
     likelihood: Literal["gaussian", "logistic", "bernoulli"] | None = None,
     label: Flag = False,
+    label_from: str | None = None,
     options: FitOptions | None = None,
 ) -> None:
     """Train on DATA: a named set, a folder of pictures with or without class folders, a manifest or an archive of them.
@@ -55,11 +56,15 @@ def fit(
         Distribution of the pixels; bernoulli is for black and white pictures. [default: gaussian]
     label
         Learn the labels, so that `sample --label` can make pictures of one class.
+    label_from
+        Regular expression with one group, the class, searched in the path of each picture: '([a-z]+)[^/]*$'.
+        [default: classes are folders]
     """
     from trine.generate.generator import Generator
 
     options = options or FitOptions()
-    recipe = options.chosen(GenerateRecipe, network=network, likelihood=likelihood, label=label or None)
+    own = {"network": network, "likelihood": likelihood, "label": label or None, "label_from": label_from}
+    recipe = options.chosen(GenerateRecipe, **own)
     output.print_fitted(Generator(recipe=recipe).fit(data, **options.training()), options.json)
 
 
@@ -244,15 +249,19 @@ def _read(model: "Generator", words: Sequence[str]) -> tuple[list[str], Pictures
 
     Each unreadable one is named on stderr. Raises `DataError` when none can be read.
     """
-    from trine.pictures.paths import find_pictures
+    from trine.pictures.paths import found_pictures
 
-    pictures, failed = [], False
-    for path in find_pictures(words):
-        try:
-            pictures.append((str(path), read_picture(path, (model.size, model.size), model.channels)))
-        except DataError as problem:
-            output.note(f"trine: {problem}")
-            failed = True
+    pictures = []
+    with found_pictures(words) as found:
+        failed = output.print_passed_over(found)
+        for path, name in zip(found.paths, found.names, strict=True):
+            try:
+                pixels = read_picture(path, (model.size, model.size), model.channels, name, model.reading)
+            except DataError as problem:
+                output.note(f"trine: {problem}")
+                failed = True
+            else:
+                pictures.append((name, pixels))
     if not pictures:
         raise DataError("none of the pictures could be read")
     names, images = zip(*pictures, strict=True)

@@ -10,6 +10,7 @@ MOST_ROWS = 20
 
 if TYPE_CHECKING:
     from trine.model import Model
+    from trine.pictures.paths import FoundPictures
     from trine.result import Result
 
 
@@ -45,6 +46,16 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[obje
 def note(line: str) -> None:
     """Print a line on stderr."""
     print(line, file=sys.stderr, flush=True)
+
+
+def print_passed_over(found: "FoundPictures", as_json: bool = False) -> bool:
+    """Say what is passed over among the pictures that were named; returns whether some of it was asked for by name."""
+    for line in (*found.passed_over, *found.unusable):
+        if as_json:
+            print_json_line({"passed_over": line})
+        else:
+            note(line)
+    return bool(found.unusable)
 
 
 def print_result(result: "Result", as_json: bool) -> None:

@@ -58,7 +58,9 @@ class GeneratorTrainer(Trainer[GenerateRecipe, PictureSet, GenerateObjective, Ge
         if self.recipe.label and not opened.classes:
             raise DataError(f"{opened.name}: has no labels: leave out --label, or put pictures into class folders")
         train = opened.splits["train"].images
+        more = len(opened.skipped) - NAMED
         notes = [f"skipped, {line}" for line in opened.skipped[:NAMED]]
+        notes += [*([f"and {more:,} more files skipped"] if more > 0 else []), *opened.remarks]
         if all(np.array_equal(train[0], other) for other in train[:COMPARED]):
             notes.append("all pictures are equal: there is nothing to learn but that one")
         elif len(train) < FEW:
@@ -110,6 +112,7 @@ class GeneratorTrainer(Trainer[GenerateRecipe, PictureSet, GenerateObjective, Ge
             classes=_classes(opened, recipe),
             size=opened.size[0],
             channels=opened.channels,
+            reading=opened.reading,
             network=codec.network,
             priors=priors.to(self.device.name).eval().requires_grad_(False),
             information=_kl_per_unit(means, deviations),

@@ -12,13 +12,12 @@ from jaxtyping import Int64, UInt8
 
 from trine import files
 from trine.datasets.cache import cache_dir, disk_errors
-from trine.datasets.catalogue import CATALOGUE, is_present, named_set, nothing_there
+from trine.datasets.catalogue import CATALOGUE, is_present, named_set, nothing_there, refuse_empty
 from trine.errors import DataError, UsageError, nearest
 from trine.pictures.entries import SPLITS, TEST, TRAIN, VALIDATION, Source, readable
 from trine.pictures.groups import copies
 from trine.pictures.ingest import Wanted, ingest
 from trine.pictures.named import picture_source
-from trine.pictures.paths import refuse_empty
 from trine.pictures.reading import Fit, Reading
 from trine.pictures.sources import source_at
 from trine.pictures.splits import grouped_cut, stratified_cut

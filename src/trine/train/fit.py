@@ -125,10 +125,7 @@ class Trainer(ABC, Generic[R, D, O, M]):
         report: Reporter | None = None,
     ) -> M | None:
         """Train, evaluate and save; the arguments are those of `Model.fit`. None in processes that do not lead."""
-        if not self.several and not isinstance(data, str | Path):
-            raise UsageError(
-                f"{self.model_type.task} learns from one name or path; got {data!r:.80}: put all into one folder"
-            )
+        _check_data(data, self.model_type.task, self.several)
         budget = Budget(minutes) if minutes is not None else None
         report = report if report and self.device.leads else Silent()
         with together(self.device):
@@ -137,6 +134,8 @@ class Trainer(ABC, Generic[R, D, O, M]):
             if resume and run.finished:
                 report.note(f"{run.folder}: this run is complete already")
                 return self._loaded(run)
+            if resume and run.started:
+                self.recipe = self.recipe.resumed(run.settings())
             with self.device.leader_first():
                 opened = self.open(data, data_dir)
             for line in self.remarks(opened):
@@ -170,7 +169,7 @@ class Trainer(ABC, Generic[R, D, O, M]):
     def _require_same_plan(self, run: Run, plan: dict[str, Any]) -> None:
         """Raise `RunError` when the run was started with other data, settings or minutes."""
         started = run.plan()
-        recipe = type(self.recipe).checked(started.get("recipe") or {})  # reads the names of earlier versions too
+        recipe = type(self.recipe).stored(started.get("recipe") or {})  # reads the names of earlier versions too
         started["recipe"] = recipe.model_dump(mode="json")
         for name, now in plan.items():
             if started.get(name) != now:
@@ -202,6 +201,16 @@ class Trainer(ABC, Generic[R, D, O, M]):
     def _loaded(self, run: Run) -> M:
         loaded: M = self.model_type.load(run.folder)  # type: ignore[assignment]
         return loaded.replaced(run=run.folder)
+
+
+def _check_data(data: object, task: str, several: bool) -> None:
+    """Raise `UsageError` unless `data` is a name or path, or several where the task can learn from them."""
+    if isinstance(data, str | Path):
+        return
+    if not several:
+        raise UsageError(f"{task} learns from one name or path; got {data!r:.80}: put all into one folder")
+    if not isinstance(data, Sequence) or not data or not all(isinstance(path, str | Path) for path in data):
+        raise UsageError(f"{task} learns from names and paths; got {data!r:.80}: give one, or a list of them")
 
 
 def _stated(cost: Cost, steps: int) -> Compute:
