@@ -131,6 +131,7 @@ class Model(ABC, Generic[R]):
         minutes: float | None = None,
         out: str | Path | None = None,
         resume: bool = False,
+        overwrite: bool = False,
         device: str = "auto",
         data_dir: Path | None = None,
         test: bool = True,
@@ -140,13 +141,22 @@ class Model(ABC, Generic[R]):
 
         data      a name or a path; for a detector also several paths of logs
         minutes   wall-clock time for the whole work; without, the recipe's own length
+        out       without, runs/TASK-DATA, numbered where there is such a run already
         resume    continue the run in `out`
+        overwrite replace the run in `out`
         test      evaluate on the test split once at the end; False leaves it unread
         Raises `DataError`, `RunError`, `DivergedError`, `InterruptedTraining`.
         """
         trainer = TASKS[self.task].trainer_class()(self.recipe, device)
         trained = trainer.fit(
-            data, minutes=minutes, out=out, resume=resume, data_dir=data_dir, test=test, report=report
+            data,
+            minutes=minutes,
+            out=out,
+            resume=resume,
+            overwrite=overwrite,
+            data_dir=data_dir,
+            test=test,
+            report=report,
         )
         if trained is not None:  # None in processes that do not lead
             vars(self).clear()

@@ -199,3 +199,12 @@ def test_classes_are_read_from_names(shapes, tmp_path):
     model = Classifier(**settings, label_from="([a-z]+)[0-9]+[.]png$").fit(tmp_path / "flat", out=tmp_path / "run")
     assert model.classes == SHAPES
     assert Classifier.load(tmp_path / "run").evaluate(tmp_path / "flat").data.n == 6
+
+
+def test_new_pictures_are_all_measured_and_those_of_the_training_where_they_were_held_out(fitted, shapes, tmp_path):
+    new = write_shapes(tmp_path / "new", each=7, seed=9)
+    measured = fitted.evaluate(new).data
+    assert (measured.split, measured.n) == ("all", 21)
+    held_out = fitted.evaluate(shapes).data
+    assert (held_out.split, held_out.n) == ("validation", 6)
+    assert fitted.evaluate(shapes, split="all").data.n == 60

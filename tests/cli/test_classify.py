@@ -235,7 +235,7 @@ def test_an_unknown_option_is_not_taken_for_a_picture(trine: Callable, model: Pa
 def test_a_split_that_is_not_there_is_answered_with_those_that_are(trine: Callable, model: Path, photos: Path) -> None:
     said = trine("classify", "evaluate", model, photos, "--split", "trian")
     assert said.status == 1
-    assert said.err.endswith("has no labelled split 'trian': it has validation, train: did you mean 'train'?\n")
+    assert said.err.endswith("has no labelled split 'trian': it has validation, train, all: did you mean 'train'?\n")
 
 
 def test_what_is_no_model_is_refused(trine: Callable, photos: Path) -> None:
@@ -313,3 +313,23 @@ def test_a_label_from_names_is_an_option(trine: Callable, photos: Path, tmp_path
     said = trine("classify", "fit", tmp_path / "flat", *words)
     assert said.status == 0
     assert "labels from names: 32 pictures, 2 classes (day, night)" in said.err
+
+
+def test_the_same_command_again_is_a_new_run_and_overwrite_replaces(
+    trine: Callable, tmp_path: Path, monkeypatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder_of(tmp_path / "photos", {"$^$": 6, "day": 6})
+    words = ("classify", "fit", "photos", *ENDS, "--set", "least_steps=2")
+    for name in ("classify-photos", "classify-photos-2"):
+        said = trine(*words)
+        assert said.status == 0, said.err
+        assert f"model: runs/{name}/bundle" in said.err
+        assert (tmp_path / "runs" / name / "bundle" / "confusion.png").is_file()
+    assert "runs/classify-photos-2: a new run; --resume continues the last one, --overwrite replaces it" in said.err
+    assert "runs/classify-photos-2: this run is complete already" in trine(*words, "--resume").err
+    before = (tmp_path / "runs" / "classify-photos-2" / "result.json").stat().st_mtime_ns
+    assert trine(*words, "--overwrite").status == 0
+    assert (tmp_path / "runs" / "classify-photos-2" / "result.json").stat().st_mtime_ns != before
+    assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == ["classify-photos", "classify-photos-2"]
+    assert trine(*words, "--overwrite", "--resume").status == 2

@@ -37,6 +37,8 @@ def test_without_a_terminal_a_result_is_tab_separated_tables_below_header_lines(
     said = trine("classify", "fit", "digits", *SMALL, "--out", shared / "plain", "--no-test", "--device", "cpu")
     rows = [line.split("\t") for line in said.out.splitlines()]
     assert rows[0] == ["# figure", "value"]
+    assert rows[1] == ["measured on", "144 pictures (validation)"]
+    assert not {"accuracy_tta", "nll", "ece"} & {row[0] for row in rows}
     assert 0 <= float(dict(row for row in rows if len(row) == 2)["accuracy"]) <= 1
     (header,) = [index for index, row in enumerate(rows) if row[0] == "# class"]
     assert [row[0] for row in rows[header + 1 :]] == [str(digit) for digit in range(10)]

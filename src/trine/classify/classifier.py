@@ -24,7 +24,7 @@ from trine.model import Evaluation, Model
 from trine.pictures.batches import labels_of, mirrors
 from trine.pictures.decode import Picture, as_channels, read_picture
 from trine.pictures.paths import as_list, picture_name
-from trine.pictures.picture_set import PictureSet, PictureSplit, open_pictures
+from trine.pictures.picture_set import ALL, PictureSet, PictureSplit, open_pictures
 from trine.pictures.reading import Reading
 from trine.result import Data
 
@@ -92,18 +92,18 @@ class Classifier(Model[ClassifyRecipe]):
 
     @override
     def open(self, data: str | Path, data_dir: Path | None = None) -> PictureSet:
+        """A set to evaluate on: as a whole, but the data of the training is split as in the training."""
+        whole = open_for(self.recipe, data, data_dir, self.size, self.reading, cut=False)
+        if whole.fingerprint != self.data.get("fingerprint"):
+            return whole
         return open_for(self.recipe, data, data_dir, self.size, self.reading)
 
     @override
     def evaluation(self, opened: PictureSet, split: str | None = None) -> Evaluation:
-        labelled = [name for name in ("test", "validation", "train") if opened.is_labelled(name)]
-        if not labelled or (split and split not in labelled):
-            kind = f"labelled split {split!r}" if split else "labelled split"
-            meant = nearest(split or "", labelled)
-            raise DataError(f"{opened.name}: has no {kind}: it has {', '.join(labelled) or 'no labels'}{meant}")
-        name = split or labelled[0]
-        images = as_channels(opened.splits[name].images, self.channels)
-        answers = self._answers(images, self._own_labels(opened, opened.splits[name]))
+        """Figures and pictures: by default on test; else on validation for the data of the training, else on all."""
+        name, chosen = self._measured(opened, split)
+        images = as_channels(chosen.images, self.channels)
+        answers = self._answers(images, self._own_labels(opened, chosen))
         data = Data(name=opened.name, fingerprint=opened.fingerprint, split=name, n=len(images))
         return Evaluation(data, metrics(answers, self.classes), report.pictures(answers, self.classes, images))
 
@@ -176,6 +176,18 @@ class Classifier(Model[ClassifyRecipe]):
             novelty=self.novelty.p_value(averaged),
         )
 
+    def _measured(self, opened: PictureSet, split: str | None) -> tuple[str, PictureSplit]:
+        """The labelled split of that name, or the one to measure on. Raises `DataError`."""
+        labelled = [name for name in ("test", "validation", "train") if opened.is_labelled(name)]
+        if not labelled or (split and split not in (*labelled, ALL)):
+            kind = f"labelled split {split!r}" if split else "labelled split"
+            meant = nearest(split or "", labelled)
+            there = ", ".join([*labelled, ALL]) if labelled else "no labels"
+            raise DataError(f"{opened.name}: has no {kind}: it has {there}{meant}")
+        learned = opened.fingerprint == self.data.get("fingerprint")
+        name = split or (labelled[0] if learned or labelled[0] == "test" else ALL)
+        return name, opened.joined(labelled) if name == ALL else opened.splits[name]
+
     def _own_labels(self, opened: PictureSet, split: PictureSplit) -> Tensor:
         """The split's labels as indices of this model's classes, matched by name. Raises `DataError`."""
         unknown = sorted(set(opened.classes) - set(self.classes))
@@ -198,9 +210,14 @@ def build_network(recipe: ClassifyRecipe, channels: int, size: int, classes: int
 
 
 def open_for(
-    recipe: ClassifyRecipe, data: str | Path, data_dir: Path | None, size: int | None, reading: Reading | None = None
+    recipe: ClassifyRecipe,
+    data: str | Path,
+    data_dir: Path | None,
+    size: int | None,
+    reading: Reading | None = None,
+    cut: bool = True,
 ) -> PictureSet:
-    """A set of square pictures with the recipe's validation split, at a given size.
+    """A set of square pictures at a given size, with the recipe's validation split if `cut`.
 
     reading   how a trained model reads pictures; without, as the recipe says
     """
@@ -215,4 +232,5 @@ def open_for(
         seed=recipe.seed,
         validation_share=recipe.validation_share,
         validation_limit=recipe.validation_limit,
+        cut=cut,
     )

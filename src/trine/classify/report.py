@@ -8,8 +8,10 @@ from jaxtyping import UInt8
 
 from trine.classify.calibration import Reliability, reliability, selective_curve
 from trine.classify.evaluation import Answers, confusion
-from trine.drawing import figure, png
+from trine.drawing import attempted, figure, png
 
+LONGEST = 24
+"""Letters of a class's name in a picture."""
 GALLERY, ACROSS = 24, 8
 """Errors in the gallery, and per row."""
 
@@ -18,12 +20,14 @@ def pictures(
     answers: Answers, classes: tuple[str, ...], images: UInt8[np.ndarray, "n height width channels"]
 ) -> dict[str, bytes]:
     """PNGs by file name: confusion, reliability, selective accuracy, the worst errors."""
-    return {
-        "confusion.png": draw_confusion(answers, classes),
-        "reliability.png": draw_reliability(answers),
-        "selective.png": draw_selective(answers),
-        "errors.png": draw_errors(answers, classes, images),
-    }
+    return attempted(
+        {
+            "confusion.png": lambda: draw_confusion(answers, classes),
+            "reliability.png": lambda: draw_reliability(answers),
+            "selective.png": lambda: draw_selective(answers),
+            "errors.png": lambda: draw_errors(answers, classes, images),
+        }
+    )
 
 
 def draw_confusion(answers: Answers, classes: tuple[str, ...]) -> bytes:
@@ -35,8 +39,9 @@ def draw_confusion(answers: Answers, classes: tuple[str, ...]) -> bytes:
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     axes.grid(visible=False)
     ticks = range(len(classes))
-    axes.set_xticks(ticks, classes, rotation=90)
-    axes.set_yticks(ticks, classes)
+    names = [_short(name) for name in classes]
+    axes.set_xticks(ticks, names, rotation=90)
+    axes.set_yticks(ticks, names)
     axes.set(xlabel="answer", ylabel="truth", title="confusion, in per cent of the true class")
     if len(classes) <= 20:
         for row, column in np.argwhere(shares >= 0.005):
@@ -80,10 +85,15 @@ def draw_errors(
         place.axis("off")
     for place, index in zip(axes.flat, worst, strict=False):
         place.imshow(images[index].squeeze(), cmap="gray", vmin=0, vmax=255)
-        answer, truth = classes[answers.labels_given[index]], classes[int(answers.labels[index])]
+        answer, truth = (_short(classes[int(which[index])]) for which in (answers.labels_given, answers.labels))
         place.set_title(f"{answer} {100 * answers.confidence[index]:.0f} %\nis: {truth}", fontsize=7)
     drawn.suptitle("the most confident errors" if len(worst) else "no errors", fontsize=10)
     return png(drawn)
+
+
+def _short(name: str) -> str:
+    """A class's name as it fits into a picture."""
+    return name if len(name) <= LONGEST else name[: LONGEST - 1] + "…"
 
 
 def card(classes: tuple[str, ...], figures: dict[str, Any], data: dict[str, Any], recipe: dict[str, Any]) -> str:

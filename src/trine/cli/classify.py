@@ -56,7 +56,7 @@ def fit(
 
 @app.command
 def evaluate(model: Model, data: Data, *, split: Split = None, data_dir: DataDir = None, json: Json = False) -> None:
-    """Measure MODEL on the test split of DATA, else on its validation split, else on all of it."""
+    """Measure MODEL on the test split of DATA, else on all of it; of the data of the training on the held-out part."""
     from trine.classify.classifier import Classifier
 
     output.print_result(Classifier.load(model).evaluate(data, split=split, data_dir=data_dir), json)

@@ -79,11 +79,11 @@ def evaluate(
     data_dir: DataDir = None,
     json: Json = False,
 ) -> None:
-    """Measure MODEL on the test split of DATA, else its validation split, else all of it: nats, bits per dimension, KL.
+    """Measure MODEL on the test split of DATA, else all of it: nats, bits per dimension, KL.
 
     trine generate evaluate runs/generate-mnist mnist --frechet --memorisation --out figures
 
-    What takes minutes has an option.
+    Of the data of the training it is the held-out part. What takes minutes has an option.
 
     Parameters
     ----------

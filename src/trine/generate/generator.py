@@ -12,6 +12,7 @@ from typing_extensions import override
 
 from trine.bundle import joined, part
 from trine.device import Device
+from trine.drawing import attempted
 from trine.errors import UsageError, nearest
 from trine.generate.bound import importance_nll, measure_bound
 from trine.generate.codec import BLOCK, Codec, EncodedPictures, Noise
@@ -24,7 +25,7 @@ from trine.nn.likelihood import Bernoulli, CalibratedGaussian, Likelihood
 from trine.nn.logistic import LogisticMixture
 from trine.pictures.batches import evenly, labels_of
 from trine.pictures.decode import as_channels
-from trine.pictures.picture_set import PictureSet, PictureSplit, open_pictures
+from trine.pictures.picture_set import ALL, PictureSet, PictureSplit, open_pictures
 from trine.pictures.reading import Reading
 from trine.result import Data
 from trine.sheet import grid_png, pairs_png
@@ -165,21 +166,31 @@ class Generator(Model[GenerateRecipe]):
 
     @override
     def open(self, data: str | Path, data_dir: Path | None = None) -> PictureSet:
+        """A set to evaluate on: as a whole, but the data of the training is split as in the training."""
+        whole = open_square(self.recipe, data, data_dir, self.size, self.reading, cut=False)
+        if whole.fingerprint != self.data.get("fingerprint"):
+            return whole
         return open_square(self.recipe, data, data_dir, self.size, self.reading)
 
     @override
     def evaluation(self, opened: PictureSet, split: str | None = None) -> Evaluation:
-        """The bound and its parts; by default on test, else validation, else train. Raises `DataError`."""
-        name, chosen = opened.chosen_split(split)
+        """The bound and its parts. Raises `DataError`.
+
+        By default on test; else on validation for the data of the training, else on all.
+        """
+        learned = opened.fingerprint == self.data.get("fingerprint")
+        name, chosen = opened.chosen_split(split or (None if learned or "test" in opened.splits else ALL))
         images = as_channels(chosen.images, self.channels)
         bound = measure_bound(self.network, images, self.known_labels(opened, chosen), self.device)
         data = Data(name=opened.name, fingerprint=opened.fingerprint, split=name, n=len(images))
         shown = images[evenly(len(images), RECONSTRUCTED)]
-        pictures = {
-            "samples.png": grid_png(self.sample(SHOWN, seed=self.recipe.seed)),
-            "reconstructions.png": pairs_png(shown, self.reconstruct(shown)),
-            "kl.png": draw_kl(bound.kl_per_group),
-        }
+        pictures = attempted(
+            {
+                "samples.png": lambda: grid_png(self.sample(SHOWN, seed=self.recipe.seed)),
+                "reconstructions.png": lambda: pairs_png(shown, self.reconstruct(shown)),
+                "kl.png": lambda: draw_kl(bound.kl_per_group),
+            }
+        )
         figures = metrics(bound, self.network.likelihood, self.recipe.likelihood, images[0].size)
         return Evaluation(data, figures, pictures)
 
@@ -296,9 +307,14 @@ def build_priors(recipe: GenerateRecipe, channels: int, classes: tuple[str, ...]
 
 
 def open_square(
-    recipe: GenerateRecipe, data: str | Path, data_dir: Path | None, size: int | None, reading: Reading | None = None
+    recipe: GenerateRecipe,
+    data: str | Path,
+    data_dir: Path | None,
+    size: int | None,
+    reading: Reading | None = None,
+    cut: bool = True,
 ) -> PictureSet:
-    """Square pictures, with the recipe's validation split if the set has none.
+    """Square pictures, with the recipe's validation split if the set has none and `cut` is set.
 
     size      side in pixels; without, the pictures' own, or one chosen from their sizes
     reading   how a trained model reads pictures; without, as the recipe says
@@ -315,4 +331,5 @@ def open_square(
         seed=recipe.seed,
         validation_share=recipe.validation_share,
         validation_limit=recipe.validation_limit,
+        cut=cut,
     )

@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from typing_extensions import override
 
+from trine.drawing import attempted
 from trine.errors import DataError
 from trine.generate.bound import measure_bound
 from trine.generate.codec import Codec
@@ -106,7 +107,8 @@ class GeneratorTrainer(Trainer[GenerateRecipe, PictureSet, GenerateObjective, Ge
         priors = self._fitted_priors(opened, objective, codec, Posteriors(means, deviations, None), fit)
         if len(objective.growth):
             columns = objective.growth.shape[1]
-            fit.pictures["latents.png"] = grid_png(objective.growth.flatten(0, 1).numpy(), columns)
+            growth = objective.growth.flatten(0, 1).numpy()
+            fit.pictures |= attempted({"latents.png": lambda: grid_png(growth, columns)})
         model = Generator.assembled(
             recipe,
             classes=_classes(opened, recipe),

@@ -14,6 +14,7 @@ from torch import nn
 
 from trine import files, machine
 from trine.device import Device, choose, together
+from trine.drawing import attempted
 from trine.errors import RunError, UsageError
 from trine.model import Model
 from trine.progress import Reporter, Silent
@@ -120,17 +121,20 @@ class Trainer(ABC, Generic[R, D, O, M]):
         minutes: float | None = None,
         out: str | Path | None = None,
         resume: bool = False,
+        overwrite: bool = False,
         data_dir: Path | None = None,
         test: bool = True,
         report: Reporter | None = None,
     ) -> M | None:
         """Train, evaluate and save; the arguments are those of `Model.fit`. None in processes that do not lead."""
         _check_data(data, self.model_type.task, self.several)
+        if resume and overwrite:
+            raise UsageError("--resume continues a run, --overwrite replaces it: give one of them")
         budget = Budget(minutes) if minutes is not None else None
         report = report if report and self.device.leads else Silent()
         with together(self.device):
             stem = f"{self.model_type.task}-{_stem(data)}"
-            run = Run(self.device.agree(choose_folder(stem, Path(out) if out else None, resume)))
+            run = Run(self.device.agree(choose_folder(stem, Path(out) if out else None, resume, overwrite)))
             if resume and run.finished:
                 report.note(f"{run.folder}: this run is complete already")
                 return self._loaded(run)
@@ -140,6 +144,10 @@ class Trainer(ABC, Generic[R, D, O, M]):
                 opened = self.open(data, data_dir)
             for line in self.remarks(opened):
                 report.note(line)
+            if overwrite and self.device.leads:
+                run.clear()
+            elif out is None and not resume and run.folder.name != stem:
+                report.note(f"{run.folder}: a new run; --resume continues the last one, --overwrite replaces it")
             recipe = self._begin(run, opened, budget, resume)
             fit = RunningFit(run, self.device, report, resume, budget)
             with run.held() if self.device.leads else nullcontext():
@@ -183,6 +191,7 @@ class Trainer(ABC, Generic[R, D, O, M]):
         model = self.complete(opened, objective, network, fit)
         cost = _stated(fit.cost, fit.steps)
         trained: M = model.replaced(device=self.device, data=self.describe(opened), cost=cost, run=fit.run.folder)
+        trained.save(fit.run.bundle)  # before anything else: what is measured and drawn from here can be done again
         evaluation = trained.evaluation(opened, None if test else "validation")
         measured = {
             "sgemm_gflops": round(machine.sgemm_gflops(), 1),
@@ -225,7 +234,7 @@ def _stated(cost: Cost, steps: int) -> Compute:
 def _curves(run: Run, headline: str) -> dict[str, bytes]:
     from trine.train.curves import draw_curves
 
-    return {"curves.png": draw_curves(run.history(), headline)}
+    return attempted({"curves.png": lambda: draw_curves(run.history(), headline)})
 
 
 def _stem(data: str | Path | Sequence[str | Path]) -> str:
