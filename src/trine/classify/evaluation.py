@@ -70,8 +70,23 @@ def metrics(answers: Answers, classes: tuple[str, ...]) -> dict[str, Any]:
         "coverage": float(given.mean()),
         "selective_accuracy": float(answers.correct[given].mean()) if given.any() else 0.0,
         "unlike_training": float((answers.novelty < NOVEL).float().mean()),
+        "confusions": confusions(answers, classes),
         "per_class": per_class,
     }
+
+
+def confusions(answers: Answers, classes: tuple[str, ...], most: int = 10) -> list[dict[str, Any]]:
+    """The classes that are taken for one another most often: truth, answer, number, and share of the true class."""
+    counts = confusion(answers, len(classes))
+    truth = counts.sum(1)
+    np.fill_diagonal(counts, 0)
+    order = np.argsort(-counts, axis=None, kind="stable")[:most]
+    pairs = [np.unravel_index(index, counts.shape) for index in order]
+    return [
+        {"truth": classes[t], "answer": classes[a], "n": int(counts[t, a]), "share": float(counts[t, a] / truth[t])}
+        for t, a in pairs
+        if counts[t, a]
+    ]
 
 
 def _per_class(answers: Answers, classes: tuple[str, ...]) -> dict[str, dict[str, float]]:

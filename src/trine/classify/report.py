@@ -1,6 +1,7 @@
 """Pictures of a classifier's answers, and its model card."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -39,7 +40,7 @@ def draw_confusion(answers: Answers, classes: tuple[str, ...]) -> bytes:
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     axes.grid(visible=False)
     ticks = range(len(classes))
-    names = [_short(name) for name in classes]
+    names = [short(name) for name in classes]
     axes.set_xticks(ticks, names, rotation=90)
     axes.set_yticks(ticks, names)
     axes.set(xlabel="answer", ylabel="truth", title="confusion, in per cent of the true class")
@@ -79,19 +80,27 @@ def draw_errors(
     """The wrong answers with the highest confidence."""
     wrong = np.flatnonzero(~answers.correct)
     worst = wrong[np.argsort(-answers.confidence[wrong], kind="stable")][:GALLERY]
-    rows = max(1, math.ceil(len(worst) / ACROSS))
+    titles = []
+    for index in worst:
+        answer, truth = (short(classes[int(which[index])]) for which in (answers.labels_given, answers.labels))
+        titles.append(f"{answer} {100 * answers.confidence[index]:.0f} %\nis: {truth}")
+    return draw_gallery(images[worst], titles, "the most confident errors" if len(worst) else "no errors")
+
+
+def draw_gallery(images: UInt8[np.ndarray, "n height width channels"], titles: Sequence[str], heading: str) -> bytes:
+    """Pictures in rows, each below its title."""
+    rows = max(1, math.ceil(len(images) / ACROSS))
     drawn, axes = figure(rows, ACROSS, width=11, height=0.4 + 1.6 * rows)
     for place in axes.flat:
         place.axis("off")
-    for place, index in zip(axes.flat, worst, strict=False):
-        place.imshow(images[index].squeeze(), cmap="gray", vmin=0, vmax=255)
-        answer, truth = (_short(classes[int(which[index])]) for which in (answers.labels_given, answers.labels))
-        place.set_title(f"{answer} {100 * answers.confidence[index]:.0f} %\nis: {truth}", fontsize=7)
-    drawn.suptitle("the most confident errors" if len(worst) else "no errors", fontsize=10)
+    for place, image, title in zip(axes.flat, images, titles, strict=False):
+        place.imshow(image.squeeze(), cmap="gray", vmin=0, vmax=255)
+        place.set_title(title, fontsize=7)
+    drawn.suptitle(heading, fontsize=10)
     return png(drawn)
 
 
-def _short(name: str) -> str:
+def short(name: str) -> str:
     """A class's name as it fits into a picture."""
     return name if len(name) <= LONGEST else name[: LONGEST - 1] + "…"
 

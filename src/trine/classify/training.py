@@ -1,5 +1,6 @@
 """How a classifier is trained: opens pictures, builds and calibrates the network."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -11,6 +12,7 @@ from typing_extensions import override
 
 from trine import files
 from trine.classify.calibration import Novelty, abstain_threshold, fit_temperature
+from trine.classify.chapter import DoubtfulLabel, chapter, doubtful_labels
 from trine.classify.classifier import Classifier, build_network, open_for
 from trine.classify.objective import PREPARED, ClassifyObjective, HeadObjective
 from trine.classify.prediction import predict_logits
@@ -19,6 +21,7 @@ from trine.classify.recipe import ClassifyRecipe
 from trine.datasets.catalogue import CATALOGUE
 from trine.errors import DataError
 from trine.nn.efficientnet import NATIVE
+from trine.page.chapter import Chapter
 from trine.pictures.batches import evenly, labels_of, mirrors
 from trine.pictures.check import refuse_unlearnable
 from trine.pictures.picture_set import PictureSet, PictureSplit
@@ -34,6 +37,9 @@ class ClassifierTrainer(Trainer[ClassifyRecipe, PictureSet, ClassifyObjective, C
     """Trains classifiers."""
 
     model_type: ClassVar[type[Classifier]] = Classifier
+
+    doubtful: Sequence[DoubtfulLabel] = ()
+    """Training pictures whose labels may be wrong; known once the model is complete."""
 
     @override
     def open(self, data: str | Path, data_dir: Path | None) -> PictureSet:
@@ -80,6 +86,9 @@ class ClassifierTrainer(Trainer[ClassifyRecipe, PictureSet, ClassifyObjective, C
         held_out, prepared = opened.splits["validation"], _prepared(opened.splits["train"])
         logits, labels = predict_logits(trained, held_out.images, self.device, tta=True, flip=flip), labels_of(held_out)
         temperature = files.rounded(fit_temperature(logits, labels))
+        known, train = predict_logits(trained, prepared.images, self.device), opened.splits["train"]
+        indices = evenly(len(train), PREPARED).tolist()
+        self.doubtful = doubtful_labels(known, train, indices, opened.classes, temperature)
         confidence = torch.softmax(logits.double() / temperature, 1).amax(1).numpy()
         correct = (logits.argmax(1) == labels).numpy()
         return Classifier.assembled(
@@ -91,8 +100,12 @@ class ClassifierTrainer(Trainer[ClassifyRecipe, PictureSet, ClassifyObjective, C
             temperature=temperature,
             threshold=files.rounded(abstain_threshold(confidence, correct, recipe.selective_accuracy)),
             network=trained,
-            novelty=Novelty.fit(predict_logits(trained, prepared.images, self.device), labels_of(prepared), logits),
+            novelty=Novelty.fit(known, labels_of(prepared), logits),
         )
+
+    @override
+    def chapter(self, model: Classifier, opened: PictureSet, pictures: Mapping[str, bytes]) -> Chapter:
+        return chapter(model, opened.splits["train"], self.doubtful, pictures)
 
 
 def _picture_size(data: str | Path, recipe: ClassifyRecipe) -> int | None:

@@ -1,5 +1,6 @@
 """How a generator is trained: opens pictures, trains the network, then fits the priors to the pictures' latents."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -12,6 +13,7 @@ from typing_extensions import override
 from trine.drawing import attempted
 from trine.errors import DataError
 from trine.generate.bound import measure_bound
+from trine.generate.chapter import chapter
 from trine.generate.codec import Codec
 from trine.generate.flow_training import FlowObjective, Posteriors, flow_seconds
 from trine.generate.generator import Generator, build_network, build_priors, open_square
@@ -21,6 +23,7 @@ from trine.generate.objective import GenerateObjective
 from trine.generate.prior import FlowPrior, MixturePrior
 from trine.generate.recipe import GenerateRecipe
 from trine.generate.report import remarks
+from trine.page.chapter import Chapter
 from trine.pictures.batches import labels_of
 from trine.pictures.decode import as_channels
 from trine.pictures.picture_set import PictureSet, PictureSplit
@@ -122,6 +125,10 @@ class GeneratorTrainer(Trainer[GenerateRecipe, PictureSet, GenerateObjective, Ge
         for line in self._warnings(model, opened, objective.held_out):
             fit.report.note(line)
         return model
+
+    @override
+    def chapter(self, model: Generator, opened: PictureSet, pictures: Mapping[str, bytes]) -> Chapter:
+        return chapter(model, opened, pictures)
 
     def _fitted_priors(
         self,

@@ -4,7 +4,7 @@ A task's trainer says how its data is opened, what is optimised, and how the tra
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,6 +17,8 @@ from trine.device import Device, choose, together
 from trine.drawing import attempted
 from trine.errors import RunError, UsageError
 from trine.model import Model
+from trine.page.chapter import Chapter
+from trine.page.page import page
 from trine.progress import Reporter, Silent
 from trine.recipe import Recipe
 from trine.result import Compute
@@ -24,7 +26,7 @@ from trine.train.budget import Budget
 from trine.train.cost import Cost
 from trine.train.loop import TrainingLoop
 from trine.train.objective import Objective
-from trine.train.run import RECIPE, Run, choose_folder
+from trine.train.run import RECIPE, REPORT, Run, choose_folder
 
 R = TypeVar("R", bound=Recipe)
 D = TypeVar("D")
@@ -107,6 +109,10 @@ class Trainer(ABC, Generic[R, D, O, M]):
     def scaled(self, opened: D, budget: Budget) -> R:
         """The recipe for a budget, before its number of steps is fitted to the time."""
         return self.recipe
+
+    def chapter(self, model: M, opened: D, pictures: Mapping[str, bytes]) -> Chapter | None:
+        """What the run's report says of the trained model; `pictures` are those of the run, by file name."""
+        return None
 
     def closing_seconds(self, opened: D, recipe: R) -> float:
         """Duration of further trainings after the first, in seconds; a budget reserves it."""
@@ -200,12 +206,30 @@ class Trainer(ABC, Generic[R, D, O, M]):
         trained = trained.replaced(cost=cost.model_copy(update=measured))
         trained = trained.replaced(result=trained.stated(evaluation))
         pictures = {**fit.pictures, **evaluation.pictures}
-        for name, content in {**pictures, **_curves(fit.run, objective.headline)}.items():
+        drawn = {**pictures, **_curves(fit.run, objective.headline)}
+        for name, content in drawn.items():
             fit.run.write_picture(name, content)
         trained.save(fit.run.bundle, pictures)
+        self._write_report(fit.run, trained, opened, drawn)
         assert trained.result
         fit.run.finish(trained.result)
         return trained
+
+    def _write_report(self, run: Run, trained: M, opened: D, pictures: Mapping[str, bytes]) -> None:
+        """Write report.html, if the task says anything and nothing goes wrong."""
+
+        def report() -> bytes:
+            chapter = self.chapter(trained, opened, pictures)
+            title = f"{type(trained).__name__}: {trained.data['name']}"
+            return (
+                page(title, [chapter], trained.cost.train_seconds, f"trine {trained.task} fit").encode()
+                if chapter
+                else b""
+            )
+
+        for name, content in attempted({REPORT: report}).items():
+            if content:
+                run.write_picture(name, content)
 
     def _loaded(self, run: Run) -> M:
         loaded: M = self.model_type.load(run.folder)  # type: ignore[assignment]
