@@ -132,6 +132,7 @@ class Model(ABC, Generic[R]):
         out: str | Path | None = None,
         resume: bool = False,
         overwrite: bool = False,
+        start: str | Path | None = None,
         device: str = "auto",
         data_dir: Path | None = None,
         test: bool = True,
@@ -144,6 +145,7 @@ class Model(ABC, Generic[R]):
         out       without, runs/TASK-DATA, numbered where there is such a run already
         resume    continue the run in `out`
         overwrite replace the run in `out`
+        start     a trained model, bundle or run folder, to go on from: with more or new pictures, or other classes
         test      evaluate on the test split once at the end; False leaves it unread
         Raises `DataError`, `RunError`, `DivergedError`, `InterruptedTraining`.
         """
@@ -154,6 +156,7 @@ class Model(ABC, Generic[R]):
             out=out,
             resume=resume,
             overwrite=overwrite,
+            start=start,
             data_dir=data_dir,
             test=test,
             report=report,

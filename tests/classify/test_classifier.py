@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from trine.classify.classifier import Classifier
-from trine.errors import BundleError, DataError
+from trine.errors import BundleError, DataError, UsageError
 
 from .conftest import SHAPES, SHORT, shape_picture, write_shapes
 
@@ -208,3 +208,30 @@ def test_new_pictures_are_all_measured_and_those_of_the_training_where_they_were
     held_out = fitted.evaluate(shapes).data
     assert (held_out.split, held_out.n) == ("validation", 6)
     assert fitted.evaluate(shapes, split="all").data.n == 60
+
+
+def test_a_training_goes_on_from_a_model_with_another_class(fitted, model, tmp_path):
+    data = write_shapes(tmp_path / "data", each=12, seed=4)
+    (data / "disc").rename(data / "ring")
+    short = {"least_steps": 1, "epochs": 0.1, "batch_size": 4, "validations": 0, "filter_rate": 1e-9, "head_rate": 1e-9}
+    settings = {**short, "bias_rate": 1e-9}
+    onward = Classifier(**settings).fit(data, out=tmp_path / "run", start=model)
+    assert onward.classes == ("bar", "cross", "ring")
+    assert (onward.recipe.widths, onward.size) == (fitted.recipe.widths, fitted.size)
+    old, new = fitted.network.head.weight, onward.network.head.weight
+    assert np.allclose(new[:2].detach(), old[:2].detach(), atol=1e-4)
+    assert not np.allclose(new[2].detach(), old[2].detach(), atol=1e-2)
+    assert np.array_equal(onward.network.stem.filters, fitted.network.stem.filters)
+
+
+def test_a_training_that_goes_on_keeps_the_network_and_lowers_its_rates(fitted, model, shapes, tmp_path):
+    with pytest.raises(
+        UsageError, match=r"widths=\(8, 8\): the model to go on from has widths=\(16, 16\): leave it out"
+    ):
+        Classifier(widths=(8, 8)).fit(shapes, out=tmp_path / "run", start=model)
+    assert not (tmp_path / "run").exists()
+    settings = {"least_steps": 2, "epochs": 0.1, "validations": 0}
+    grey = write_shapes(tmp_path / "grey", each=6, grey=True)
+    onward = Classifier(**settings).fit(grey, out=tmp_path / "run", start=model)
+    assert onward.channels == 3
+    assert onward.recipe.filter_rate == pytest.approx(0.3 * Classifier().recipe.filter_rate)

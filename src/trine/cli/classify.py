@@ -12,7 +12,7 @@ from cyclopts import App, Parameter
 from trine import files
 from trine.classify.recipe import ClassifyRecipe
 from trine.cli import output
-from trine.cli.options import Data, DataDir, FitOptions, Json, Model, Split
+from trine.cli.options import Data, DataDir, FitOptions, Json, Model, Split, Start
 from trine.errors import UsageError
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ def fit(
     *,
     network: Literal["fast", "classic", "pretrained"] | None = None,
     label_from: str | None = None,
+    start: Start = None,
     options: FitOptions | None = None,
 ) -> None:
     """Train on DATA: a named set, a folder of class folders, an archive of one, or a table of paths and labels.
@@ -51,7 +52,7 @@ def fit(
 
     options = options or FitOptions()
     recipe = options.chosen(ClassifyRecipe, network=network, label_from=label_from)
-    output.print_fitted(Classifier(recipe=recipe).fit(data, **options.training()), options.json)
+    output.print_fitted(Classifier(recipe=recipe).fit(data, start=start, **options.training()), options.json)
 
 
 @app.command

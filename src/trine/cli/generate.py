@@ -11,7 +11,7 @@ from jaxtyping import UInt8
 from trine import files
 from trine.cli import output
 from trine.cli.heavy import HeavyParts
-from trine.cli.options import Data, DataDir, FitOptions, Flag, Json, Model, Split
+from trine.cli.options import Data, DataDir, FitOptions, Flag, Json, Model, Split, Start
 from trine.errors import DataError, UsageError
 from trine.generate.recipe import GenerateRecipe
 from trine.pictures.decode import read_picture
@@ -42,6 +42,7 @@ def fit(
     likelihood: Literal["gaussian", "logistic", "bernoulli"] | None = None,
     label: Flag = False,
     label_from: str | None = None,
+    start: Start = None,
     options: FitOptions | None = None,
 ) -> None:
     """Train on DATA: a named set, a folder of pictures with or without class folders, a manifest or an archive of them.
@@ -65,7 +66,7 @@ def fit(
     options = options or FitOptions()
     own = {"network": network, "likelihood": likelihood, "label": label or None, "label_from": label_from}
     recipe = options.chosen(GenerateRecipe, **own)
-    output.print_fitted(Generator(recipe=recipe).fit(data, **options.training()), options.json)
+    output.print_fitted(Generator(recipe=recipe).fit(data, start=start, **options.training()), options.json)
 
 
 @app.command

@@ -20,6 +20,10 @@ Logs = Annotated[
     ),
 ]
 Model = Annotated[Path, Parameter(help="A folder that `fit` wrote: a run or its bundle.")]
+Start = Annotated[
+    Path | None,
+    Parameter(name="--from", help="A trained model to go on from, with more or new pictures. [default: none]"),
+]
 Split = Annotated[
     str | None,
     Parameter(

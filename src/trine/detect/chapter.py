@@ -19,19 +19,20 @@ def chapter(model: Detector, opened: NormalFolds, pictures: Mapping[str, bytes])
     """The chapter of a trained detector; `pictures` are those of its run, by file name."""
     assert model.result
     metrics, data = model.result.metrics, model.result.data
+    trained = len(model.networks) > 0
     learned = model.data["splits"]["train"] + model.data["splits"]["held_out"]
     return Chapter(
         name="detect",
         title="What it learned",
         lead=f"It learned how {learned:,} normal sequences of {model.data['name']} go on. The figures are for "
         f"{data.n:,} sequences of the {data.split} split.",
-        figures=[*figures(metrics), training_time(model.result.compute)],
+        figures=[*figures(metrics), *([training_time(model.result.compute)] if trained else [])],
         parts=[
             *_captioned(pictures, "scores.png", "Scores of the sequences, and the threshold."),
             *kinds(metrics.get("per_kind", {})),
             *_sessions(model, opened),
             *_captioned(pictures, "roc.png", "Detection against false alarms, of each member and of all."),
-            *_captioned(pictures, "curves.png", "The surprisal of held-out normal sequences falls."),
+            *_captioned(pictures if trained else {}, "curves.png", "The surprisal of held-out normal sequences falls."),
         ],
         next=[f"trine detect score {model.run} NEW_LOG", f"trine detect explain {model.run} NEW_LOG --most 3"],
     )

@@ -47,13 +47,20 @@ class GeneratorTrainer(Trainer[GenerateRecipe, PictureSet, GenerateObjective, Ge
     """Trains generators."""
 
     model_type: ClassVar[type[Generator]] = Generator
+    shape: ClassVar[tuple[str, ...]] = (
+        "network", "widths", "depth", "latent", "groups", "map_latent", "likelihood", "components", "fit", "label",
+    )  # fmt: skip
+    rates: ClassVar[tuple[str, ...]] = ("learning_rate", "filter_rate")
 
     flow_step_seconds: float | None = None
     """Duration of a step of the flow, in seconds; measured in a training with a budget only."""
 
     @override
     def open(self, data: str | Path, data_dir: Path | None) -> PictureSet:
-        return open_square(self.recipe, data, data_dir, self.recipe.picture_size)
+        if self.start is None:
+            return open_square(self.recipe, data, data_dir, self.recipe.picture_size)
+        opened = open_square(self.recipe, data, data_dir, self.start.size, self.start.reading)
+        return opened.with_channels(self.start.channels)
 
     @override
     def remarks(self, opened: PictureSet) -> list[str]:
@@ -61,6 +68,8 @@ class GeneratorTrainer(Trainer[GenerateRecipe, PictureSet, GenerateObjective, Ge
             raise DataError(f"{opened.name}: has fewer than two pictures to learn from: add some")
         if self.recipe.label and not opened.classes:
             raise DataError(f"{opened.name}: has no labels: leave out --label, or put pictures into class folders")
+        if self.start is not None and self.start.classes != _classes(opened, self.recipe):
+            raise DataError(f"{opened.name}: has other labels than the model to go on from: train a new one")
         train = opened.splits["train"].images
         more = len(opened.skipped) - NAMED
         notes = [f"skipped, {line}" for line in opened.skipped[:NAMED]]
@@ -97,6 +106,8 @@ class GeneratorTrainer(Trainer[GenerateRecipe, PictureSet, GenerateObjective, Ge
     def objective(self, opened: PictureSet, recipe: GenerateRecipe) -> GenerateObjective:
         torch.manual_seed(recipe.seed)
         network = build_network(recipe, opened.channels, opened.size[0], _classes(opened, recipe))
+        if self.start is not None:
+            network.load_state_dict(self.start.network.state_dict())
         return GenerateObjective(network, recipe, opened, self.device)
 
     @override

@@ -14,6 +14,7 @@ from trine import files
 from trine.datasets.cache import cache_dir, disk_errors
 from trine.datasets.catalogue import CATALOGUE, is_present, named_set, nothing_there, refuse_empty
 from trine.errors import DataError, UsageError, nearest
+from trine.pictures.decode import as_channels
 from trine.pictures.entries import SPLITS, TEST, TRAIN, VALIDATION, Source, readable
 from trine.pictures.groups import copies
 from trine.pictures.ingest import Wanted, ingest
@@ -98,6 +99,13 @@ class PictureSet:
             [name for part in parts for name in part.names],
             np.arange(sum(map(len, parts))),
         )
+
+    def with_channels(self, channels: int) -> "PictureSet":
+        """The set with grey pictures as RGB, or RGB pictures as grey; itself if it has that number of channels."""
+        if channels == self.channels:
+            return self
+        splits = {name: replace(part, images=as_channels(part.images, channels)) for name, part in self.splits.items()}
+        return replace(self, splits=splits)
 
     def described(self) -> dict[str, Any]:
         """Name, fingerprint and number of pictures per split."""

@@ -33,7 +33,9 @@ D = TypeVar("D")
 O = TypeVar("O", bound=Objective)  # noqa: E741  (the objective)
 M = TypeVar("M", bound=Model[Any])
 
-OTHER = {"data": "other data", "recipe": "another recipe", "minutes": "other --minutes"}
+START_RATE = 0.3
+"""Learning rates of a training from a model's weights, relative to those from random weights, which would undo them."""
+OTHER = {"data": "other data", "recipe": "another recipe", "minutes": "other --minutes", "start": "another --from"}
 """Names of a plan's parts in the message that refuses to resume it."""
 
 
@@ -79,6 +81,13 @@ class Trainer(ABC, Generic[R, D, O, M]):
     model_type: ClassVar[type[Model[Any]]]
     several: ClassVar[bool] = False
     """Whether the data may be several paths."""
+    shape: ClassVar[tuple[str, ...]] = ()
+    """Settings that the weights' shapes depend on: a training from a model's weights takes them from its recipe."""
+    rates: ClassVar[tuple[str, ...]] = ()
+    """Learning rates, which are lower in a training from a model's weights."""
+
+    start: M | None = None
+    """The model whose weights the training goes on from."""
 
     def __init__(self, recipe: R, device: str = "auto") -> None:
         self.recipe = recipe
@@ -128,6 +137,7 @@ class Trainer(ABC, Generic[R, D, O, M]):
         out: str | Path | None = None,
         resume: bool = False,
         overwrite: bool = False,
+        start: str | Path | None = None,
         data_dir: Path | None = None,
         test: bool = True,
         report: Reporter | None = None,
@@ -144,6 +154,9 @@ class Trainer(ABC, Generic[R, D, O, M]):
             if resume and run.finished:
                 report.note(f"{run.folder}: this run is complete already")
                 return self._loaded(run)
+            if start is not None:
+                self.start = self.model_type.load(start)  # type: ignore[assignment]
+                self.recipe = self._recipe_from(self.start)
             if resume and run.started:
                 self.recipe = self.recipe.resumed(run.settings())
             with self.device.leader_first():
@@ -169,6 +182,7 @@ class Trainer(ABC, Generic[R, D, O, M]):
             "data": self.describe(opened),
             "recipe": self.recipe.model_dump(mode="json"),
             "minutes": budget.minutes if budget else None,
+            "start": self.start.data.get("fingerprint") if self.start else None,
         }
         if resume and run.started:
             self._require_same_plan(run, plan)
@@ -179,6 +193,21 @@ class Trainer(ABC, Generic[R, D, O, M]):
                 run.begin(recipe, plan)
         self.device.wait()
         return recipe
+
+    def _recipe_from(self, start: Any) -> R:
+        """The recipe of a training from a model's weights. Raises `UsageError` when it asks for another network."""
+        if not self.shape:
+            raise UsageError(f"--from: trine {start.task} does not go on from a model: leave it out")
+        by_hand = self.recipe.by_hand
+        shape = {**{name: getattr(start.recipe, name) for name in self.shape}, "picture_size": start.size}
+        for name, value in shape.items():
+            if name in by_hand and getattr(self.recipe, name) != value:
+                raise UsageError(
+                    f"{name}={getattr(self.recipe, name)}: the model to go on from has {name}={value}: leave it out"
+                )
+        slower = {name: START_RATE * getattr(self.recipe, name) for name in self.rates if name not in by_hand}
+        changed: R = self.recipe.changed(**shape, **slower)
+        return changed
 
     def _require_same_plan(self, run: Run, plan: dict[str, Any]) -> None:
         """Raise `RunError` when the run was started with other data, settings or minutes."""
