@@ -63,11 +63,11 @@ def test_evaluate_prints_exactly_one_json_document(trine, run, table):
 
 def test_evaluate_says_the_interval_and_each_members_and_each_kinds_figures(trine, run, table):
     figures, members, kinds = printed_tables(trine("detect", "evaluate", run, table).out)
-    low, high = map(float, figures["fpr_interval"]["value"].split(" to "))
-    assert low <= float(figures["fpr_realised"]["value"]) <= high
+    low, high = map(float, figures["false alarms, 95 % interval"]["value"].split(" to "))
+    assert low <= float(figures["false alarms, measured"]["value"]) <= high
     assert {"counts", "unseen", "pairs", "rare", "size"} < set(members)
-    assert all(0 <= float(member["auc"]) <= 1 for member in members.values())
-    assert kinds["attack"]["n"] == "1"
+    assert all(0 <= float(member["AUC: abnormal above normal"]) <= 1 for member in members.values())
+    assert kinds["attack"]["sequences"] == "1"
 
 
 def printed_tables(text: str) -> list[dict[str, dict[str, str]]]:

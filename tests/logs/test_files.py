@@ -222,7 +222,7 @@ def test_a_file_whose_name_looks_like_a_pattern_is_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("path", "message"),
     [
-        ("", "an empty path"), ("missing.log", "missing.log: does not exist"), ("miss*.log", "no file matches"),
+        ("missing.log", "missing.log: does not exist"), ("miss*.log", "no file matches"),
         ("a\0b", "does not exist"), ("x" * 5000, "does not exist"), ("nothing", "holds no text"),
     ],
 )  # fmt: skip

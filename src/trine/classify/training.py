@@ -1,5 +1,6 @@
 """How a classifier is trained: opens pictures, builds and calibrates the network."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -11,8 +12,9 @@ from typing_extensions import override
 
 from trine import files
 from trine.classify.calibration import Novelty, abstain_threshold, fit_temperature
+from trine.classify.chapter import DoubtfulLabel, chapter, doubtful_labels
 from trine.classify.classifier import Classifier, build_network, open_for
-from trine.classify.network import SMALLEST
+from trine.classify.network import PictureNet
 from trine.classify.objective import PREPARED, ClassifyObjective, HeadObjective
 from trine.classify.prediction import predict_logits
 from trine.classify.pretrained import PretrainedNet
@@ -20,6 +22,7 @@ from trine.classify.recipe import ClassifyRecipe
 from trine.datasets.catalogue import CATALOGUE
 from trine.errors import DataError
 from trine.nn.efficientnet import NATIVE
+from trine.page.chapter import Chapter
 from trine.pictures.batches import evenly, labels_of, mirrors
 from trine.pictures.check import refuse_unlearnable
 from trine.pictures.picture_set import PictureSet, PictureSplit
@@ -35,13 +38,18 @@ class ClassifierTrainer(Trainer[ClassifyRecipe, PictureSet, ClassifyObjective, C
     """Trains classifiers."""
 
     model_type: ClassVar[type[Classifier]] = Classifier
+    shape: ClassVar[tuple[str, ...]] = ("network", "widths", "depth", "fit")
+    rates: ClassVar[tuple[str, ...]] = ("filter_rate", "bias_rate", "head_rate", "adam_rate", "finetune_rate")
+
+    doubtful: Sequence[DoubtfulLabel] = ()
+    """Training pictures whose labels may be wrong; known once the model is complete."""
 
     @override
     def open(self, data: str | Path, data_dir: Path | None) -> PictureSet:
-        opened = open_for(self.recipe, data, data_dir, _picture_size(data, self.recipe))
-        if opened.size[0] != opened.size[1]:
-            opened = open_for(self.recipe, data, data_dir, max(SMALLEST, min(opened.size)))
-        return opened
+        if self.start is None:
+            return open_for(self.recipe, data, data_dir, _picture_size(data, self.recipe))
+        opened = open_for(self.recipe, data, data_dir, self.start.size, self.start.reading)
+        return opened.with_channels(self.start.channels)
 
     @override
     def remarks(self, opened: PictureSet) -> list[str]:
@@ -60,14 +68,17 @@ class ClassifierTrainer(Trainer[ClassifyRecipe, PictureSet, ClassifyObjective, C
     def objective(self, opened: PictureSet, recipe: ClassifyRecipe) -> ClassifyObjective:
         torch.manual_seed(recipe.seed)
         network = build_network(recipe, opened.channels, opened.size[0], len(opened.classes))
-        network.prepare(torch.from_numpy(_prepared(opened.splits["train"]).images))
+        if self.start is None:
+            network.prepare(torch.from_numpy(_prepared(opened.splits["train"]).images))
+        else:
+            _adopt(network, self.start, opened.classes)
         frozen = isinstance(network, PretrainedNet) and not network.trained
         return (HeadObjective if frozen else ClassifyObjective)(network, recipe, opened, self.device)
 
     @override
     def scaled(self, opened: PictureSet, budget: Budget) -> ClassifyRecipe:
         """The shape of the preset whose compute fits into the time at the measured rate."""
-        if self.recipe.network != "fast":
+        if self.recipe.network != "fast" or self.start is not None:
             return self.recipe
         step = Stepper(self.objective(opened, self.recipe), self.device).measure(2.0)
         pflop = step.flops / step.seconds * budget.left / 1e15
@@ -84,6 +95,9 @@ class ClassifierTrainer(Trainer[ClassifyRecipe, PictureSet, ClassifyObjective, C
         held_out, prepared = opened.splits["validation"], _prepared(opened.splits["train"])
         logits, labels = predict_logits(trained, held_out.images, self.device, tta=True, flip=flip), labels_of(held_out)
         temperature = files.rounded(fit_temperature(logits, labels))
+        known, train = predict_logits(trained, prepared.images, self.device), opened.splits["train"]
+        indices = evenly(len(train), PREPARED).tolist()
+        self.doubtful = doubtful_labels(known, train, indices, opened.classes, temperature)
         confidence = torch.softmax(logits.double() / temperature, 1).amax(1).numpy()
         correct = (logits.argmax(1) == labels).numpy()
         return Classifier.assembled(
@@ -91,11 +105,28 @@ class ClassifierTrainer(Trainer[ClassifyRecipe, PictureSet, ClassifyObjective, C
             classes=opened.classes,
             size=opened.size[0],
             channels=opened.channels,
+            reading=opened.reading,
             temperature=temperature,
             threshold=files.rounded(abstain_threshold(confidence, correct, recipe.selective_accuracy)),
             network=trained,
-            novelty=Novelty.fit(predict_logits(trained, prepared.images, self.device), labels_of(prepared), logits),
+            novelty=Novelty.fit(known, labels_of(prepared), logits),
         )
+
+    @override
+    def chapter(self, model: Classifier, opened: PictureSet, pictures: Mapping[str, bytes]) -> Chapter:
+        return chapter(model, opened.splits["train"], self.doubtful, pictures)
+
+
+def _adopt(network: PictureNet, start: Classifier, classes: tuple[str, ...]) -> None:
+    """Set the weights to those of a trained model; classes that it does not know keep a fresh row in the last layer."""
+    own = network.state_dict()
+    for name, trained in start.network.state_dict().items():
+        if not name.startswith("head."):
+            own[name].copy_(trained)
+            continue
+        for row, label in enumerate(classes):
+            if label in start.classes:
+                own[name][row] = trained[start.classes.index(label)].to(own[name].device)
 
 
 def _picture_size(data: str | Path, recipe: ClassifyRecipe) -> int | None:

@@ -1,6 +1,6 @@
 """The training of a detector: reads the sequences, builds the networks, calibrates the ensemble."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -11,6 +11,7 @@ from jaxtyping import Int64
 from torch import nn
 from typing_extensions import override
 
+from trine.detect.chapter import chapter
 from trine.detect.detector import Detector, build_networks, log_settings
 from trine.detect.drift import Drift, drifts, fused_scores, measured
 from trine.detect.folds import Fold, NormalFolds, even_sample, split_normal
@@ -24,6 +25,7 @@ from trine.detect.surprisal import surprisals
 from trine.errors import UsageError
 from trine.logs.readers import Sources, open_events
 from trine.measures.conformal import References, smallest_bucket
+from trine.page.chapter import Chapter
 from trine.sequences.table import SequenceTable
 from trine.sequences.vocabulary import EVENT, EncodedTable, Vocabulary, columns_of
 from trine.train.fit import RunningFit, Trainer
@@ -121,6 +123,10 @@ class DetectorTrainer(Trainer[DetectRecipe, NormalFolds, DetectObjective, Detect
             continued_share=opened.reading.continued_share if opened.reading else None,
             normal_names=tuple(map(str, first.table.names[compared_rows(first)])),
         )
+
+    @override
+    def chapter(self, model: Detector, opened: NormalFolds, pictures: Mapping[str, bytes]) -> Chapter:
+        return chapter(model, opened, pictures)
 
 
 @dataclass(frozen=True, eq=False)

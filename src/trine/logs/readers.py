@@ -118,6 +118,8 @@ def open_events(
     cannot be read with.
     """
     paths = [sources] if isinstance(sources, str | Path) else list(sources)
+    if other := [path for path in paths if not isinstance(path, str | Path)]:
+        raise UsageError(f"{other[0]!r:.80} is no path: give the path of a log or a table, a name, or a list of them")
     settings = settings or LogSettings()
     if len(paths) == 1 and _holds_sequences(str(paths[0])):
         given = settings.given() if names is None else []
