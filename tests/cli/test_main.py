@@ -164,6 +164,8 @@ def test_a_program_stopped_while_it_is_loaded_says_so_in_one_line(tmp_path, modu
     code = f"""
 import os, signal, sys
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a parent in the background leaves it ignored
+
 class Interrupting:
     def find_spec(self, name, path, target=None):
         if name == {module!r}:

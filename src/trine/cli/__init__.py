@@ -40,13 +40,15 @@ for name, target, line in (
 
 
 STDIN = "/dev/stdin"
-"""What a lone `-` stands for: the parser would take it for an option."""
+"""What a lone `-` stands for as a log: the parser would take it for an option."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command line and exit: with 0 when done, 1 when the work failed, 2 on wrong use, 130 when stopped."""
     _prepare_output()
-    words = [STDIN if word == "-" else word for word in (sys.argv[1:] if arguments is None else arguments)]
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if words[:1] == ["detect"]:
+        words = [STDIN if word == "-" else word for word in words]
     traceback = "--traceback" in words
     if traceback:
         words.remove("--traceback")

@@ -285,7 +285,8 @@ def log_lines(
     for source in sources:
         if str(source) in CATALOGUE and not Path(source).exists():
             raise UsageError(f"{source}: a named set of sequences, no log")
-        if len(sources) == 1 and re.fullmatch(r"[\w.\-]+", str(source)) and source != "-" and not Path(source).exists():
+        plain = str(source) not in ("", "-") and not re.search(r"[*?\[]", str(source))
+        if len(sources) == 1 and plain and not Path(source).exists():
             raise DataError(nothing_there(source, "sequences"))
     skips = Skips(label if label != "-" else "stdin")
     return LogLines(LogFiles(sources, skips), settings, names, skips, carried)
