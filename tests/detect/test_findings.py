@@ -45,4 +45,5 @@ def test_one_source_is_one_group_and_the_strangest_comes_first() -> None:
 def test_a_time_is_text_in_utc_and_unknown_beyond_the_calendar() -> None:
     assert time_text(1714557600.0) == "2024-05-01T10:00:00Z"
     assert time_text(1714557600.25) == "2024-05-01T10:00:00.250Z"
+    assert time_text(0.25) == "0.250 s"
     assert [time_text(value) for value in (float("nan"), float("inf"), 1e300)] == [None, None, None]

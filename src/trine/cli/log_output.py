@@ -80,7 +80,7 @@ def print_explanation(explanation: "Explanation") -> None:
     """The reasons of one finding, and a table of its most important events."""
     alert = "ALERT" if explanation.flagged else "not flagged"
     name = one_line(explanation.name)
-    print(f"{name}: p = {explanation.p_value:.4g}, {alert}; {explanation.loudest}: {explanation.says}")
+    print(f"{name}: p = {explanation.p_value:.2g}, {alert}; {explanation.loudest}: {explanation.says}")
     if explanation.nearest_normal:
         print(f"nearest normal sequence: {one_line(explanation.nearest_normal)}")
     rows = [

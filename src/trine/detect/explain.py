@@ -232,8 +232,9 @@ def _label_times(axes: Any, events: Sequence[FindingEvent], count: int) -> None:
         return
     shown = [timed[round(i)] for i in np.linspace(0, len(timed) - 1, min(6, len(timed)))]
     axes.set_xticks([event.position for event in shown])
-    axes.set_xticklabels([str(event.time)[11:19] for event in shown], fontsize=7)
-    axes.set_xlabel(f"time, {str(timed[0].time)[:10]}")
+    dated = "T" in str(timed[0].time)
+    axes.set_xticklabels([str(event.time)[11:19] if dated else event.time for event in shown], fontsize=7)
+    axes.set_xlabel(f"time, {str(timed[0].time)[:10]}" if dated else "time since the beginning")
 
 
 def _write_peaks(beside: Any, peaks: Sequence[FindingEvent]) -> None:

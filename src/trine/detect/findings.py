@@ -110,7 +110,12 @@ def grouped(findings: Sequence[Finding]) -> list[FindingGroup]:
 
 
 def time_text(seconds: float) -> str | None:
-    """Seconds since 1970 as ISO 8601 in UTC, to the millisecond; None if unknown or beyond the calendar."""
+    """Seconds since 1970 as ISO 8601 in UTC, to the millisecond; None if unknown or beyond the calendar.
+
+    Times before 1973 count from a beginning of their own, as in recordings, and are given as seconds.
+    """
+    if abs(seconds) < 1e8:
+        return f"{seconds:.3f} s"
     try:
         moment = datetime.fromtimestamp(seconds, UTC)
     except (ValueError, OverflowError, OSError):
