@@ -24,8 +24,9 @@ from trine.model import Evaluation, Model
 from trine.pictures.batches import labels_of, mirrors
 from trine.pictures.decode import Picture, as_channels, read_picture
 from trine.pictures.paths import as_list, picture_name
-from trine.pictures.picture_set import ALL, PictureSet, PictureSplit, open_pictures
+from trine.pictures.picture_set import ALL, PictureSet, PictureSplit
 from trine.pictures.reading import Reading
+from trine.pictures.squares import open_to_evaluate
 from trine.result import Data
 
 
@@ -93,10 +94,8 @@ class Classifier(Model[ClassifyRecipe]):
     @override
     def open(self, data: str | Path, data_dir: Path | None = None) -> PictureSet:
         """A set to evaluate on: as a whole, but the data of the training is split as in the training."""
-        whole = open_for(self.recipe, data, data_dir, self.size, self.reading, cut=False)
-        if whole.fingerprint != self.data.get("fingerprint"):
-            return whole
-        return open_for(self.recipe, data, data_dir, self.size, self.reading)
+        trained_on = self.data.get("fingerprint")
+        return open_to_evaluate(self.recipe, data, data_dir, self.size, self.reading, trained_on)
 
     @override
     def evaluation(self, opened: PictureSet, split: str | None = None) -> Evaluation:
@@ -207,30 +206,3 @@ def build_network(recipe: ClassifyRecipe, channels: int, size: int, classes: int
     if recipe.network == "classic":
         return ClassicNet(*shape, widths=recipe.widths, dropout=recipe.dropout)
     return PretrainedNet(*shape, dropout=recipe.dropout, trained=recipe.finetune_rate > 0)
-
-
-def open_for(
-    recipe: ClassifyRecipe,
-    data: str | Path,
-    data_dir: Path | None,
-    size: int | None,
-    reading: Reading | None = None,
-    cut: bool = True,
-) -> PictureSet:
-    """A set of square pictures at a given size, with the recipe's validation split if `cut`.
-
-    reading   how a trained model reads pictures; without, as the recipe says
-    """
-    return open_pictures(
-        data,
-        data_dir=data_dir,
-        size=size,
-        square=True,
-        fit=recipe.fit,
-        reading=reading,
-        label_from=recipe.label_from,
-        seed=recipe.seed,
-        validation_share=recipe.validation_share,
-        validation_limit=recipe.validation_limit,
-        cut=cut,
-    )

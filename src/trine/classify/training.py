@@ -13,7 +13,7 @@ from typing_extensions import override
 from trine import files
 from trine.classify.calibration import Novelty, abstain_threshold, fit_temperature
 from trine.classify.chapter import DoubtfulLabel, chapter, doubtful_labels
-from trine.classify.classifier import Classifier, build_network, open_for
+from trine.classify.classifier import Classifier, build_network
 from trine.classify.network import PictureNet
 from trine.classify.objective import PREPARED, ClassifyObjective, HeadObjective
 from trine.classify.prediction import predict_logits
@@ -26,6 +26,7 @@ from trine.page.chapter import Chapter
 from trine.pictures.batches import evenly, labels_of, mirrors
 from trine.pictures.check import refuse_unlearnable
 from trine.pictures.picture_set import PictureSet, PictureSplit
+from trine.pictures.squares import open_squares
 from trine.train.budget import Budget
 from trine.train.fit import RunningFit, Trainer
 from trine.train.step import Stepper
@@ -47,8 +48,8 @@ class ClassifierTrainer(Trainer[ClassifyRecipe, PictureSet, ClassifyObjective, C
     @override
     def open(self, data: str | Path, data_dir: Path | None) -> PictureSet:
         if self.start is None:
-            return open_for(self.recipe, data, data_dir, _picture_size(data, self.recipe))
-        opened = open_for(self.recipe, data, data_dir, self.start.size, self.start.reading)
+            return open_squares(self.recipe, data, data_dir, _picture_size(data, self.recipe))
+        opened = open_squares(self.recipe, data, data_dir, self.start.size, self.start.reading)
         return opened.with_channels(self.start.channels)
 
     @override

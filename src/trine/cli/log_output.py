@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from trine.cli import output
+from trine.datasets.lines import printable
 
 if TYPE_CHECKING:
     from trine.detect.findings import Explanation, Finding, FindingEvent, FindingGroup
@@ -131,5 +132,5 @@ def _print_kinds(title: str, kinds: "tuple[EventKind, ...]") -> None:
 
 def one_line(text: str, most: int = 400) -> str:
     """A text of a log as one printable line: control characters cannot reach the terminal."""
-    printable = "".join(letter if letter.isprintable() else " " for letter in text[: most + 1])
-    return printable if len(printable) <= most else printable[: most - 1] + "…"
+    line = printable(text[: most + 1])
+    return line if len(line) <= most else line[: most - 1] + "…"

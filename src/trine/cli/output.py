@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from trine.cli.words import in_words
+from trine.datasets.lines import printable
 
 SAMPLES = {"classify": "pictures", "detect": "sequences", "generate": "pictures"}
 MOST_ROWS = 20
@@ -48,7 +49,7 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[obje
 
 def note(line: str) -> None:
     """Print a line on stderr. Control characters, as names of files and entities can have them, become blanks."""
-    print("".join(c if c.isprintable() else " " for c in line), file=sys.stderr, flush=True)
+    print(printable(line), file=sys.stderr, flush=True)
 
 
 def print_passed_over(found: "FoundPictures", as_json: bool = False) -> bool:

@@ -139,8 +139,7 @@ class Detector(Model[DetectRecipe]):
 
         All sequences that are stranger than every held-out one have the same, smallest p-value.
         """
-        scores = self.scores(table).ensemble
-        return table.rows(np.lexsort((-scores.fused, scores.p_value))[:count])
+        return table.rows(self.scores(table).ensemble.strangest_first[:count])
 
     def step(
         self, states: Sequence[bytes | None], events: Sequence[str], **attributes: Sequence[str]

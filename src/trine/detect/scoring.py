@@ -150,6 +150,11 @@ class EnsembleScores:
     surprisal: dict[str, Surprisal]
     """Surprisal of every event per column in nats, averaged over the folds: of the network, or else of the n-grams."""
 
+    @property
+    def strangest_first(self) -> Int64[np.ndarray, "sequences"]:
+        """Indices of the sequences by p-value; equal p-values are ordered by score."""
+        return np.lexsort((-self.fused, self.p_value))
+
     @classmethod
     def joined(cls, parts: "Sequence[EnsembleScores]") -> "EnsembleScores":
         """The scores of consecutive parts of a table as those of the table."""

@@ -25,8 +25,9 @@ from trine.nn.likelihood import Bernoulli, CalibratedGaussian, Likelihood
 from trine.nn.logistic import LogisticMixture
 from trine.pictures.batches import evenly, labels_of
 from trine.pictures.decode import as_channels
-from trine.pictures.picture_set import ALL, PictureSet, PictureSplit, open_pictures
+from trine.pictures.picture_set import ALL, PictureSet, PictureSplit
 from trine.pictures.reading import Reading
+from trine.pictures.squares import open_to_evaluate
 from trine.result import Data
 from trine.sheet import grid_png, pairs_png
 
@@ -167,10 +168,8 @@ class Generator(Model[GenerateRecipe]):
     @override
     def open(self, data: str | Path, data_dir: Path | None = None) -> PictureSet:
         """A set to evaluate on: as a whole, but the data of the training is split as in the training."""
-        whole = open_square(self.recipe, data, data_dir, self.size, self.reading, cut=False)
-        if whole.fingerprint != self.data.get("fingerprint"):
-            return whole
-        return open_square(self.recipe, data, data_dir, self.size, self.reading)
+        trained_on = self.data.get("fingerprint")
+        return open_to_evaluate(self.recipe, data, data_dir, self.size, self.reading, trained_on)
 
     @override
     def evaluation(self, opened: PictureSet, split: str | None = None) -> Evaluation:
@@ -304,32 +303,3 @@ def build_priors(recipe: GenerateRecipe, channels: int, classes: tuple[str, ...]
         "flow": FlowPrior(latent, len(classes), recipe.flow_units(latent)),
     }
     return nn.ModuleDict(priors)
-
-
-def open_square(
-    recipe: GenerateRecipe,
-    data: str | Path,
-    data_dir: Path | None,
-    size: int | None,
-    reading: Reading | None = None,
-    cut: bool = True,
-) -> PictureSet:
-    """Square pictures, with the recipe's validation split if the set has none and `cut` is set.
-
-    size      side in pixels; without, the pictures' own, or one chosen from their sizes
-    reading   how a trained model reads pictures; without, as the recipe says
-    Raises `DataError`, `UsageError`.
-    """
-    return open_pictures(
-        data,
-        data_dir=data_dir,
-        size=size,
-        square=True,
-        fit=recipe.fit,
-        reading=reading,
-        label_from=recipe.label_from,
-        seed=recipe.seed,
-        validation_share=recipe.validation_share,
-        validation_limit=recipe.validation_limit,
-        cut=cut,
-    )

@@ -16,7 +16,7 @@ from trine.generate.bound import measure_bound
 from trine.generate.chapter import chapter
 from trine.generate.codec import Codec
 from trine.generate.flow_training import FlowObjective, Posteriors, flow_seconds
-from trine.generate.generator import Generator, build_network, build_priors, open_square
+from trine.generate.generator import Generator, build_network, build_priors
 from trine.generate.latent import Normal
 from trine.generate.network import PictureVAE
 from trine.generate.objective import GenerateObjective
@@ -27,6 +27,7 @@ from trine.page.chapter import Chapter
 from trine.pictures.batches import labels_of
 from trine.pictures.decode import as_channels
 from trine.pictures.picture_set import PictureSet, PictureSplit
+from trine.pictures.squares import open_squares
 from trine.sheet import grid_png
 from trine.train.budget import Budget
 from trine.train.fit import RunningFit, Trainer
@@ -58,8 +59,8 @@ class GeneratorTrainer(Trainer[GenerateRecipe, PictureSet, GenerateObjective, Ge
     @override
     def open(self, data: str | Path, data_dir: Path | None) -> PictureSet:
         if self.start is None:
-            return open_square(self.recipe, data, data_dir, self.recipe.picture_size)
-        opened = open_square(self.recipe, data, data_dir, self.start.size, self.start.reading)
+            return open_squares(self.recipe, data, data_dir, self.recipe.picture_size)
+        opened = open_squares(self.recipe, data, data_dir, self.start.size, self.start.reading)
         return opened.with_channels(self.start.channels)
 
     @override

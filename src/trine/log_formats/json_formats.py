@@ -53,6 +53,7 @@ class Json(Format):
     def missing_fields(self) -> tuple[str, ...]:
         return self._reader.missing_fields()
 
+    @override
     def fields(self) -> tuple[str, ...]:
         """Dotted names of the fields that the records so far have, the most frequent first."""
         return self._reader.fields()

@@ -1,7 +1,7 @@
 """`LogEvent`, the content of one record of a log, and `Format`, the base of all log formats."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import ClassVar, Literal, NamedTuple, Protocol, get_args, runtime_checkable
@@ -110,6 +110,19 @@ class Format(ABC):
 
     def begin(self, name: str, head: Sequence[str]) -> None:
         """The next lines come from the file of this name, and begin with `head`: called before they are parsed."""
+
+    def records(self, lines: Iterable[Line]) -> Iterator[Line]:
+        """The records of all lines of a log, the incomplete ones at its end too."""
+        if self.joiner is None:
+            yield from lines
+            return
+        for line in lines:
+            yield from self.joiner.feed(line)
+        yield from self.joiner.finish()
+
+    def fields(self) -> tuple[str, ...]:
+        """Names of the fields that the records so far have, if records have named fields."""
+        return ()
 
     def missing_fields(self) -> tuple[str, ...]:
         """Fields that the settings name for the event or the time and that no record so far has had."""

@@ -4,7 +4,7 @@
 `Format`, listed here.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -130,7 +130,7 @@ def _share(candidate: Format, lines: Sequence[Line]) -> float:
     candidate.begin("", [line.text for line in lines])
     fits = others = headers = 0
     continues = False
-    for record in islice(_records(candidate, lines), MOST_RECORDS):
+    for record in islice(candidate.records(lines), MOST_RECORDS):
         if not record.text.strip():
             continue
         count = record.text.count("\n") + 1
@@ -146,15 +146,6 @@ def _share(candidate: Format, lines: Sequence[Line]) -> float:
     if not fits and headers and candidate.sure_header:
         fits = headers
     return fits / max(1, fits + others)
-
-
-def _records(candidate: Format, lines: Sequence[Line]) -> Iterator[Line]:
-    if candidate.joiner is None:
-        yield from lines
-        return
-    for line in lines:
-        yield from candidate.joiner.feed(line)
-    yield from candidate.joiner.finish()
 
 
 def format_named(name: str, settings: FormatSettings | None = None) -> Format:
@@ -193,7 +184,7 @@ def _require_no_fields(lines: Sequence[Line], settings: FormatSettings) -> None:
     """Raise `UsageError` where lines that no format explains have fields, or settings name fields that they lack."""
     options = {"--event": ",".join(settings.event), "--time": settings.time, "--entity": settings.entity}
     given = [f"{option} {value}" for option, value in options.items() if value and value not in ENTITIES]
-    looks = guess_format(lines, FormatSettings(time_format=settings.time_format))
+    looks = guess_format(lines, FormatSettings(time_format=settings.time_format)) if given else Guess(Plain.name, 1.0)
     kind = Json if looks.name == Plain.name and _are_objects(lines) else FORMATS[looks.name]
     fields = _fields(kind(), lines) if kind.has_fields else ()
     known = f"; their fields are {', '.join(fields[:20])}" if fields else ", whose lines have no named fields"
@@ -212,7 +203,6 @@ def _are_objects(lines: Sequence[Line]) -> bool:
 
 def _fields(candidate: Format, lines: Sequence[Line]) -> tuple[str, ...]:
     """Names of the fields that records of this format have in these lines."""
-    joiner = candidate.joiner
-    for record in lines if joiner is None else [record for line in lines for record in joiner.feed(line)]:
+    for record in candidate.records(lines):
         candidate.parse(record.text)
-    return tuple(getattr(candidate, "fields", tuple)())
+    return candidate.fields()

@@ -201,6 +201,7 @@ class Csv(Format):
     def missing_fields(self) -> tuple[str, ...]:
         return self._reader.missing_fields()
 
+    @override
     def fields(self) -> tuple[str, ...]:
         """Names of the columns."""
         return self._table.columns
@@ -254,6 +255,7 @@ class Zeek(Format):
     def missing_fields(self) -> tuple[str, ...]:
         return self._reader.missing_fields()
 
+    @override
     def fields(self) -> tuple[str, ...]:
         """Names of the fields in the last header."""
         return self._fields
@@ -293,6 +295,7 @@ class W3c(Format):
     def missing_fields(self) -> tuple[str, ...]:
         return self._reader.missing_fields()
 
+    @override
     def fields(self) -> tuple[str, ...]:
         """Names of the fields in the last header."""
         return tuple(self._fields)

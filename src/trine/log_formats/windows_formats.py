@@ -67,6 +67,7 @@ class Windows(Format):
     def missing_fields(self) -> tuple[str, ...]:
         return self._reader.missing_fields()
 
+    @override
     def fields(self) -> tuple[str, ...]:
         """Names of the fields that the records so far have, the most frequent first."""
         return self._reader.fields()

@@ -32,6 +32,30 @@ MOST_FILES = 1_000
 """Largest number of files that are remembered; beyond it, those of the oldest calls are forgotten."""
 
 
+class Prefix:
+    """The first lines of a file: their number, and a digest by which they are known again."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._hash = hashlib.sha256()
+
+    def add(self, text: str) -> None:
+        """Take the next line."""
+        self.count += 1
+        self._hash.update(text.encode(errors="backslashreplace") + b"\n")
+
+    @property
+    def digest(self) -> str:
+        """Hexadecimal SHA-256 of the lines."""
+        return self._hash.hexdigest()
+
+    def copy(self) -> "Prefix":
+        """The same lines, to go on from."""
+        same = Prefix()
+        same.count, same._hash = self.count, self._hash.copy()
+        return same
+
+
 @dataclass
 class Carried:
     """What one call leaves for the next one."""
@@ -81,29 +105,28 @@ class Carried:
         }
         files.write_json(path, state)
 
-    def known(self, texts: Iterator[str]) -> int:
-        """Number of the first lines of a file that were read in earlier calls; `texts` are all its lines."""
+    def known(self, texts: Iterator[str]) -> "Prefix":
+        """The first lines of a file that were read in earlier calls; `texts` are all its lines."""
         counts, most = set(self.read.values()), max(self.read.values(), default=0)
-        digest, known = hashlib.sha256(), 0
-        for number, text in enumerate(islice(texts, most), 1):
-            digest.update(_line_bytes(text))
-            if number in counts and self.read.get(digest.hexdigest()) == number:
-                known = number
+        prefix, known = Prefix(), Prefix()
+        for text in islice(texts, most):
+            prefix.add(text)
+            if prefix.count in counts and self.read.get(prefix.digest) == prefix.count:
+                known = prefix.copy()
         return known
 
-    def remember(self, texts: Iterator[str], count: int) -> None:
-        """Note that the first `count` lines of a file are read; `texts` are all its lines."""
-        digest = hashlib.sha256()
-        for text in islice(texts, count):
-            digest.update(_line_bytes(text))
-        self.read.pop(digest.hexdigest(), None)
-        self.read[digest.hexdigest()] = count
+    def remember(self, prefix: "Prefix") -> None:
+        """Note that these first lines of a file are read."""
+        self.read.pop(prefix.digest, None)
+        self.read[prefix.digest] = prefix.count
         while len(self.read) > MOST_FILES:
             del self.read[next(iter(self.read))]
 
     def leaves(self, unfinished: str) -> bool:
         """Whether a last line without a line break is left for the next call: unless it is still as it was left."""
-        digest = hashlib.sha256(_line_bytes(unfinished)).hexdigest()
+        line = Prefix()
+        line.add(unfinished)
+        digest = line.digest
         again = digest == self.left
         self.left = "" if again else digest
         return not again
@@ -174,10 +197,6 @@ def held(path: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
-
-
-def _line_bytes(text: str) -> bytes:
-    return text.encode(errors="backslashreplace") + b"\n"
 
 
 def _events(table: SequenceTable, row: int) -> Iterator[list[Any]]:

@@ -3,7 +3,7 @@
 import copy
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from itertools import chain, groupby, islice
 from operator import attrgetter
 from pathlib import Path
@@ -191,26 +191,32 @@ class LogLines:
         self.sessions.format.clock.reference = self.files.modified[source]
         self.sessions.file = name if len(self.files.names) > 1 else None
         whole = chain(head, lines)
-        known = self.carried.known(self.files.lines_of(source)) if self.carried else 0
-        for line in islice(whole, known):
-            self.sessions.skip(line)
-        number = known
-        while block := list(islice(whole, BLOCK_LINES)):
-            number = block[-1].number
-            if self.carried and source in self.files.unfinished and self._is_left(source, block[-1]):
-                self.skips.add("a last line without a line break, left out until the next call", f"line {number}")
-                self.reading.lines, self.reading.left_out = self.reading.lines + 1, self.reading.left_out + 1
-                number -= 1
-                block.pop()
-            yield self.sessions.read_all(block)
-        if self.carried:
-            self.carried.remember(self.files.lines_of(source), number)
+        if self.carried is None:
+            yield from self._in_blocks(whole)
+        else:
+            yield from self._unread(source, whole, self.carried)
 
-    def _is_left(self, source: int, line: Line) -> bool:
-        """Whether this is the last line of a file, no line break ends it, and it is left for the next call."""
-        assert self.carried is not None
-        is_last = next(islice(self.files.lines_of(source), line.number, None), None) is None
-        return is_last and self.carried.leaves(line.text)
+    def _in_blocks(self, lines: Iterator[Line]) -> Iterator[list[SessionEvent]]:
+        assert self.sessions is not None
+        while block := list(islice(lines, BLOCK_LINES)):
+            yield self.sessions.read_all(block)
+
+    def _unread(self, source: int, lines: Iterator[Line], carried: Carried) -> Iterator[list[SessionEvent]]:
+        """The events of the lines of a file that no earlier call has read, as far as they are written."""
+        assert self.sessions is not None
+        prefix = carried.known(self.files.lines_of(source))
+        for line in islice(lines, prefix.count):
+            self.sessions.skip(line)
+        block = list(islice(lines, BLOCK_LINES))
+        while block:
+            following = list(islice(lines, BLOCK_LINES))
+            if not following and source in self.files.unfinished and carried.leaves(block[-1].text):
+                self.sessions.leave(block.pop())
+            for line in block:
+                prefix.add(line.text)
+            yield self.sessions.read_all(block)
+            block = following
+        carried.remember(prefix)
 
     def _change(self, name: str, head: list[Line]) -> Iterator[SessionEvent]:
         """Read the next lines in the format of this file; yields the events that this completes."""
@@ -232,11 +238,9 @@ class LogLines:
         """The format of a file: that of the file before if its first lines have it too."""
         settings, sessions = self.settings, self.sessions
         known = settings.pattern or (settings.format and "," not in settings.format)
-        if sessions is not None and sessions.format.joiner is None:
-            sure = [line.text for line in head[:SURE_LINES] if line.text.strip()]
-            look = copy.deepcopy(sessions.format)
-            if known or (look.name != "plain" and all(look.parse(text) is not None for text in sure)):
-                return sessions.format
+        present = None if sessions is None or sessions.format.joiner else sessions.format
+        if present is not None and (known or _goes_on(present, head[:SURE_LINES])):
+            return present
         chosen, guess = format_of(head, settings.format, settings.pattern, settings.fields)
         if guess is not None:
             self.guesses.append((name, guess))
@@ -264,11 +268,16 @@ class LogLines:
         return [*lines, *(f"{name}: {warning}" for warning in (*self.reading.warnings(), *notes))]
 
 
+def _goes_on(present: Format, head: Sequence[Line]) -> bool:
+    """Whether all first lines of a further file have the present format, which must tell its lines from others."""
+    look = copy.deepcopy(present)
+    return look.name != "plain" and all(look.parse(line.text) is not None for line in head if line.text.strip())
+
+
 def _learn_date_order(chosen: Format, head: Sequence[Line]) -> None:
     """Look at the first lines for what tells day from month, so that the lines before are read right too."""
     look = copy.deepcopy(chosen)
-    records = head if look.joiner is None else [record for line in head for record in look.joiner.feed(line)]
-    for record in records:
+    for record in look.records(head):
         look.parse(record.text)
     chosen.clock.orders = look.clock.orders
     chosen.clock.rewind()
@@ -314,8 +323,8 @@ def _open_logs(
     if carried is not None and lines.sessions is not None:
         carried.keep(lines.sessions, table)
         table = table.rows(_with_new_events(table, carried))
-    opened = OpenedSequences(table, remarks, lines.files, lines.reading, lines.names, carried=carried)
-    return replace(opened, attribute_names=tuple(collected.attribute_names))
+    attribute_names = tuple(collected.attribute_names)
+    return OpenedSequences(table, remarks, lines.files, lines.reading, lines.names, attribute_names, carried)
 
 
 def _with_new_events(table: SequenceTable, carried: Carried) -> Bool[np.ndarray, " sequences"]:
@@ -333,7 +342,7 @@ def _require_events(lines: LogLines, learned: bool) -> None:
     reading = lines.reading
     if reading.events or not reading.unparsed:
         return
-    has = [field for each in lines.formats for field in getattr(each, "fields", tuple)()][:20]
+    has = [field for each in lines.formats for field in each.fields()][:20]
     if learned:
         advice = (
             f", which the detector has learned; give a log like that of its training ({reading.unparsed:,} lines read)"

@@ -148,10 +148,18 @@ class Sessions:
 
     def skip(self, line: Line) -> None:
         """Leave a line out that was read in an earlier call. The format still learns from it: columns, years."""
-        self.reading.lines += 1
-        self.reading.left_out += 1
+        self._leave_out()
         for record in (line,) if self.format.joiner is None else self.format.joiner.feed(line):
             self.format.parse(record.text)
+
+    def leave(self, line: Line) -> None:
+        """Leave a last line without a line break for the next call: it may still be written."""
+        self.skips.add("a last line without a line break, left out until the next call", self._place(line))
+        self._leave_out()
+
+    def _leave_out(self) -> None:
+        self.reading.lines += 1
+        self.reading.left_out += 1
 
     def open_sessions(self) -> Iterator[tuple[tuple[str | None, str], "OpenSession"]]:
         """The open sessions, each with its kind of entity and its entity."""
@@ -288,9 +296,7 @@ class Sessions:
         if time < session.latest:
             gap = self.cut.gap_seconds
             if gap is not None and session.latest - time > gap:
-                self.skips.add(
-                    "times run backwards by more than the gap, a new session begins", f"line {record.number}"
-                )
+                self.skips.add("times run backwards by more than the gap, a new session begins", self._place(record))
                 session.begin(self.next_number())
                 session.raw = session.latest = time
                 return time
