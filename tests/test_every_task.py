@@ -158,6 +158,9 @@ def test_fit_prints_one_result_in_the_common_schema(task, run):
 def test_a_run_holds_what_a_person_looks_for(task, run):
     names = {path.name for path in run(task).iterdir()}
     assert {"recipe.json", "plan.json", "metrics.jsonl", "result.json", "curves.png", "bundle", "checkpoints"} <= names
+    report = (run(task) / "report.html").read_text()
+    assert f'<section id="{task}">' in report
+    assert "<img " in report
     assert {"trine.json", "model.safetensors", "README.md"} <= {path.name for path in (run(task) / "bundle").iterdir()}
 
 

@@ -72,3 +72,24 @@ def test_a_bundle_of_a_later_version_is_refused_with_what_to_do(tmp_path):
     (tmp_path / "later" / "trine.json").write_text(json.dumps(document))
     with pytest.raises(BundleError, match=r"is newer than this Trine reads .*: upgrade Trine"):
         trine.load(tmp_path / "later")
+
+
+def test_recipes_of_before_crop_and_those_of_now_choose():
+    model = trine.load(FORMER / "classify")
+    assert model.recipe.fit == model.reading.fit == "crop"
+    assert trine.load(FORMER / "generate").reading.backdrop == "white"
+    recipe = type(model.recipe)
+    assert recipe().fit == "auto"
+    assert recipe.stored({"epochs": 3}).fit == "auto", "a few settings written by hand"
+    before = {name: value for name, value in recipe().model_dump().items() if name != "fit"}
+    assert recipe.stored(before).fit == "crop"
+    assert recipe().resumed(before).fit == "crop"
+    assert recipe(fit="pad").resumed(before).fit == "pad"
+    assert recipe().resumed(recipe().model_dump()).fit == "auto"
+
+
+def test_a_picture_classifier_of_before_saves_how_it_reads(tmp_path):
+    model = trine.load(FORMER / "classify")
+    model.save(tmp_path / "again")
+    assert trine.load(tmp_path / "again").reading == model.reading
+    assert trine.load(tmp_path / "again").recipe.fit == "crop"

@@ -160,7 +160,7 @@ def compare(scored: dict[str, Any], attacks: list[Attack]) -> dict[str, Any]:
         "false_alarms": alarms,
         "normal": normal,
         "missed": [attack.name for attack in attacks if not flagged[id(attack)]],
-        "reading": scored["reading"],
+        "reading": {name: scored["reading"][name] for name in ("lines", "events", "unparsed", "left_out")},
     }
 
 

@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from trine import files
-from trine.errors import BundleError
+from trine.errors import BundleError, UsageError
 
 FORMAT = 1
 MANIFEST = "trine.json"
@@ -77,7 +77,9 @@ def save(
 
 
 def locate(model: str | Path) -> Path:
-    """The bundle's folder, given a bundle or a run folder. Raises `BundleError`."""
+    """The bundle's folder, given a bundle or a run folder. Raises `BundleError`, `UsageError` for what is no path."""
+    if not isinstance(model, str | Path) or not str(model).strip():
+        raise UsageError(f"{model!r:.80} is no path of a model: give a bundle or a run folder")
     folder = Path(model)
     for candidate in (folder, folder / "bundle"):
         if (candidate / MANIFEST).is_file():

@@ -1,6 +1,9 @@
-"""Figures: matplotlib without a screen, in one style."""
+"""Figures: matplotlib without a screen, in one style. Texts are shown as they are: `$` begins no formula."""
 
 import io
+import logging
+import warnings
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -30,9 +33,39 @@ def figure(rows: int = 1, columns: int = 1, width: float = 6.0, height: float = 
 
 def png(drawn: Any) -> bytes:
     """The figure as a PNG."""
+    _show_texts_as_they_are(drawn)
     buffer = io.BytesIO()
-    drawn.savefig(buffer, format="png")
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")  # a box is drawn instead
+        drawn.savefig(buffer, format="png")
     return buffer.getvalue()
+
+
+def attempted(drawings: Mapping[str, Callable[[], bytes]]) -> dict[str, bytes]:
+    """The pictures by name. One that cannot be drawn is left out, with a line in the log: it must cost no training."""
+    pictures = {}
+    for name, draw in drawings.items():
+        try:
+            pictures[name] = draw()
+        except Exception as problem:  # noqa: BLE001  (whatever it is, the trained model counts for more)
+            why = " ".join(str(problem).split()) or type(problem).__name__
+            logging.getLogger(__name__).warning("%s could not be drawn, and is left out: %.200s", name, why)
+    return pictures
+
+
+def _show_texts_as_they_are(drawn: Any) -> None:
+    """Names of classes are no formulas; the numbers of a logarithmic axis are."""
+    from matplotlib.text import Text
+
+    logarithmic: list[Text] = []
+    for axes in drawn.axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            labels = axis.get_ticklabels(which="both")  # makes those that are only made when the figure is drawn
+            logarithmic += labels if axis.get_scale() == "log" else []
+    for text in drawn.findobj(Text):
+        text.set_parse_math(False)
+    for text in logarithmic:
+        text.set_parse_math(True)
 
 
 def picture_png(image: UInt8[np.ndarray, "height width channels"]) -> bytes:

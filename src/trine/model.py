@@ -63,6 +63,10 @@ class Model(ABC, Generic[R]):
         if recipe is not None and (effort is not None or settings):
             given = ", ".join([*(["effort"] if effort is not None else []), *settings])
             raise UsageError(f"{given}: the recipe has its own: change it with recipe.changed(...), or leave it out")
+        if recipe is not None and not isinstance(recipe, self.recipe_type):
+            raise UsageError(f"recipe={recipe!r:.80}: give a {self.recipe_type.__name__}, or settings by their names")
+        if effort is not None and not isinstance(effort, str):
+            raise UsageError(f"effort={effort!r:.80}: give quick, good or best")
         chosen = recipe if recipe is not None else self.recipe_type.preset(effort or "quick", **settings)
         vars(self).update(
             recipe=chosen, device=Device("cpu", bfloat16=False), data={}, cost=Compute(), result=None, run=None
@@ -127,6 +131,8 @@ class Model(ABC, Generic[R]):
         minutes: float | None = None,
         out: str | Path | None = None,
         resume: bool = False,
+        overwrite: bool = False,
+        start: str | Path | None = None,
         device: str = "auto",
         data_dir: Path | None = None,
         test: bool = True,
@@ -136,13 +142,24 @@ class Model(ABC, Generic[R]):
 
         data      a name or a path; for a detector also several paths of logs
         minutes   wall-clock time for the whole work; without, the recipe's own length
+        out       without, runs/TASK-DATA, numbered where there is such a run already
         resume    continue the run in `out`
+        overwrite replace the run in `out`
+        start     a trained model, bundle or run folder, to go on from: with more or new pictures, or other classes
         test      evaluate on the test split once at the end; False leaves it unread
         Raises `DataError`, `RunError`, `DivergedError`, `InterruptedTraining`.
         """
         trainer = TASKS[self.task].trainer_class()(self.recipe, device)
         trained = trainer.fit(
-            data, minutes=minutes, out=out, resume=resume, data_dir=data_dir, test=test, report=report
+            data,
+            minutes=minutes,
+            out=out,
+            resume=resume,
+            overwrite=overwrite,
+            start=start,
+            data_dir=data_dir,
+            test=test,
+            report=report,
         )
         if trained is not None:  # None in processes that do not lead
             vars(self).clear()
@@ -183,7 +200,7 @@ class Model(ABC, Generic[R]):
 
     @classmethod
     def _rebuilt(cls, manifest: BundleManifest, tensors: dict[str, Tensor]) -> Self:
-        recipe: Any = cls.recipe_type.checked(manifest.recipe)
+        recipe: Any = cls.recipe_type.stored(manifest.recipe)
         device = choose("auto", recipe.precision)
         result = Result.model_validate(manifest.figures) if manifest.figures else None
         return cls.assembled(

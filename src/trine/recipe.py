@@ -10,6 +10,8 @@ from trine import files
 from trine.errors import RecipeError, nearest
 
 Effort = Literal["quick", "good", "best"]
+WRITTEN = frozenset({"effort", "seed", "epochs", "batch_size", "checkpoint_seconds"})
+"""Settings that every recipe has which a run or a bundle holds: it has all of its version."""
 
 
 class Recipe(BaseModel):
@@ -18,6 +20,8 @@ class Recipe(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
 
     presets: ClassVar[dict[str, dict[str, Any]]] = {"quick": {}, "good": {}, "best": {}}
+    former: ClassVar[dict[str, Any]] = {}
+    """Settings that earlier versions did not have, and the values that describe what they did."""
 
     effort: Effort = "quick"
     """The preset that the other settings follow."""
@@ -59,6 +63,20 @@ class Recipe(BaseModel):
         except ValidationError as problem:
             raise RecipeError(cls._explain(problem)) from None
 
+    @classmethod
+    def stored(cls, settings: dict[str, Any]) -> Self:
+        """The recipe that a run or a bundle holds, of this version or an earlier one. Raises `RecipeError`."""
+        return cls.checked({**(cls.former if settings.keys() >= WRITTEN else {}), **settings})
+
+    def resumed(self, started: dict[str, Any]) -> Self:
+        """This recipe, to go on with a run that `started` with that recipe.
+
+        Settings that `started` lacks, as an earlier version had none, become what that version did, unless they were
+        changed by hand.
+        """
+        lacking = self.former.keys() - started.keys() - self.by_hand
+        return self.changed(**{name: self.former[name] for name in lacking}) if lacking else self
+
     def changed(self, **settings: Any) -> Self:
         """A copy with some settings changed, validated again."""
         return self.checked({**self.model_dump(), **settings})
@@ -79,7 +97,7 @@ class Recipe(BaseModel):
         if not isinstance(settings, dict):
             raise RecipeError(f"{path}: not a recipe: its JSON must be an object of settings")
         try:
-            return cls.checked(settings)
+            return cls.stored(settings)
         except RecipeError as problem:
             raise RecipeError(f"{path}: {problem}") from None
 

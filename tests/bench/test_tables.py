@@ -81,6 +81,7 @@ def test_every_script_prints_its_help_instead_of_measuring():
         import runpy, sys
         for name in sys.argv[1:]:
             sys.argv = [name, "--help"]
+            sys.modules.pop(f"bench.{name}", None)  # another script imports it
             try:
                 runpy.run_module(f"bench.{name}", run_name="__main__")
             except SystemExit as ended:

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from trine.classify.classifier import Classifier
-from trine.errors import BundleError, DataError
+from trine.errors import BundleError, DataError, UsageError
 
 from .conftest import SHAPES, SHORT, shape_picture, write_shapes
 
@@ -140,14 +140,20 @@ def test_sets_that_cannot_be_learned_from_leave_no_run_behind(
     assert not (tmp_path / "run").exists()
 
 
-def test_pictures_that_are_not_square_are_cut_to_squares(shapes: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("fit", "size", "said"), [("auto", 24, "padded"), ("crop", 12, "cropped")])
+def test_pictures_that_are_not_square_become_squares_and_it_is_said(
+    shapes: Path, tmp_path: Path, heard, fit: str, size: int, said: str
+) -> None:
     for path in shapes.rglob("*.png"):
         wide = tmp_path / "wide" / path.parent.name / path.name
         wide.parent.mkdir(parents=True, exist_ok=True)
         Image.open(path).resize((24, 12)).save(wide)
-    model = Classifier(**{**SHORT, "least_steps": 2}).fit(tmp_path / "wide", out=tmp_path / "run")
-    assert model.size == 12
+    settings = {**SHORT, "least_steps": 2, "fit": fit}
+    model = Classifier(**settings).fit(tmp_path / "wide", out=tmp_path / "run", report=heard)
+    assert model.size == size
+    assert model.reading.fit == Classifier.load(tmp_path / "run").reading.fit == fit
     assert model.predict([next((tmp_path / "wide").rglob("*.png"))])[0].error is None
+    assert any(f"of 60 pictures, 60 are {said}" in line for line in heard.notes)
 
 
 def test_the_classic_network_learns_the_shapes_too(shapes: Path, tmp_path: Path) -> None:
@@ -172,3 +178,60 @@ def test_what_is_no_picture_has_an_error_with_its_name(fitted):
     assert all(answer.error for answer in answers)
     assert "picture 1" in answers[0].error
     assert "picture 2" in answers[1].error
+
+
+def test_a_lone_picture_is_a_list_of_one(fitted, shapes):
+    path = shapes / "disc" / "disc0.png"
+    (listed,) = fitted.predict([path])
+    with Image.open(path) as opened:
+        image = opened.convert("RGB")
+    for lone in (path, str(path), path.read_bytes(), image, np.asarray(image)):
+        (answer,) = fitted.predict(lone)
+        assert (answer.label, answer.probability) == (listed.label, listed.probability)
+    assert len(fitted.predict(np.stack([np.asarray(image)] * 3))) == 3
+
+
+def test_classes_are_read_from_names(shapes, tmp_path):
+    (tmp_path / "flat").mkdir()
+    for path in shapes.rglob("*.png"):
+        shutil.copy(path, tmp_path / "flat")
+    settings = {**SHORT, "least_steps": 2}
+    model = Classifier(**settings, label_from="([a-z]+)[0-9]+[.]png$").fit(tmp_path / "flat", out=tmp_path / "run")
+    assert model.classes == SHAPES
+    assert Classifier.load(tmp_path / "run").evaluate(tmp_path / "flat").data.n == 6
+
+
+def test_new_pictures_are_all_measured_and_those_of_the_training_where_they_were_held_out(fitted, shapes, tmp_path):
+    new = write_shapes(tmp_path / "new", each=7, seed=9)
+    measured = fitted.evaluate(new).data
+    assert (measured.split, measured.n) == ("all", 21)
+    held_out = fitted.evaluate(shapes).data
+    assert (held_out.split, held_out.n) == ("validation", 6)
+    assert fitted.evaluate(shapes, split="all").data.n == 60
+
+
+def test_a_training_goes_on_from_a_model_with_another_class(fitted, model, tmp_path):
+    data = write_shapes(tmp_path / "data", each=12, seed=4)
+    (data / "disc").rename(data / "ring")
+    short = {"least_steps": 1, "epochs": 0.1, "batch_size": 4, "validations": 0, "filter_rate": 1e-9, "head_rate": 1e-9}
+    settings = {**short, "bias_rate": 1e-9}
+    onward = Classifier(**settings).fit(data, out=tmp_path / "run", start=model)
+    assert onward.classes == ("bar", "cross", "ring")
+    assert (onward.recipe.widths, onward.size) == (fitted.recipe.widths, fitted.size)
+    old, new = fitted.network.head.weight, onward.network.head.weight
+    assert np.allclose(new[:2].detach(), old[:2].detach(), atol=1e-4)
+    assert not np.allclose(new[2].detach(), old[2].detach(), atol=1e-2)
+    assert np.array_equal(onward.network.stem.filters, fitted.network.stem.filters)
+
+
+def test_a_training_that_goes_on_keeps_the_network_and_lowers_its_rates(fitted, model, shapes, tmp_path):
+    with pytest.raises(
+        UsageError, match=r"widths=\(8, 8\): the model to go on from has widths=\(16, 16\): leave it out"
+    ):
+        Classifier(widths=(8, 8)).fit(shapes, out=tmp_path / "run", start=model)
+    assert not (tmp_path / "run").exists()
+    settings = {"least_steps": 2, "epochs": 0.1, "validations": 0}
+    grey = write_shapes(tmp_path / "grey", each=6, grey=True)
+    onward = Classifier(**settings).fit(grey, out=tmp_path / "run", start=model)
+    assert onward.channels == 3
+    assert onward.recipe.filter_rate == pytest.approx(0.3 * Classifier().recipe.filter_rate)

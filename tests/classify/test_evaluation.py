@@ -25,3 +25,10 @@ def test_a_class_that_is_absent_has_zero_and_not_a_fault(answers: Answers) -> No
     assert metrics(answers, CLASSES) is not None
     two = Answers(answers.plain[:4], answers.averaged[:4], answers.labels[:4], 1.0, 0.0, answers.novelty[:4])
     assert metrics(two, CLASSES)["per_class"]["cat"] == {"precision": 0, "recall": 0, "f1": 0, "n": 0}
+
+
+def test_means_over_classes_leave_out_those_that_are_absent(answers: Answers) -> None:
+    two = Answers(answers.plain[:4], answers.averaged[:4], answers.labels[:4], 1.0, 0.0, answers.novelty[:4])
+    figures = metrics(two, CLASSES)
+    assert figures["macro_f1"] == pytest.approx((0.8 + 2 / 3) / 2)
+    assert figures["macro_recall"] == pytest.approx((1 + 0.5) / 2)

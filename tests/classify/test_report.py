@@ -35,3 +35,19 @@ def test_the_card_says_how_good_the_model_is_and_on_what() -> None:
     assert "test (1,234 pictures)" in card
     assert "ant, bee, cat" in card
     assert card.startswith("---\nlibrary_name: trine\n")
+
+
+@pytest.mark.parametrize("name", ["$^$", "a_$b", "\\xe4 \\frac{", "\u65e5\u672c", "A" * 300, "\u202e", "50 % & more"])
+def test_any_name_of_a_class_is_drawn(answers, name):
+    images = np.zeros((6, 8, 8, 3), np.uint8)
+    drawn = report.pictures(answers, (name, "bee", "$x$"), images)
+    assert set(drawn) == {"confusion.png", "reliability.png", "selective.png", "errors.png"}
+
+
+def test_a_picture_that_cannot_be_drawn_is_left_out_with_a_word(answers, monkeypatch, caplog):
+    def fail(*arguments):
+        raise ValueError("no ink\nat all")
+
+    monkeypatch.setattr(report, "draw_confusion", fail)
+    assert "confusion.png" not in report.pictures(answers, ("ant", "bee", "cat"), np.zeros((6, 8, 8, 3), np.uint8))
+    assert "confusion.png could not be drawn, and is left out: no ink at all" in caplog.text

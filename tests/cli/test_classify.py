@@ -1,7 +1,9 @@
 """`trine classify` on folders of pictures, in real processes: what is printed, on which stream, with which status."""
 
+import csv
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -233,7 +235,7 @@ def test_an_unknown_option_is_not_taken_for_a_picture(trine: Callable, model: Pa
 def test_a_split_that_is_not_there_is_answered_with_those_that_are(trine: Callable, model: Path, photos: Path) -> None:
     said = trine("classify", "evaluate", model, photos, "--split", "trian")
     assert said.status == 1
-    assert said.err.endswith("has no labelled split 'trian': it has validation, train: did you mean 'train'?\n")
+    assert said.err.endswith("has no labelled split 'trian': it has validation, train, all: did you mean 'train'?\n")
 
 
 def test_what_is_no_model_is_refused(trine: Callable, photos: Path) -> None:
@@ -256,3 +258,78 @@ def test_a_reader_that_goes_away_ends_the_answers_quietly(model: Path, photos: P
     )
     assert len(said.stdout.splitlines()) == 1
     assert "Traceback" not in said.stderr
+
+
+def test_litter_is_passed_over_with_a_word_and_without_a_failure(trine: Callable, model: Path, photos: Path, tmp_path):
+    folder = tmp_path / "new"
+    shutil.copytree(photos / "day", folder / "deep" / "er")
+    (folder / ".DS_Store").write_bytes(b"\0")
+    (folder / "deep" / "._1.png").write_bytes(b"\0")
+    (folder / "notes.txt").write_text("")
+    said = trine("classify", "predict", model, folder)
+    assert said.status == 0
+    assert len(said.out.splitlines()) == 16
+    assert said.err == f"{folder}: passed over, no picture: 1 .txt (notes.txt)\n"
+    first, *others = map(json.loads, trine("classify", "predict", model, folder, "--json").out.splitlines())
+    assert first == {"passed_over": f"{folder}: passed over, no picture: 1 .txt (notes.txt)"}
+    assert len(others) == 16
+
+
+def test_pictures_of_an_archive_are_answered_under_their_names_in_it(
+    trine: Callable, model: Path, photos: Path, tmp_path
+):
+    archive = shutil.make_archive(str(tmp_path / "packed"), "zip", photos)
+    said = trine("classify", "predict", model, archive)
+    assert said.status == 0
+    assert said.out.splitlines()[0].startswith(f"{archive}/day/0.png\t")
+
+
+def test_answers_are_sorted_into_folders_and_a_table(
+    trine: Callable, model: Path, photos: Path, tmp_path: Path
+) -> None:
+    out, table = tmp_path / "sorted", tmp_path / "answers.csv"
+    (tmp_path / "text.jpg").write_text("no picture")
+    words = ("classify", "predict", model, photos / "day", photos / "night", tmp_path / "text.jpg")
+    said = trine(*words, "--sort-into", out, "--csv", table)
+    assert said.status == 1
+    rows = list(csv.DictReader(table.read_text().splitlines()))
+    assert list(rows[0]) == ["path", "label", "probability", "typicality", "abstain", "error"]
+    assert len(rows) == 33
+    assert "text.jpg" in rows[-1]["error"]
+    where = {"yes": "unsure", "no": None}
+    expected = sorted(where[row["abstain"]] or row["label"] for row in rows[:-1])
+    assert sorted(path.parent.name for path in out.rglob("*.png")) == expected
+    before = content(out)
+    again = trine(*words, "--sort-into", out)
+    assert "32 were there already" in again.err
+    assert content(out) == before
+
+
+def test_a_label_from_names_is_an_option(trine: Callable, photos: Path, tmp_path: Path) -> None:
+    for path in photos.rglob("*.png"):
+        (tmp_path / "flat").mkdir(exist_ok=True)
+        shutil.copy(path, tmp_path / "flat" / f"{path.parent.name}{path.name}")
+    words = (*ENDS, "--label-from", "([a-z]+)[^/]*$", "--out", tmp_path / "run")
+    said = trine("classify", "fit", tmp_path / "flat", *words)
+    assert said.status == 0
+    assert "labels from names: 32 pictures, 2 classes (day, night)" in said.err
+
+
+def test_the_same_command_again_is_a_new_run_and_overwrite_replaces(
+    trine: Callable, tmp_path: Path, monkeypatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder_of(tmp_path / "photos", {"$^$": 6, "day": 6})
+    words = ("classify", "fit", "photos", *ENDS, "--set", "least_steps=2")
+    for name in ("classify-photos", "classify-photos-2"):
+        said = trine(*words)
+        assert said.status == 0, said.err
+        assert f"model: runs/{name}/bundle" in said.err
+        assert (tmp_path / "runs" / name / "bundle" / "confusion.png").is_file()
+    assert "runs/classify-photos-2: a new run; --resume continues the last one, --overwrite replaces it" in said.err
+    assert "runs/classify-photos-2: this run is complete already" in trine(*words, "--resume").err
+    before = (tmp_path / "runs" / "classify-photos-2" / "result.json").stat().st_mtime_ns
+    assert trine(*words, "--overwrite").status == 0
+    assert (tmp_path / "runs" / "classify-photos-2" / "result.json").stat().st_mtime_ns != before
+    assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == ["classify-photos", "classify-photos-2"]
+    assert trine(*words, "--overwrite", "--resume").status == 2

@@ -9,6 +9,7 @@ from safetensors.torch import load_file
 
 from tests.detect.conftest import write_log
 from trine.detect.cells import CELLS
+from trine.logs.carried import held
 
 SMALL = [
     word
@@ -62,11 +63,11 @@ def test_evaluate_prints_exactly_one_json_document(trine, run, table):
 
 def test_evaluate_says_the_interval_and_each_members_and_each_kinds_figures(trine, run, table):
     figures, members, kinds = printed_tables(trine("detect", "evaluate", run, table).out)
-    low, high = map(float, figures["fpr_interval"]["value"].split(" to "))
-    assert low <= float(figures["fpr_realised"]["value"]) <= high
+    low, high = map(float, figures["false alarms, 95 % interval"]["value"].split(" to "))
+    assert low <= float(figures["false alarms, measured"]["value"]) <= high
     assert {"counts", "unseen", "pairs", "rare", "size"} < set(members)
-    assert all(0 <= float(member["auc"]) <= 1 for member in members.values())
-    assert kinds["attack"]["n"] == "1"
+    assert all(0 <= float(member["AUC: abnormal above normal"]) <= 1 for member in members.values())
+    assert kinds["attack"]["sequences"] == "1"
 
 
 def printed_tables(text: str) -> list[dict[str, dict[str, str]]]:
@@ -227,6 +228,44 @@ def test_another_log_is_read_in_the_format_of_the_training_and_what_does_not_fit
     assert "no line has the format syslog" in done.err
 
 
+def test_nothing_in_a_log_reaches_the_terminal_as_a_control_character(trine, tmp_path):
+    log, run = tmp_path / "app.log", tmp_path / "run"
+    rows = [(f"u{i % 12}", word) for i in range(240) for word in ("open", "read", "close")]
+    log.write_text("".join(json.dumps({"user": user, "event": word}) + "\n" for user, word in rows))
+    words = ("--entity", "user", "--members", "counting", "--false-alarms", "0.2", "--out", run, "--device", "cpu")
+    assert trine("detect", "fit", log, *words).status == 0
+    hostile = "ev\x1b]0;owned\x07il\nu1\tp=1\u202e"
+    log.write_text("".join(json.dumps({"user": hostile, "event": word}) + "\n" for word in ("open", "rm", "rm")))
+    for command in (("score", run), ("explain", run), ("check",)):
+        done = trine("detect", *command, log, *(("--entity", "user") if command == ("check",) else ()))
+        assert done.status == 0, command
+        for line in (*done.out.split("\n"), *done.err.split("\n")):
+            assert all(letter.isprintable() or letter == "\t" for letter in line), (command, line)
+        assert sum("owned" in line for line in done.out.splitlines()) <= 1 + (command != ("score", run)) * 9
+
+
+def test_two_calls_do_not_share_a_state(trine, tmp_path):
+    log, run, state = write_log(tmp_path / "auth.log"), tmp_path / "run", tmp_path / "state.json"
+    words = ("--members", "counting", "--out", run, "--device", "cpu")
+    assert trine("detect", "fit", log, *words).status == 0
+    with held(state):
+        done = trine("detect", "score", run, log, "--state", state)
+    assert (done.status, done.err.count("\n")) == (1, 1)
+    assert "in use by another call" in done.err
+    assert trine("detect", "score", run, log, "--state", state).status == 0
+    done = trine("detect", "score", run, log, "--state", tmp_path)
+    assert (done.status, "a folder; give a file" in done.err) == (1, True)
+
+
+def test_data_unlike_the_training_is_said(trine, tmp_path):
+    log, run = write_log(tmp_path / "auth.log", 40), tmp_path / "run"
+    words = ("--members", "counting", "--false-alarms", "0.1", "--out", run, "--device", "cpu")
+    assert trine("detect", "fit", log, *words).status == 0
+    other = tmp_path / "other.log"
+    other.write_text(log.read_text().replace("Connection", "Tunnel").replace("Accepted", "Refused"))
+    assert "never occurred in the training" in trine("detect", "score", run, other).err
+
+
 def test_every_command_says_how_the_lines_were_read(trine, tmp_path):
     log, run = write_log(tmp_path / "auth.log"), tmp_path / "run"
     done = trine("detect", "fit", log, *SMALL, "--out", run, "--device", "cpu", "--json")
@@ -245,6 +284,8 @@ def test_options_that_exclude_one_another_or_cannot_apply_are_refused(trine, tab
     words = ("--out", tmp_path / "run", "--device", "cpu")
     done = trine("detect", "fit", log, "--format", "syslog", "--pattern", "(?P<message>.+)", *words)
     assert (done.status, done.err.count("\n")) == (2, 1)
+    done = trine("detect", "fit", log, "--false-alarms", "0.1", "--alerts-per-day", "1", *words)
+    assert (done.status, "give one of them" in done.err) == (2, True)
     for option in (("--format", "web"), ("--entity", "user"), ("--window", "15m"), ("--time-format", "%H")):
         done = trine("detect", "fit", table, *option, *words)
         assert done.status == 2, option

@@ -140,6 +140,9 @@ def test_evaluate_adds_the_importance_weighted_estimate_with_its_option(
     [
         (("sample", "-n", 0), 2, "0 pictures: ask for one or more"),
         (("sample", "--temperature", -1), 2, "temperature -1"),
+        (("sample", "--pixel-noise", 7), 2, "pixel noise 7"),
+        (("sample", "--seed", 2**64), 2, "seed 18446744073709551616"),
+        (("interpolate", "--seed", 2**64), 2, "seed 18446744073709551616"),
         (("sample", "--label", "dusk"), 2, "label 'dusk' is not known to the model: it knows day, night"),
         (("sample", "--out", "x.tiff"), 2, "give a .png file"),
         (("sample", "-n", 1_000_000, "--out", "x.png"), 2, "a grid of 1,000,000 pictures"),
@@ -183,3 +186,16 @@ def test_a_model_of_another_task_is_refused(trine: Callable, model: Path) -> Non
     command = trine("classify", "predict", model, "x.png")
     assert command.status == 1
     assert "a model for generate, not for classify" in command.err
+
+
+def test_a_training_goes_on_from_a_model(trine: Callable, model: Path, photos: Path, tmp_path: Path) -> None:
+    words = ("--set", "least_steps=2", "--set", "epochs=0.1", "--set", "flow_steps=2", "--set", "validations=0")
+    said = trine("generate", "fit", photos, "--from", model, *words, "--out", tmp_path / "run", "--json")
+    assert said.status == 0, said.err
+    before = json.loads((model / "result.json").read_text())["metrics"]["elbo_nats"]
+    assert json.loads(said.out)["metrics"]["elbo_nats"] < before + 100
+    recipe = json.loads((tmp_path / "run" / "recipe.json").read_text())
+    assert (recipe["widths"], recipe["latent"], recipe["label"]) == ([8, 8], 4, True)
+    other = trine("generate", "fit", photos, "--from", model, "--set", "latent=5", "--out", tmp_path / "other")
+    assert other.status == 2
+    assert "latent=5: the model to go on from has latent=4" in other.err

@@ -1,12 +1,16 @@
 """What every command keeps: exit status, one line an error, one document on stdout."""
 
 import json
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from trine.tasks import TASKS
+
+ROOT = Path(__file__).parent.parent.parent
 
 SMALL = ("--network", "classic", "--set", "widths=[8]", "--set", "epochs=1", "--set", "least_steps=1")
 
@@ -33,6 +37,8 @@ def test_without_a_terminal_a_result_is_tab_separated_tables_below_header_lines(
     said = trine("classify", "fit", "digits", *SMALL, "--out", shared / "plain", "--no-test", "--device", "cpu")
     rows = [line.split("\t") for line in said.out.splitlines()]
     assert rows[0] == ["# figure", "value"]
+    assert rows[1] == ["measured on", "144 pictures (validation)"]
+    assert not {"accuracy_tta", "nll", "ece"} & {row[0] for row in rows}
     assert 0 <= float(dict(row for row in rows if len(row) == 2)["accuracy"]) <= 1
     (header,) = [index for index, row in enumerate(rows) if row[0] == "# class"]
     assert [row[0] for row in rows[header + 1 :]] == [str(digit) for digit in range(10)]
@@ -134,3 +140,79 @@ def test_a_reader_that_leaves_early_is_no_error_to_talk_about(shared):
         process.stdout.close()
         assert process.stderr.read() == b""
     assert process.returncode == 1
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("words", [("data", "list", "--json"), ("--help",), ("completion", "bash")])
+def test_an_output_that_takes_nothing_is_one_line(words, unbuffered):
+    line = [sys.executable, "-m", "trine", *words]
+    with open("/dev/full", "w") as full:  # noqa: PTH123
+        environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
+        done = subprocess.run(line, stdout=full, stderr=subprocess.PIPE, text=True, check=False, env=environment)
+    assert done.returncode == 1
+    assert done.stderr == "trine: the output cannot be written (No space left on device): send it elsewhere\n"
+
+
+def test_a_closed_output_is_no_traceback():
+    line = f"{sys.executable} -m trine data list >&-"
+    done = subprocess.run(["bash", "-c", line], stderr=subprocess.PIPE, text=True, check=False)
+    assert done.stderr == ""
+
+
+@pytest.mark.parametrize("module", ["cyclopts", "trine.tasks", "trine.classify.recipe", "torch"])
+def test_a_program_stopped_while_it_is_loaded_says_so_in_one_line(tmp_path, module):
+    code = f"""
+import os, signal, sys
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a parent in the background leaves it ignored
+
+class Interrupting:
+    def find_spec(self, name, path, target=None):
+        if name == {module!r}:
+            os.kill(os.getpid(), signal.SIGINT)
+
+from trine.__main__ import main
+sys.meta_path.insert(0, Interrupting())
+sys.modules.pop("trine.tasks")
+sys.argv = ["trine", "classify", "fit", "digits", "--out", {str(tmp_path / "run")!r}]
+main()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (130, "trine: stopped\n")
+
+
+@pytest.mark.parametrize("words", [("classify", "fit"), ("generate", "fit"), ("detect", "fit"), ("data", "check")])
+def test_an_empty_name_is_wrong_use(trine, words, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    found = trine(*words, "")
+    assert found.status == 2
+    assert "an empty name was given" in found.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_arguments_of_wrong_types_are_wrong_use_in_one_line(shared):
+    """In a process of its own: within tests, types are checked before."""
+    code = f"""
+import trine
+from trine.errors import UsageError
+model = trine.load({str(shared / "run")!r})
+generator = trine.load("tests/versions/0.1.0/generate")
+detector = trine.load("tests/versions/0.1.0/detect")
+calls = [
+    lambda: trine.Classifier(recipe=3), lambda: trine.Classifier(effort=3), lambda: trine.load(None),
+    lambda: trine.load(""), lambda: trine.Classifier().fit(3), lambda: trine.Detector().fit(3),
+    lambda: model.predict(3), lambda: model.predict(None), lambda: detector.score([["a"]]),
+    lambda: generator.sample("a"), lambda: generator.sample(1.5), lambda: generator.sample(1, seed=2**70),
+    lambda: generator.sample(1, seed="a"), lambda: generator.sample(1, pixel_noise=7.0),
+    lambda: generator.sample(1, temperature="hot"),
+]
+for number, call in enumerate(calls):
+    try:
+        call()
+    except UsageError as problem:
+        assert "\\n" not in str(problem), problem
+    else:
+        raise AssertionError(number)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=ROOT)
+    assert done.returncode == 0, done.stderr

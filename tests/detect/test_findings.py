@@ -1,6 +1,6 @@
 import json
 
-from trine.detect.findings import Explanation, Finding, FindingEvent, grouped, strangest_first, time_text
+from trine.detect.findings import Explanation, Finding, FindingEvent, grouped, time_text
 
 
 def finding(name: str, p: float, score: float, source: str = "", **more: object) -> Finding:
@@ -33,14 +33,9 @@ def test_an_explanation_is_a_json_object_with_its_events() -> None:
     assert (document["file"], document["line"], document["never_seen"]) == ("a.log", 7, True)
 
 
-def test_findings_are_ordered_by_p_value_and_then_by_score() -> None:
-    findings = [finding("a", 0.01, 3.0), finding("b", 0.001, 5.0), finding("c", 0.001, 9.0)]
-    assert [each.name for each in strangest_first(findings)] == ["c", "b", "a"]
-
-
 def test_one_source_is_one_group_and_the_strangest_comes_first() -> None:
     spray = [finding(f"192.0.2.7#{i}", 0.01 + i / 1000, 3.0, "192.0.2.7", length=2) for i in range(3)]
-    groups = grouped(strangest_first([*spray, finding("192.0.2.9", 0.001, 8.0, "192.0.2.9", length=5)]))
+    groups = grouped([finding("192.0.2.9", 0.001, 8.0, "192.0.2.9", length=5), *spray])
     assert [group.source for group in groups] == ["192.0.2.9", "192.0.2.7"]
     document = groups[1].as_json()
     assert (document["sessions"], document["events"], document["p_value"]) == (3, 6, 0.01)
@@ -50,4 +45,5 @@ def test_one_source_is_one_group_and_the_strangest_comes_first() -> None:
 def test_a_time_is_text_in_utc_and_unknown_beyond_the_calendar() -> None:
     assert time_text(1714557600.0) == "2024-05-01T10:00:00Z"
     assert time_text(1714557600.25) == "2024-05-01T10:00:00.250Z"
+    assert time_text(0.25) == "0.250 s"
     assert [time_text(value) for value in (float("nan"), float("inf"), 1e300)] == [None, None, None]

@@ -29,8 +29,9 @@ def test_every_normal_sequence_is_held_out_exactly_once(count, folds, seed):
     table = table_of(count)
     opened = split_normal(table, DetectRecipe(folds=folds, seed=seed))
     assert len(opened.folds) == min(folds, count)
-    assert Counter(name for _, held_out in opened.folds for name in names(held_out)) == Counter(names(table))
-    for train, held_out in opened.folds:
+    assert Counter(name for fold in opened.folds for name in names(fold.held_out)) == Counter(names(table))
+    for fold in opened.folds:
+        train, held_out = fold.train, fold.held_out
         assert len(held_out) > 0
         assert sorted(names(train) + names(held_out)) == sorted(names(table))
 
@@ -39,7 +40,8 @@ def test_every_normal_sequence_is_held_out_exactly_once(count, folds, seed):
 @given(st.integers(2, 60), st.floats(0.01, 0.89))
 def test_one_fold_holds_out_a_share_and_leaves_at_least_one_sequence_to_train_on(count, share):
     opened = split_normal(table_of(count), DetectRecipe(folds=1, calibration_share=share))
-    ((train, held_out),) = opened.folds
+    (fold,) = opened.folds
+    train, held_out = fold.train, fold.held_out
     assert len(train) > 0
     assert abs(len(held_out) - share * count) <= 1
     assert sorted(names(train) + names(held_out)) == sorted(names(opened.normal))
@@ -49,7 +51,8 @@ def test_a_validation_split_is_held_out_without_its_abnormal_rows():
     splits = ["train"] * 4 + ["valid"] * 3 + ["test"] * 2
     table = table_of(9, split=splits, label=[0, 0, 1, 0, 0, 1, 0, 0, 1])
     opened = split_normal(table, DetectRecipe(folds=4))
-    ((train, held_out),) = opened.folds
+    (fold,) = opened.folds
+    train, held_out = fold.train, fold.held_out
     assert names(train) == ["n0", "n1", "n3"]
     assert names(held_out) == ["n4", "n6"]
 
@@ -59,7 +62,7 @@ def test_no_abnormal_row_and_no_test_row_is_in_a_fold(folds):
     table = table_of(8, split=["train"] * 6 + ["test"] * 2, label=[0, 1, 0, -1, 1, 0, 0, 1])
     opened = split_normal(table, DetectRecipe(folds=folds))
     for part in opened.folds:
-        assert {*names(part[0]), *names(part[1])} == {"n0", "n2", "n3", "n5"}
+        assert {*names(part.train), *names(part.held_out)} == {"n0", "n2", "n3", "n5"}
     assert opened.left_out == 2
 
 
@@ -71,8 +74,8 @@ def test_without_a_test_split_a_tenth_becomes_one_with_the_abnormal_rows(folds):
     assert (opened.kept_apart, opened.left_out, len(test)) == (25, 10, 35)
     assert set(names(table.rows(table.labels == 1))) < set(names(test))
     for part in opened.folds:
-        assert not {*names(test)} & {*names(part[0]), *names(part[1])}
-        assert len(part[0]) + len(part[1]) == len(opened.normal) == 225
+        assert not {*names(test)} & {*names(part.train), *names(part.held_out)}
+        assert len(part.train) + len(part.held_out) == len(opened.normal) == 225
 
 
 def test_the_same_seed_sets_the_same_sequences_apart():
@@ -87,7 +90,7 @@ def test_of_few_sequences_none_is_set_apart():
 
 def test_two_sequences_are_two_folds():
     opened = split_normal(table_of(2), DetectRecipe(folds=4))
-    assert [(len(train), len(held_out)) for train, held_out in opened.folds] == [(1, 1), (1, 1)]
+    assert [(len(fold.train), len(fold.held_out)) for fold in opened.folds] == [(1, 1), (1, 1)]
 
 
 def test_one_sequence_is_too_few():
@@ -120,7 +123,7 @@ def test_the_most_recent_sequences_are_held_out_in_the_last_fold(folds):
     assert {*names(recent)} == {*newest.tolist()}
     assert not {*names(recent)} & {*names(opened.folds[-1].train)}
     if folds > 1:
-        held_out = Counter(name for _, part in opened.folds for name in names(part))
+        held_out = Counter(name for fold in opened.folds for name in names(fold.held_out))
         assert held_out == Counter(names(opened.normal))
 
 

@@ -47,7 +47,8 @@ def test_the_strangest_sessions_and_all_sessions_can_be_asked_for(model, log) ->
     assert len(score_data(model, log, most=3).findings) == 3
     everything = score_data(model, log, everything=True)
     assert len(everything.findings) == 5
-    assert [each.p_value for each in everything.findings] == sorted(each.p_value for each in everything.findings)
+    order = [(each.p_value, -each.score) for each in everything.findings]
+    assert order == sorted(order), "by p-value, then by how far beyond all normal ones"
 
 
 def test_findings_are_grouped_by_the_kind_that_is_asked_for(model, log) -> None:

@@ -1,11 +1,13 @@
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from trine.errors import DataError, UsageError
-from trine.generate.explore import between, between_samples, draw_map, slerp, traverse
+from trine.generate.explore import between, between_samples, draw_map, slerp, thumbnail_map, traverse
 from trine.generate.generator import Generator
 from trine.pictures.picture_set import open_pictures
 
@@ -97,3 +99,11 @@ def test_a_map_is_drawn_with_and_without_labels(fitted: Generator, folder: Path,
         assert draw_map(fitted, open_pictures(data), most=30).startswith(b"\x89PNG")
     with pytest.raises(DataError, match="has no split 'test'"):
         draw_map(fitted, open_pictures(folder), split="test")
+
+
+def test_a_map_of_thumbnails_shows_pictures_at_their_places(fitted: Generator) -> None:
+    with Image.open(BytesIO(thumbnail_map(fitted, dots(20), across=6))) as sheet:
+        levels = np.asarray(sheet)
+    assert levels.shape[0] == levels.shape[1]
+    assert (levels < 255).any()
+    assert thumbnail_map(fitted, dots(1)).startswith(b"\x89PNG")

@@ -157,7 +157,7 @@ def test_a_grey_model_takes_colour_pictures(fitted: Generator, tmp_path: Path) -
     assert fitted.reconstruct(colour).shape == (30, 12, 12, 1)
     result = fitted.evaluate(write_dots(tmp_path / "colour", colour), split="train")
     assert result.metrics["bits_per_dim"] > 0
-    with pytest.raises(DataError, match="has no split 'test': it has train, validation"):
+    with pytest.raises(DataError, match="has no split 'test': it has train, all"):
         fitted.evaluate(tmp_path / "colour", split="test")
 
 

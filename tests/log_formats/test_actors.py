@@ -48,6 +48,10 @@ from trine.log_formats.actors import address_in, is_address, user_in, who, with_
             "1.2.3.4",
         ),
         ("ann : TTY=pts/0 ; PWD=/home/ann ; USER=root ; COMMAND=/bin/ls", "ann", ""),
+        ("     ann : TTY=pts/0 ; PWD=/home/ann ; USER=root ; COMMAND=/bin/ls", "ann", ""),
+        ("     bob : user NOT in sudoers ; TTY=pts/1 ; PWD=/ ; USER=root ; COMMAND=/bin/bash", "bob", ""),
+        ("ann/1.2.3.4:40000 MULTI: Learn: 10.8.0.6 -> ann/1.2.3.4:40000", "ann", "1.2.3.4"),
+        ("password for ann refused", "ann", ""),
         ("(root) CMD (run-parts /etc/cron.hourly)", "root", ""),
         ("new user: name=ann, UID=1001, GID=1001", "ann", ""),
         ("New session 5 of user ann.", "ann", ""),
@@ -55,6 +59,10 @@ from trine.log_formats.actors import address_in, is_address, user_in, who, with_
         ("Access denied for user 'root'@'1.2.3.4' (using password: YES)", "root", "1.2.3.4"),
         ("connect from unknown[1.2.3.4]", "", "1.2.3.4"),
         ("user agent was not known", "", ""),
+        ("Connection from 6.6.6.6 port 50000 on 10.0.0.5 port 22", "", "6.6.6.6"),
+        ('Connection from 2001:db8::6 port 50000 on 2001:db8::5 port 22 rdomain ""', "", "2001:db8::6"),
+        ("Server listening on 0.0.0.0 port 22.", "", ""),
+        ("Server listening on :: port 22.", "", ""),
         ("Timeout for response from 1.2.3.4 port 80", "", "1.2.3.4"),
     ],
 )
@@ -69,6 +77,43 @@ def test_a_message_names_user_and_address(message: str, user: str, address: str)
         ("Failed password for invalid user a from 8.8.8.8 from 1.2.3.4 port 5 ssh2", "a from 8.8.8.8", "1.2.3.4"),
         ("Disconnected from invalid user 8.8.8.8 port 1 1.2.3.4 port 22 [preauth]", "8.8.8.8 port 1", "1.2.3.4"),
         ("Received disconnect from 1.2.3.4 port 5:11: x from 8.8.8.8 port 22 [preauth]", "", "1.2.3.4"),
+        (
+            "Unable to negotiate with 6.6.6.6 port 3434: no matching cipher found. Their offer: a 8.8.8.8 port 22",
+            "",
+            "6.6.6.6",
+        ),
+        (
+            "Disconnecting invalid user a 6.6.6.6 port 33: Change of username or service not allowed: "
+            "(a,ssh-connection) -> (x 8.8.8.8 port 22 ,ssh-connection) [preauth]",
+            "a",
+            "6.6.6.6",
+        ),
+        (
+            "Disconnecting invalid user a 6.6.6.6 port 33: Change of username or service not allowed: "
+            "(x 8.8.8.8 port 22 ,ssh-connection)",
+            "a",
+            "6.6.6.6",
+        ),
+        (
+            "Disconnecting: Change of username or service not allowed: (a,ssh-connection) -> (8.8.8.8 port 22,x)",
+            "",
+            "",
+        ),
+        (
+            "Disconnecting user a 8.8.8.8 port 1: x 6.6.6.6 port 33: Too many authentication failures [preauth]",
+            "a 8.8.8.8 port 1: x",
+            "6.6.6.6",
+        ),
+        (
+            'error: kex_exchange_identification: client sent invalid protocol identifier "GET 8.8.8.8 port 22"',
+            "",
+            "",
+        ),
+        ('error: kex_exchange_identification: client sent invalid protocol identifier "user=a 8.8.8.8"', "", ""),
+        ("Bad protocol version identification 'GET http://8.8.8.8/' from 6.6.6.6 port 5", "", "6.6.6.6"),
+        ("Bad protocol version identification 'GET http://8.8.8.8/' from 6.6.6.6", "", "6.6.6.6"),
+        ("banner exchange: Connection from 6.6.6.6 port 1234: invalid format", "", "6.6.6.6"),
+        ("error: Protocol major versions differ for 6.6.6.6 port 1: SSH-2.0-a vs. SSH-8.8.8.8 port 2", "", "6.6.6.6"),
     ],
 )
 def test_a_client_cannot_write_another_address(message: str, user: str, address: str) -> None:
@@ -113,6 +158,12 @@ def test_a_word_is_an_address_or_not() -> None:
     ]
 
 
+def test_a_change_of_the_user_that_can_be_read_in_two_ways_names_nobody() -> None:
+    change = "Change of username or service not allowed: ("
+    name = f"x 8.8.8.8 port 1: {change}x,"
+    assert who(f"Disconnecting user {name} 6.6.6.6 port 33: {change}{name},s) -> (b,s)") == ("", "")
+
+
 def test_strong_marks_are_added_to_the_text() -> None:
     assert with_marks("login of ${jndi:x}") == ("login of ${jndi:x} {scheme,template}", "scheme,template")
     assert with_marks("it's <b>done</b>; ok") == ("it's <b>done</b>; ok", "")
@@ -126,7 +177,23 @@ def test_any_text_gives_a_user_and_an_address_of_its_own(text: str) -> None:
     assert not address or "rhost=" in text or " port " in text or is_address(address.partition("%")[0])
 
 
-@pytest.mark.parametrize("filling", ["1.", "a:", ":", "user ", " for ", " port ", " from ", "1", "(", "user=", " : "])
+@pytest.mark.parametrize(
+    "filling",
+    [
+        "1.",
+        "a:",
+        ":",
+        "user ",
+        " for ",
+        " port ",
+        " from ",
+        "1",
+        "(",
+        "user=",
+        " : ",
+        ": Change of username or service not allowed: (",
+    ],
+)
 def test_a_huge_text_takes_no_time(filling: str) -> None:
     text = filling * (1_000_000 // len(filling))
     who(text)

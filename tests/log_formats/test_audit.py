@@ -408,8 +408,8 @@ def test_memory_is_bounded_whatever_comes():
         given_back += sum(record.text.count("\n") + 1 for record in joiner.feed(Line(0, number, line)))
     assert 8_000 - given_back <= 256 * (LATER_EVENTS + 1)
     joiner = AuditJoiner()
-    same = [joiner.feed(Line(0, number, "type=PATH msg=audit(5.000:1): item=0")) for number in range(5000)]
-    assert sum(map(len, same)) == 5
+    same = [joiner.feed(Line(0, number, "type=PATH msg=audit(5.000:1): item=0")) for number in range(2000)]
+    assert sum(map(len, same)) == 2
 
 
 @pytest.mark.parametrize("filling", ["a=", 'a="', "a1[0]=", " a1=", "'", "41", "ses=3 ", "{ ", "::", "\x1d", "x" * 64])
@@ -417,5 +417,5 @@ def test_memory_is_bounded_whatever_comes():
 def test_a_long_line_takes_no_time(kind: str, filling: str):
     start = time.perf_counter()
     for end in (": ", " : "):
-        Audit().parse(f"type={kind} msg=audit(1.000:1){end}" + filling * (200_000 // len(filling)))
+        Audit().parse(f"type={kind} msg=audit(1.000:1){end}" + filling * (100_000 // len(filling)))
     assert time.perf_counter() - start < 2

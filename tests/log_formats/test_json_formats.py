@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from trine.log_formats import record_reader
 from trine.log_formats.json_formats import Json, json_payload
 from trine.log_formats.json_records import JsonJoiner
 from trine.log_formats.log_event import HEADER, FormatSettings, Header, Line, LogEvent
@@ -119,7 +120,7 @@ def test_every_object_of_a_line_comes_back(values: list[dict[str, object]]) -> N
 
 @pytest.mark.parametrize("filling", ['{"a":', "[", '{"a":[{', '"', "\\", "{x}", '{"a":[{"time":1},', "{}", ","])
 def test_hostile_text_takes_no_time(filling: str) -> None:
-    for text in (filling * (20_000 // len(filling)), (filling + "\n") * 400):
+    for text in (filling * (6_000 // len(filling)), (filling + "\n") * 150):
         assert all(event is None or isinstance(event, LogEvent | Header) for event in events(text))
 
 
@@ -284,12 +285,13 @@ def test_a_payload_is_read_without_settings() -> None:
     assert json_payload('{"foo": 1}') is None
 
 
-def test_ever_new_fields_take_no_memory_and_hide_no_event() -> None:
+def test_ever_new_fields_take_no_memory_and_hide_no_event(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(record_reader, "_MOST_SHAPES", 100)
     reader = Json()
-    for number in range(1200):
+    for number in range(150):
         assert isinstance(reader.parse(f'{{"event": "x", "field{number}": 1}}'), LogEvent)
     assert isinstance(reader.parse('{"event": "x", "' + "a" * 100_000 + '": 1}'), LogEvent)
-    assert len(reader.fields()) < 1100
+    assert len(reader.fields()) < 110
 
 
 @pytest.mark.parametrize("odd", ['{"message": {}, "user": [], "time": 1}', '{"message": null, "user": {}, "time": 1}'])

@@ -4,7 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from trine.log_formats.json_formats import Json
 from trine.log_formats.log_event import HEADER, Format, FormatSettings, Header, Line, LogEvent
+from trine.log_formats.logfmt import Logfmt
+from trine.log_formats.registry import guess_format
+from trine.log_formats.syslog_formats import Syslog
 from trine.log_formats.table_formats import Csv, RowJoiner, W3c, Zeek
 
 ROWS = """time,user,action,src_ip,note
@@ -182,3 +186,51 @@ def test_no_text_breaks_a_table_and_no_line_is_lost(kind: type[Format], text: st
 def test_a_long_line_takes_no_time(kind: type[Format], filling: str) -> None:
     text = filling * (300_000 // len(filling))
     assert len(list(events(kind(), f"time,action\n1714557600,{text}\n{text}\n1714557600,a"))) >= 3
+
+
+def test_a_column_of_exactly_the_name_of_the_entity_comes_before_the_kind() -> None:
+    settings = FormatSettings(event=("act",), entity="user")
+    _, (_, event) = events(Csv(settings), "time,user,act\n2024-05-01 10:00:00,ann,open")
+    assert event == LogEvent("open", False, 1714557600.0, {"user": "ann"})
+    settings = FormatSettings(event=("act",), entity="session")
+    _, (_, event) = events(Csv(settings), "time,session,session_id,act\n2024-05-01 10:00:00,s1,7,open")
+    assert isinstance(event, LogEvent)
+    assert event.entities["session"] == "s1"
+    _, (_, event) = events(Csv(settings), "time,session_id,act\n2024-05-01 10:00:00,7,open")
+    assert isinstance(event, LogEvent)
+    assert event.entities["session"] == "7"
+    settings = FormatSettings(event=("act",), entity="address")
+    _, (_, event) = events(W3c(settings), "#Fields: date time address c-ip act\n2024-05-01 10:00:00 9.9.9.9 1.1.1.1 a")
+    assert isinstance(event, LogEvent)
+    assert event.entities["address"] == "9.9.9.9"
+
+
+@pytest.mark.parametrize("delimiter", [",", ";"])
+def test_a_table_without_a_named_event_is_guessed_and_its_rows_are_texts(delimiter: str) -> None:
+    rows = [f"2024-05-01 10:00:{second:02},ann,{'open' if second % 2 else 'close'},4" for second in range(40)]
+    lines = [line.replace(",", delimiter) for line in ("time,user,act,place", *rows)]
+    assert guess_format([Line(0, number, line) for number, line in enumerate(lines, 1)]).name == "csv"
+    header, (_, event), *_ = events(Csv(), "\n".join(lines))
+    assert header == (1, HEADER)
+    assert event == LogEvent("close 4", True, 1714557600.0, {"user": "ann"})
+
+
+def test_lines_of_a_program_with_commas_are_no_table() -> None:
+    lines = ["2024-05-01 10:00:00,123 INFO web: begun, ready"] * 40
+    for first in ("starting, please wait", "starting up the server now, please wait, loading", *lines[:1]):
+        given = [Line(0, number, line) for number, line in enumerate((first, *lines), 1)]
+        assert guess_format(given).name == "app"
+
+
+def test_fields_of_the_settings_that_no_record_had_are_missing() -> None:
+    reader = Csv(FormatSettings(event=("act", "nope"), time="when"))
+    list(events(reader, "time,user,act\n2024-05-01 10:00:00,ann,open"))
+    assert reader.missing_fields() == ("nope", "when")
+    fields = Json(FormatSettings(event=("a", "b.nope", "b.c")))
+    assert fields.missing_fields() == ("a", "b.nope", "b.c")
+    list(events(fields, '{"a": "x"}\n{"b": {"c": "y"}}'))
+    assert fields.missing_fields() == ("b.nope",)
+    pairs = Logfmt(FormatSettings(event=("a", "nope")))
+    list(events(pairs, "a=1 b=2"))
+    assert pairs.missing_fields() == ("nope",)
+    assert Syslog().missing_fields() == ()

@@ -230,7 +230,7 @@ def test_no_request_hides_its_sender(request: str, status: str) -> None:
     quoted = request.replace("\\", "\\\\").replace('"', '\\"')
     event = access(f'10.9.8.7 - - [{AT}] "{quoted}" {status} 5 "-" "-"')
     assert event.entities["address"] == "10.9.8.7"
-    assert name(event).endswith(f" {status}")
+    assert name(event).removesuffix(" {line break}").endswith(f" {status}")
 
 
 @pytest.mark.parametrize("filling", ["a", '"', "[", "/", '\\"', ", client: "])
@@ -241,3 +241,47 @@ def test_a_huge_line_takes_no_time(filling: str) -> None:
         format_.parse(f'10.0.0.1 - - [{AT}] "GET /{filler}')
         format_.parse(f'10.0.0.1 - - [{AT}] "GET /{filler} HTTP/1.1" 200 5 "-" "-"')
         format_.parse(f"2024/05/01 10:00:00 [error] 12#34: *5 {filler}")
+
+
+@pytest.mark.parametrize(
+    ("rest", "part"),
+    [
+        ("", ""),
+        (' "1.2.3.4, 5.6.7.8" 0.005 -', ""),
+        (' "-"', ""),
+        (' "a.example" sn="a.example" rt=0.000 ua="-" us="-"', ""),
+        (' "session=5f3a; theme=dark"', ""),
+        (' "1.2.3.4\' union select password from users--"', " rest{quotes,sql}"),
+        (' "1.2.3.4" or "1"="1"', " rest{quotes,sql}"),
+        (' "${jndi:ldap://a/b}" 0.005', " rest{scheme,template}"),
+        (' "\\"><script>alert(1)</script>"', " rest{quotes,tag}"),
+    ],
+)
+def test_what_follows_the_user_agent_is_a_part_if_it_is_unusual(rest: str, part: str) -> None:
+    event = access(f'10.0.0.1 - - [{AT}] "GET /x HTTP/1.1" 200 5 "-" "{FIREFOX}"{rest}')
+    assert name(event) == f"GET /x 200{part}"
+    assert name(access(f'10.0.0.1 - - [{AT}] "GET /x HTTP/1.1" 200 5 7 "-" "{FIREFOX}"{rest}')) == name(event)
+
+
+@pytest.mark.parametrize("character", ["\r", "\v", "\f", "\x85", "\u2028", "\u2029"])
+def test_a_line_break_within_a_line_is_a_part(character: str) -> None:
+    line = f'10.0.0.1 - - [{AT}] "GET /x HTTP/1.1" 200 5 "-" "{FIREFOX}"'
+    assert name(access(f"{line}{character}")) == "GET /x 200"
+    assert name(access(f"{line}{character}{line}")).endswith(" {line break}")
+    assert name(access(f'10.0.0.1 - - [{AT}] "GET /x{character}y HTTP/1.1" 200 5')).endswith(" {line break}")
+
+
+@pytest.mark.parametrize("before", ["\t", "\0", "\ufeff", " ", "\r"])
+def test_a_line_behind_invisible_characters_is_none(before: str) -> None:
+    assert Access().parse(f'{before}10.0.0.1 - - [{AT}] "GET /x HTTP/1.1" 200 5') is None
+
+
+@pytest.mark.parametrize("character", ["\t", "\0", "\ufeff", "\xa0"])
+def test_an_address_has_no_invisible_characters(character: str) -> None:
+    assert Access().parse(f'10.0.0.1{character} - - [{AT}] "GET /x HTTP/1.1" 200 5') is None
+
+
+@pytest.mark.parametrize("filling", ['" ', "\\", "a ", "a=", ",", '"', "\r"])
+def test_a_huge_rest_takes_no_time(filling: str) -> None:
+    rest = filling * (1_000_000 // len(filling))
+    assert Access().parse(f'10.0.0.1 - - [{AT}] "GET /x HTTP/1.1" 200 5 "-" "{FIREFOX}" {rest}') is not None

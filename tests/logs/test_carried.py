@@ -57,6 +57,46 @@ def test_a_file_that_was_rotated_away_is_read_from_its_beginning(tmp_path: Path)
     assert sessions(call(log, state)) == {"ann": ["open", "read", "close"]}
 
 
+def test_a_rotated_file_is_known_by_what_it_holds(tmp_path: Path) -> None:
+    log, state = tmp_path / "a.log", tmp_path / "state.json"
+    log.write_text(lines((0, "ann open"), (10, "ann read")))
+    call(log, state)
+    log.rename(tmp_path / "a.log.1")
+    log.write_text(lines((20, "ann close")))
+    carried = Carried.load(state, "model")
+    opened = open_events([log, tmp_path / "a.log.1"], settings=SETTINGS, names=EventNames(learn=False), carried=carried)
+    assert sessions(opened) == {"ann": ["open", "read", "close"]}
+    assert opened.reading is not None
+    assert (opened.reading.events, opened.reading.left_out) == (1, 2)
+
+
+def test_another_file_that_begins_alike_is_read(tmp_path: Path) -> None:
+    log, state = tmp_path / "a.log", tmp_path / "state.json"
+    log.write_text(lines((0, "ann open"), (10, "ann read"), (20, "ann close")))
+    call(log, state)
+    log.write_text(lines((0, "ann open"), (11, "eve open")))
+    assert sessions(call(log, state))["eve"] == ["open"]
+
+
+def test_a_line_that_is_still_being_written_is_left_for_the_next_call(tmp_path: Path) -> None:
+    log, state = tmp_path / "a.log", tmp_path / "state.json"
+    whole = lines((0, "ann open"), (10, "ann read"))
+    log.write_text(whole[:-6])
+    first = call(log, state)
+    assert sessions(first) == {"ann": ["open"]}
+    assert any("without a line break" in remark for remark in first.remarks)
+    log.write_text(whole)
+    assert sessions(call(log, state)) == {"ann": ["open", "read"]}
+
+
+def test_a_last_line_that_stays_without_a_line_break_is_read_at_last(tmp_path: Path) -> None:
+    log, state = tmp_path / "a.log", tmp_path / "state.json"
+    log.write_text(lines((0, "ann open"), (10, "ann read")).rstrip("\n"))
+    assert sessions(call(log, state)) == {"ann": ["open"]}
+    assert sessions(call(log, state)) == {"ann": ["open", "read"]}
+    assert sessions(call(log, state)) == {}
+
+
 def test_sessions_of_one_call_are_those_of_many(tmp_path: Path) -> None:
     rows = [(i * 97 % 1_000 + i * 40, f"u{i % 3} e{i % 5}") for i in range(40)]
     rows.sort()
@@ -73,7 +113,7 @@ def test_sessions_of_one_call_are_those_of_many(tmp_path: Path) -> None:
 def test_a_damaged_state_and_that_of_another_model_are_clear_errors(tmp_path: Path) -> None:
     state = tmp_path / "state.json"
     state.write_text("{")
-    with pytest.raises(DataError, match=r"state\.json: not the state of a scored log.*delete it"):
+    with pytest.raises(DataError, match=r"state\.json: damaged, or not the state of a scored log; delete it"):
         Carried.load(state, "model")
     Carried("other").save(state)
     with pytest.raises(UsageError, match="the state of another model"):

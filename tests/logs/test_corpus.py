@@ -18,6 +18,7 @@ import io
 import json
 import lzma
 import tarfile
+import tempfile
 import zipfile
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -26,6 +27,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from trine.log_formats.registry import FORMATS
+from trine.logs import readers
 
 CORPUS = Path(__file__).parent / "corpus"
 LOGS = sorted(path for path in CORPUS.rglob("*") if path.is_file() and not path.name.endswith(".truth.jsonl"))
@@ -85,9 +91,7 @@ def test_every_truth_belongs_to_a_log():
 
 
 def read(paths: list[Path], name: str = "") -> tuple[list[Any], Any]:
-    readers = pytest.importorskip("trine.logs.readers")
-    settings = readers.LogSettings(**SETTINGS[name]) if name in SETTINGS else None
-    return readers.read_events(paths, settings)
+    return readers.read_events(paths, readers.LogSettings(**SETTINGS[name]) if name in SETTINGS else None)
 
 
 @pytest.fixture
@@ -249,8 +253,8 @@ def test_a_rotated_set_is_read_in_the_order_of_its_times(tmp_path):
     lines = (CORPUS / "syslog_iso.log").read_text("utf-8").splitlines()
     lines = [line for line in lines if "web1 " in line and "leap day" not in line]
     paths = sorted(rotated(tmp_path, lines))
-    for given in (paths, paths[::-1], [tmp_path]):
-        events, reading = read(given)
+    for order in (paths, paths[::-1], [tmp_path]):
+        events, reading = read(order)
         times = [event.time for event in events if event.kind == "event"]
         assert times == sorted(times)
         assert len(times) == len(lines) == reading.lines
@@ -274,3 +278,16 @@ def test_a_log_of_two_formats_loses_no_line(tmp_path):
     assert [event.line for event in in_order(events)] == [1, 2, 3, 4, 5, 6]
     assert reading.lines == 6
     assert reading.left_out == 0
+
+
+LINES = sorted({line for path in LOGS for line in path.read_text("utf-8").splitlines()})
+
+
+@settings(max_examples=60)
+@given(name=st.sampled_from(list(FORMATS)), lines=st.lists(st.sampled_from(LINES), min_size=1, max_size=12))
+def test_whatever_the_lines_and_the_format_each_is_accounted_for(name, lines):
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "a.log"
+        path.write_text("".join(f"{line}\n" for line in lines), "utf-8")
+        _, reading = readers.read_events([path], readers.LogSettings(format=name))
+    assert (reading.lines, reading.unaccounted) == (len(lines), 0)

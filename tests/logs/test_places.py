@@ -153,6 +153,7 @@ def test_hidden_files_are_not_the_values_of_their_place() -> None:
     assert places.match(get("/")) == OTHER
 
 
+@settings(max_examples=20)
 @given(events=st.lists(event, max_size=60), seed=st.integers(0, 9))
 def test_the_order_of_events_does_not_matter(events: list[Parts], seed: int) -> None:
     events = [*events, *(get("/u", slug) for slug in SLUGS[: 10 * seed])]
@@ -163,6 +164,7 @@ def test_the_order_of_events_does_not_matter(events: list[Parts], seed: int) -> 
     ]
 
 
+@settings(max_examples=20)
 @given(events=st.lists(event, max_size=80))
 def test_every_learned_event_is_matched_and_its_id_resolves_to_it(events: list[Parts]) -> None:
     events = [*events, *((*parts, f"/{i}") for parts in events[:2] for i in range(12))]
@@ -177,6 +179,7 @@ def test_every_learned_event_is_matched_and_its_id_resolves_to_it(events: list[P
         assert "<*>" in places.name(id_) or places.name(id_) == "".join(parts)
 
 
+@settings(max_examples=20)
 @given(events=st.lists(event, max_size=50), more=st.lists(event, max_size=30))
 def test_saved_places_continue_with_the_same_results(events: list[Parts], more: list[Parts]) -> None:
     places = settled([*events, *(get(f"/p{i}") for i in range(15))])
@@ -190,6 +193,7 @@ def test_saved_places_continue_with_the_same_results(events: list[Parts], more: 
     assert loaded.to_json() == places.to_json()
 
 
+@settings(max_examples=20)
 @given(events=st.lists(event, max_size=30), new=st.lists(event, max_size=9))
 def test_matching_learns_nothing(events: list[Parts], new: list[Parts]) -> None:
     places = settled(events)
@@ -234,7 +238,7 @@ def hostile(kind: str, count: int) -> list[Parts]:
 
 @pytest.mark.parametrize("kind", ["paths", "first", "depths", "endings", "marks", "symbols", "outcomes", "few"])
 def test_a_hostile_log_takes_bounded_memory(kind: str) -> None:
-    events = hostile(kind, 2_500)
+    events = hostile(kind, 1_200)
     places = Places(max_events=400)
     for parts in events:
         places.add(parts)

@@ -22,7 +22,7 @@ def test_a_run_says_whether_it_was_started(run):
 
 def test_a_folder_that_holds_a_run_is_not_taken(run):
     run.begin(Recipe(), {})
-    with pytest.raises(RunError, match="holds a run: add --resume to continue it, or choose another --out"):
+    with pytest.raises(RunError, match="holds a run: add --resume to continue it, --overwrite to replace it"):
         run.begin(Recipe(), {})
 
 
@@ -107,3 +107,36 @@ def test_one_process_at_a_time_trains_in_a_folder(tmp_path):
         pass
     with Run(tmp_path).held():
         assert (tmp_path / ".lock").exists()
+
+
+def test_a_gap_or_another_folder_does_not_confuse_the_numbers(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("classify-photos-7", "classify-photos-x", "classify-photos2", "classify-photos-03"):
+        Run(tmp_path / "runs" / name).begin(Recipe(), {})
+    (tmp_path / "runs" / "classify-photos-9").mkdir()
+    (tmp_path / "runs" / "classify-photos-9" / "notes.txt").write_text("")
+    assert choose_folder("classify-photos", None, resume=False).name == "classify-photos-10"
+    assert choose_folder("classify-photos", None, resume=True).name == "classify-photos-7"
+    assert choose_folder("classify-photos", None, resume=False, overwrite=True).name == "classify-photos-7"
+    assert choose_folder("classify-birds", None, resume=False, overwrite=True).name == "classify-birds"
+
+
+def test_a_run_is_cleared_but_nothing_else(run, tmp_path):
+    run.clear()
+    run.begin(Recipe(seed=1), {})
+    (run.folder / "bundle").mkdir()
+    (run.folder / "bundle" / "trine.json").write_text("{}")
+    run.record({"step": 1})
+    run.write_picture("curves.png", b"")
+    (run.folder / "thesis.tex").write_text("precious")
+    with pytest.raises(RunError, match=r"holds 'thesis\.tex', no part of a run: move it"):
+        run.clear()
+    assert run.started
+    (run.folder / "thesis.tex").unlink()
+    with run.held(), pytest.raises(RunError, match="another process is training in it"):
+        Run(run.folder).clear()
+    run.clear()
+    run.begin(Recipe(seed=2), {})
+    assert Recipe.read(run.folder / "recipe.json").seed == 2
+    assert not (run.folder / "bundle").exists()
+    assert run.history() == []

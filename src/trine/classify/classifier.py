@@ -23,8 +23,10 @@ from trine.errors import DataError, nearest
 from trine.model import Evaluation, Model
 from trine.pictures.batches import labels_of, mirrors
 from trine.pictures.decode import Picture, as_channels, read_picture
-from trine.pictures.paths import picture_name
-from trine.pictures.picture_set import PictureSet, PictureSplit, open_pictures
+from trine.pictures.paths import as_list, picture_name
+from trine.pictures.picture_set import ALL, PictureSet, PictureSplit
+from trine.pictures.reading import Reading
+from trine.pictures.squares import open_to_evaluate
 from trine.result import Data
 
 
@@ -43,6 +45,8 @@ class Classifier(Model[ClassifyRecipe]):
     """Side of the square that pictures are scaled to, in pixels."""
     channels: int
     """1 for grey pictures, 3 for colour."""
+    reading: Reading
+    """How pictures become pixels, as in the training."""
     temperature: float
     """Divisor of the logits that calibrates the probabilities."""
     threshold: float
@@ -50,18 +54,26 @@ class Classifier(Model[ClassifyRecipe]):
     network: PictureNet
     novelty: Novelty
 
-    def predict(self, pictures: Sequence[Picture]) -> list[Prediction]:
-        """Answers for pictures: paths, bytes, file objects, PIL images or uint8 arrays.
+    def predict(self, pictures: Picture | Sequence[Picture]) -> list[Prediction]:
+        """Answers for pictures, or for a single one: paths, bytes, file objects, PIL images or uint8 arrays.
 
-        A picture that cannot be read has its `error` set.
+        A picture that cannot be read has its `error` set. Raises `UsageError` for what is no list of pictures.
         """
         return list(self.predict_stream(pictures))
 
-    def predict_stream(self, pictures: Sequence[Picture], batch: int = 64) -> Iterator[Prediction]:
-        """`predict` batch by batch: memory does not grow with the number of pictures."""
+    def predict_stream(
+        self, pictures: Picture | Sequence[Picture], batch: int = 64, names: Sequence[str] = ()
+    ) -> Iterator[Prediction]:
+        """`predict` batch by batch: memory does not grow with the number of pictures.
+
+        names   what the answers call the pictures; without, their paths
+        """
+        listed = as_list(pictures)
+        return self._predict_listed(listed, batch, names or [picture_name(each, n) for n, each in enumerate(listed, 1)])
+
+    def _predict_listed(self, pictures: Sequence[Picture], batch: int, called: Sequence[str]) -> Iterator[Prediction]:
         for start in range(0, len(pictures), batch):
-            given = pictures[start : start + batch]
-            names = [picture_name(picture, start + index) for index, picture in enumerate(given, 1)]
+            given, names = pictures[start : start + batch], called[start : start + batch]
             read = [self._read(picture, name) for picture, name in zip(given, names, strict=True)]
             images = [image for image in read if not isinstance(image, str)]
             answers = iter(self._predict(np.stack(images)) if images else [])
@@ -81,18 +93,16 @@ class Classifier(Model[ClassifyRecipe]):
 
     @override
     def open(self, data: str | Path, data_dir: Path | None = None) -> PictureSet:
-        return open_for(self.recipe, data, data_dir, self.size)
+        """A set to evaluate on: as a whole, but the data of the training is split as in the training."""
+        trained_on = self.data.get("fingerprint")
+        return open_to_evaluate(self.recipe, data, data_dir, self.size, self.reading, trained_on)
 
     @override
     def evaluation(self, opened: PictureSet, split: str | None = None) -> Evaluation:
-        labelled = [name for name in ("test", "validation", "train") if opened.is_labelled(name)]
-        if not labelled or (split and split not in labelled):
-            kind = f"labelled split {split!r}" if split else "labelled split"
-            meant = nearest(split or "", labelled)
-            raise DataError(f"{opened.name}: has no {kind}: it has {', '.join(labelled) or 'no labels'}{meant}")
-        name = split or labelled[0]
-        images = as_channels(opened.splits[name].images, self.channels)
-        answers = self._answers(images, self._own_labels(opened, opened.splits[name]))
+        """Figures and pictures: by default on test; else on validation for the data of the training, else on all."""
+        name, chosen = self._measured(opened, split)
+        images = as_channels(chosen.images, self.channels)
+        answers = self._answers(images, self._own_labels(opened, chosen))
         data = Data(name=opened.name, fingerprint=opened.fingerprint, split=name, n=len(images))
         return Evaluation(data, metrics(answers, self.classes), report.pictures(answers, self.classes, images))
 
@@ -102,6 +112,7 @@ class Classifier(Model[ClassifyRecipe]):
             "classes": list(self.classes),
             "size": self.size,
             "channels": self.channels,
+            "reading": self.reading.as_json(),
             "temperature": self.temperature,
             "threshold": self.threshold,
         }
@@ -122,6 +133,7 @@ class Classifier(Model[ClassifyRecipe]):
             "classes": classes,
             "size": size,
             "channels": channels,
+            "reading": Reading.from_json(content.get("reading")),
             "temperature": content["temperature"],
             "threshold": content["threshold"],
             "network": network.to(device.name).eval(),
@@ -136,7 +148,7 @@ class Classifier(Model[ClassifyRecipe]):
     def _read(self, picture: Picture, name: str) -> UInt8[np.ndarray, "height width channels"] | str:
         """The picture's pixels, or why it cannot be read."""
         try:
-            return read_picture(picture, (self.size, self.size), self.channels, name)
+            return read_picture(picture, (self.size, self.size), self.channels, name, self.reading)
         except DataError as problem:
             return str(problem)
 
@@ -163,6 +175,18 @@ class Classifier(Model[ClassifyRecipe]):
             novelty=self.novelty.p_value(averaged),
         )
 
+    def _measured(self, opened: PictureSet, split: str | None) -> tuple[str, PictureSplit]:
+        """The labelled split of that name, or the one to measure on. Raises `DataError`."""
+        labelled = [name for name in ("test", "validation", "train") if opened.is_labelled(name)]
+        if not labelled or (split and split not in (*labelled, ALL)):
+            kind = f"labelled split {split!r}" if split else "labelled split"
+            meant = nearest(split or "", labelled)
+            there = ", ".join([*labelled, ALL]) if labelled else "no labels"
+            raise DataError(f"{opened.name}: has no {kind}: it has {there}{meant}")
+        learned = opened.fingerprint == self.data.get("fingerprint")
+        name = split or (labelled[0] if learned or labelled[0] == "test" else ALL)
+        return name, opened.joined(labelled) if name == ALL else opened.splits[name]
+
     def _own_labels(self, opened: PictureSet, split: PictureSplit) -> Tensor:
         """The split's labels as indices of this model's classes, matched by name. Raises `DataError`."""
         unknown = sorted(set(opened.classes) - set(self.classes))
@@ -182,15 +206,3 @@ def build_network(recipe: ClassifyRecipe, channels: int, size: int, classes: int
     if recipe.network == "classic":
         return ClassicNet(*shape, widths=recipe.widths, dropout=recipe.dropout)
     return PretrainedNet(*shape, dropout=recipe.dropout, trained=recipe.finetune_rate > 0)
-
-
-def open_for(recipe: ClassifyRecipe, data: str | Path, data_dir: Path | None, size: int | None) -> PictureSet:
-    """A picture set with the recipe's validation split, at a given size."""
-    return open_pictures(
-        data,
-        data_dir=data_dir,
-        size=size,
-        seed=recipe.seed,
-        validation_share=recipe.validation_share,
-        validation_limit=recipe.validation_limit,
-    )

@@ -53,8 +53,9 @@ class Answers:
 
 
 def metrics(answers: Answers, classes: tuple[str, ...]) -> dict[str, Any]:
-    """The figures of a split, under the names that every result uses."""
+    """The figures of a split, under the names that every result uses. Means over classes leave out absent ones."""
     per_class, given = _per_class(answers, classes), answers.confidence >= answers.threshold
+    there = [figures for figures in per_class.values() if figures["n"]]
     return {
         "accuracy": float((answers.plain.argmax(1) == answers.labels).float().mean()),
         "accuracy_tta": float(answers.correct.mean()),
@@ -63,13 +64,29 @@ def metrics(answers: Answers, classes: tuple[str, ...]) -> dict[str, Any]:
         ),
         "ece": reliability(answers.confidence, answers.correct).error,
         "ece_uncalibrated": reliability(answers.uncalibrated, answers.correct).error,
-        "macro_f1": float(np.mean([figures["f1"] for figures in per_class.values()])),
+        "macro_f1": float(np.mean([figures["f1"] for figures in there])) if there else 0.0,
+        "macro_recall": float(np.mean([figures["recall"] for figures in there])) if there else 0.0,
         "abstain_threshold": answers.threshold,
         "coverage": float(given.mean()),
         "selective_accuracy": float(answers.correct[given].mean()) if given.any() else 0.0,
         "unlike_training": float((answers.novelty < NOVEL).float().mean()),
+        "confusions": confusions(answers, classes),
         "per_class": per_class,
     }
+
+
+def confusions(answers: Answers, classes: tuple[str, ...], most: int = 10) -> list[dict[str, Any]]:
+    """The classes that are taken for one another most often: truth, answer, number, and share of the true class."""
+    counts = confusion(answers, len(classes))
+    truth = counts.sum(1)
+    np.fill_diagonal(counts, 0)
+    order = np.argsort(-counts, axis=None, kind="stable")[:most]
+    pairs = [np.unravel_index(index, counts.shape) for index in order]
+    return [
+        {"truth": classes[t], "answer": classes[a], "n": int(counts[t, a]), "share": float(counts[t, a] / truth[t])}
+        for t, a in pairs
+        if counts[t, a]
+    ]
 
 
 def _per_class(answers: Answers, classes: tuple[str, ...]) -> dict[str, dict[str, float]]:

@@ -38,7 +38,7 @@ def explain(classifier: Classifier, paths: Sequence[str | Path], out: str | Path
         prediction = classifier.predict([path])[0]
         if prediction.error:
             raise DataError(prediction.error)
-        image = read_picture(path, (classifier.size, classifier.size), classifier.channels)
+        image = read_picture(path, (classifier.size, classifier.size), classifier.channels, reading=classifier.reading)
         pictures = torch.from_numpy(image.copy())[None].to(classifier.device.name)
         wanted = [classifier.classes.index(label) for label, _ in prediction.top[:2]]
         heats = [grad_cam(network, pictures, index).cpu().numpy() for index in wanted]

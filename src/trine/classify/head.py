@@ -120,7 +120,7 @@ class HeadObjective(ClassifyObjective):
         features = self.table.views[0][:PREPARED].to(self.device.name)
         with torch.inference_mode(), self.device.autocast():
             logits = network.head(features).float().cpu()
-        return logits, self.labels[self.table.order[: len(features)]]
+        return logits, self.table.order[: len(features)]
 
     @override
     def trained_network(self, network: nn.Module) -> PictureNet:

@@ -18,7 +18,7 @@ from trine.classify.prediction import predict_logits
 from trine.classify.recipe import ClassifyRecipe
 from trine.classify.sampler import Sampler
 from trine.device import Device
-from trine.pictures.batches import PIXELS, at_once, evenly, labels_of, mirrors
+from trine.pictures.batches import PIXELS, at_once, evenly, labels_of, mirrors, share_of
 from trine.pictures.picture_set import PictureSet
 from trine.progress import Figures
 from trine.train.objective import Objective, ParameterGroup
@@ -26,8 +26,6 @@ from trine.train.objective import Objective, ParameterGroup
 Batch = dict[str, Tensor]
 PREPARED = 5_000
 """Training pictures for what is fitted without gradients: normalisation, whitening, typicality."""
-LEAST_LOOKED_AT = 100
-"""Held-out or test pictures that are looked at, if there are so many, however little time there is."""
 PIECE_BYTES = 2**25
 """Bytes of pictures that are copied at a time."""
 EXPLODED = 10.0
@@ -136,9 +134,8 @@ class ClassifyObjective(Objective):
 
     @override
     def look_at(self, share: float) -> float:
-        count = len(self.validation)
-        self.looked_at = evenly(count, looked_at(count, share))
-        return len(self.looked_at) / count
+        self.looked_at = share_of(len(self.validation), share)
+        return len(self.looked_at) / len(self.validation)
 
     @override
     def score(self, figures: Figures) -> float:
@@ -157,12 +154,12 @@ class ClassifyObjective(Objective):
         )
 
     def typical(self, network: PictureNet, share: float) -> tuple[Float[Tensor, "n classes"], Int64[Tensor, "n"]]:
-        """Logits and labels of an even sample of the training pictures, of this share of `PREPARED`."""
-        most = min(PREPARED, len(self.train))
-        known = evenly(len(self.train), looked_at(most, share))
+        """Logits and indices of an even sample of the training pictures, of this share of `PREPARED`."""
+        most = len(share_of(min(PREPARED, len(self.train)), share))
+        known = evenly(len(self.train), most)
         parts = pieces(self.train.images, known)
         logits = torch.cat([predict_logits(network, part, self.device) for part in parts])
-        return logits, self.labels[torch.from_numpy(known)]
+        return logits, torch.from_numpy(known)
 
     def trained_network(self, network: nn.Module) -> PictureNet:
         """The whole network, given what the loop trained of it."""
@@ -230,8 +227,3 @@ def pieces(
     step = at_once(*images.shape[1:3]) * max(1, PIECE_BYTES // (3 * PIXELS))
     for start in range(0, len(chosen), step):
         yield images[chosen[start : start + step]]
-
-
-def looked_at(count: int, share: float) -> int:
-    """Number of pictures that are looked at of so many: this share, but some."""
-    return min(count, max(LEAST_LOOKED_AT, round(share * count)))

@@ -4,6 +4,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
+from trine.pictures.reading import Fit
 from trine.recipe import Recipe
 
 SMALLEST_MAP = 24
@@ -25,6 +26,11 @@ class ClassifyRecipe(Recipe):
     """Stride of the fast network's whitening stem, in pixels; none: 1, or more for pictures of 128 pixels and more."""
     picture_size: int | None = Field(None, ge=8, le=512)
     """Side that pictures are scaled to, in pixels; none: their own size, or one chosen from their sizes."""
+    fit: Fit = "auto"
+    """How a picture that is not square becomes square. auto: crop up to 4:3, else pad; crop: its middle; pad: the whole
+    on the colour of its border; squash: the whole, distorted."""
+    label_from: str | None = None
+    """Regular expression with one group, the class, searched in each picture's path below DATA; none: class folders."""
     validation_share: float = Field(0.1, gt=0, lt=0.9)
     """Share of the train split that is held out for validation and calibration."""
     validation_limit: int = Field(1000, ge=1)
@@ -78,6 +84,8 @@ class ClassifyRecipe(Recipe):
     """Smallest number of steps, also for a small set."""
     selective_accuracy: float = Field(0.99, gt=0, le=1)
     """Target accuracy of the given answers; less confident ones are marked `abstain`."""
+
+    former: ClassVar[dict[str, Any]] = {"fit": "crop"}
 
     def shapes(self, size: int) -> list["ClassifyRecipe"]:
         """This recipe in the presets' shapes, largest first, then with larger strides; settings by hand stay.

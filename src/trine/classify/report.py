@@ -1,6 +1,7 @@
 """Pictures of a classifier's answers, and its model card."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -8,8 +9,10 @@ from jaxtyping import UInt8
 
 from trine.classify.calibration import Reliability, reliability, selective_curve
 from trine.classify.evaluation import Answers, confusion
-from trine.drawing import figure, png
+from trine.drawing import attempted, figure, png
 
+LONGEST = 24
+"""Letters of a class's name in a picture."""
 GALLERY, ACROSS = 24, 8
 """Errors in the gallery, and per row."""
 
@@ -18,12 +21,14 @@ def pictures(
     answers: Answers, classes: tuple[str, ...], images: UInt8[np.ndarray, "n height width channels"]
 ) -> dict[str, bytes]:
     """PNGs by file name: confusion, reliability, selective accuracy, the worst errors."""
-    return {
-        "confusion.png": draw_confusion(answers, classes),
-        "reliability.png": draw_reliability(answers),
-        "selective.png": draw_selective(answers),
-        "errors.png": draw_errors(answers, classes, images),
-    }
+    return attempted(
+        {
+            "confusion.png": lambda: draw_confusion(answers, classes),
+            "reliability.png": lambda: draw_reliability(answers),
+            "selective.png": lambda: draw_selective(answers),
+            "errors.png": lambda: draw_errors(answers, classes, images),
+        }
+    )
 
 
 def draw_confusion(answers: Answers, classes: tuple[str, ...]) -> bytes:
@@ -35,8 +40,9 @@ def draw_confusion(answers: Answers, classes: tuple[str, ...]) -> bytes:
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     axes.grid(visible=False)
     ticks = range(len(classes))
-    axes.set_xticks(ticks, classes, rotation=90)
-    axes.set_yticks(ticks, classes)
+    names = [short(name) for name in classes]
+    axes.set_xticks(ticks, names, rotation=90)
+    axes.set_yticks(ticks, names)
     axes.set(xlabel="answer", ylabel="truth", title="confusion, in per cent of the true class")
     if len(classes) <= 20:
         for row, column in np.argwhere(shares >= 0.005):
@@ -74,16 +80,29 @@ def draw_errors(
     """The wrong answers with the highest confidence."""
     wrong = np.flatnonzero(~answers.correct)
     worst = wrong[np.argsort(-answers.confidence[wrong], kind="stable")][:GALLERY]
-    rows = max(1, math.ceil(len(worst) / ACROSS))
+    titles = []
+    for index in worst:
+        answer, truth = (short(classes[int(which[index])]) for which in (answers.labels_given, answers.labels))
+        titles.append(f"{answer} {100 * answers.confidence[index]:.0f} %\nis: {truth}")
+    return draw_gallery(images[worst], titles, "the most confident errors" if len(worst) else "no errors")
+
+
+def draw_gallery(images: UInt8[np.ndarray, "n height width channels"], titles: Sequence[str], heading: str) -> bytes:
+    """Pictures in rows, each below its title."""
+    rows = max(1, math.ceil(len(images) / ACROSS))
     drawn, axes = figure(rows, ACROSS, width=11, height=0.4 + 1.6 * rows)
     for place in axes.flat:
         place.axis("off")
-    for place, index in zip(axes.flat, worst, strict=False):
-        place.imshow(images[index].squeeze(), cmap="gray", vmin=0, vmax=255)
-        answer, truth = classes[answers.labels_given[index]], classes[int(answers.labels[index])]
-        place.set_title(f"{answer} {100 * answers.confidence[index]:.0f} %\nis: {truth}", fontsize=7)
-    drawn.suptitle("the most confident errors" if len(worst) else "no errors", fontsize=10)
+    for place, image, title in zip(axes.flat, images, titles, strict=False):
+        place.imshow(image.squeeze(), cmap="gray", vmin=0, vmax=255)
+        place.set_title(title, fontsize=7)
+    drawn.suptitle(heading, fontsize=10)
     return png(drawn)
+
+
+def short(name: str) -> str:
+    """A class's name as it fits into a picture."""
+    return name if len(name) <= LONGEST else name[: LONGEST - 1] + "…"
 
 
 def card(classes: tuple[str, ...], figures: dict[str, Any], data: dict[str, Any], recipe: dict[str, Any]) -> str:

@@ -1,5 +1,6 @@
 """How a classifier is trained: opens pictures, builds and calibrates the network."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -12,10 +13,11 @@ from typing_extensions import override
 
 from trine import files
 from trine.classify.calibration import Novelty, abstain_threshold, fit_temperature
-from trine.classify.classifier import Classifier, build_network, open_for
+from trine.classify.chapter import DoubtfulLabel, chapter, doubtful_labels
+from trine.classify.classifier import Classifier, build_network
 from trine.classify.head import HeadObjective
 from trine.classify.network import SMALLEST, PictureNet
-from trine.classify.objective import PREPARED, ClassifyObjective, looked_at, pieces
+from trine.classify.objective import PREPARED, ClassifyObjective, pieces
 from trine.classify.prediction import predict_logits
 from trine.classify.pretrained import PretrainedNet
 from trine.classify.recipe import ClassifyRecipe
@@ -23,9 +25,11 @@ from trine.datasets.catalogue import CATALOGUE
 from trine.errors import DataError
 from trine.nn.efficientnet import NATIVE
 from trine.nn.operations import count_flops
-from trine.pictures.batches import evenly, labels_of, mirrors
+from trine.page.chapter import Chapter
+from trine.pictures.batches import evenly, labels_of, mirrors, part_held_out, part_of
 from trine.pictures.check import refuse_unlearnable
 from trine.pictures.picture_set import PictureSet, PictureSplit
+from trine.pictures.squares import open_squares
 from trine.train.budget import Budget
 from trine.train.fit import RunningFit, Trainer
 from trine.train.step import Stepper
@@ -46,12 +50,20 @@ class ClassifierTrainer(Trainer[ClassifyRecipe, PictureSet, ClassifyObjective, C
     """Trains classifiers."""
 
     model_type: ClassVar[type[Classifier]] = Classifier
+    shape: ClassVar[tuple[str, ...]] = ("network", "widths", "depth", "stem_stride", "fit")
+    rates: ClassVar[tuple[str, ...]] = ("filter_rate", "bias_rate", "head_rate", "adam_rate", "finetune_rate")
+
+    doubtful: Sequence[DoubtfulLabel] = ()
+    """Training pictures whose labels may be wrong; known once the model is complete."""
 
     @override
     def open(self, data: str | Path, data_dir: Path | None) -> PictureSet:
-        opened = open_for(self.recipe, data, data_dir, _picture_size(data, self.recipe))
+        if self.start is not None:
+            opened = open_squares(self.recipe, data, data_dir, self.start.size, self.start.reading)
+            return opened.with_channels(self.start.channels)
+        opened = open_squares(self.recipe, data, data_dir, _picture_size(data, self.recipe))
         if opened.size[0] != opened.size[1]:
-            opened = open_for(self.recipe, data, data_dir, max(SMALLEST, min(opened.size)))
+            opened = open_squares(self.recipe, data, data_dir, max(SMALLEST, min(opened.size)))
         return _grey_as_grey(opened)
 
     @override
@@ -71,7 +83,10 @@ class ClassifierTrainer(Trainer[ClassifyRecipe, PictureSet, ClassifyObjective, C
     def objective(self, opened: PictureSet, recipe: ClassifyRecipe) -> ClassifyObjective:
         torch.manual_seed(recipe.seed)
         network = _built(opened, recipe)
-        network.prepare(torch.from_numpy(_sample(opened.splits["train"])))
+        if self.start is None:
+            network.prepare(torch.from_numpy(_sample(opened.splits["train"])))
+        else:
+            _adopt(network, self.start, opened.classes)
         frozen = isinstance(network, PretrainedNet) and not network.trained
         splits = {name: split for name, split in opened.splits.items() if self.tests or name != "test"}
         kind = HeadObjective if frozen else ClassifyObjective
@@ -80,7 +95,7 @@ class ClassifierTrainer(Trainer[ClassifyRecipe, PictureSet, ClassifyObjective, C
     @override
     def scaled(self, opened: PictureSet, budget: Budget) -> ClassifyRecipe:
         """The largest shape that has time for the passes it needs."""
-        if self.recipe.network != "fast":
+        if self.recipe.network != "fast" or self.start is not None:
             return self.recipe
         count, size = len(opened.splits["train"]), opened.size[0]
         chosen, *larger = reversed(self.recipe.shapes(size))
@@ -93,10 +108,7 @@ class ClassifierTrainer(Trainer[ClassifyRecipe, PictureSet, ClassifyObjective, C
 
     @override
     def measured(self, opened: PictureSet, fit: RunningFit) -> PictureSet:
-        if fit.share >= 1:
-            return opened
-        splits = {name: _part(split, fit.share) for name, split in opened.splits.items() if name != "train"}
-        return replace(opened, splits={**opened.splits, **splits})
+        return part_held_out(opened, fit.share)
 
     @override
     def complete(
@@ -107,9 +119,11 @@ class ClassifierTrainer(Trainer[ClassifyRecipe, PictureSet, ClassifyObjective, C
         recipe, flip = objective.recipe, mirrors(objective.recipe.flip, opened.channels)
         if remark := objective.remark(fit.figures):
             fit.report.note(f"warning: {remark}")
-        held_out = _part(opened.splits["validation"], fit.share)
+        held_out = part_of(opened.splits["validation"], fit.share)
         logits, labels = predict_logits(trained, held_out.images, self.device, tta=True, flip=flip), labels_of(held_out)
         temperature = files.rounded(fit_temperature(logits, labels))
+        known, typical = objective.typical(trained, fit.share)
+        self.doubtful = doubtful_labels(known, objective.train, typical.tolist(), opened.classes, temperature)
         confidence = torch.softmax(logits.double() / temperature, 1).amax(1).numpy()
         correct = (logits.argmax(1) == labels).numpy()
         return Classifier.assembled(
@@ -117,11 +131,16 @@ class ClassifierTrainer(Trainer[ClassifyRecipe, PictureSet, ClassifyObjective, C
             classes=opened.classes,
             size=opened.size[0],
             channels=opened.channels,
+            reading=opened.reading,
             temperature=temperature,
             threshold=files.rounded(abstain_threshold(confidence, correct, recipe.selective_accuracy)),
             network=trained,
-            novelty=Novelty.fit(*objective.typical(trained, fit.share), logits),
+            novelty=Novelty.fit(known, objective.labels[typical], logits),
         )
+
+    @override
+    def chapter(self, model: Classifier, opened: PictureSet, pictures: Mapping[str, bytes]) -> Chapter:
+        return chapter(model, opened.splits["train"], self.doubtful, pictures)
 
     def _rate(self, opened: PictureSet, shape: ClassifyRecipe, budget: Budget) -> float:
         """Operations per second in training steps of a few pictures."""
@@ -143,6 +162,18 @@ def _operations(opened: PictureSet, recipe: ClassifyRecipe) -> float:
     return 3 * flops
 
 
+def _adopt(network: PictureNet, start: Classifier, classes: tuple[str, ...]) -> None:
+    """Set the weights to those of a trained model; classes that it does not know keep a fresh row in the last layer."""
+    own = network.state_dict()
+    for name, trained in start.network.state_dict().items():
+        if not name.startswith("head."):
+            own[name].copy_(trained)
+            continue
+        for row, label in enumerate(classes):
+            if label in start.classes:
+                own[name][row] = trained[start.classes.index(label)].to(own[name].device)
+
+
 def _picture_size(data: str | Path, recipe: ClassifyRecipe) -> int | None:
     """The size to open a set at; named sets, and folders for networks without a native size, keep their own."""
     if recipe.network != "pretrained" or data in CATALOGUE:
@@ -154,19 +185,6 @@ def _sample(split: PictureSplit) -> UInt8[np.ndarray, "n height width channels"]
     """An even sample of the pictures, `SAMPLE_BYTES` and `PREPARED` at most, the same for every call."""
     most = max(LEAST_SAMPLE, SAMPLE_BYTES // int(np.prod(split.images.shape[1:])))
     return np.array(split.images[evenly(len(split), min(PREPARED, most))])
-
-
-def _part(split: PictureSplit, share: float) -> PictureSplit:
-    """This share of the pictures, evenly spaced, but some."""
-    if share >= 1:
-        return split
-    chosen = evenly(len(split), looked_at(len(split), share))
-    return PictureSplit(
-        split.images[chosen],
-        None if split.labels is None else split.labels[chosen],
-        [split.names[int(index)] for index in chosen],
-        split.positions[chosen],
-    )
 
 
 def _grey_as_grey(opened: PictureSet) -> PictureSet:

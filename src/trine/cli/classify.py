@@ -1,19 +1,28 @@
 """trine classify: pictures -> classes."""
 
+import csv as csv_module
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import App, Parameter
 
+from trine import files
 from trine.classify.recipe import ClassifyRecipe
 from trine.cli import output
-from trine.cli.options import Data, DataDir, FitOptions, Json, Model, Split
+from trine.cli.options import Data, DataDir, FitOptions, Json, Model, Split, Start
 from trine.errors import UsageError
+
+if TYPE_CHECKING:
+    from trine.classify.prediction import Prediction
 
 app = App(name="classify", help="Say what a picture shows, with a convolutional network.")
 
 Pictures = Annotated[str, Parameter(allow_leading_hyphen=True)]
+COLUMNS = ("path", "label", "probability", "typicality", "abstain", "error")
+"""Columns of the table of answers."""
 
 
 @app.command
@@ -21,6 +30,8 @@ def fit(
     data: Data,
     *,
     network: Literal["fast", "classic", "pretrained"] | None = None,
+    label_from: str | None = None,
+    start: Start = None,
     options: FitOptions | None = None,
 ) -> None:
     """Train on DATA: a named set, a folder of class folders, an archive of one, or a table of paths and labels.
@@ -33,24 +44,29 @@ def fit(
     ----------
     network
         fast: most accuracy per compute; classic: as in textbooks; pretrained: for few pictures. [default: fast]
+    label_from
+        Regular expression with one group, the class, searched in the path of each picture: '([a-z]+)[^/]*$'.
+        [default: classes are folders]
     """
     from trine.classify.classifier import Classifier
 
     options = options or FitOptions()
-    recipe = options.chosen(ClassifyRecipe, network=network)
-    output.print_fitted(Classifier(recipe=recipe).fit(data, **options.training()), options.json)
+    recipe = options.chosen(ClassifyRecipe, network=network, label_from=label_from)
+    output.print_fitted(Classifier(recipe=recipe).fit(data, start=start, **options.training()), options.json)
 
 
 @app.command
 def evaluate(model: Model, data: Data, *, split: Split = None, data_dir: DataDir = None, json: Json = False) -> None:
-    """Measure MODEL on the test split of DATA, else on its validation split, else on all of it."""
+    """Measure MODEL on the test split of DATA, else on all of it; of the data of the training on the held-out part."""
     from trine.classify.classifier import Classifier
 
     output.print_result(Classifier.load(model).evaluate(data, split=split, data_dir=data_dir), json)
 
 
 @app.command
-def predict(model: Model, *paths: Pictures, json: Json = False) -> int:
+def predict(
+    model: Model, *paths: Pictures, sort_into: Path | None = None, csv: Path | None = None, json: Json = False
+) -> int:
     """Print the class of each picture, one line per picture. --json prints JSON lines.
 
     trine classify predict runs/classify-photos unsorted/
@@ -58,22 +74,31 @@ def predict(model: Model, *paths: Pictures, json: Json = False) -> int:
     Parameters
     ----------
     paths
-        Files, folders, globs; `-` reads them from standard input, one per line.
+        Files, folders, archives, tables, globs; `-` reads them from standard input, one per line.
+    sort_into
+        Copy each picture into a folder of its class in this folder; those marked abstain into `unsure`.
+    csv
+        Write the answers into this file as well.
     """
     from trine.classify.classifier import Classifier
-    from trine.pictures.paths import find_pictures
+    from trine.pictures.paths import found_pictures
+    from trine.pictures.sorting import SortedCopies
 
     names = [name for word in paths for name in _names(word)]
-    loaded, failed = Classifier.load(model), False
-    for prediction in loaded.predict_stream(find_pictures(names)):
-        failed = failed or prediction.error is not None
-        if json:
-            output.print_json_line(prediction.as_json())
-        elif prediction.error:
-            output.note(f"trine: {prediction.error}")
-        else:
-            mark = "  abstain" if prediction.abstain else ""
-            print(f"{prediction.path}\t{prediction.label}\t{prediction.probability:.3f}{mark}", flush=True)
+    loaded, copies = Classifier.load(model), SortedCopies(sort_into) if sort_into else None
+    with found_pictures(names) as found, _table(csv) as table:
+        failed = output.print_passed_over(found, json)
+        predictions = loaded.predict_stream(found.paths, names=found.names)
+        for path, prediction in zip(found.paths, predictions, strict=True):
+            failed = failed or prediction.error is not None
+            _print_prediction(prediction, json)
+            table(prediction)
+            if copies and not prediction.error:
+                copies.add(path, prediction.path, None if prediction.abstain else prediction.label)
+    if copies:
+        output.note(copies.summary())
+    if csv:
+        output.note(f"written: {csv}")
     return int(failed)
 
 
@@ -86,16 +111,47 @@ def explain(model: Model, *paths: str, out: Path = Path("explained")) -> None:
     Parameters
     ----------
     paths
-        Files, folders, globs.
+        Files, folders, archives, tables, globs.
     out
         Folder for the pictures.
     """
     from trine.classify.classifier import Classifier
     from trine.classify.explain import explain as explain_pictures
-    from trine.pictures.paths import find_pictures
+    from trine.pictures.paths import found_pictures
 
-    for path in explain_pictures(Classifier.load(model), find_pictures(list(paths)), out):
-        print(path)
+    loaded = Classifier.load(model)
+    with found_pictures(paths) as found:
+        output.print_passed_over(found)
+        for path in explain_pictures(loaded, found.paths, out):
+            print(path)
+
+
+def _print_prediction(prediction: "Prediction", as_json: bool) -> None:
+    if as_json:
+        output.print_json_line(prediction.as_json())
+    elif prediction.error:
+        output.note(f"trine: {prediction.error}")
+    else:
+        mark = "  abstain" if prediction.abstain else ""
+        print(f"{prediction.path}\t{prediction.label}\t{prediction.probability:.3f}{mark}", flush=True)
+
+
+@contextmanager
+def _table(path: Path | None) -> "Iterator[Callable[[Prediction], object]]":
+    """A function that writes an answer into a table, which takes its place when all are written. Raises `RunError`."""
+    if path is None:
+        yield lambda prediction: None
+        return
+    with files.writing(path) as part, part.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
+        rows = csv_module.writer(file)
+        rows.writerow(COLUMNS)
+        yield lambda prediction: rows.writerow([_cell(getattr(prediction, name)) for name in COLUMNS])
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 def _names(word: str) -> list[str]:

@@ -1,9 +1,6 @@
 """`trine data`: list the named sets, check a set of pictures, fetch a named set."""
 
-import codecs
-import sys
 from dataclasses import asdict
-from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -60,7 +57,6 @@ def check(
     from trine.pictures.check import check_pictures
     from trine.pictures.picture_set import open_pictures
 
-    _print_utf8()
     opened = open_pictures(data, data_dir=data_dir, size=size, label_from=label_from, cut=False, verify=True)
     report = check_pictures(opened)
     if json:
@@ -105,12 +101,6 @@ def _shown(size: int | None) -> str:
     if size is None:
         return ""
     return f"{size / 2**20:,.0f} MiB" if size >= 2**20 else f"{size / 2**10:,.0f} KiB"
-
-
-def _print_utf8() -> None:
-    """Print UTF-8 where the locale has only ASCII, as Python does by default: names of classes are in any script."""
-    if isinstance(sys.stdout, TextIOWrapper) and codecs.lookup(sys.stdout.encoding).name == "ascii":
-        sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")
 
 
 def _print_report(report: "PictureReport") -> None:

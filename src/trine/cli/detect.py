@@ -1,5 +1,6 @@
 """trine detect: event sequences -> surprisal -> findings."""
 
+from contextlib import nullcontext
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -50,7 +51,10 @@ def fit(
         Train every cell on the same data, and show how far back its gradient reaches.
     """
     from trine.detect.detector import Detector
+    from trine.errors import UsageError
 
+    if false_alarms is not None and alerts_per_day is not None:
+        raise UsageError("--false-alarms and --alerts-per-day: both set the threshold; give one of them")
     options, log = options or FitOptions(), log or LogOptions()
     chosen: dict[str, object] = {"cell": cell, "false_alarms": false_alarms, "alerts_per_day": alerts_per_day}
     chosen |= {**log.settings(), "members": members.split(",") if members else None}
@@ -120,21 +124,22 @@ def score(
     """
     from trine.detect.detector import Detector
     from trine.detect.scored import score_data
-    from trine.logs.carried import Carried
+    from trine.logs.carried import Carried, held
 
     detector = Detector.load(model)
-    carried = None if state is None else Carried.load(state, str(detector.data.get("fingerprint")))
-    scored = score_data(
-        detector, _source(data), data_dir, most=most, everything=all, group_by=group_by, carried=carried
-    )
-    for line in scored.remarks:
-        output.note(line)
-    if json:
-        output.print_json(scored.as_json())
-    else:
-        log_output.print_findings(scored)
-    if state is not None and carried is not None:
-        carried.save(state)
+    with held(state) if state else nullcontext():
+        carried = None if state is None else Carried.load(state, str(detector.data.get("fingerprint")))
+        scored = score_data(
+            detector, _source(data), data_dir, most=most, everything=all, group_by=group_by, carried=carried
+        )
+        for line in scored.remarks:
+            output.note(line)
+        if json:
+            output.print_json(scored.as_json())
+        else:
+            log_output.print_findings(scored)
+        if state is not None and carried is not None:
+            carried.save(state)
 
 
 @app.command
@@ -171,6 +176,8 @@ def explain(
     from trine.errors import UsageError, nearest
 
     detector = Detector.load(model)
+    if gates and not len(detector.networks):
+        raise UsageError("--gates: the detector has no network; train it with a member that reads one, such as either")
     opened = detector.open_log(_source(data), data_dir)
     table = opened.table
     for line in detector.remarks(opened):

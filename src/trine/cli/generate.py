@@ -11,7 +11,7 @@ from jaxtyping import UInt8
 from trine import files
 from trine.cli import output
 from trine.cli.heavy import HeavyParts
-from trine.cli.options import Data, DataDir, FitOptions, Flag, Json, Model, Split
+from trine.cli.options import Data, DataDir, FitOptions, Flag, Json, Model, Split, Start
 from trine.errors import DataError, UsageError
 from trine.generate.recipe import GenerateRecipe
 from trine.pictures.decode import read_picture
@@ -41,6 +41,8 @@ def fit(
     network: Literal["plain", "deep"] | None = None,
     likelihood: Literal["gaussian", "logistic", "bernoulli"] | None = None,
     label: Flag = False,
+    label_from: str | None = None,
+    start: Start = None,
     options: FitOptions | None = None,
 ) -> None:
     """Train on DATA: a named set, a folder of pictures with or without class folders, a manifest or an archive of them.
@@ -55,12 +57,16 @@ def fit(
         Distribution of the pixels; bernoulli is for black and white pictures. [default: gaussian]
     label
         Learn the labels, so that `sample --label` can make pictures of one class.
+    label_from
+        Regular expression with one group, the class, searched in the path of each picture: '([a-z]+)[^/]*$'.
+        [default: classes are folders]
     """
     from trine.generate.generator import Generator
 
     options = options or FitOptions()
-    recipe = options.chosen(GenerateRecipe, network=network, likelihood=likelihood, label=label or None)
-    output.print_fitted(Generator(recipe=recipe).fit(data, **options.training()), options.json)
+    own = {"network": network, "likelihood": likelihood, "label": label or None, "label_from": label_from}
+    recipe = options.chosen(GenerateRecipe, **own)
+    output.print_fitted(Generator(recipe=recipe).fit(data, start=start, **options.training()), options.json)
 
 
 @app.command
@@ -74,11 +80,11 @@ def evaluate(
     data_dir: DataDir = None,
     json: Json = False,
 ) -> None:
-    """Measure MODEL on the test split of DATA, else its validation split, else all of it: nats, bits per dimension, KL.
+    """Measure MODEL on the test split of DATA, else all of it: nats, bits per dimension, KL.
 
     trine generate evaluate runs/generate-mnist mnist --frechet --memorisation --out figures
 
-    What takes minutes has an option.
+    Of the data of the training it is the held-out part. What takes minutes has an option.
 
     Parameters
     ----------
@@ -244,15 +250,19 @@ def _read(model: "Generator", words: Sequence[str]) -> tuple[list[str], Pictures
 
     Each unreadable one is named on stderr. Raises `DataError` when none can be read.
     """
-    from trine.pictures.paths import find_pictures
+    from trine.pictures.paths import found_pictures
 
-    pictures, failed = [], False
-    for path in find_pictures(words):
-        try:
-            pictures.append((str(path), read_picture(path, (model.size, model.size), model.channels)))
-        except DataError as problem:
-            output.note(f"trine: {problem}")
-            failed = True
+    pictures = []
+    with found_pictures(words) as found:
+        failed = output.print_passed_over(found)
+        for path, name in zip(found.paths, found.names, strict=True):
+            try:
+                pixels = read_picture(path, (model.size, model.size), model.channels, name, model.reading)
+            except DataError as problem:
+                output.note(f"trine: {problem}")
+                failed = True
+            else:
+                pictures.append((name, pixels))
     if not pictures:
         raise DataError("none of the pictures could be read")
     names, images = zip(*pictures, strict=True)

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from trine.cli import output
+from trine.datasets.lines import printable
 
 if TYPE_CHECKING:
     from trine.detect.findings import Explanation, Finding, FindingEvent, FindingGroup
@@ -32,25 +33,27 @@ def print_findings(scored: "Scored") -> None:
 
 
 def _cells(finding: "Finding") -> Iterator[str]:
-    yield finding.name
+    yield one_line(finding.name)
     yield f"p={finding.p_value:.4g}"
     yield f"ALERT ({finding.loudest})" if finding.flagged else "-"
     yield f"{finding.length} events"
     yield finding.first_time or "-"
+    yield one_line(finding.source) or "-"
     for event in finding.events[:1]:
-        yield event.place()
+        yield one_line(event.place())
         yield "never seen" if event.never_seen else "seen"
         yield one_line(event.text or event.event)
 
 
 def _group_lines(group: "FindingGroup") -> Iterator[str]:
     count = len(group.findings)
-    yield f"{group.source or group.findings[0].name}  ({count:,} session{'s' * (count > 1)}, p = {group.p_value:.4g})"
+    source = one_line(group.source or group.findings[0].name)
+    yield f"{source}  ({count:,} session{'s' * (count > 1)}, p = {group.p_value:.4g})"
     for finding in group.findings[:PER_GROUP]:
         alert = f"ALERT ({finding.loudest})" if finding.flagged else "not flagged"
         times = _span(finding)
         never = f", {finding.never_seen:,} never seen" if finding.never_seen else ""
-        yield f"  {finding.name}  p = {finding.p_value:.4g}  {alert}  {finding.length:,} events{never}{times}"
+        yield f"  {one_line(finding.name)}  p = {finding.p_value:.4g}  {alert}  {finding.length:,} events{never}{times}"
         for event in finding.events[:PER_FINDING]:
             yield from _event_lines(event)
     if count > PER_GROUP:
@@ -67,26 +70,27 @@ def _span(finding: "Finding") -> str:
 def _event_lines(event: "FindingEvent") -> Iterator[str]:
     mark = "never seen" if event.never_seen else f"{event.surprisal:.1f} nats"
     times = f", {event.count:,} times" if event.count > 1 else ""
-    yield f"    {event.place()}  {mark}{times}: {one_line(event.event, 100)}"
+    yield f"    {one_line(event.place())}  {mark}{times}: {one_line(event.event, 100)}"
     if event.text:
         yield f"      {one_line(event.text, 160)}"
     if not event.never_seen and event.likeliest(2):
-        yield f"      expected: {event.likeliest(2)}"
+        yield f"      expected: {one_line(event.likeliest(2))}"
 
 
 def print_explanation(explanation: "Explanation") -> None:
     """The reasons of one finding, and a table of its most important events."""
     alert = "ALERT" if explanation.flagged else "not flagged"
-    print(f"{explanation.name}: p = {explanation.p_value:.4g}, {alert}; {explanation.loudest}: {explanation.says}")
+    name = one_line(explanation.name)
+    print(f"{name}: p = {explanation.p_value:.2g}, {alert}; {explanation.loudest}: {explanation.says}")
     if explanation.nearest_normal:
-        print(f"nearest normal sequence: {explanation.nearest_normal}")
+        print(f"nearest normal sequence: {one_line(explanation.nearest_normal)}")
     rows = [
         (
-            event.place(),
+            one_line(event.place()),
             event.time or "",
             "never seen" if event.never_seen else f"{event.surprisal:.2f}",
             one_line(event.text or event.event, 160),
-            event.likeliest(3),
+            one_line(event.likeliest(3)),
         )
         for event in explanation.most_important
     ]
@@ -97,7 +101,7 @@ def print_explanation(explanation: "Explanation") -> None:
 def print_check(checked: "LogCheck") -> None:
     """How a log would be read."""
     for line in (*checked.remarks, *checked.why):
-        print(line)
+        print(one_line(line))
     span = _times(checked)
     counts = f"{checked.entities:,} entities, {checked.sessions:,} sessions"
     print(f"{counts}, the longest with {checked.longest:,} events{span}")
@@ -118,7 +122,7 @@ def _times(checked: "LogCheck") -> str:
 
 def _print_kinds(title: str, kinds: "tuple[EventKind, ...]") -> None:
     rows = [
-        (f"{kind.count:,}", one_line(kind.event, 100), f"{kind.file}:{kind.line}", one_line(kind.text, 120))
+        (f"{kind.count:,}", one_line(kind.event, 100), one_line(f"{kind.file}:{kind.line}"), one_line(kind.text, 120))
         for kind in kinds[:KINDS]
     ]
     output.print_table(title, ("count", "event", "first line", "text"), rows)
@@ -128,5 +132,5 @@ def _print_kinds(title: str, kinds: "tuple[EventKind, ...]") -> None:
 
 def one_line(text: str, most: int = 400) -> str:
     """A text of a log as one printable line: control characters cannot reach the terminal."""
-    printable = "".join(letter if letter.isprintable() else " " for letter in text[: most + 1])
-    return printable if len(printable) <= most else printable[: most - 1] + "…"
+    line = printable(text[: most + 1])
+    return line if len(line) <= most else line[: most - 1] + "…"

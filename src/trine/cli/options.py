@@ -20,7 +20,16 @@ Logs = Annotated[
     ),
 ]
 Model = Annotated[Path, Parameter(help="A folder that `fit` wrote: a run or its bundle.")]
-Split = Annotated[str | None, Parameter(help="The split to measure on. [default: test, else the held-out data]")]
+Start = Annotated[
+    Path | None,
+    Parameter(name="--from", help="A trained model to go on from, with more or new pictures. [default: none]"),
+]
+Split = Annotated[
+    str | None,
+    Parameter(
+        help="The split to measure on, or all. [default: test, else the held-out part of the training data, else all]"
+    ),
+]
 DataDir = Annotated[Path | None, Parameter(help="Folder of the named data sets. [default: TRINE_DATA, else the cache]")]
 Flag = Annotated[bool, Parameter(negative=(), show_default=False)]
 Json = Annotated[bool, Parameter(negative=(), show_default=False, help="Print JSON.")]
@@ -36,7 +45,7 @@ class FitOptions:
     minutes: float | None = None
     "Length of the whole training in minutes, on this machine. [default: the recipe decides]"
     out: Path | None = None
-    "Folder of the run. [default: runs/TASK-DATA]"
+    "Folder of the run. [default: runs/TASK-DATA; runs/TASK-DATA-2 if there is one, and so on]"
     seed: int | None = None
     "Seed of every random choice. [default: 0]"
     set_: Annotated[list[str], Parameter(name="--set", negative=(), show_default=False)] = field(default_factory=list)
@@ -44,7 +53,9 @@ class FitOptions:
     recipe: Path | None = None
     "Train with the settings of this recipe.json."
     resume: Flag = False
-    "Continue a run that was stopped or killed."
+    "Continue a run that was stopped or killed: the last one, or that in --out."
+    overwrite: Flag = False
+    "Replace a run: the last one, or that in --out."
     test: bool = True
     "Measure on the test split once, at the end; --no-test does not use it."
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
@@ -68,5 +79,5 @@ class FitOptions:
         """Keyword arguments of `Model.fit`."""
         from trine.progress import reporter
 
-        names = ("minutes", "out", "resume", "device", "data_dir", "test")
+        names = ("minutes", "out", "resume", "overwrite", "device", "data_dir", "test")
         return {**{name: getattr(self, name) for name in names}, "report": reporter()}

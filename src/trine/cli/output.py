@@ -5,11 +5,16 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from trine.cli.words import in_words
+from trine.datasets.lines import printable
+
+SAMPLES = {"classify": "pictures", "detect": "sequences", "generate": "pictures"}
 MOST_ROWS = 20
 """Largest number of classes, kinds or members in a table; larger results are complete in the JSON only."""
 
 if TYPE_CHECKING:
     from trine.model import Model
+    from trine.pictures.paths import FoundPictures
     from trine.result import Result
 
 
@@ -43,8 +48,18 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[obje
 
 
 def note(line: str) -> None:
-    """Print a line on stderr."""
-    print(line, file=sys.stderr, flush=True)
+    """Print a line on stderr. Control characters, as names of files and entities can have them, become blanks."""
+    print(printable(line), file=sys.stderr, flush=True)
+
+
+def print_passed_over(found: "FoundPictures", as_json: bool = False) -> bool:
+    """Say what is passed over among the pictures that were named; returns whether some of it was asked for by name."""
+    for line in (*found.passed_over, *found.unusable):
+        if as_json:
+            print_json_line({"passed_over": line})
+        else:
+            note(line)
+    return bool(found.unusable)
 
 
 def print_result(result: "Result", as_json: bool) -> None:
@@ -52,11 +67,13 @@ def print_result(result: "Result", as_json: bool) -> None:
     if as_json:
         print_json(result.model_dump(mode="json"))
         return
-    title = f"{result.task}: {result.data.name}, {result.data.split} split, n = {result.data.n:,}"
-    print_table(title, ("figure", "value"), [*_figures(result.metrics), *_cost(result)])
+    task, data = result.task, result.data
+    title = f"{task}: {data.name}, {data.split} split, n = {data.n:,}"
+    measured = ("measured on", f"{data.n:,} {SAMPLES.get(task, 'samples')} ({data.split})")
+    print_table(title, ("figure", "value"), [measured, *_figures(task, result.metrics), *_cost(result)])
     for name, rows in result.metrics.items():
         if name.startswith("per_") and isinstance(rows, dict) and 0 < len(rows) <= MOST_ROWS:
-            _print_each(name, {row: dict(_figures(values)) for row, values in rows.items()})
+            _print_each(name, {row: dict(_figures(task, values)) for row, values in rows.items()})
 
 
 def print_fitted(model: "Model[Any]", as_json: bool) -> None:
@@ -73,19 +90,25 @@ def _print_each(name: str, rows: dict[str, dict[str, str]]) -> None:
     print_table(name.replace("_", " "), (name.removeprefix("per_"), *columns), cells)
 
 
-def _figures(metrics: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
-    """Names and texts of all scalar figures; a nested figure is named by both keys."""
+def _figures(task: str, metrics: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    """Words and values of all scalar figures; a nested figure is named by both keys."""
     rows: list[tuple[str, str]] = []
-    for name, value in metrics.items():
+    for key, value in _headline_first(metrics).items():
+        name = in_words(task, key)
         if isinstance(value, bool | str):
             rows.append((prefix + name, str(value)))
         elif isinstance(value, int | float):
             rows.append((prefix + name, f"{value:,}" if isinstance(value, int) else f"{value:.4f}"))
-        elif name.endswith("interval"):
+        elif key.endswith("interval"):
             rows.append((prefix + name, " to ".join(f"{bound:.4f}" for bound in value)))
-        elif isinstance(value, dict) and not name.startswith("per_"):
-            rows += _figures(value, f"{prefix}{name} ")
+        elif isinstance(value, dict) and not key.startswith("per_"):
+            rows += _figures(task, value, f"{prefix}{name} ")
     return rows
+
+
+def _headline_first(metrics: dict[str, Any]) -> dict[str, Any]:
+    """The figures with the accuracy of the answers first, if there is one."""
+    return {name: metrics[name] for name in (*(["accuracy_tta"] if "accuracy_tta" in metrics else []), *metrics)}
 
 
 def _cost(result: "Result") -> list[tuple[str, str]]:

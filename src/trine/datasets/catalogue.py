@@ -183,6 +183,12 @@ def names_of(kind: Literal["pictures", "sequences"]) -> list[str]:
     return [name for name, named in CATALOGUE.items() if named.kind == kind]
 
 
+def refuse_empty(source: str | Path) -> None:
+    """Raise `UsageError` for an empty source: an unset variable is not the current folder."""
+    if isinstance(source, str) and not source.strip():
+        raise UsageError("an empty name was given, as by a variable that is not set: give a path, `.` for this folder")
+
+
 def nothing_there(source: str | Path, kind: Literal["pictures", "sequences"]) -> str:
     """The message for a source that is neither a path nor a named set."""
     names = names_of(kind)

@@ -98,6 +98,11 @@ def text_lines(path: Path, skips: Skips, limit: int = MAX_LINE) -> Iterator[tupl
             yield number, text.removeprefix(_BYTE_ORDER_MARK) if number == 1 else text
 
 
+def printable(text: str) -> str:
+    """`text` with a blank for each control character, so that nothing in it can steer a terminal."""
+    return text if text.isprintable() else "".join(letter if letter.isprintable() else " " for letter in text)
+
+
 def encodable(text: str) -> str:
     """`text` with lone surrogates, which JSON can hold but UTF-8 cannot, as `\\udNNN`."""
     return text if text.isascii() else text.encode(errors="backslashreplace").decode()

@@ -2,15 +2,16 @@
 
 import tempfile
 from pathlib import Path
-from typing import Any
 
 from trine import files
+from trine.classify.chapter import figures
 from trine.classify.classifier import Classifier
 from trine.classify.expectation import expected_accuracy, known
 from trine.classify.explain import explain
 from trine.datasets.catalogue import CATALOGUE, is_present
-from trine.demo.chapter import Chapter, Figure, Part, Picture, percent, training_time
+from trine.demo.part import Part
 from trine.drawing import picture_png
+from trine.page.chapter import Chapter, Picture, training_time
 from trine.pictures.picture_set import PictureSplit
 
 DATA = "digits28"
@@ -27,7 +28,7 @@ def chapter(model: Classifier, run: Path) -> Chapter:
         title="Say what a picture shows",
         lead=f"A convolutional network learned {model.data['splits']['train']:,} handwritten digits. The figures are "
         f"for {len(test):,} other digits, which were used once, at the end.",
-        figures=[*_figures(model.result.metrics), training_time(model.result.compute)],
+        figures=[*figures(model.result.metrics, "test digits"), training_time(model.result.compute)],
         parts=[
             Picture(curves, "The loss falls during the training. The accuracy is measured on held-out digits."),
             Picture(errors, "The most confident errors: predicted digit, probability, true digit."),
@@ -35,15 +36,6 @@ def chapter(model: Classifier, run: Path) -> Chapter:
         ],
         next=["trine classify fit FOLDER --minutes 10", f"trine classify predict {run} {digits}", *_cifar10(model)],
     )
-
-
-def _figures(metrics: dict[str, Any]) -> list[Figure]:
-    ece = percent(metrics["ece"], 2)
-    return [
-        Figure("accuracy", percent(metrics["accuracy_tta"]), "of the test digits are classified correctly"),
-        Figure("calibration error", ece, "mean difference between predicted probability and accuracy"),
-        Figure("answers given", percent(metrics["coverage"]), "of the digits; on the others it abstains"),
-    ]
 
 
 def _some_digits(model: Classifier, test: PictureSplit, folder: Path) -> Path:

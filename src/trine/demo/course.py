@@ -5,12 +5,13 @@ from pathlib import Path
 from typing import Any
 
 from trine import files
-from trine.demo.chapter import Part
-from trine.demo.page import page
+from trine.demo.part import Part
+from trine.page.page import page
 from trine.progress import Reporter
 from trine.tasks import TASKS, imported
 
 REPORT = "report.html"
+TITLE = "Three networks, trained on this machine"
 
 
 def run(out: Path, progress: Callable[[], Reporter], settings: dict[str, dict[str, Any]] | None = None) -> Path:
@@ -29,5 +30,5 @@ def run(out: Path, progress: Callable[[], Reporter], settings: dict[str, dict[st
         seconds += model.cost.train_seconds
         chapters.append(part.chapter(model, folder))
     written = out / REPORT
-    files.write_bytes(written, page(chapters, seconds).encode())
+    files.write_bytes(written, page(TITLE, chapters, seconds, "trine demo").encode())
     return written

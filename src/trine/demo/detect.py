@@ -5,10 +5,11 @@ from typing import Any
 
 import numpy as np
 
-from trine.demo.chapter import Chapter, Figure, Part, Picture, Table, percent, training_time
+from trine.demo.part import Part
 from trine.detect.detector import Detector
 from trine.detect.explain import draw_gates, draw_surprise, explain
 from trine.detect.findings import Explanation
+from trine.page.chapter import Chapter, Figure, Picture, Table, percent, training_time
 from trine.sequences.table import SequenceTable
 
 DATA = "hostlab"

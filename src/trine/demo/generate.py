@@ -1,14 +1,15 @@
 """The chapter of generate: new handwritten digits."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from jaxtyping import UInt8
 
-from trine.demo.chapter import Chapter, Figure, Part, Picture, training_time
+from trine.demo.part import Part
+from trine.generate.chapter import figures
 from trine.generate.explore import between_samples, draw_map, traverse
 from trine.generate.generator import Generator
+from trine.page.chapter import Chapter, Picture, training_time
 from trine.pictures.picture_set import PictureSet
 from trine.sheet import grid_png
 
@@ -29,7 +30,7 @@ def chapter(model: Generator, run: Path) -> Chapter:
         title="Make new pictures",
         lead=f"A variational autoencoder learned to encode each of {model.data['splits']['train']:,} digits in "
         f"{model.recipe.latent} latent numbers, and to draw it again from them. New numbers give new digits.",
-        figures=[*_figures(model.result.metrics), training_time(model.result.compute)],
+        figures=[*figures(model.result.metrics), training_time(model.result.compute)],
         parts=[*(Picture(png, caption, small=True) for png, caption in _sheets(model, run)), *_charts(model, run)],
         next=[
             "trine generate fit FOLDER --minutes 10",
@@ -37,15 +38,6 @@ def chapter(model: Generator, run: Path) -> Chapter:
             f"trine generate interpolate {run} --rows 8 --out walk.gif",
         ],
     )
-
-
-def _figures(metrics: dict[str, Any]) -> list[Figure]:
-    bound, kl = f"{metrics['elbo_nats']:.0f} nats", f"{metrics['kl_nats']:.1f} nats"
-    return [
-        Figure("bound", bound, "upper bound of −ln p per test picture; lower is better"),
-        Figure("KL divergence", kl, "per picture: the information in its latent numbers"),
-        Figure("active", f"{metrics['active_units']} of {metrics['units']}", "latent numbers that carry information"),
-    ]
 
 
 def _sheets(model: Generator, run: Path) -> list[tuple[bytes, str]]:

@@ -1,11 +1,13 @@
 """A trained detector: event sequences in, surprisal and findings out."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
+from jaxtyping import Float64, Shaped
 from torch import Tensor
 from typing_extensions import override
 
@@ -19,7 +21,7 @@ from trine.detect.findings import Finding, time_text
 from trine.detect.folds import NormalFolds, split_normal
 from trine.detect.network import EventNet, FoldNets
 from trine.detect.recipe import DetectRecipe
-from trine.detect.scoring import FORMER_FUSION, Ensemble, TableScores
+from trine.detect.scoring import FORMER_FUSION, Ensemble, EnsembleScores, TableScores
 from trine.detect.stepping import step
 from trine.detect.surprisal import event_surprisal, surprisals
 from trine.device import Device
@@ -32,6 +34,10 @@ from trine.result import Data
 from trine.sequences.readers import open_sequences
 from trine.sequences.table import SequenceTable
 from trine.sequences.vocabulary import EVENT, UNKNOWN, EncodedTable, Vocabulary
+
+Times = Float64[np.ndarray, "sequences"]
+PART = 1_000_000
+"""Number of events that are scored together; it bounds the memory."""
 
 
 class Detector(Model[DetectRecipe]):
@@ -57,6 +63,8 @@ class Detector(Model[DetectRecipe]):
     """Format of the raw log of the training, or several joined by commas; None for a table."""
     unparsed_share: float | None
     """Share of the training log's lines that did not have the format; None for a table."""
+    continued_share: float | None
+    """Share of the training log's lines that belonged to the record before; None for a table."""
     normal_names: tuple[str, ...]
     """Names of the normal sequences that the first fold's members compare event counts with, in their order."""
 
@@ -77,7 +85,7 @@ class Detector(Model[DetectRecipe]):
         if opened.reading is None:
             return list(opened.remarks)
         name = opened.table.name
-        warnings = opened.reading.warnings(self.unparsed_share)
+        warnings = opened.reading.warnings(self.unparsed_share, self.continued_share)
         return [f"{name}: {line}" for line in (opened.reading.summary(), *warnings)] + list(opened.table.skipped)
 
     def score(self, data: Sources | SequenceTable, *, data_dir: Path | None = None) -> list[Finding]:
@@ -85,41 +93,42 @@ class Detector(Model[DetectRecipe]):
         table = data if isinstance(data, SequenceTable) else self.read(data, data_dir)
         return self.findings(table, self.scores(table)) if len(table) else []
 
-    def findings(self, table: SequenceTable, scores: TableScores) -> list[Finding]:
-        """A finding for every sequence of a table with these scores, in its order; without their events."""
+    def findings(self, table: SequenceTable, scores: TableScores, rows: Sequence[int] | None = None) -> list[Finding]:
+        """A finding for every sequence of a table with these scores, or for some rows; without their events."""
         names, ensemble = self.ensemble.names, scores.ensemble
-        never = np.add.reduceat(self.vocabulary.encode(table)[EVENT] == UNKNOWN, table.offsets[:-1], dtype=np.int64)
-        sources = _sources(table)
-        found = []
-        for i in range(len(table)):
-            first, last = int(table.offsets[i]), int(table.offsets[i + 1])
-            times = () if table.times is None else table.times[first:last]
-            found.append(
-                Finding(
-                    name=str(table.names[i]),
-                    p_value=float(ensemble.p_value[i]),
-                    score=float(ensemble.fused[i]),
-                    flagged=bool(scores.flagged[i]),
-                    loudest=names[int(ensemble.member_p[i].argmin())],
-                    members=dict(zip(names, ensemble.member_p[i].tolist(), strict=True)),
-                    length=last - first,
-                    entity="" if table.owners is None else str(table.owners[i]),
-                    source=sources[i],
-                    first_time=time_text(float(np.nanmin(times))) if np.isfinite(times).any() else None,
-                    last_time=time_text(float(np.nanmax(times))) if np.isfinite(times).any() else None,
-                    never_seen=int(never[i]),
-                )
+        unknown = np.array([self.vocabulary.code(word) == UNKNOWN for word in table.vocabulary], dtype=bool)
+        never = np.add.reduceat(unknown[table.events], table.offsets[:-1], dtype=np.int64)
+        begins, ends = _known_times(table)
+        lengths, sources = table.lengths, _sources(table)
+        return [
+            Finding(
+                name=str(table.names[i]),
+                p_value=float(ensemble.p_value[i]),
+                score=float(ensemble.fused[i]),
+                flagged=bool(scores.flagged[i]),
+                loudest=names[int(ensemble.member_p[i].argmin())],
+                members=dict(zip(names, ensemble.member_p[i].tolist(), strict=True)),
+                length=int(lengths[i]),
+                entity="" if table.owners is None else str(table.owners[i]),
+                source=str(sources[i]),
+                first_time=time_text(float(begins[i])),
+                last_time=time_text(float(ends[i])),
+                never_seen=int(never[i]),
             )
-        return found
+            for i in (range(len(table)) if rows is None else rows)
+        ]
 
     def scores(self, table: SequenceTable) -> TableScores:
         """Scores, p-values and alerts of every sequence, and the surprisal of every event."""
         begin = time.perf_counter()
-        encoded = EncodedTable.of(table, self.vocabulary)
-        networks = self.networks if self.ensemble.reads_network else ()
-        ensemble = self.ensemble.scores(encoded, [surprisals(network, encoded) for network in networks])
+        ensemble = EnsembleScores.joined([self._scores(part) for part in _parts(table)])
         flagged = ensemble.p_value <= self.share
         return TableScores(ensemble, flagged, ensemble.surprisal[EVENT], time.perf_counter() - begin)
+
+    def _scores(self, table: SequenceTable) -> EnsembleScores:
+        encoded = EncodedTable.of(table, self.vocabulary)
+        networks = self.networks if self.ensemble.reads_network else ()
+        return self.ensemble.scores(encoded, [surprisals(network, encoded) for network in networks])
 
     def surprisal(self, table: SequenceTable) -> dict[str, Surprisal]:
         """Surprisal of every event per column (`event`, and the attributes) in nats, averaged over the folds."""
@@ -130,8 +139,7 @@ class Detector(Model[DetectRecipe]):
 
         All sequences that are stranger than every held-out one have the same, smallest p-value.
         """
-        scores = self.scores(table).ensemble
-        return table.rows(np.lexsort((-scores.fused, scores.p_value))[:count])
+        return table.rows(self.scores(table).ensemble.strangest_first[:count])
 
     def step(
         self, states: Sequence[bytes | None], events: Sequence[str], **attributes: Sequence[str]
@@ -213,6 +221,7 @@ class Detector(Model[DetectRecipe]):
             "log_format": self.log_format,
             "templates": self.templates,
             "unparsed_share": self.unparsed_share,
+            "continued_share": self.continued_share,
         }
 
     @override
@@ -238,6 +247,7 @@ class Detector(Model[DetectRecipe]):
             "templates": content["templates"],
             "log_format": content["log_format"],
             "unparsed_share": content.get("unparsed_share"),
+            "continued_share": content.get("continued_share"),
             "normal_names": tuple(content["normal_names"]),
         }
 
@@ -252,13 +262,31 @@ def _reading(opened: NormalFolds) -> dict[str, Any]:
     return {"reading": opened.reading.shares()} if opened.reading else {}
 
 
-def _sources(table: SequenceTable) -> list[str]:
+def _parts(table: SequenceTable) -> Iterator[SequenceTable]:
+    """The sequences in parts of about `PART` events, or of one longer sequence; the whole table if it is small."""
+    cuts = np.searchsorted(table.offsets, np.arange(PART, len(table.events), PART))
+    bounds = np.unique(np.concatenate([[0], cuts, [len(table)]]))
+    if len(bounds) <= 2:
+        yield table
+    else:
+        yield from (table.rows(np.arange(first, last)) for first, last in pairwise(bounds))
+
+
+def _known_times(table: SequenceTable) -> tuple[Times, Times]:
+    """The first and the last known time of each sequence; NaN if none is known."""
+    if table.times is None:
+        return np.full(len(table), np.nan), np.full(len(table), np.nan)
+    starts = table.offsets[:-1]
+    return np.fmin.reduceat(table.times, starts), np.fmax.reduceat(table.times, starts)
+
+
+def _sources(table: SequenceTable) -> Shaped[np.ndarray, "sequences"]:
     """What the finding of each sequence is grouped by: its address, else its user, its host, or what it belongs to."""
     chosen = np.full(len(table), "", object) if table.owners is None else table.owners.copy()
     for kind in ("host", "user", "address"):
         if kind in table.entities:
             chosen = np.where(table.entities[kind] != "", table.entities[kind], chosen)
-    return [str(source) for source in chosen]
+    return np.asarray(chosen)
 
 
 def log_settings(recipe: DetectRecipe, log_format: str | None = None, keep_attributes: bool = False) -> LogSettings:

@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float64, Int64
 from torch import Tensor
 
 from trine.datasets.catalogue import event_names
+from trine.datasets.lines import printable
 from trine.detect.detector import Detector
 from trine.detect.findings import Explanation, Finding, FindingEvent, time_text
 from trine.detect.inside import trace
@@ -232,8 +233,9 @@ def _label_times(axes: Any, events: Sequence[FindingEvent], count: int) -> None:
         return
     shown = [timed[round(i)] for i in np.linspace(0, len(timed) - 1, min(6, len(timed)))]
     axes.set_xticks([event.position for event in shown])
-    axes.set_xticklabels([str(event.time)[11:19] for event in shown], fontsize=7)
-    axes.set_xlabel(f"time, {str(timed[0].time)[:10]}")
+    dated = "T" in str(timed[0].time)
+    axes.set_xticklabels([str(event.time)[11:19] if dated else event.time for event in shown], fontsize=7)
+    axes.set_xlabel(f"time, {str(timed[0].time)[:10]}" if dated else "time since the beginning")
 
 
 def _write_peaks(beside: Any, peaks: Sequence[FindingEvent]) -> None:
@@ -243,8 +245,7 @@ def _write_peaks(beside: Any, peaks: Sequence[FindingEvent]) -> None:
     for number, event in enumerate(peaks, 1):
         mark = "never seen, " if event.never_seen else ""
         lines.append(f"{number}  {event.place()}, {mark}{event.surprisal:.1f} nats")
-        printable = "".join(c if c.isprintable() else " " for c in event.text or event.event)
-        lines += [f"     {line}" for line in textwrap.wrap(printable, 84)[:2]]
+        lines += [f"     {line}" for line in textwrap.wrap(printable(event.text or event.event), 84)[:2]]
     text = beside.text(0, 1, "\n".join(lines), va="top", fontsize=7, family="monospace", transform=beside.transAxes)
     text.set_parse_math(False)
 

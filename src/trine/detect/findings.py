@@ -1,6 +1,6 @@
 """What a detector reports per sequence: the finding with the events that count, and findings grouped by source."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -101,11 +101,6 @@ class FindingGroup:
         }
 
 
-def strangest_first(findings: Iterable[Finding]) -> list[Finding]:
-    """Ordered by p-value, then by how far beyond all normal sequences the score is."""
-    return sorted(findings, key=lambda finding: (finding.p_value, -finding.score))
-
-
 def grouped(findings: Sequence[Finding]) -> list[FindingGroup]:
     """Findings, strangest first, as groups of one source each; the group with the strangest finding first."""
     groups: dict[str, list[Finding]] = {}
@@ -115,7 +110,12 @@ def grouped(findings: Sequence[Finding]) -> list[FindingGroup]:
 
 
 def time_text(seconds: float) -> str | None:
-    """Seconds since 1970 as ISO 8601 in UTC, to the millisecond; None if unknown or beyond the calendar."""
+    """Seconds since 1970 as ISO 8601 in UTC, to the millisecond; None if unknown or beyond the calendar.
+
+    Times before 1973 count from a beginning of their own, as in recordings, and are given as seconds.
+    """
+    if abs(seconds) < 1e8:
+        return f"{seconds:.3f} s"
     try:
         moment = datetime.fromtimestamp(seconds, UTC)
     except (ValueError, OverflowError, OSError):

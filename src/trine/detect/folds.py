@@ -10,13 +10,13 @@ behaviour drifts.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Int64
 
 from trine.detect.recipe import DetectRecipe
 from trine.errors import DataError
+from trine.logs.files import LogFiles
 from trine.logs.readers import OpenedSequences
 from trine.logs.reading import Reading
 from trine.sequences.table import SequenceTable
@@ -35,11 +35,26 @@ OF_A_LOG = (
 """Advice for a log that is one session."""
 
 
-class Fold(NamedTuple):
-    """Sequences that one network learns from, and those that it is calibrated on."""
+@dataclass(frozen=True, eq=False)
+class Fold:
+    """Sequences that one network learns from, and those that it is calibrated on.
 
-    train: SequenceTable
-    held_out: SequenceTable
+    They are rows of a table, copied when they are asked for: the folds of a large log must not hold it several times.
+    """
+
+    table: SequenceTable
+    train_rows: Int64[np.ndarray, "train"]
+    held_out_rows: Int64[np.ndarray, "held_out"]
+
+    @property
+    def train(self) -> SequenceTable:
+        """What the network learns from."""
+        return self.table.rows(self.train_rows)
+
+    @property
+    def held_out(self) -> SequenceTable:
+        """What it is calibrated on."""
+        return self.table.rows(self.held_out_rows)
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +81,8 @@ class NormalFolds:
     """What became of its lines."""
     attribute_names: tuple[str, ...] = ()
     """Names of all attributes of its events, also of those that the table does not keep."""
+    files: LogFiles | None = None
+    """The files of the raw log, to show lines of."""
 
     def of_log(self, opened: OpenedSequences) -> "NormalFolds":
         """A copy with what is known of the raw log, if the table was read from one."""
@@ -77,6 +94,7 @@ class NormalFolds:
             templates=opened.names.to_json(),
             reading=opened.reading,
             attribute_names=opened.attribute_names,
+            files=opened.files,
         )
 
 
@@ -91,15 +109,17 @@ def split_normal(table: SequenceTable, recipe: DetectRecipe, remarks: Sequence[s
     if not (table.splits == "test").any():
         table = _with_test(table, rows, recipe.seed)
         rows &= table.splits != "test"
-    normal = table.rows(rows & (table.labels != 1))
-    held_out = table.rows((table.splits == "validation") & (table.labels != 1))
+    rows &= table.labels != 1
+    normal = table.rows(rows)
+    held_out = np.flatnonzero((table.splits == "validation") & (table.labels != 1))
     if len(normal) < 2:
         advice = OF_A_LOG if table.sources else "give at least two, better hundreds"
         raise DataError(f"{table.name}: {len(normal)} normal sequence to learn from: {advice}")
     if len(np.unique(normal.events)) < 2:
         raise DataError(f"{table.name}: one distinct event in the normal sequences: there is no order to learn")
     own_validation = (table.splits == "train").any() and len(held_out)
-    folds, recent = ((Fold(normal, held_out),), None) if own_validation else _folds(normal, recipe)
+    own = (Fold(table, np.flatnonzero(rows), held_out),)
+    folds, recent = (own, None) if own_validation else _folds(normal, recipe)
     return NormalFolds(table, normal, folds, left_out, tuple(remarks), recent, count - len(normal))
 
 
@@ -133,7 +153,7 @@ def _folds(normal: SequenceTable, recipe: DetectRecipe) -> tuple[tuple[Fold, ...
     size = min(max(1.0, share * len(rest)), len(rest) - 1)
     part = np.full(len(normal), count - 1, dtype=np.int64)
     part[order] = (np.arange(len(rest)) / size).astype(np.int64)
-    folds = tuple(Fold(normal.rows(part != index), normal.rows(part == index)) for index in range(count))
+    folds = tuple(Fold(normal, np.flatnonzero(part != index), np.flatnonzero(part == index)) for index in range(count))
     return folds, recent[part == count - 1] if recent.any() else None
 
 

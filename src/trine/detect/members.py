@@ -10,13 +10,13 @@ A member gives each sequence one number; a higher one is stranger. All members l
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import reduce
 from typing import ClassVar, Literal, Self
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float64, Int64
+from jaxtyping import Float64, Int64
 from torch import Tensor
 from typing_extensions import override
 
@@ -36,6 +36,7 @@ ORDINARY = 0.99
 """Share of the normal events whose surprisal is ordinary: only what exceeds it adds up."""
 
 
+@dataclass(frozen=True, eq=False)
 class Member(ABC):
     """One way to score sequences. Immutable once fitted."""
 
@@ -58,31 +59,23 @@ class Member(ABC):
     def score(self, evidence: Evidence) -> Scores:
         """One number per sequence."""
 
-    @abstractmethod
     def tensors(self) -> dict[str, Tensor]:
-        """What the member learned."""
+        """What the member learned: its fields, which are arrays."""
+        return {field.name: torch.from_numpy(getattr(self, field.name)) for field in fields(self)}
 
     @classmethod
-    @abstractmethod
     def of_tensors(cls, tensors: dict[str, Tensor]) -> Self:
         """The member with these tensors."""
+        return cls(**{name: tensor.numpy() for name, tensor in tensors.items()})
 
 
+@dataclass(frozen=True, eq=False)
 class Fixed(Member):
     """A member that learns nothing of its own."""
 
     @override
     @classmethod
     def fitted(cls, train: EncodedTable, held_out: Evidence) -> Self:
-        return cls()
-
-    @override
-    def tensors(self) -> dict[str, Tensor]:
-        return {}
-
-    @override
-    @classmethod
-    def of_tensors(cls, tensors: dict[str, Tensor]) -> Self:
         return cls()
 
 
@@ -245,15 +238,6 @@ class UnseenPairs(Member):
         unseen = (pairs >= 0) & ~np.isin(pairs, self.pairs)
         return np.asarray(np.add.reduceat(unseen, table.offsets[:-1], dtype=np.float64))
 
-    @override
-    def tensors(self) -> dict[str, Tensor]:
-        return {"pairs": torch.from_numpy(self.pairs)}
-
-    @override
-    @classmethod
-    def of_tensors(cls, tensors: dict[str, Tensor]) -> Self:
-        return cls(tensors["pairs"].numpy())
-
 
 @dataclass(frozen=True, eq=False)
 class UnseenPairCount(UnseenPairs):
@@ -300,15 +284,6 @@ class RareEvents(Member):
         codes = np.minimum(evidence.table.columns[EVENT], len(self.rarity) - 1)
         return _log_sums(self.rarity[codes], evidence.table)
 
-    @override
-    def tensors(self) -> dict[str, Tensor]:
-        return {"rarity": torch.from_numpy(self.rarity)}
-
-    @override
-    @classmethod
-    def of_tensors(cls, tensors: dict[str, Tensor]) -> Self:
-        return cls(tensors["rarity"].numpy())
-
 
 @dataclass(frozen=True, eq=False)
 class Size(Fixed):
@@ -337,14 +312,14 @@ class ExcessSurprisal(Member):
     weight: ClassVar[float] = EXTREME
     unit: ClassVar[float] = 1.0
 
-    level: Float[Tensor, "columns"]
+    level: Float64[np.ndarray, "columns"]
     """The ordinary surprisal; one value per column that is read."""
 
     @override
     @classmethod
     def fitted(cls, train: EncodedTable, held_out: Evidence) -> Self:
         levels = [np.quantile(values, ORDINARY) for values in cls.surprisals(held_out)]
-        return cls(torch.tensor(levels, dtype=torch.float64))
+        return cls(np.array(levels, dtype=np.float64))
 
     @classmethod
     def surprisals(cls, evidence: Evidence) -> list[Surprisal]:
@@ -355,15 +330,6 @@ class ExcessSurprisal(Member):
     def score(self, evidence: Evidence) -> Scores:
         read = zip(self.surprisals(evidence), self.level.tolist(), strict=True)
         return _log_sums(reduce(np.add, [np.maximum(0.0, values - level) for values, level in read]), evidence.table)
-
-    @override
-    def tensors(self) -> dict[str, Tensor]:
-        return {"level": self.level}
-
-    @override
-    @classmethod
-    def of_tensors(cls, tensors: dict[str, Tensor]) -> Self:
-        return cls(tensors["level"])
 
 
 @dataclass(frozen=True, eq=False)

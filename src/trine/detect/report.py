@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Bool
 
 from trine.detect.scoring import TableScores
-from trine.drawing import figure, png
+from trine.drawing import attempted, figure, png
 from trine.measures.roc import auc, roc
 from trine.sequences.table import SequenceTable
 
@@ -16,10 +16,10 @@ Names = tuple[str, ...]
 def pictures(table: SequenceTable, scores: TableScores, members: Names) -> dict[str, bytes]:
     """PNGs by file name: the scores, and with labels the ROC curves."""
     abnormal = table.labels == 1
-    drawn = {"scores.png": draw_scores(scores, abnormal)}
+    drawings = {"scores.png": lambda: draw_scores(scores, abnormal)}
     if abnormal.any() and (~abnormal).any():
-        drawn["roc.png"] = draw_roc(scores, abnormal, members)
-    return drawn
+        drawings["roc.png"] = lambda: draw_roc(scores, abnormal, members)
+    return attempted(drawings)
 
 
 def draw_scores(scores: TableScores, abnormal: Bool[np.ndarray, "n"]) -> bytes:

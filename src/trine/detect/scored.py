@@ -1,6 +1,6 @@
 """A log or table scored: its findings in full, grouped by source, and how its lines were read."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,13 +10,16 @@ from jaxtyping import Float64
 
 from trine.detect.detector import Detector
 from trine.detect.explain import with_events
-from trine.detect.findings import Finding, FindingGroup, grouped, strangest_first
+from trine.detect.findings import Finding, FindingGroup, grouped
 from trine.errors import UsageError
 from trine.log_formats.log_event import ENTITIES
 from trine.logs.carried import Carried
 from trine.logs.readers import OpenedSequences, Sources
 from trine.sequences.table import SequenceTable
+from trine.sequences.vocabulary import EVENT, UNKNOWN
 
+MANY, UNLIKE = 20, 0.2
+"""Number of sequences from which on, and share of them above which, flagged ones are remarked on as many."""
 IN_FULL = 100
 """Largest number of findings whose events are shown; with `everything`, the strangest ones."""
 
@@ -77,22 +80,27 @@ def score_data(
     if not len(table):
         return Scored(table.name, 0, 0, detector.share, (), (), reading, (*remarks, f"{table.name}: no events"))
     scores = detector.scores(table)
-    findings = strangest_first_with_rows(detector.findings(table, scores))
-    flagged = sum(finding.flagged for _, finding in findings)
+    rows = scores.ensemble.strangest_first
+    flagged = int(scores.flagged.sum())
+    remarks += tuple(_unlike_training(detector, table, flagged))
     if most is not None:
-        findings = findings[:most]
+        rows = rows[:most]
     elif not everything:
-        findings = [(row, finding) for row, finding in findings if finding.flagged]
+        rows = rows[scores.flagged[rows]]
+    findings = list(zip(rows.tolist(), detector.findings(table, scores, rows.tolist()), strict=True))
     if group_by is not None:
         findings = [(row, replace(finding, source=_source(table, row, group_by))) for row, finding in findings]
     full = _in_full(detector, opened, scores.surprisal, findings)
     return Scored(table.name, len(table), flagged, detector.share, tuple(full), tuple(grouped(full)), reading, remarks)
 
 
-def strangest_first_with_rows(findings: Sequence[Finding]) -> list[tuple[int, Finding]]:
-    """Findings with the index of their sequence, the strangest first."""
-    rows = {id(finding): row for row, finding in enumerate(findings)}
-    return [(rows[id(finding)], finding) for finding in strangest_first(findings)]
+def _unlike_training(detector: Detector, table: SequenceTable, flagged: int) -> Iterator[str]:
+    """A remark if far more sequences are flagged than the false-alarm rate lets expect."""
+    if len(table) < MANY or flagged < max(UNLIKE * len(table), 5 * detector.share * len(table)):
+        return
+    unknown = float((detector.vocabulary.encode(table)[EVENT] == UNKNOWN).mean())
+    shares = f"{100 * flagged / len(table):.0f} % of the sessions are flagged, {100 * unknown:.0f} % of the events"
+    yield f"{table.name}: {shares} never occurred in the training: train on data like this if it is normal"
 
 
 def _in_full(

@@ -150,6 +150,24 @@ class EnsembleScores:
     surprisal: dict[str, Surprisal]
     """Surprisal of every event per column in nats, averaged over the folds: of the network, or else of the n-grams."""
 
+    @property
+    def strangest_first(self) -> Int64[np.ndarray, "sequences"]:
+        """Indices of the sequences by p-value; equal p-values are ordered by score."""
+        return np.lexsort((-self.fused, self.p_value))
+
+    @classmethod
+    def joined(cls, parts: "Sequence[EnsembleScores]") -> "EnsembleScores":
+        """The scores of consecutive parts of a table as those of the table."""
+        if len(parts) == 1:
+            return parts[0]
+        return cls(
+            raw=np.concatenate([part.raw for part in parts]),
+            member_p=np.concatenate([part.member_p for part in parts]),
+            fused=np.concatenate([part.fused for part in parts]),
+            p_value=np.concatenate([part.p_value for part in parts]),
+            surprisal={name: np.concatenate([part.surprisal[name] for part in parts]) for name in parts[0].surprisal},
+        )
+
 
 @dataclass(frozen=True)
 class TableScores:

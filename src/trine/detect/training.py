@@ -1,7 +1,7 @@
 """The training of a detector: reads the sequences, builds the networks, calibrates the ensemble."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -11,6 +11,7 @@ from jaxtyping import Int64
 from torch import nn
 from typing_extensions import override
 
+from trine.detect.chapter import chapter
 from trine.detect.detector import Detector, build_networks, log_settings
 from trine.detect.drift import Drift, drifts, fused_scores, measured
 from trine.detect.folds import Fold, NormalFolds, even_sample, split_normal
@@ -24,6 +25,7 @@ from trine.detect.surprisal import surprisals
 from trine.errors import UsageError
 from trine.logs.readers import Sources, open_events
 from trine.measures.conformal import References, smallest_bucket
+from trine.page.chapter import Chapter
 from trine.sequences.table import SequenceTable
 from trine.sequences.vocabulary import EVENT, EncodedTable, Vocabulary, columns_of
 from trine.train.fit import RunningFit, Trainer
@@ -45,7 +47,8 @@ class DetectorTrainer(Trainer[DetectRecipe, NormalFolds, DetectObjective, Detect
     @override
     def open(self, data: Sources, data_dir: Path | None) -> NormalFolds:
         opened = open_events(data, data_dir, log_settings(self.recipe))
-        return split_normal(opened.table, self.recipe, opened.remarks).of_log(opened)
+        table = replace(opened.table, positions=None)  # nothing is shown of its lines
+        return split_normal(table, self.recipe, opened.remarks).of_log(opened)
 
     @override
     def remarks(self, opened: NormalFolds) -> list[str]:
@@ -59,8 +62,8 @@ class DetectorTrainer(Trainer[DetectRecipe, NormalFolds, DetectObjective, Detect
     def describe(self, opened: NormalFolds) -> dict[str, Any]:
         first = opened.folds[0]
         counts = {
-            "train": len(first.train),
-            "held_out": len(first.held_out),
+            "train": len(first.train_rows),
+            "held_out": len(first.held_out_rows),
             "folds": len(opened.folds),
             "left_out": opened.left_out,
         }
@@ -83,8 +86,9 @@ class DetectorTrainer(Trainer[DetectRecipe, NormalFolds, DetectObjective, Detect
             network.meet(train.columns)
             folds.append(EncodedFold(train, EncodedTable.of(fold.held_out, vocabulary)))
         objective = DetectObjective(networks, recipe, folds, self.device)
-        calibrated = [len(fold.held_out.events) for fold in opened.folds]
-        scored = len(folds) * len(opened.table.split("test").events) if self.tests else calibrated[0]
+        calibrated = [int(fold.table.lengths[fold.held_out_rows].sum()) for fold in opened.folds]
+        tested = int(opened.table.lengths[opened.table.splits == "test"].sum())
+        scored = len(folds) * tested if self.tests else calibrated[0]
         objective.validation_samples = float(calibrated[0])
         objective.closing_validations = WITH_MEMBERS * (sum(calibrated) + scored) / calibrated[0]
         return objective
@@ -107,7 +111,7 @@ class DetectorTrainer(Trainer[DetectRecipe, NormalFolds, DetectObjective, Detect
                 f"{ensemble.calibrated_on} held-out normal sequences cannot show a false-alarm rate of {share:g}: "
                 "nothing will be flagged; give more normal sequences, or allow a higher rate"
             )
-        first = opened.folds[0].train
+        first = opened.folds[0]
         return Detector.assembled(
             recipe,
             vocabulary=vocabulary,
@@ -118,8 +122,13 @@ class DetectorTrainer(Trainer[DetectRecipe, NormalFolds, DetectObjective, Detect
             templates=opened.templates,
             log_format=opened.log_format,
             unparsed_share=opened.reading.unparsed_share if opened.reading else None,
-            normal_names=tuple(map(str, first.names[compared_sample(first)])),
+            continued_share=opened.reading.continued_share if opened.reading else None,
+            normal_names=tuple(map(str, first.table.names[compared_rows(first)])),
         )
+
+    @override
+    def chapter(self, model: Detector, opened: NormalFolds, pictures: Mapping[str, bytes]) -> Chapter:
+        return chapter(model, opened, pictures)
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,7 +145,7 @@ class Learned:
     @classmethod
     def of(cls, fold: Fold, vocabulary: Vocabulary, network: EventNet | None) -> "Learned":
         """Count the n-grams, and score the held-out sequences with the network."""
-        compared = EncodedTable.of(fold.train.rows(compared_sample(fold.train)), vocabulary)
+        compared = EncodedTable.of(fold.table.rows(compared_rows(fold)), vocabulary)
         held_out = EncodedTable.of(fold.held_out, vocabulary)
         return cls(compared, held_out, surprisals(network, held_out) if network else {}, NGrams.counted(compared))
 
@@ -148,13 +157,14 @@ class Learned:
         )
 
 
-def compared_sample(train: SequenceTable) -> Int64[np.ndarray, "chosen"]:
-    """Indices of the training sequences that members are fitted to: evenly spaced, at most `COMPARED`.
+def compared_rows(fold: Fold) -> Int64[np.ndarray, "chosen"]:
+    """Rows of the training sequences that members are fitted to: evenly spaced, at most `COMPARED`.
 
     At most `COMPARED_EVENTS` events too, but for the last sequence.
     """
-    mean = max(1.0, len(train.events) / len(train))
-    return even_sample(len(train), max(1, min(COMPARED, int(COMPARED_EVENTS / mean))))
+    rows = fold.train_rows
+    mean = max(1.0, float(fold.table.lengths[rows].mean()))
+    return np.asarray(rows[even_sample(len(rows), max(1, min(COMPARED, int(COMPARED_EVENTS / mean))))])
 
 
 def _or_none(networks: FoldNets, opened: NormalFolds) -> list[EventNet] | list[None]:

@@ -12,7 +12,7 @@ from trine.measures.realism import Features, RealPictures, realism_metrics
 from trine.model import Evaluation
 from trine.pictures.batches import evenly, mirrors
 from trine.pictures.decode import as_channels
-from trine.pictures.picture_set import PictureSet
+from trine.pictures.picture_set import ALL, PictureSet
 from trine.sheet import grid_png
 
 Pictures = UInt8[np.ndarray, "_ height width channels"]
@@ -36,7 +36,7 @@ def with_realism(
     real = _sample(_images(model, opened, split), count)
     if len(real) < 2:
         raise DataError(f"{opened.name}: its {split} split has one picture: a comparison needs at least two")
-    has_reference = split != "train" and "train" in opened.splits and len(opened.splits["train"]) > 1
+    has_reference = split not in ("train", ALL) and "train" in opened.splits and len(opened.splits["train"]) > 1
     reference = _sample(_images(model, opened, "train"), count) if has_reference else None
     generated = model.sample(count, seed=seed)
     metrics: dict[str, Any] = {"compared": {"generated": len(generated), "real": len(real)}}
@@ -54,7 +54,7 @@ def with_memorisation(
     """
     _require_two(count)
     split = evaluation.data.split
-    if "train" not in opened.splits or split == "train":
+    if "train" not in opened.splits or split in ("train", ALL):
         raise DataError(f"{opened.name}: copies are searched with a train split and another: it lacks one of them")
     if len(opened.splits[split]) < 2:
         raise DataError(f"{opened.name}: its {split} split has one picture: a search for copies needs at least two")

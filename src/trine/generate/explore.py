@@ -14,10 +14,13 @@ from trine.generate.generator import Generator
 from trine.pictures.batches import evenly
 from trine.pictures.decode import as_channels
 from trine.pictures.picture_set import PictureSet
+from trine.sheet import grid_png
 
 Strip = UInt8[np.ndarray, "steps height width channels"]
 MAPPED = 2000
 """Default number of pictures in a map: t-SNE takes seconds for them."""
+THUMBNAIL = 32
+"""Side of a picture on a map of thumbnails, in pixels: larger ones are thinned out."""
 LEGEND = 20
 """Largest number of classes that a map's legend lists."""
 REACH = 2.5
@@ -111,6 +114,21 @@ def draw_map(model: Generator, opened: PictureSet, split: str | None = None, mos
         axes.legend(markerscale=3, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
     axes.set(xticks=[], yticks=[], title=f"latent vectors of {len(images):,} pictures, in two dimensions")
     return png(drawn)
+
+
+def thumbnail_map(model: Generator, images: UInt8[np.ndarray, "n height width channels"], across: int = 24) -> bytes:
+    """A map of latent vectors in two dimensions (t-SNE), as a PNG: pictures at their places, none on another.
+
+    across   places in a row and in a column; of the pictures of one place, the first is shown
+    """
+    points = _in_two_dimensions(model.codec.encode_top(images)[0].numpy(), model.recipe.seed)
+    low, high = points.min(0), points.max(0)
+    cells = np.minimum((points - low) / np.maximum(high - low, 1e-9) * across, across - 1).astype(np.int64)
+    sheet = np.full((across * across, *images.shape[1:]), 255, np.uint8)
+    for place, image in zip(reversed(cells[:, 1] * across + cells[:, 0]), reversed(images), strict=True):
+        sheet[place] = image
+    step = max(1, images.shape[1] // THUMBNAIL)
+    return grid_png(sheet[:, ::step, ::step], columns=across)
 
 
 def _in_two_dimensions(latents: Float[np.ndarray, "n latent"], seed: int) -> Float[np.ndarray, "n 2"]:

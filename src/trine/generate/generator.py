@@ -12,6 +12,7 @@ from typing_extensions import override
 
 from trine.bundle import joined, part
 from trine.device import Device
+from trine.drawing import attempted
 from trine.errors import UsageError, nearest
 from trine.generate.bound import importance_nll, measure_bound
 from trine.generate.codec import BLOCK, Codec, EncodedPictures, Noise
@@ -24,7 +25,9 @@ from trine.nn.likelihood import Bernoulli, CalibratedGaussian, Likelihood
 from trine.nn.logistic import LogisticMixture
 from trine.pictures.batches import evenly, labels_of
 from trine.pictures.decode import as_channels
-from trine.pictures.picture_set import PictureSet, PictureSplit, open_pictures
+from trine.pictures.picture_set import ALL, PictureSet, PictureSplit
+from trine.pictures.reading import Reading
+from trine.pictures.squares import open_to_evaluate
 from trine.result import Data
 from trine.sheet import grid_png, pairs_png
 
@@ -32,6 +35,8 @@ SHOWN = 64
 """Number of pictures on the sheet of samples."""
 RECONSTRUCTED = 10
 """Number of pictures on the sheet of reconstructions."""
+LARGEST_SEED = 2**42
+"""Largest seed of a sample: every block of pictures has random numbers of its own, and torch's seeds have 64 bits."""
 LIKELIHOODS: dict[str, Callable[[GenerateRecipe, int], Likelihood]] = {
     "gaussian": lambda recipe, channels: CalibratedGaussian(channels),
     "logistic": lambda recipe, channels: LogisticMixture(channels, recipe.components),
@@ -56,6 +61,8 @@ class Generator(Model[GenerateRecipe]):
     """Side of the pictures, in pixels."""
     channels: int
     """1 for grey pictures, 3 for colour."""
+    reading: Reading
+    """How pictures become pixels, as in the training."""
     network: PictureVAE
     priors: nn.ModuleDict
     """Distributions that latent vectors can be sampled from: normal, mixture, flow."""
@@ -96,7 +103,7 @@ class Generator(Model[GenerateRecipe]):
         prior: str | None = None,
     ) -> Iterator[UInt8[np.ndarray, "batch height width channels"]]:
         """`sample` in blocks: memory does not grow with the number of pictures. Raises `UsageError` at the call."""
-        self._check(n, label, temperature, pixel_noise, prior)
+        self._check(n, label, temperature, pixel_noise, seed, prior)
 
         def pictures(block: int) -> UInt8[np.ndarray, "batch height width channels"]:
             noise = self.noise(seed, block).scaled(temperature, pixel_noise)
@@ -134,7 +141,8 @@ class Generator(Model[GenerateRecipe]):
         return Codec(self.network, self.device)
 
     def noise(self, seed: int, block: int = 0) -> Noise:
-        """The random numbers of a block of pictures, from which `from_noise` makes them."""
+        """The random numbers of a block of pictures, from which `from_noise` makes them. Raises `UsageError`."""
+        _check_seed(seed)
         return Noise.drawn(self.network.vae.shapes, seed, block)
 
     def from_noise(
@@ -159,21 +167,29 @@ class Generator(Model[GenerateRecipe]):
 
     @override
     def open(self, data: str | Path, data_dir: Path | None = None) -> PictureSet:
-        return open_square(self.recipe, data, data_dir, self.size)
+        """A set to evaluate on: as a whole, but the data of the training is split as in the training."""
+        trained_on = self.data.get("fingerprint")
+        return open_to_evaluate(self.recipe, data, data_dir, self.size, self.reading, trained_on)
 
     @override
     def evaluation(self, opened: PictureSet, split: str | None = None) -> Evaluation:
-        """The bound and its parts; by default on test, else validation, else train. Raises `DataError`."""
-        name, chosen = opened.chosen_split(split)
+        """The bound and its parts. Raises `DataError`.
+
+        By default on test; else on validation for the data of the training, else on all.
+        """
+        learned = opened.fingerprint == self.data.get("fingerprint")
+        name, chosen = opened.chosen_split(split or (None if learned or "test" in opened.splits else ALL))
         images = as_channels(chosen.images, self.channels)
         bound = measure_bound(self.network, images, self.known_labels(opened, chosen), self.device)
         data = Data(name=opened.name, fingerprint=opened.fingerprint, split=name, n=len(images))
         shown = images[evenly(len(images), RECONSTRUCTED)]
-        pictures = {
-            "samples.png": grid_png(self.sample(SHOWN, seed=self.recipe.seed)),
-            "reconstructions.png": pairs_png(shown, self.reconstruct(shown)),
-            "kl.png": draw_kl(bound.kl_per_group),
-        }
+        pictures = attempted(
+            {
+                "samples.png": lambda: grid_png(self.sample(SHOWN, seed=self.recipe.seed)),
+                "reconstructions.png": lambda: pairs_png(shown, self.reconstruct(shown)),
+                "kl.png": lambda: draw_kl(bound.kl_per_group),
+            }
+        )
         figures = metrics(bound, self.network.likelihood, self.recipe.likelihood, images[0].size)
         return Evaluation(data, figures, pictures)
 
@@ -185,7 +201,8 @@ class Generator(Model[GenerateRecipe]):
 
     @override
     def content(self) -> dict[str, Any]:
-        return {"classes": list(self.classes), "size": self.size, "channels": self.channels}
+        reading = self.reading.as_json()
+        return {"classes": list(self.classes), "size": self.size, "channels": self.channels, "reading": reading}
 
     @override
     def tensors(self) -> dict[str, Tensor]:
@@ -206,6 +223,7 @@ class Generator(Model[GenerateRecipe]):
             "classes": classes,
             "size": size,
             "channels": channels,
+            "reading": Reading.from_json(content.get("reading")),
             "network": network.eval(),
             "priors": priors.eval().requires_grad_(False),
             "information": tensors["information"],
@@ -216,14 +234,19 @@ class Generator(Model[GenerateRecipe]):
         figures = self.result.model_dump(mode="json") if self.result else {}
         return model_card(figures, self.data, self.recipe.model_dump(mode="json"))
 
-    def _check(self, n: int, label: str | None, temperature: float, pixel_noise: float, prior: str | None) -> None:
+    def _check(
+        self, n: int, label: str | None, temperature: float, pixel_noise: float, seed: int, prior: str | None
+    ) -> None:
         """Raise `UsageError` for arguments of `sample` that are out of range."""
-        if n < 1:
-            raise UsageError(f"{n} pictures: ask for one or more")
-        if not 0 <= temperature < float("inf"):
-            raise UsageError(f"temperature {temperature:g}: give 0 (the most typical picture) or more, such as 0.8")
-        if not 0 <= pixel_noise < float("inf"):
-            raise UsageError(f"pixel noise {pixel_noise:g}: give 0 (the expected picture) or more, such as 1")
+        if not isinstance(n, int | np.integer) or n < 1:
+            raise UsageError(f"{n!r:.80} pictures: ask for one or more")
+        if not isinstance(temperature, int | float) or not 0 <= temperature < float("inf"):
+            raise UsageError(f"temperature {temperature!r:.80}: give 0 (the most typical picture) or more, such as 0.8")
+        if not isinstance(pixel_noise, int | float) or not 0 <= pixel_noise <= 1:
+            raise UsageError(
+                f"pixel noise {pixel_noise!r:.80}: give 0 (the expected picture) to 1 (all noise of the likelihood)"
+            )
+        _check_seed(seed)
         self._prior(prior)
         self._label(label)
 
@@ -247,6 +270,11 @@ class Generator(Model[GenerateRecipe]):
             meant = nearest(label, self.classes)
             raise UsageError(f"label {label!r} is not known to the model: it knows {known}{meant}")
         return self.classes.index(label)
+
+
+def _check_seed(seed: int) -> None:
+    if not isinstance(seed, int | np.integer) or not 0 <= seed <= LARGEST_SEED:
+        raise UsageError(f"seed {seed!r:.80}: give a whole number from 0 to {LARGEST_SEED:,}")
 
 
 def build_network(recipe: GenerateRecipe, channels: int, size: int, classes: tuple[str, ...]) -> PictureVAE:
@@ -275,26 +303,3 @@ def build_priors(recipe: GenerateRecipe, channels: int, classes: tuple[str, ...]
         "flow": FlowPrior(latent, len(classes), recipe.flow_units(latent)),
     }
     return nn.ModuleDict(priors)
-
-
-def open_square(recipe: GenerateRecipe, data: str | Path, data_dir: Path | None, size: int | None) -> PictureSet:
-    """Square pictures, with the recipe's validation split if the set has none.
-
-    size   side in pixels; without, the pictures' own size, limited to 8 to 256
-    Raises `DataError`, `UsageError`.
-    """
-
-    def opened(side: int | None) -> PictureSet:
-        return open_pictures(
-            data,
-            data_dir=data_dir,
-            size=side,
-            seed=recipe.seed,
-            validation_share=recipe.validation_share,
-            validation_limit=recipe.validation_limit,
-        )
-
-    pictures = opened(size)
-    if pictures.size[0] != pictures.size[1] or not 8 <= pictures.size[0] <= 256:
-        return opened(min(256, max(8, min(pictures.size))))
-    return pictures

@@ -11,7 +11,7 @@ from trine.device import Device
 from trine.generate.bound import measure_bound
 from trine.generate.network import PictureVAE
 from trine.generate.recipe import GenerateRecipe
-from trine.pictures.batches import epoch_order, evenly, labels_of, mirrors
+from trine.pictures.batches import epoch_order, evenly, labels_of, mirrors, share_of
 from trine.pictures.picture_set import PictureSet
 from trine.progress import Figures
 from trine.train.objective import Objective, ParameterGroup
@@ -19,8 +19,6 @@ from trine.train.objective import Objective, ParameterGroup
 Batch = dict[str, Tensor]
 GROWN = 10
 """Number of latents that are decoded after each validation: a row of the picture of the training's course."""
-LEAST_LOOKED_AT = 100
-"""Held-out or test pictures that are looked at, if there are so many, however little time there is."""
 GROWTH_DEVIATION = 0.6
 """Standard deviation of these latents: less than the prior's 1, because latents of real pictures are nearer to 0."""
 
@@ -126,7 +124,7 @@ class GenerateObjective(Objective):
 
     @override
     def look_at(self, share: float) -> float:
-        self.looked_at = looked_at(len(self.held_out), share)
+        self.looked_at = len(share_of(len(self.held_out), share))
         return self.looked_at / len(self.held_out)
 
     @override
@@ -159,8 +157,3 @@ class GenerateObjective(Objective):
     def _weight(self, progress: float) -> float:
         """Weight of the KL divergence: rises from 0 to beta during the KL warm-up."""
         return self.recipe.beta * min(1.0, progress / self.recipe.kl_warmup if self.recipe.kl_warmup else 1.0)
-
-
-def looked_at(count: int, share: float) -> int:
-    """Number of pictures that are looked at of so many: this share, but some."""
-    return min(count, max(LEAST_LOOKED_AT, round(share * count)))

@@ -4,6 +4,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
+from trine.pictures.reading import Fit
 from trine.recipe import Recipe
 
 
@@ -28,6 +29,11 @@ class GenerateRecipe(Recipe):
     """Components of the logistic mixture."""
     picture_size: int | None = Field(None, ge=8, le=256)
     """Side that pictures are resized to, in pixels; none: their own size, or one chosen from their sizes."""
+    fit: Fit = "pad"
+    """How a picture that is not square becomes square. pad: the whole on the colour of its border; crop: its middle;
+    auto: crop up to 4:3, else pad; squash: the whole, distorted."""
+    label_from: str | None = None
+    """Regular expression with one group, the class, searched in each picture's path below DATA; none: class folders."""
     validation_share: float = Field(0.1, gt=0, lt=0.9)
     """Share of the train split held out."""
     validation_limit: int = Field(1000, ge=1)
@@ -77,6 +83,7 @@ class GenerateRecipe(Recipe):
     final_rate: float = Field(0.01, ge=0, le=1)
     """Learning rate at the end of the training, as a share of its peak."""
 
+    former: ClassVar[dict[str, Any]] = {"fit": "crop"}
     large: ClassVar[dict[str, Any]] = {
         "batch_size": 256,
         "learning_rate": 2.8e-3,

@@ -1,5 +1,6 @@
 """How a generator is trained: opens pictures, trains the network, then fits the priors to the pictures' latents."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -10,20 +11,24 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from typing_extensions import override
 
+from trine.drawing import attempted
 from trine.errors import DataError
 from trine.generate.bound import measure_bound
+from trine.generate.chapter import chapter
 from trine.generate.codec import Codec
 from trine.generate.flow_training import FlowObjective, Posteriors, flow_seconds
-from trine.generate.generator import Generator, build_network, build_priors, open_square
+from trine.generate.generator import Generator, build_network, build_priors
 from trine.generate.latent import Normal
 from trine.generate.network import PictureVAE
-from trine.generate.objective import GenerateObjective, looked_at
+from trine.generate.objective import GenerateObjective
 from trine.generate.prior import FlowPrior, MixturePrior
 from trine.generate.recipe import GenerateRecipe
 from trine.generate.report import remarks
-from trine.pictures.batches import evenly, labels_of
+from trine.page.chapter import Chapter
+from trine.pictures.batches import labels_of, part_held_out, part_of
 from trine.pictures.decode import as_channels
 from trine.pictures.picture_set import PictureSet, PictureSplit
+from trine.pictures.squares import open_squares
 from trine.sheet import grid_png
 from trine.train.budget import STAGES, Budget
 from trine.train.fit import RunningFit, Trainer
@@ -49,10 +54,17 @@ class GeneratorTrainer(Trainer[GenerateRecipe, PictureSet, GenerateObjective, Ge
     """Trains generators."""
 
     model_type: ClassVar[type[Generator]] = Generator
+    shape: ClassVar[tuple[str, ...]] = (
+        "network", "widths", "depth", "latent", "groups", "map_latent", "likelihood", "components", "fit", "label",
+    )  # fmt: skip
+    rates: ClassVar[tuple[str, ...]] = ("learning_rate", "filter_rate")
 
     @override
     def open(self, data: str | Path, data_dir: Path | None) -> PictureSet:
-        return open_square(self.recipe, data, data_dir, self.recipe.picture_size)
+        if self.start is None:
+            return open_squares(self.recipe, data, data_dir, self.recipe.picture_size)
+        opened = open_squares(self.recipe, data, data_dir, self.start.size, self.start.reading)
+        return opened.with_channels(self.start.channels)
 
     @override
     def remarks(self, opened: PictureSet) -> list[str]:
@@ -60,8 +72,12 @@ class GeneratorTrainer(Trainer[GenerateRecipe, PictureSet, GenerateObjective, Ge
             raise DataError(f"{opened.name}: has fewer than two pictures to learn from: add some")
         if self.recipe.label and not opened.classes:
             raise DataError(f"{opened.name}: has no labels: leave out --label, or put pictures into class folders")
+        if self.start is not None and self.start.classes != _classes(opened, self.recipe):
+            raise DataError(f"{opened.name}: has other labels than the model to go on from: train a new one")
         train = opened.splits["train"].images
+        more = len(opened.skipped) - NAMED
         notes = [f"skipped, {line}" for line in opened.skipped[:NAMED]]
+        notes += [*([f"and {more:,} more files skipped"] if more > 0 else []), *opened.remarks]
         if all(np.array_equal(train[0], other) for other in train[:COMPARED]):
             notes.append("all pictures are equal: there is nothing to learn but that one")
         elif len(train) < FEW:
@@ -99,15 +115,14 @@ class GeneratorTrainer(Trainer[GenerateRecipe, PictureSet, GenerateObjective, Ge
 
     @override
     def measured(self, opened: PictureSet, fit: RunningFit) -> PictureSet:
-        if fit.share >= 1:
-            return opened
-        splits = {name: _part(split, fit.share) for name, split in opened.splits.items() if name != "train"}
-        return replace(opened, splits={**opened.splits, **splits})
+        return part_held_out(opened, fit.share)
 
     @override
     def objective(self, opened: PictureSet, recipe: GenerateRecipe) -> GenerateObjective:
         torch.manual_seed(recipe.seed)
         network = build_network(recipe, opened.channels, opened.size[0], _classes(opened, recipe))
+        if self.start is not None:
+            network.load_state_dict(self.start.network.state_dict())
         splits = {name: split for name, split in opened.splits.items() if self.tests or name != "test"}
         return GenerateObjective(network, recipe, replace(opened, splits=splits), self.device)
 
@@ -118,17 +133,19 @@ class GeneratorTrainer(Trainer[GenerateRecipe, PictureSet, GenerateObjective, Ge
         """Fit the priors to the latents of the training pictures."""
         assert isinstance(network, PictureVAE)
         recipe, codec = objective.recipe, Codec(network.eval(), self.device)
-        objective.train, objective.held_out = (_part(s, fit.share) for s in (objective.train, objective.held_out))
+        objective.train, objective.held_out = (part_of(s, fit.share) for s in (objective.train, objective.held_out))
         means, deviations = codec.encode_top(objective.train.images, seed=recipe.seed)
         priors = self._fitted_priors(opened, objective, codec, Posteriors(means, deviations, None), fit)
         if len(objective.growth):
             columns = objective.growth.shape[1]
-            fit.pictures["latents.png"] = grid_png(objective.growth.flatten(0, 1).numpy(), columns)
+            growth = objective.growth.flatten(0, 1).numpy()
+            fit.pictures |= attempted({"latents.png": lambda: grid_png(growth, columns)})
         model = Generator.assembled(
             recipe,
             classes=_classes(opened, recipe),
             size=opened.size[0],
             channels=opened.channels,
+            reading=opened.reading,
             network=codec.network,
             priors=priors.to(self.device.name).eval().requires_grad_(False),
             information=_kl_per_unit(means, deviations),
@@ -136,6 +153,10 @@ class GeneratorTrainer(Trainer[GenerateRecipe, PictureSet, GenerateObjective, Ge
         for line in self._warnings(model, opened, objective.held_out):
             fit.report.note(line)
         return model
+
+    @override
+    def chapter(self, model: Generator, opened: PictureSet, pictures: Mapping[str, bytes]) -> Chapter:
+        return chapter(model, opened, pictures)
 
     def _fitted_priors(
         self,
@@ -167,16 +188,6 @@ class GeneratorTrainer(Trainer[GenerateRecipe, PictureSet, GenerateObjective, Ge
     def _warnings(self, model: Generator, opened: PictureSet, split: PictureSplit) -> list[str]:
         images, labels = as_channels(split.images, model.channels), model.known_labels(opened, split)
         return remarks(measure_bound(model.network, images, labels, self.device))
-
-
-def _part(split: PictureSplit, share: float) -> PictureSplit:
-    """This share of the pictures, evenly spaced, but some."""
-    if share >= 1:
-        return split
-    chosen = evenly(len(split), looked_at(len(split), share))
-    labels = None if split.labels is None else split.labels[chosen]
-    names = [split.names[int(index)] for index in chosen]
-    return PictureSplit(split.images[chosen], labels, names, split.positions[chosen])
 
 
 def _classes(opened: PictureSet, recipe: GenerateRecipe) -> tuple[str, ...]:

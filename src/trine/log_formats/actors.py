@@ -39,8 +39,18 @@ _METHODS = frozenset(
 )
 """Beginnings of OpenSSH's messages in which `for` comes before the user, and words before this `for`."""
 
-_DISCONNECT = ("Received disconnect from ", "error: Received disconnect from ")
-"""Here the client writes the end of the message."""
+_BEFORE = r"(?:message repeated \d{1,9} times: \[ )?(?:(?:error|fatal|info|debug\d): )?"
+_FIRST = re.compile(
+    rf"{_BEFORE}(?:(?:banner exchange: |ssh_dispatch_run_fatal: )?Connection from|Unable to negotiate with"
+    r"|Received disconnect from|Protocol major versions differ for|Disconnecting) (?=\S{1,60}+ port )"
+)
+"""Messages of OpenSSH whose client comes first: behind it come the server, or what the client sent."""
+_SENT = re.compile(rf"{_BEFORE}(?:\w{{1,40}}: )?client sent invalid protocol identifier |{_BEFORE}Server listening on ")
+"""Messages that name no client: what follows is what it sent, or the server."""
+_BAD_VERSION = re.compile(rf"{_BEFORE}Bad protocol version identification '")
+_CHANGE = ": Change of username or service not allowed: ("
+"""Behind it come the user and the service, and those that the client wanted to have in their place."""
+_MOST_CHANGES = 10
 
 _REMOTE = re.compile(r"\brhost=([\w.\-]{1,253})")
 _SUDO = re.compile(r"(?!\()(\S{1,64}+) : (?=.{0,200}?\b(?:TTY|PWD|USER|COMMAND)=|user NOT |\d+ incorrect )")
@@ -128,7 +138,23 @@ def _last_word(text: str, end: int) -> str:
 
 def who(text: str) -> tuple[str, str]:
     """The user and the address that a message names, each "" if it names none."""
-    port = text.find(" port ") if text.startswith(_DISCONNECT) else text.rfind(" port ")
+    port = text.rfind(" port ")
+    if port > 0:
+        first = _FIRST.match(text)
+        if first:
+            port = text.find(" port ", first.end() - 1)
+        elif _CHANGE in text:
+            return _who_changed(text)
+    if "protocol " in text or text.startswith("Server "):
+        if _SENT.match(text):
+            return "", ""
+        if _BAD_VERSION.match(text):
+            return "", address_in(text[max(0, text.rfind("' from ")) :])
+    return _who(text, port)
+
+
+def _who(text: str, port: int) -> tuple[str, str]:
+    """The user and the address of a message; `port` is where ` port ` stands behind the client, -1 if nowhere."""
     if port > 0:
         start = text.rfind(" ", 0, port) + 1
         address = text[start:port]
@@ -139,6 +165,28 @@ def who(text: str) -> tuple[str, str]:
         name = _REMOTE.search(text)
         address = name[1] if name else ""
     return user_in(text), address
+
+
+def _who_changed(text: str) -> tuple[str, str]:
+    """User and address of `Disconnecting … user A 1.2.3.4 port 5: Change of username …: (A,service) -> (B,service)`.
+
+    Client and reason are divided where the name before the address comes again behind the reason, for A and B may hold
+    such a text themselves; nothing is named if that is the case at several places.
+    """
+    found: list[tuple[str, str]] = []
+    first, at = None, text.find(_CHANGE)
+    for _ in range(_MOST_CHANGES):
+        if at < 0:
+            break
+        before = text[:at]
+        client = _who(before, before.rfind(" port "))
+        first = first or client
+        if client[0] and text.startswith(client[0], at + len(_CHANGE)):
+            found.append(client)
+        at = text.find(_CHANGE, at + 1)
+    if len(found) > 1:
+        return "", ""
+    return found[0] if found else first or ("", "")
 
 
 def _ssh_user(text: str, end: int) -> str:

@@ -110,6 +110,7 @@ class AppLog(Format):
     """
 
     name: ClassVar[str] = "app"
+    continues: ClassVar[bool] = True
     _numbers = True
     """Whether a number at the beginning of a line is a time."""
     _late = False
@@ -129,10 +130,10 @@ class AppLog(Format):
             head = special.match(text)
             if head:
                 return self._special(head, text[head.end() :])
-        found = find_time(text, numbers=self._numbers)
-        late = _late_time(text) if found is None and self._late else None
+        late = _late_time(text) if self._late else None
         if late:
             return self._after_words(text, *late)
+        found = find_time(text, numbers=self._numbers)
         if found is None:
             return HEADER if _HEADER.fullmatch(text) else self._level_first(text)
         return self._after_time(text, *found)

@@ -1,7 +1,7 @@
 """Output of containers: Docker's json-file, CRI, `kubectl logs --prefix`, docker compose.
 
-Each line wraps a line of the program in the container: its event is that of a payload (JSON, CEF), or what a log of an
-application says, or the template of the text. Lines that the runtime has divided are joined again.
+Each line wraps a line of the program in the container: its event is that of a payload (JSON, CEF), a web request, what
+a log of an application says, or the template of the text. Lines that the runtime has divided are joined again.
 """
 
 import json
@@ -13,6 +13,7 @@ from trine.log_formats.app_formats import AppLog
 from trine.log_formats.escapes import without_escapes
 from trine.log_formats.log_event import Entity, Format, FormatSettings, Line, LogEvent, known
 from trine.log_formats.text_formats import payload, text_event
+from trine.log_formats.web_formats import Access
 
 MAX_JOINED = 1 << 20
 """Characters after which a divided line is complete in any case: memory is bounded."""
@@ -24,11 +25,12 @@ class ContainerFormat(Format):
     def __init__(self, settings: FormatSettings | None = None) -> None:
         super().__init__(settings)
         self._inner = AppLog(settings)  # with a clock of its own: its times are not those of the runtime
+        self._access = Access(settings)
 
     def _unwrapped(self, text: str, time: str | None, entities: dict[str, str], attributes: dict[str, str]) -> LogEvent:
         """The event of the text in a line; what the line says of time and container comes before what the text says."""
         text = without_escapes(text)
-        event = payload(text) or self._inner.parse(text)
+        event = payload(text) or self._access.parse(text) or self._inner.parse(text)
         if not isinstance(event, LogEvent):
             event = text_event(text, None)
         seconds = self.clock.seconds(time) if time else None
@@ -100,6 +102,7 @@ class Kubectl(ContainerFormat):
     """Output of `kubectl logs --prefix`: `[pod/web-1/nginx] text`; also with its times."""
 
     name: ClassVar[str] = "kubectl"
+    continues: ClassVar[bool] = True
     default_entity: ClassVar[Entity | None] = "process"
     _head = re.compile(
         r"\[pod/(?P<pod>[\w.\-]++)/(?P<container>[\w.\-]++)\] ?"
@@ -119,6 +122,7 @@ class Compose(ContainerFormat):
     """Output of docker compose: `web-1  | text`; also with its times."""
 
     name: ClassVar[str] = "compose"
+    continues: ClassVar[bool] = True
     default_entity: ClassVar[Entity | None] = "process"
     _head = re.compile(
         r"(?P<container>[A-Za-z0-9][\w.\-]{0,100}+) *+\|(?: |\Z)"

@@ -72,8 +72,10 @@ _AGENTS = _names("useragent httpuseragent requestuseragent csuseragent useragent
 _REQUESTS = _names("request requestline httprequest")
 
 
-def guessed(record: Record) -> Preset | None:
+def guessed(record: Record, *, has_event: bool = False) -> Preset | None:
     """How records with such fields are read, by the names of the fields; None if none names an event.
+
+    `has_event` says that the settings name it.
 
     Records with a time and a level are of a log, also those that lack a message.
     """
@@ -84,7 +86,7 @@ def guessed(record: Record) -> Preset | None:
     if not (event or texts or web):
         event = _first(own, _WEAK_EVENTS)
     time = _paths(names, _TIMES)
-    if not (event or texts or web or (time and _has_level(own, record))):
+    if not (has_event or event or texts or web or (time and _has_level(own, record))):
         return None
     day = _first(names, ("date",))
     return Preset(

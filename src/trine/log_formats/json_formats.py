@@ -2,6 +2,8 @@
 
 from typing import ClassVar
 
+from typing_extensions import override
+
 from trine.log_formats.json_fields import Json as JsonValue
 from trine.log_formats.json_fields import decoded
 from trine.log_formats.json_presets import PRESETS, Preset
@@ -39,7 +41,7 @@ class Json(Format):
         """The event of an object; a header for brackets alone; None for what is no object, or names no event."""
         last, value = self._records.last
         if text is not last:
-            value = decoded(text)
+            value = decoded(text) if text.lstrip()[:1] == "{" else None
         if not isinstance(value, dict):
             return HEADER if text.strip() in _BRACKETS else None
         event = self._reader.read(_unpacked(value))
@@ -47,6 +49,11 @@ class Json(Format):
             return HEADER
         return event
 
+    @override
+    def missing_fields(self) -> tuple[str, ...]:
+        return self._reader.missing_fields()
+
+    @override
     def fields(self) -> tuple[str, ...]:
         """Dotted names of the fields that the records so far have, the most frequent first."""
         return self._reader.fields()

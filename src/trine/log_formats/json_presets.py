@@ -71,11 +71,6 @@ def _first_label(value: str) -> str:
     return value.partition(".")[0]
 
 
-def _area(target: str) -> str:
-    """The first two folders of a request's target: `/apis/apps` of `/apis/apps/v1?limit=5`."""
-    return "/".join(target[:200].partition("?")[0].split("/")[:3])
-
-
 def _suricata(record: Record) -> tuple[str, ...] | None:
     kind = text_at(record, "event_type")
     if not kind:

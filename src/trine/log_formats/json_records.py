@@ -21,6 +21,9 @@ _KEPT, _WINDOW = 1 << 16, 1 << 16
 """Characters of a longer line that cannot be read, of which its beginning is kept; and those in which a value of a long
 line is looked for first."""
 
+_BEGINS = frozenset(("", "{", "[", "]", "}", ",", " ", "\t", "\r"))
+"""First characters of a line that can belong to JSON outside of an object."""
+
 _BRACKET = "["
 """Stands for a line of brackets and commas, or of the names before a list, which holds no record."""
 
@@ -63,6 +66,9 @@ class JsonJoiner:
             yield from self.finish()
             self._source = line.source
         if self._held is None:
+            if not self._ends and line.text[:1] not in _BEGINS:
+                yield _cut(line, self._limit)
+                return
             if not self._ends and (whole := _whole(line.text, self._limit)) is not None:
                 self.last = line.text, whole
                 yield line
@@ -166,7 +172,7 @@ class JsonJoiner:
             self.last = text, value
             yield line._replace(text=text)
             return
-        records = (None if self._ends else _listed(value)) or [value]
+        records = (_listed(value) if not self._ends or _BATCH in value else None) or [value]
         for record in (record for item in records for record in _divided(item)):
             written = text if record is value else json.dumps(record, ensure_ascii=False)
             self.last = written, record

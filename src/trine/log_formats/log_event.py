@@ -1,7 +1,7 @@
 """`LogEvent`, the content of one record of a log, and `Format`, the base of all log formats."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import ClassVar, Literal, NamedTuple, Protocol, get_args, runtime_checkable
@@ -95,6 +95,9 @@ class Format(ABC):
     """Whether records have fields or columns that the settings can name: event, entity, time."""
     sure_header: ClassVar[bool] = False
     """Whether no other format has such headers: a log of nothing but headers is of this format."""
+    continues: ClassVar[bool] = False
+    """Whether a record of free text can go on in lines of its own, such as those of a stack trace. In a log of any
+    other format, a line without the format never belongs to the one before."""
     joiner: Joiner | None = None
     """Makes records of lines; None: every line is a record."""
 
@@ -107,6 +110,23 @@ class Format(ABC):
 
     def begin(self, name: str, head: Sequence[str]) -> None:
         """The next lines come from the file of this name, and begin with `head`: called before they are parsed."""
+
+    def records(self, lines: Iterable[Line]) -> Iterator[Line]:
+        """The records of all lines of a log, the incomplete ones at its end too."""
+        if self.joiner is None:
+            yield from lines
+            return
+        for line in lines:
+            yield from self.joiner.feed(line)
+        yield from self.joiner.finish()
+
+    def fields(self) -> tuple[str, ...]:
+        """Names of the fields that the records so far have, if records have named fields."""
+        return ()
+
+    def missing_fields(self) -> tuple[str, ...]:
+        """Fields that the settings name for the event or the time and that no record so far has had."""
+        return ()
 
     @abstractmethod
     def parse(self, text: str) -> LogEvent | Header | None:

@@ -4,8 +4,10 @@ import re
 from collections.abc import Mapping
 from typing import ClassVar
 
+from typing_extensions import override
+
 from trine.log_formats.actors import is_address, with_marks
-from trine.log_formats.log_event import Entity, Format, LogEvent, known
+from trine.log_formats.log_event import Entity, Format, FormatSettings, LogEvent, known
 from trine.log_formats.times import find_time
 from trine.log_formats.web_formats import request_parts
 
@@ -29,7 +31,17 @@ class Logfmt(Format):
     """Lines of at least two `key=value` pairs, also behind a time."""
 
     name: ClassVar[str] = "logfmt"
+    continues: ClassVar[bool] = True
     has_fields: ClassVar[bool] = True
+
+    def __init__(self, settings: FormatSettings | None = None) -> None:
+        super().__init__(settings)
+        self._wanted = dict.fromkeys(name for name in (*self.settings.event, self.settings.time) if name)
+        """Fields of the settings that no line has had."""
+
+    @override
+    def missing_fields(self) -> tuple[str, ...]:
+        return tuple(self._wanted)
 
     def parse(self, text: str) -> LogEvent | None:
         """The event is the template of the message; without one, the request, the fields that name an event, the text.
@@ -41,6 +53,8 @@ class Logfmt(Format):
         fields = _fields(text, start)
         if len(fields) < 2:
             return None
+        if self._wanted:
+            self._wanted = {name: None for name in self._wanted if name not in fields}
         event, mined = self._named(fields, text[start:])
         unusual = ""
         if mined and isinstance(event, str):

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from trine.log_formats.actors import who
 from trine.log_formats.escapes import without_escapes
 from trine.log_formats.field_names import guessed
-from trine.log_formats.json_fields import Record, decoded, first_text, names_of, text_at, text_of, value_of
+from trine.log_formats.json_fields import Record, decoded, first_text, names_of, text_at, text_of, value_at, value_of
 from trine.log_formats.json_presets import Preset
 from trine.log_formats.log_event import ENTITIES, HEADER, FormatSettings, Header, LogEvent
 from trine.log_formats.mined_values import FreeText
@@ -65,7 +65,9 @@ class RecordReader:
         self._names: dict[Shape, list[str]] = {}
         self._free_text: dict[str, FreeText] = {}
         self._early = 0 if stages else _MOST_EARLY
-        self._own = settings.entity if settings.entity not in ENTITIES else None
+        self._own = settings.entity
+        self._wanted = dict.fromkeys(name for name in (*settings.event, settings.time) if name)
+        """Fields of the settings that no record has had."""
 
     def read(self, record: Record, depth: int = 0) -> LogEvent | Header | None:
         """The event of a record; None if no field names one."""
@@ -75,12 +77,18 @@ class RecordReader:
             plans = self._plan(shape, record)
         if shape in self._names:
             self._counts[shape] += 1
+        if self._wanted:
+            self._wanted = {name: None for name in self._wanted if value_at(record, name) is None}
         for plan in plans:
             event = self._event(plan, record, depth)
             if event is not None:
                 return event
         guess = self._guess_of(shape, record) if self._guess else None
         return self._event(guess, record, depth) if guess else None
+
+    def missing_fields(self) -> tuple[str, ...]:
+        """Fields that the settings name for the event or the time and that no record so far has had."""
+        return tuple(self._wanted)
 
     def fields(self) -> tuple[str, ...]:
         """Dotted names of the fields that the records so far have, the most frequent first."""
@@ -106,9 +114,7 @@ class RecordReader:
         inner = (shape, *(tuple(value) if type(value) is dict else None for value in record.values()))
         if inner in self._guesses:
             return self._guesses[inner]
-        preset = guessed(record)
-        if preset is None and self.settings.event:
-            preset = Preset()
+        preset = guessed(record, has_event=bool(self.settings.event))
         plan = Plan(preset, self.settings, record) if preset else None
         if len(self._guesses) >= _MOST_SHAPES:
             self._guesses.clear()
@@ -139,7 +145,7 @@ class RecordReader:
             event = event and name and event._replace(event=name[0], mined=name[1])
         if event and settings.time:
             event = event._replace(time=self._time(plan, record))
-        if event and self._own and (own := text_at(record, self._own)):
+        if event and self._own and (own := self._own_entity(record)):
             event = event._replace(entities={**event.entities, self._own: own})
         return event
 
@@ -213,9 +219,19 @@ class RecordReader:
                 if kind == "address" and (port := _PORT.match(text)):
                     text = port[1] or port[2]
                 entities[kind] = text
-        if self._own and (own := text_at(record, self._own)):
+        if self._own and (own := self._own_entity(record)):
             entities[self._own] = own
         return entities
+
+    def _own_entity(self, record: Record) -> str:
+        """The field of exactly the name that the settings give the entity, before what a kind of this name means."""
+        own = self._own or ""
+        if own in ENTITIES and isinstance(value_at(record, own), dict | list):
+            return ""
+        text = text_at(record, own)
+        if own == "address" and (port := _PORT.match(text)):
+            text = port[1] or port[2]
+        return "" if own in ENTITIES and text == "-" else text
 
     def _attributes(self, plan: Plan, record: Record) -> Mapping[str, str]:
         attributes = {}

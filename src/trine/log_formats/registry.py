@@ -4,7 +4,7 @@
 `Format`, listed here.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -14,7 +14,7 @@ from trine.log_formats.audit import Audit
 from trine.log_formats.cef_formats import Cef
 from trine.log_formats.container_formats import Compose, Cri, Docker, Kubectl
 from trine.log_formats.json_formats import PRESET_FORMATS, Json, json_payload
-from trine.log_formats.log_event import HEADER, Format, FormatSettings, Line
+from trine.log_formats.log_event import ENTITIES, HEADER, Format, FormatSettings, Line
 from trine.log_formats.logfmt import Logfmt
 from trine.log_formats.proxy_formats import S3, Elb, Squid
 from trine.log_formats.service_formats import Cluster, Dmesg, MysqlSlow, Samba
@@ -52,9 +52,9 @@ _FORMATS: tuple[type[Format], ...] = (
     MysqlSlow,
     Kubectl,
     Compose,
+    Csv,
     Logfmt,
     AppLog,
-    Csv,
     Plain,
 )
 
@@ -69,6 +69,9 @@ CERTAIN = 0.98
 
 MOST_RECORDS = 1000
 """Records that a format is guessed from: one line can hold any number."""
+
+MOST_OTHERS = 200
+"""Lines at the beginning of a log that can be of another format: a program can begin with a page of text."""
 
 MUCH_MORE = 0.75
 """A specific format is preferred to a general one unless it explains less than this share of what that explains: odd
@@ -127,7 +130,7 @@ def _share(candidate: Format, lines: Sequence[Line]) -> float:
     candidate.begin("", [line.text for line in lines])
     fits = others = headers = 0
     continues = False
-    for record in islice(_records(candidate, lines), MOST_RECORDS):
+    for record in islice(candidate.records(lines), MOST_RECORDS):
         if not record.text.strip():
             continue
         count = record.text.count("\n") + 1
@@ -138,18 +141,11 @@ def _share(candidate: Format, lines: Sequence[Line]) -> float:
             fits, continues = fits + count, True
         elif not (continues and is_continuation(record.text)):
             others += count
+            if others > MOST_OTHERS and not (fits or headers):
+                return 0.0
     if not fits and headers and candidate.sure_header:
         fits = headers
     return fits / max(1, fits + others)
-
-
-def _records(candidate: Format, lines: Sequence[Line]) -> Iterator[Line]:
-    if candidate.joiner is None:
-        yield from lines
-        return
-    for line in lines:
-        yield from candidate.joiner.feed(line)
-    yield from candidate.joiner.finish()
 
 
 def format_named(name: str, settings: FormatSettings | None = None) -> Format:
@@ -179,4 +175,34 @@ def format_of(
     for each in names:
         format_named(each, settings)
     guess = guess_format(lines, settings, names or None)
+    if guess.name == Plain.name and not names:
+        _require_no_fields(lines, settings or FormatSettings())
     return format_named(guess.name, settings), guess
+
+
+def _require_no_fields(lines: Sequence[Line], settings: FormatSettings) -> None:
+    """Raise `UsageError` where lines that no format explains have fields, or settings name fields that they lack."""
+    options = {"--event": ",".join(settings.event), "--time": settings.time, "--entity": settings.entity}
+    given = [f"{option} {value}" for option, value in options.items() if value and value not in ENTITIES]
+    looks = guess_format(lines, FormatSettings(time_format=settings.time_format)) if given else Guess(Plain.name, 1.0)
+    kind = Json if looks.name == Plain.name and _are_objects(lines) else FORMATS[looks.name]
+    fields = _fields(kind(), lines) if kind.has_fields else ()
+    known = f"; their fields are {', '.join(fields[:20])}" if fields else ", whose lines have no named fields"
+    if given:
+        raise UsageError(f"{', '.join(given)}: no line has such a field; the lines look like {kind.name}{known}")
+    if kind is Json and fields:
+        raise UsageError(
+            f"JSON objects in which nothing names the event{known}: name it with --event, or --format plain"
+        )
+
+
+def _are_objects(lines: Sequence[Line]) -> bool:
+    texts = [line.text.lstrip() for line in lines if line.text.strip()]
+    return bool(texts) and sum(text.startswith("{") for text in texts) > len(texts) / 2
+
+
+def _fields(candidate: Format, lines: Sequence[Line]) -> tuple[str, ...]:
+    """Names of the fields that records of this format have in these lines."""
+    for record in candidate.records(lines):
+        candidate.parse(record.text)
+    return candidate.fields()

@@ -57,6 +57,7 @@ class Dmesg(Format):
     """The kernel's messages as `dmesg` prints them: `[   12.000001] text`. Times are seconds since the system began."""
 
     name: ClassVar[str] = "dmesg"
+    continues: ClassVar[bool] = True
     _head = re.compile(
         r"(?:<\d{1,3}>)?(?:[a-z0-9]{1,10} *:(?P<level>[a-z]{1,8}) *: )?"
         r"\[ {0,9}(?P<time>\d{1,12}\.\d{6})\](?:\[ *(?P<caller>[TC]\d{1,9})\])? ?"
@@ -74,6 +75,7 @@ class Samba(Format):
     """Logs of Samba: a head with time, level and function, then indented lines of text."""
 
     name: ClassVar[str] = "samba"
+    continues: ClassVar[bool] = True
     _head = re.compile(
         r"\[(?P<time>\d{4}/\d\d/\d\d \d\d:\d\d:\d\d(?:\.\d{1,6})?), {1,2}(?P<level>\d{1,2})"
         r"(?:, pid=(?P<pid>\d+)[^\]\n]*+)?\] (?P<place>[^\s(]++)\((?P<function>\w+)\)"

@@ -25,6 +25,7 @@ class SyslogFormat(Format):
     """The base of the kinds of syslog: a head that matches `_head`, then the message."""
 
     default_entity: ClassVar[Entity | None] = "process"
+    continues: ClassVar[bool] = True
     _head: ClassVar[re.Pattern[str]]
     """With the groups time, host, program, pid, priority."""
     _usual: ClassVar[re.Pattern[str]] = re.compile(r"(?!)")

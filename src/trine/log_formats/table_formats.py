@@ -5,9 +5,13 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
+from typing_extensions import override
+
+from trine.log_formats.field_names import guessed
 from trine.log_formats.json_presets import PRESETS, Preset
 from trine.log_formats.log_event import HEADER, Entity, Format, FormatSettings, Header, Line, LogEvent
 from trine.log_formats.record_reader import RecordReader
+from trine.log_formats.times import find_time
 from trine.log_formats.zeek_events import zeek_record
 
 MAX_ROW = 1 << 20
@@ -16,6 +20,7 @@ MAX_ROW = 1 << 20
 _DELIMITERS = ",\t;|"
 _NO_NAME = re.compile(r"[\d.:/\-+ TZ]*+$|\d{4}-\d\d-\d\d|\d{1,2}/\d{1,2}/\d{2,4}|0x[0-9A-Fa-f]+$|[A-Za-z0-9.]+@|.{81}")
 """What no column is named: a number, a time, an address, a long text."""
+_LONGEST_NAME = 40
 _SEPARATOR = re.compile(r"#separator (\S++)")
 _ESCAPED = re.compile(r"\\x([0-9a-fA-F]{2})")
 _W3C = Preset(
@@ -119,6 +124,8 @@ class Table:
 
     def __init__(self, extra: str = "") -> None:
         self.columns: tuple[str, ...] = ()
+        self.named = False
+        """Whether the first row names the columns in a few words each."""
         self.joiner = RowJoiner()
         self._extra = extra
 
@@ -140,13 +147,21 @@ class Table:
             return None
         names = not any(_NO_NAME.match(cell) for cell in cells if cell) and len(set(cells)) == len(cells)
         self.columns = tuple(cell if names and cell else f"column{number}" for number, cell in enumerate(cells, 1))
+        self.named = names and all(cell and len(cell) <= _LONGEST_NAME and cell.count(" ") < 4 for cell in cells)
         self.joiner.delimiters = delimiter
         self.joiner.cells = range(len(cells), len(cells) + 1 + bool(self._extra))
         return HEADER if names else dict(zip(self.columns, cells, strict=True))
 
 
+_FEWEST = 3
+"""Columns of a table whose rows are texts: fewer are as likely a text with a comma."""
+
+
 class Csv(Format):
-    """One event per row. The first row names the columns, unless a cell of it is a number, a time or an address."""
+    """One event per row. The first row names the columns, unless a cell of it is a number, a time or an address.
+
+    Where no column is named like an event or a text, a row with a time is a text: its cells but time and entities.
+    """
 
     name: ClassVar[str] = "csv"
     has_fields: ClassVar[bool] = True
@@ -157,12 +172,36 @@ class Csv(Format):
         self.joiner = self._table.joiner
         presets = (preset for name, preset in PRESETS.items() if name != "windows")
         self._reader = RecordReader(self.settings, self.clock, presets)
+        self._time, self._not_said = "", frozenset[str]()
+        """The column of the time and those that are no part of the text, if rows are texts; "" if they are not."""
 
     def parse(self, text: str) -> LogEvent | Header | None:
         """The event of a row, by the columns that the settings name, or by the names of the columns."""
         row = self._table.row(text)
-        return self._reader.read(row) if isinstance(row, dict) else row
+        if not isinstance(row, dict):
+            return row
+        event = None if self._time else self._reader.read(row)
+        if event is None and (self._time or self._is_text(row)):
+            said = " ".join(cell for name, cell in row.items() if cell and name not in self._not_said)
+            return self._reader.read({**row, "@timestamp": row[self._time], "message": said})
+        return event
 
+    def _is_text(self, row: dict[str, str]) -> bool:
+        """Whether the rows of the table are texts."""
+        if self.settings.event or not self._table.named or len(row) < _FEWEST or guessed(row) is not None:
+            return False
+        times = (name for name, cell in row.items() if (found := find_time(cell)) and found[1] >= len(cell))
+        self._time = self.settings.time or next(times, "")
+        entities = guessed(row, has_event=True)
+        paths = "|".join(entities.entities.values()) if entities else ""
+        self._not_said = frozenset((self._time, *paths.split("|"), self.settings.entity or ""))
+        return self._time in row
+
+    @override
+    def missing_fields(self) -> tuple[str, ...]:
+        return self._reader.missing_fields()
+
+    @override
     def fields(self) -> tuple[str, ...]:
         """Names of the columns."""
         return self._table.columns
@@ -212,6 +251,11 @@ class Zeek(Format):
             return None
         return HEADER
 
+    @override
+    def missing_fields(self) -> tuple[str, ...]:
+        return self._reader.missing_fields()
+
+    @override
     def fields(self) -> tuple[str, ...]:
         """Names of the fields in the last header."""
         return self._fields
@@ -247,6 +291,11 @@ class W3c(Format):
             record["cs-uri"] = f"{stem}?{query}" if query else stem
         return self._reader.read(record)
 
+    @override
+    def missing_fields(self) -> tuple[str, ...]:
+        return self._reader.missing_fields()
+
+    @override
     def fields(self) -> tuple[str, ...]:
         """Names of the fields in the last header."""
         return tuple(self._fields)

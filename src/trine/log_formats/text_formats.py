@@ -42,9 +42,27 @@ def is_continuation(text: str) -> bool:
     """Whether a line without a head belongs to the line before: indented, empty, or of a stack trace.
 
     An ordinary line that is not indented is none. Whoever can write line breaks into a log can make a line a
-    continuation by indenting it; its text then counts as part of the event before, and is not lost (`statement`).
+    continuation by indenting it, so that `indented` comes first.
     """
     return _CONTINUATION.match(text) is not None
+
+
+_INDENT = re.compile(r"[\s\x00-\x1f\x7f\xad\u200b-\u200f\u2060\ufeff]++")
+
+
+def indented(format: Format, text: str) -> LogEvent | None:  # noqa: A002  (the field's own word)
+    """The event of a line that has the format but for blanks and invisible characters before it; None for any other.
+
+    Its name ends in `{indented}`: no service writes such a line, so that it is an event that was never seen.
+    """
+    indent = _INDENT.match(text)
+    if indent is None or text.startswith("#", indent.end()):  # names of columns change how all further lines are read
+        return None
+    event = format.parse(text[indent.end() :])
+    if not isinstance(event, LogEvent):
+        return None
+    name = event.event
+    return event._replace(event=f"{name} {{indented}}" if isinstance(name, str) else (*name, " {indented}"))
 
 
 _FRAME = re.compile(r"\s*(?:at [\w.$<>/@ ]+\(|File \"|\.\.\. \d+|\^|~|in <|from [\w./]+:\d|goroutine |\Z)")
@@ -89,6 +107,7 @@ class Plain(Format):
     """Any line that is not empty. A time at its beginning is not part of the text."""
 
     name: ClassVar[str] = "plain"
+    continues: ClassVar[bool] = True
     _numbers = True
     """Whether a number at the beginning of a line is a time."""
 
@@ -110,6 +129,7 @@ class Pattern(Format):
     """A regular expression with the groups `time`, `event` or `message`, and entities; other groups are attributes."""
 
     name: ClassVar[str] = "pattern"
+    continues: ClassVar[bool] = True
     has_fields: ClassVar[bool] = True
 
     def __init__(self, pattern: str, settings: FormatSettings | None = None) -> None:

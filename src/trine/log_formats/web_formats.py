@@ -154,8 +154,12 @@ class Access(Format):
 
     def __init__(self, settings: FormatSettings | None = None) -> None:
         super().__init__(settings)
-        self._requests: dict[tuple[str, str], tuple[tuple[str, ...], str]] = {}
-        """Parts of the event and method, by request line and status."""
+        self._requests: dict[tuple[str, str], tuple[tuple[str, ...], str, bool]] = {}
+        """Parts of the event, method, and whether it is for a file of a page, by request line and status."""
+        self._numbers: dict[str, tuple[str, str, str]] = {}
+        """Status, class of the size and what follows, by the text between request and referer."""
+        self._rests: dict[str, str] = {}
+        """Part of the event for what follows the user agent."""
         self._agents: dict[str, tuple[str, str]] = {}
         """Class and marks of a user agent."""
         self._referers: dict[str, tuple[str, str]] = {}
@@ -164,65 +168,106 @@ class Access(Format):
         """Hosts whose pages load style sheets and scripts from this server: its own names."""
 
     def parse(self, text: str) -> LogEvent | None:
-        """The event is made of method, path, query and status; user agent and referer only if something is unusual."""
+        """The event is made of method, path, query and status; the rest of the line only if something is unusual.
+
+        A line with blanks or invisible characters before it is none, and a line break within it is a part of its own.
+        """
+        if text.isprintable():
+            return self._parse(text)
+        if not text[:1].isprintable():
+            return None
+        event = self._parse(text)
+        if event is None or not event.entities["address"].isprintable():
+            return None
+        if not _BREAK.search(text.rstrip()):
+            return event
+        return event._replace(event=(*event.event, " {line break}"))
+
+    def _parse(self, text: str) -> LogEvent | None:
         pieces = text.split('"')
         if len(pieces) < 3 or "\\" in text:
             return self._parse_escaped(text)
-        left, _, time = pieces[0].rpartition(" [")
-        who, numbers = left.split(" "), pieces[2].split(" ")
-        if len(who) != 3 or time[-2:] != "] " or len(numbers) < 3 or numbers[0]:
-            return self._parse_escaped(text)
-        status, size = numbers[1], numbers[2]
-        if len(status) != 3 or not status.isdigit() or not (size in _SIZES or size.isdigit() or size == "-"):
+        address, _, rest = pieces[0].partition(" ")
+        if len(rest) == _ANONYMOUS and rest[:5] == "- - [" and rest[31:] == "] " and rest[7] == "/":
+            user, time = "-", rest[5:31]
+        else:
+            _, _, rest = rest.partition(" ")
+            user, _, rest = rest.partition(" ")
+            time = rest[1:-2]
+            if rest[:1] != "[" or rest[-2:] != "] " or " [" in time:
+                return self._parse_escaped(text)
+        numbers = self._numbers.get(pieces[2]) or self._status_and_size(pieces[2])
+        if numbers is None:
             return self._parse_escaped(text)
         if len(pieces) >= 7 and pieces[4] == " ":
-            return self._event(who[0], who[2], time[:-2], pieces[1], status, size, pieces[3], pieces[5])
+            event = self._event(address, user, time, pieces[1], numbers, pieces[3], pieces[5])
+            rest = numbers[2] if len(pieces) == 7 and not pieces[6] else f"{numbers[2]} {_QUOTE.join(pieces[6:])}"
+            return self._with_rest(event, rest) if rest else event
         if len(pieces) == 3:
-            return self._event(who[0], who[2], time[:-2], pieces[1], status, size, "", "")
+            event = self._event(address, user, time, pieces[1], numbers, "", "")
+            return self._with_rest(event, numbers[2]) if numbers[2] else event
         return self._parse_escaped(text)
+
+    def _status_and_size(self, text: str) -> tuple[str, str, str] | None:
+        """Status, class of the size and what follows, behind the request; None if the text has another form."""
+        before, status, size, rest, *_ = *text.split(" ", 3), "", "", ""
+        if before or len(status) != 3 or not status.isdigit() or not (size.isdigit() or size == "-"):
+            return None
+        return _kept(self._numbers, text, (status, digits_class(size) or "-", rest.strip()))
 
     def _parse_escaped(self, text: str) -> LogEvent | None:
         line = self._line.match(text)
         if line:
             server, address, _, user, time, request, status, size, referer, agent = line.groups()
+            rest = text[line.end() :]
         else:
             line = self._unescaped_line.match(text)
             if not line:
                 return None
             server, address, _, user, time, request, status, size, agent = line.groups()
-            referer = ""
+            referer = rest = ""
         request, referer, agent = (unescaped(field or "") for field in (request, referer, agent))
         if server:
             self._own_name(server)
-        return self._event(address.strip("[]"), user.strip(), time, request, status, size, referer, agent)
+        numbers = status, digits_class(size) or "-", ""
+        event = self._event(address.strip("[]"), user.strip(), time, request, numbers, referer, agent)
+        return self._with_rest(event, rest) if rest else event
 
     def _event(
-        self, address: str, user: str, time: str, request: str, status: str, size: str, referer: str, agent: str
+        self, address: str, user: str, time: str, request: str, numbers: tuple[str, str, str], referer: str, agent: str
     ) -> LogEvent:
-        parts, method = self._requests.get((request, status)) or self._request(request, status)
-        family, unusual = self._agents.get(agent) or self._agent(agent)
-        if unusual:
-            parts = (*parts, unusual)
-        host, unusual = self._referers.get(referer) or self._referer(referer)
-        if host and parts[-2] in _PAGE_FILES:
+        status, size, _ = numbers
+        parts, method, of_page = self._requests.get((request, status)) or self._request(request, status)
+        family, odd_agent = self._agents.get(agent) or self._agent(agent)
+        host, odd_referer = self._referers.get(referer) or self._referer(referer)
+        if of_page and host and not odd_agent:
             self._own_name(host)
-        if unusual:
-            parts = (*parts, unusual)
+        if odd_agent or odd_referer:
+            parts = (*parts, *filter(None, (odd_agent, odd_referer)))
         attributes = {
             "method": method,
             "status": status,
-            "size": _SIZES.get(size) or digits_class(size) or "-",
+            "size": size,
             "agent": family,
             "referer": "own" if host in self._own else "other" if host else "none",
         }
-        if user == "-" or not user:
-            return _NEW(LogEvent, (parts, False, self.clock.seconds(time), {"address": address}, attributes))
-        attributes["user"] = "known"
-        return LogEvent(parts, False, self.clock.seconds(time), {"address": address, "user": user}, attributes)
+        entities = {"address": address}
+        if user != "-" and user:
+            attributes["user"] = "known"
+            entities["user"] = user
+        return _NEW(LogEvent, (parts, False, self.clock.seconds(time), entities, attributes))
 
-    def _request(self, request: str, status: str) -> tuple[tuple[str, ...], str]:
+    def _with_rest(self, event: LogEvent, rest: str) -> LogEvent:
+        """The event with what is unusual behind the known fields: addresses of proxies, cookies, names of hosts."""
+        part = self._rests.get(rest)
+        if part is None:
+            part = _kept(self._rests, rest, _rest_part(rest))
+        return event._replace(event=(*event.event, part)) if part else event
+
+    def _request(self, request: str, status: str) -> tuple[tuple[str, ...], str, bool]:
         parts = request_parts(request, status)
-        return _kept(self._requests, (request, status), (parts, parts[0][:-1] if parts[0][-1] == " " else "none"))
+        method = parts[0][:-1] if parts[0][-1] == " " else "none"
+        return _kept(self._requests, (request, status), (parts, method, parts[-2] in _PAGE_FILES))
 
     def _agent(self, agent: str) -> tuple[str, str]:
         family, unusual = agent_class(agent), agent_marks(agent)
@@ -244,14 +289,30 @@ def _kept(cache: dict[Key, Found], key: Key, found: Found) -> Found:
     """Puts what was found into the cache; a full one is emptied before."""
     if len(cache) >= _MAX_CACHED:
         cache.clear()
-    if sum(map(len, key)) <= _MAX_CACHED_TEXT:
+    if (len(key) if isinstance(key, str) else sum(map(len, key))) <= _MAX_CACHED_TEXT:
         cache[key] = found
     return found
 
 
+def _rest_part(rest: str) -> str:
+    """The part of an event for further fields: a quote within a field is unusual, those around it are not."""
+    fields = " ".join(unescaped(quoted or bare) for quoted, bare in _FIELD.findall(rest[:_MAX_UNESCAPED]))
+    found = {*agent_marks(fields).split(","), *only(marks(fields), STRONG).split(",")} - {""}
+    if len(rest) <= _MAX_UNESCAPED and not _FIELDS.fullmatch(rest):
+        found.add("quotes")
+    return f" rest{{{','.join(sorted(found))}}}" if found else ""
+
+
+_QUOTE = '"'
+_FIELD = re.compile(r'"((?:[^"\\]|\\.)*+)"|([^\s"]++)', re.DOTALL)
+_FIELDS = re.compile(r'(?:[\s,;|]*+(?:[\w.\-]++=)?+(?:"(?:[^"\\]|\\.)*+"|[^\s"]++)(?=[\s,;|]|\Z))*+\s*+', re.DOTALL)
+_BREAK = re.compile(r"[\r\n\v\f\x1c-\x1e\x85\u2028\u2029]")
+"""Where other programs end a line: the text behind it may be made to look like another line."""
 _NEW = tuple.__new__
 """Makes a named tuple in half the time."""
-_SIZES = {str(size): digits_class(str(size)) for size in range(10_000)}
+_ANONYMOUS = len("- - [01/May/2024:10:00:00 +0000] ")
+"""Characters between the address and the request, if no user is logged in."""
+
 _PAGE_FILES = frozenset({".css", ".js", ".woff", ".woff2"})
 
 
@@ -268,6 +329,7 @@ class WebError(Format):
     """Error logs of Apache (2.2 and 2.4) and nginx."""
 
     name: ClassVar[str] = "web-error"
+    continues: ClassVar[bool] = True
     default_entity: ClassVar[Entity | None] = "address"
     _apache = re.compile(
         r"\[(?P<time>[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d(?:\.\d{1,9})? \d{4})\] "

@@ -139,19 +139,9 @@ def windows_event(fields: Mapping[str, str], clock: Clock) -> LogEvent | None:
         **_from_message(fields.get("Message", "")),
         **{name: value for name, value in fields.items() if value not in _NONE},
     }
-    where = fields.get("Channel") or fields.get("Provider") or ""
     image = fields.get("NewProcessName") or fields.get("Image") or fields.get("ProcessName") or ""
-    parts = [_SHORT.sub("", _SHORT.sub("", where)) or "Windows", f" {number}"]
-    outcomes = _OUTCOMES.get(number, ()) if "Sysmon" not in where else ()
-    texts = (next((fields[name] for name in paths.split("|") if name in fields), "-") for paths in outcomes)
-    parts.extend(f" {text.lower()}" for text in texts)
-    if image and number in _PROCESS_EVENTS:
-        parts.append(f" {base_name(image)}")
-    command = fields.get("CommandLine") or fields.get("ProcessCommandLine") or fields.get("ScriptBlockText") or ""
-    if command and (unusual := marks(command)):
-        parts.append(f" {unusual}")
     return LogEvent(
-        tuple(parts),
+        _parts(fields, number, image),
         time=_time(fields, clock),
         entities=known(
             host=fields.get("Computer"),
@@ -166,6 +156,21 @@ def windows_event(fields: Mapping[str, str], clock: Clock) -> LogEvent | None:
             parent=base_name(fields.get("ParentImage") or fields.get("ParentProcessName") or ""),
         ),
     )
+
+
+def _parts(fields: Mapping[str, str], number: str, image: str) -> tuple[str, ...]:
+    """The log and the number; of some events their outcome, their program, and what is unusual about its arguments."""
+    where = fields.get("Channel") or fields.get("Provider") or ""
+    parts = [_SHORT.sub("", _SHORT.sub("", where)) or "Windows", f" {number}"]
+    outcomes = _OUTCOMES.get(number, ()) if "Sysmon" not in where else ()
+    texts = (next((fields[name] for name in paths.split("|") if name in fields), "-") for paths in outcomes)
+    parts.extend(f" {text.lower()}" for text in texts)
+    if image and number in _PROCESS_EVENTS:
+        parts.append(f" {base_name(image)}")
+    command = fields.get("CommandLine") or fields.get("ProcessCommandLine") or fields.get("ScriptBlockText") or ""
+    if command and (unusual := marks(command)):
+        parts.append(f" {unusual}")
+    return tuple(parts)
 
 
 def base_name(path: str) -> str:

@@ -1,9 +1,11 @@
 """Events of Windows as exported: XML, JSON of several tools, and CSV of the event viewer."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import ClassVar
 from xml.etree import ElementTree
+
+from typing_extensions import override
 
 from trine.log_formats.json_fields import Record, decoded
 from trine.log_formats.json_presets import Preset
@@ -21,7 +23,10 @@ _END = "</Event>"
 _MARK = re.compile(rf"<Event(?=[\s>]|$)|{_END}")
 _FRAME = re.compile(r"(?:\s*+<(?:\?xml|/?Events\b)[^>]*+>)++\s*+")
 _UNSAFE = re.compile(r"<!(?:DOCTYPE|ENTITY)", re.IGNORECASE)
-_NUMBER = frozenset(("eventid", "id", "eventcode", "eventidentifier"))
+_NUMBER = frozenset(("eventid", "eventcode", "eventidentifier"))
+_BESIDE_ID = frozenset(("providername", "logname", "machinename", "leveldisplayname", "providerid"))
+"""Names beside which `Id` is the number of an event; many other records have an id as well."""
+_SECTIONS = ("Event", "System", "winlog", "data", "win", "system", "_source")
 _WORD = re.compile(r"[^A-Za-z]++")
 _MOST_FIELDS = 300
 
@@ -54,10 +59,15 @@ class Windows(Format):
             last, value = self._joiner.json.last
             value = value if text is last else decoded(text)
             if isinstance(value, dict):
-                return self._read(flat(value))
+                return self._read(flat(value)) if _names_number(value) else None
             return HEADER if text.strip() in ("[", "]", "],", "[]") else None
         return self._of_row(text)
 
+    @override
+    def missing_fields(self) -> tuple[str, ...]:
+        return self._reader.missing_fields()
+
+    @override
     def fields(self) -> tuple[str, ...]:
         """Names of the fields that the records so far have, the most frequent first."""
         return self._reader.fields()
@@ -77,7 +87,20 @@ def _read(record: Record, clock: Clock) -> LogEvent | None:
 def _names_columns(text: str) -> bool:
     """Whether a row names a column for the number of the event."""
     cells = re.split(r"[,;\t]", text[:2000])
-    return len(cells) > 2 and any(_WORD.sub("", cell).lower() in _NUMBER for cell in cells)
+    return len(cells) > 2 and _are_of_windows(cells)
+
+
+def _names_number(record: Record) -> bool:
+    """Whether a record in JSON, or a section of it, has a field for the number of the event."""
+    if _are_of_windows(record):
+        return True
+    return any(isinstance(value := record.get(key), dict) and _names_number(value) for key in _SECTIONS)
+
+
+def _are_of_windows(names: Iterable[str]) -> bool:
+    """Whether names of fields include one for the number of an event."""
+    plain = {_WORD.sub("", name[:80]).lower() for name in names}
+    return not plain.isdisjoint(_NUMBER) or ("id" in plain and not plain.isdisjoint(_BESIDE_ID))
 
 
 def _of_xml(text: str) -> dict[str, str] | None:

@@ -8,15 +8,17 @@ import hashlib
 import json
 import math
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from filelock import FileLock, Timeout
 
 from trine import files
 from trine.errors import DataError, UsageError
-from trine.log_formats.log_event import Line
 from trine.logs.events import EventNames
 from trine.logs.sessions import OpenSession, SessionEvent, Sessions
 from trine.sequences.table import SequenceTable, source_and_line
@@ -26,8 +28,32 @@ VERSION = 1
 MOST_EVENTS = 10_000
 """Largest number of events of a session that are kept; of a longer one, the last ones."""
 
-HEAD = 256
-"""Characters of a file's first line that tell it from another file of the same name, as after a rotation."""
+MOST_FILES = 1_000
+"""Largest number of files that are remembered; beyond it, those of the oldest calls are forgotten."""
+
+
+class Prefix:
+    """The first lines of a file: their number, and a digest by which they are known again."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._hash = hashlib.sha256()
+
+    def add(self, text: str) -> None:
+        """Take the next line."""
+        self.count += 1
+        self._hash.update(text.encode(errors="backslashreplace") + b"\n")
+
+    @property
+    def digest(self) -> str:
+        """Hexadecimal SHA-256 of the lines."""
+        return self._hash.hexdigest()
+
+    def copy(self) -> "Prefix":
+        """The same lines, to go on from."""
+        same = Prefix()
+        same.count, same._hash = self.count, self._hash.copy()
+        return same
 
 
 @dataclass
@@ -36,8 +62,11 @@ class Carried:
 
     owner: str
     """What the sessions were read for: the fingerprint of a model's training data."""
-    read: dict[str, tuple[str, int]] = field(default_factory=dict)
-    """File to the digest of its first line and the number of its lines that were read."""
+    read: dict[str, int] = field(default_factory=dict)
+    """Digest of all lines of a file that were read, to their number. A file is known by what it holds, and not by its
+    name, so that a rotated file is known and another file of the same name is not."""
+    left: str = ""
+    """Digest of a last line without a line break that was left for this call."""
     sessions: list[dict[str, Any]] = field(default_factory=list)
     """The open sessions, with their events."""
     counts: dict[str, int] = field(default_factory=dict)
@@ -54,12 +83,12 @@ class Carried:
             state = json.loads(path.read_text(encoding="utf-8"))
             if state["version"] != VERSION:
                 raise UsageError(f"{path}: a state of version {state['version']}; use the Trine that wrote it")
-            read = {name: (str(head), int(lines)) for name, (head, lines) in state["read"].items()}
-            carried = cls(state["owner"], read, list(state["sessions"]), dict(state["counts"]))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise DataError(
-                f"{path}: not the state of a scored log ({error!r:.80}); delete it, or give another"
-            ) from None
+            read = {str(digest): int(lines) for digest, lines in state["read"].items()}
+            carried = cls(state["owner"], read, str(state["left"]), list(state["sessions"]), dict(state["counts"]))
+        except OSError as error:
+            raise DataError(f"{path}: cannot be read ({error.strerror}); give a file that is readable") from None
+        except (ValueError, KeyError, TypeError, AttributeError):
+            raise DataError(f"{path}: damaged, or not the state of a scored log; delete it, or give another") from None
         if carried.owner != owner:
             raise UsageError(f"{path}: the state of another model; give each model a state file of its own")
         return carried
@@ -70,23 +99,37 @@ class Carried:
             "version": VERSION,
             "owner": self.owner,
             "read": self.read,
+            "left": self.left,
             "sessions": self.sessions,
             "counts": self.counts,
         }
         files.write_json(path, state)
 
-    def known(self, name: str, first: Line) -> int:
-        """Number of lines of a file that were read in earlier calls: none if its first line is another one."""
-        head = hashlib.sha256(first.text[:HEAD].encode(errors="backslashreplace")).hexdigest()
-        former, count = self.read.get(name, ("", 0))
-        if former != head:
-            self.read[name] = head, 0
-            return 0
-        return count
+    def known(self, texts: Iterator[str]) -> "Prefix":
+        """The first lines of a file that were read in earlier calls; `texts` are all its lines."""
+        counts, most = set(self.read.values()), max(self.read.values(), default=0)
+        prefix, known = Prefix(), Prefix()
+        for text in islice(texts, most):
+            prefix.add(text)
+            if prefix.count in counts and self.read.get(prefix.digest) == prefix.count:
+                known = prefix.copy()
+        return known
 
-    def remember(self, name: str, count: int) -> None:
-        """Note that the first `count` lines of a file are read."""
-        self.read[name] = self.read[name][0], count
+    def remember(self, prefix: "Prefix") -> None:
+        """Note that these first lines of a file are read."""
+        self.read.pop(prefix.digest, None)
+        self.read[prefix.digest] = prefix.count
+        while len(self.read) > MOST_FILES:
+            del self.read[next(iter(self.read))]
+
+    def leaves(self, unfinished: str) -> bool:
+        """Whether a last line without a line break is left for the next call: unless it is still as it was left."""
+        line = Prefix()
+        line.add(unfinished)
+        digest = line.digest
+        again = digest == self.left
+        self.left = "" if again else digest
+        return not again
 
     def resume(self, sessions: Sessions, names: EventNames, sources: list[str]) -> Iterator[SessionEvent]:
         """Open the kept sessions again; yields their events. Files that are not read now are added to `sources`."""
@@ -136,6 +179,24 @@ class Carried:
         for number, owner in enumerate(table.owners.tolist()):
             if number not in opened or open_keys[number] not in kept:
                 self.counts[owner] = self.counts.get(owner, 0) + 1
+
+
+@contextmanager
+def held(path: Path) -> Iterator[None]:
+    """Keep a state file for this call. Raises `DataError` if another call has it, or no file can be written there."""
+    if path.is_dir():
+        raise DataError(f"{path}: a folder; give a file for the state")
+    lock = FileLock(path.with_name(f".{path.name}.lock"))
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise DataError(f"{path}: in use by another call of trine; wait until it ends") from None
+    except OSError as error:
+        raise DataError(f"{path}: cannot be written ({error.strerror}); give a file in a folder of yours") from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _events(table: SequenceTable, row: int) -> Iterator[list[Any]]:

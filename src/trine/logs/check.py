@@ -4,6 +4,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from itertools import chain, compress
 from pathlib import Path
 from typing import Any
 
@@ -67,17 +68,17 @@ def check_log(sources: Sequence[str | Path], settings: LogSettings | None = None
     entities: set[str] = set()
     attributes: dict[str, None] = {}
     earliest, latest = math.inf, -math.inf
-    for event in lines:
-        if event.event not in first:
-            first[event.event] = event.source, event.line
-        counts[event.event] += 1
-        lengths[event.session] += 1
-        if event.begins and event.entity:
-            entities.add(event.entity)
-        for name in event.attributes:
-            attributes[name] = None
-        if event.written is not None:
-            earliest, latest = min(earliest, event.written), max(latest, event.written)
+    for events in filter(None, lines.blocks()):
+        places, numbers, sessions, begins, owners, codes, _, written, _, fields = zip(*events, strict=True)
+        for code in set(codes) - first.keys():
+            row = codes.index(code)
+            first[code] = places[row], numbers[row]
+        counts.update(codes)
+        lengths.update(sessions)
+        entities.update(filter(None, compress(owners, begins)))
+        attributes.update(dict.fromkeys(chain.from_iterable(fields)))
+        known = [time for time in written if time is not None]
+        earliest, latest = min((earliest, *known)), max((latest, *known))
     if not lines.reading.lines:
         raise DataError(f"{lines.skips.source}: the log is empty; give a log with events")
     lines.names.settle()

@@ -155,11 +155,6 @@ _KINDS: Final[dict[bytes, Callable[[], Decompressor]]] = {
 _LONGEST_MAGIC = 10
 
 
-def is_compressed(prefix: bytes) -> bool:
-    """Whether a file that begins with these bytes is compressed."""
-    return any(prefix.startswith(magic) for magic in _KINDS)
-
-
 def unpacked(chunks: Iterator[bytes]) -> Iterator[bytes]:
     """The bytes of a stream, unpacked if it is compressed. Raises `Damaged` after all that can be unpacked."""
     first = b""

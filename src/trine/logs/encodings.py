@@ -3,10 +3,11 @@
 - UTF-8, UTF-16 and UTF-32, with a byte order mark or recognised by their zero bytes. Only "\\n" ends a line.
 - Different bytes stay different: bytes that are not text are kept as `\\xNN`, zero bytes as `\\x00`.
 - Escape sequences of terminals (colours, titles) are removed.
-- A line longer than `MAX_LINE` is cut and never held in memory as a whole.
+- A line longer than `MAX_LINE` is cut and never held in memory as a whole; in a file of JSON, up to `MAX_JSON_LINE`.
 """
 
 import codecs
+import re
 from collections.abc import Callable, Iterator
 from typing import Final
 
@@ -17,9 +18,15 @@ from trine.logs.compression import Damaged
 KEPT = 1 << 16
 """Bytes that are kept of a line longer than `MAX_LINE`: 64 KiB."""
 
+MAX_JSON_LINE = 1 << 26
+"""Bytes of the longest line that is kept whole in a file of JSON: 64 MiB. Exports of events are one line of many."""
+
 CUT = f"longer than {MAX_LINE:,} bytes, cut to {KEPT:,}"
 HOLE = "zero bytes at the beginning, removed"
 """Reason for a line that begins with more than `MAX_LINE` zero bytes: the hole that a copied and truncated log has."""
+
+UNFINISHED = "no line break"
+"""Reason for a last line that no line break ends: it may still be written."""
 
 Note = Callable[[str, int], None]
 """Takes a reason and the number of the line that it is about."""
@@ -32,6 +39,9 @@ _MARKS: Final = {
     codecs.BOM_UTF16_BE: "utf-16-be",
 }
 """Encodings by their byte order marks; that of UTF-16 is the beginning of one of UTF-32."""
+
+_JSON = re.compile(rb'\s*+(?:\{\s*+(?:["}]|\Z)|\[\s*+(?:[{\]"\[]|\Z))')
+"""How a line of JSON begins that holds an object or a list of them."""
 
 _CONTROL = bytes(set(range(32)) - {8, 9, 10, 12, 13, 27} | {127})
 _NO_TEXT = (b"%PDF-", b"SQLite format 3\0", b"ElfFile\0", b"LPKSHHRH", b"\x7fELF", b"\x89PNG", b"\xff\xd8\xff", b"GIF8")
@@ -90,6 +100,8 @@ def text_blocks(chunks: Iterator[bytes], note: Note) -> Iterator[tuple[int, list
         if reason:
             note(reason, number)
         texts = _texts(block, number, note)
+        if not block.endswith(b"\n"):
+            note(UNFINISHED, number)
         yield number, texts
         number += len(texts)
 
@@ -147,9 +159,13 @@ class _Lines:
         self._size = 0
         self._reason = ""
         """Why the last line is shortened: `CUT`, it was yielded and the rest is left out; `HOLE`, zero bytes were."""
+        self._is_json: bool | None = None
+        """Whether the first line of the file with content begins like JSON; None: not known yet."""
 
     def feed(self, chunk: bytes) -> Iterator[tuple[bytes, str]]:
         """The blocks that end in this chunk of at most `MAX_LINE` bytes."""
+        if self._is_json is None and chunk.strip():
+            self._is_json = _JSON.match(chunk) is not None
         if self._reason == CUT:
             end = chunk.find(b"\n")
             if end < 0:
@@ -158,7 +174,7 @@ class _Lines:
         elif self._reason == HOLE and not self._parts:
             chunk = chunk.lstrip(b"\0")
         first, last = chunk.find(b"\n"), chunk.rfind(b"\n")
-        if first >= 0 and (self._reason or self._size + first > MAX_LINE):
+        if first >= 0 and (self._reason or self._is_too_long(self._size + first)):
             self._parts.append(chunk[: first + 1])
             yield from self._shortened()
             chunk, last, self._reason = chunk[first + 1 :], last - first - 1, ""
@@ -168,8 +184,14 @@ class _Lines:
         if chunk:
             self._parts.append(chunk)
             self._size += len(chunk)
-        if self._size > MAX_LINE:
+        if self._is_too_long(self._size):
             yield from self._shortened()
+
+    def _is_too_long(self, size: int) -> bool:
+        """Whether the last line is not kept whole if it has this number of bytes."""
+        if size <= MAX_LINE:
+            return False
+        return size > MAX_JSON_LINE or not (self._is_json and self._parts and _JSON.match(self._parts[0]))
 
     def finish(self) -> Iterator[tuple[bytes, str]]:
         """The last line, if no line break ends it."""
@@ -179,11 +201,13 @@ class _Lines:
     def _shortened(self) -> Iterator[tuple[bytes, str]]:
         """The line so far, as far as it is kept; nothing yet if all of it is zero bytes."""
         line = b"".join(self._parts)
+        is_too_long = self._is_too_long(len(line))
         self._parts, self._size = [], 0
         text = line.lstrip(b"\0")
         if len(line) - len(text) > MAX_LINE - (1 << 18) and not self._reason:
             line, self._reason = text, HOLE
-        if len(line) > MAX_LINE:
+            is_too_long = len(line) > MAX_LINE
+        if is_too_long:
             yield _whole_characters(line[:KEPT]) + b"\n", CUT
             self._reason = "" if line.endswith(b"\n") else CUT
         elif line.endswith(b"\n"):

@@ -14,7 +14,7 @@ from trine.datasets.lines import Skips
 from trine.errors import DataError
 from trine.log_formats.log_event import Line
 from trine.logs.compression import Damaged
-from trine.logs.encodings import text_blocks
+from trine.logs.encodings import UNFINISHED, text_blocks
 from trine.logs.paths import sources_of
 from trine.logs.rotation import Head, order
 from trine.logs.sources import Source
@@ -52,6 +52,8 @@ class LogFiles:
         self._noted = [0] * len(sources)
         """Number of the last line whose repairs are counted in `skips`."""
         self._cut_off: set[int] = set()
+        self.unfinished: set[int] = set()
+        """Sources whose last line no line break ends, as far as their lines were read."""
 
     @property
     def modified(self) -> tuple[float | None, ...]:
@@ -79,6 +81,10 @@ class LogFiles:
                 found.update(self._some_texts(source, rest))
         return found
 
+    def lines_of(self, source: int) -> Iterator[str]:
+        """The texts of the lines of one source."""
+        return (text for _, texts in self._blocks(source) for text in texts)
+
     def _some_texts(self, source: int, numbers: Sequence[int]) -> Iterator[tuple[tuple[int, int], str]]:
         position = 0
         for first, texts in self._blocks(source):
@@ -97,7 +103,9 @@ class LogFiles:
             return f"{name} line {number}" if len(self.names) > 1 else f"line {number}"
 
         def note(reason: str, number: int) -> None:
-            if number > self._noted[source]:
+            if reason == UNFINISHED:
+                self.unfinished.add(source)
+            elif number > self._noted[source]:
                 self._skips.add(reason, position(number))
 
         try:

@@ -9,6 +9,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import BinaryIO, cast
 
+from trine.datasets.catalogue import refuse_empty
 from trine.datasets.lines import Skips
 from trine.errors import DataError
 from trine.logs.compression import Damaged
@@ -23,7 +24,8 @@ _PREFIX = 4096
 def sources_of(paths: Sequence[str | Path], skips: Skips) -> list[Source]:
     """The sources in the order in which they were given; those of a pattern, a folder or an archive by name.
 
-    What is not read is counted in `skips`. Raises `DataError` for a path that does not exist or holds no text.
+    What is not read is counted in `skips`. Raises `DataError` for a path that does not exist or holds no text,
+    `UsageError` for an empty one.
     """
     finder = _Finder(skips)
     for path in paths:
@@ -39,8 +41,7 @@ class _Finder:
 
     def add(self, given: str | Path) -> None:
         text = str(given)
-        if not text:
-            raise DataError("an empty path: give a file, a folder or - for standard input")
+        refuse_empty(text)
         if text in _STDIN:
             self._add_stream("-", lambda: cast(BinaryIO, sys.stdin.buffer), "-")
         elif (status := _status(text)) is not None:

@@ -3,7 +3,7 @@
 import copy
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from itertools import chain, groupby, islice
 from operator import attrgetter
 from pathlib import Path
@@ -30,6 +30,9 @@ from trine.sequences.table import SequenceTable
 
 GUESS_LINES = 1000
 """Lines of a file that its format is guessed from: enough to include the rarer kinds of line."""
+
+BLOCK_LINES = 512
+"""Lines that are read at once; few, because each can have a megabyte."""
 
 SURE_LINES = 50
 """Lines of a further file that must all have the format of the file before, so that nothing is guessed again."""
@@ -115,6 +118,8 @@ def open_events(
     cannot be read with.
     """
     paths = [sources] if isinstance(sources, str | Path) else list(sources)
+    if other := [path for path in paths if not isinstance(path, str | Path)]:
+        raise UsageError(f"{other[0]!r:.80} is no path: give the path of a log or a table, a name, or a list of them")
     settings = settings or LogSettings()
     if len(paths) == 1 and _holds_sequences(str(paths[0])):
         given = settings.given() if names is None else []
@@ -140,7 +145,7 @@ def _holds_sequences(source: str) -> bool:
 
 
 class LogLines:
-    """The lines of log files with the format of each file, one event at a time.
+    """The lines of log files with the format of each file.
 
     lines = LogLines(files, settings, names, skips)
     for event in lines: ...
@@ -168,29 +173,50 @@ class LogLines:
         """The formats in use, one per change of the format."""
 
     def __iter__(self) -> Iterator[SessionEvent]:
+        return chain.from_iterable(self.blocks())
+
+    def blocks(self) -> Iterator[list[SessionEvent]]:
+        """The events in lists, of a few hundred lines each."""
         for source, lines in groupby(self.files, key=attrgetter("source")):
             yield from self._of_file(source, lines)
         if self.sessions is not None:
-            yield from self.sessions.finish()
+            yield list(self.sessions.finish())
 
-    def _of_file(self, source: int, lines: Iterator[Line]) -> Iterator[SessionEvent]:
+    def _of_file(self, source: int, lines: Iterator[Line]) -> Iterator[list[SessionEvent]]:
         """The events of one file; its format is found on its first lines."""
         name = self.files.names[source]
         head = list(islice(lines, GUESS_LINES))
-        yield from self._change(name, head)
+        yield list(self._change(name, head))
         assert self.sessions is not None
         self.sessions.format.clock.reference = self.files.modified[source]
-        read = self.sessions.read
+        self.sessions.file = name if len(self.files.names) > 1 else None
         whole = chain(head, lines)
-        if self.carried and head:
-            for line in islice(whole, self.carried.known(name, head[0])):
-                self.sessions.skip(line)
-        number = 0
-        for line in whole:
-            number = line.number
-            yield from read(line)
-        if self.carried and number:
-            self.carried.remember(name, number)
+        if self.carried is None:
+            yield from self._in_blocks(whole)
+        else:
+            yield from self._unread(source, whole, self.carried)
+
+    def _in_blocks(self, lines: Iterator[Line]) -> Iterator[list[SessionEvent]]:
+        assert self.sessions is not None
+        while block := list(islice(lines, BLOCK_LINES)):
+            yield self.sessions.read_all(block)
+
+    def _unread(self, source: int, lines: Iterator[Line], carried: Carried) -> Iterator[list[SessionEvent]]:
+        """The events of the lines of a file that no earlier call has read, as far as they are written."""
+        assert self.sessions is not None
+        prefix = carried.known(self.files.lines_of(source))
+        for line in islice(lines, prefix.count):
+            self.sessions.skip(line)
+        block = list(islice(lines, BLOCK_LINES))
+        while block:
+            following = list(islice(lines, BLOCK_LINES))
+            if not following and source in self.files.unfinished and carried.leaves(block[-1].text):
+                self.sessions.leave(block.pop())
+            for line in block:
+                prefix.add(line.text)
+            yield self.sessions.read_all(block)
+            block = following
+        carried.remember(prefix)
 
     def _change(self, name: str, head: list[Line]) -> Iterator[SessionEvent]:
         """Read the next lines in the format of this file; yields the events that this completes."""
@@ -212,12 +238,9 @@ class LogLines:
         """The format of a file: that of the file before if its first lines have it too."""
         settings, sessions = self.settings, self.sessions
         known = settings.pattern or (settings.format and "," not in settings.format)
-        if sessions is not None and sessions.format.joiner is None:
-            sure = [line.text for line in head[:SURE_LINES] if line.text.strip()]
-            if known or (
-                sessions.format.name != "plain" and all(sessions.format.parse(text) is not None for text in sure)
-            ):
-                return sessions.format
+        present = None if sessions is None or sessions.format.joiner else sessions.format
+        if present is not None and (known or _goes_on(present, head[:SURE_LINES])):
+            return present
         chosen, guess = format_of(head, settings.format, settings.pattern, settings.fields)
         if guess is not None:
             self.guesses.append((name, guess))
@@ -241,14 +264,20 @@ class LogLines:
                 f"{name}: {self.reading.without_entity:,} events name no {self.entity}, in a session of their own"
             )
         notes = [note for each in self.formats for note in each.clock.notes()]
+        notes += [f"no line has the field {field}" for each in self.formats for field in each.missing_fields()]
         return [*lines, *(f"{name}: {warning}" for warning in (*self.reading.warnings(), *notes))]
+
+
+def _goes_on(present: Format, head: Sequence[Line]) -> bool:
+    """Whether all first lines of a further file have the present format, which must tell its lines from others."""
+    look = copy.deepcopy(present)
+    return look.name != "plain" and all(look.parse(line.text) is not None for line in head if line.text.strip())
 
 
 def _learn_date_order(chosen: Format, head: Sequence[Line]) -> None:
     """Look at the first lines for what tells day from month, so that the lines before are read right too."""
     look = copy.deepcopy(chosen)
-    records = head if look.joiner is None else [record for line in head for record in look.joiner.feed(line)]
-    for record in records:
+    for record in look.records(head):
         look.parse(record.text)
     chosen.clock.orders = look.clock.orders
     chosen.clock.rewind()
@@ -264,8 +293,9 @@ def log_lines(
     label = Path(str(sources[0])).name if len(sources) == 1 else f"{len(sources)} logs"
     for source in sources:
         if str(source) in CATALOGUE and not Path(source).exists():
-            raise UsageError(f"{source}: a named set; give it alone")
-        if len(sources) == 1 and re.fullmatch(r"[\w.\-]+", str(source)) and source != "-" and not Path(source).exists():
+            raise UsageError(f"{source}: a named set of sequences, no log")
+        plain = str(source) not in ("", "-") and not re.search(r"[*?\[]", str(source))
+        if len(sources) == 1 and plain and not Path(source).exists():
             raise DataError(nothing_there(source, "sequences"))
     skips = Skips(label if label != "-" else "stdin")
     return LogLines(LogFiles(sources, skips), settings, names, skips, carried)
@@ -279,10 +309,10 @@ def _open_logs(
 ) -> OpenedSequences:
     lines = log_lines(sources, settings, names, carried)
     collected = SessionCollector(lines.names, settings.attributes)
-    for event in lines:
-        collected.add(event)
+    for events in lines.blocks():
+        collected.add_all(events)
     name = lines.skips.source
-    _require_events(lines)
+    _require_events(lines, names is not None)
     if not len(collected) and names is None:
         raise DataError(f"{name}: the log is empty; give a log with events")
     if names is None:
@@ -293,8 +323,8 @@ def _open_logs(
     if carried is not None and lines.sessions is not None:
         carried.keep(lines.sessions, table)
         table = table.rows(_with_new_events(table, carried))
-    opened = OpenedSequences(table, remarks, lines.files, lines.reading, lines.names, carried=carried)
-    return replace(opened, attribute_names=tuple(collected.attribute_names))
+    attribute_names = tuple(collected.attribute_names)
+    return OpenedSequences(table, remarks, lines.files, lines.reading, lines.names, attribute_names, carried)
 
 
 def _with_new_events(table: SequenceTable, carried: Carried) -> Bool[np.ndarray, " sequences"]:
@@ -304,16 +334,24 @@ def _with_new_events(table: SequenceTable, carried: Carried) -> Bool[np.ndarray,
     return np.asarray(table.lengths > before)
 
 
-def _require_events(lines: LogLines) -> None:
-    """Raise `DataError` if a format was named that no line has, and say which fields the lines do have."""
+def _require_events(lines: LogLines, learned: bool) -> None:
+    """Raise `DataError` if no line has the format, and say which fields the lines do have.
+
+    learned   whether the format is that of a trained detector
+    """
     reading = lines.reading
     if reading.events or not reading.unparsed:
         return
-    has = [field for each in lines.formats for field in getattr(each, "fields", tuple)()][:20]
-    known = f"; their fields are {', '.join(has)}: name the event with --event" if has else ""
-    raise DataError(
-        f"{lines.skips.source}: no line has the format {reading.format}{known or '; give another format, or a pattern'}"
-    )
+    has = [field for each in lines.formats for field in each.fields()][:20]
+    if learned:
+        advice = (
+            f", which the detector has learned; give a log like that of its training ({reading.unparsed:,} lines read)"
+        )
+    elif has:
+        advice = f"; their fields are {', '.join(has)}: name the event with --event"
+    else:
+        advice = "; give another format, or a pattern"
+    raise DataError(f"{lines.skips.source}: no line has the format {reading.format}{advice}")
 
 
 class ReadEvent(NamedTuple):

@@ -5,7 +5,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 FAR = 0.02
-"""Difference of two shares of unparsed lines that is worth a warning, if it is also half of the larger share."""
+"""Difference of two shares of unparsed or of continued lines that is worth a warning, if it is also half of the larger
+share."""
 
 MANY = 0.1
 """Share of unparsed lines that is worth a warning, where no usual share is known."""
@@ -45,6 +46,11 @@ class Reading:
         return self.unparsed / max(1, self.lines - self.blank - self.left_out)
 
     @property
+    def continued_share(self) -> float:
+        """Share of the lines with content that belong to the record before."""
+        return self.continued / max(1, self.lines - self.blank - self.left_out)
+
+    @property
     def format(self) -> str | None:
         """Names of the formats, the most frequent first, joined by commas; None without files."""
         names = [name for name, _ in Counter(self.formats.values()).most_common()]
@@ -70,17 +76,26 @@ class Reading:
         parts += [f"{count:,} {what}" for count, what in counted if count]
         return f"{self.lines:,} lines: {', '.join(parts)}"
 
-    def warnings(self, usual: float | None = None) -> list[str]:
-        """What a person should know, a line each; `usual` is the share of unparsed lines in training."""
+    def warnings(self, usual: float | None = None, usual_continued: float | None = None) -> list[str]:
+        """What a person should know, a line each.
+
+        usual            share of unparsed lines in training
+        usual_continued  share of continued lines in training; None: any share is usual
+        """
         warned = []
         share = self.unparsed_share
-        strange = share > MANY if usual is None else abs(share - usual) > max(FAR, 0.5 * max(share, usual))
-        if strange:
+        if share > MANY if usual is None else _differ(share, usual):
             before = "" if usual is None else f", in training {100 * usual:.2g} %"
             first = ", ".join(f"{file}:{line}" for file, line in self.examples)
             warned.append(
                 f"{100 * share:.2g} % of the lines do not have the format {self.format or '?'}{before}"
                 f"{f' (first: {first})' if first else ''}; see them with trine detect check"
+            )
+        share = self.continued_share
+        if usual_continued is not None and _differ(share, usual_continued):
+            warned.append(
+                f"{100 * share:.2g} % of the lines continue the record before, in training "
+                f"{100 * usual_continued:.2g} %; see them with trine detect check"
             )
         if self.times_not_understood:
             warned.append(
@@ -96,3 +111,8 @@ class Reading:
     def as_json(self) -> dict[str, Any]:
         """The counts as a JSON object."""
         return {**asdict(self), "examples": [f"{file}:{line}" for file, line in self.examples]}
+
+
+def _differ(share: float, usual: float) -> bool:
+    """Whether a share of lines differs so much from that in training that it is worth a warning."""
+    return abs(share - usual) > max(FAR, 0.5 * max(share, usual))

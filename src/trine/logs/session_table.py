@@ -1,16 +1,20 @@
 """Session events collected into a `SequenceTable`."""
 
 from array import array
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from itertools import chain, compress, repeat
 from typing import Any
 
 import numpy as np
-from jaxtyping import Int32, Int64, Shaped
+from jaxtyping import Int32, Shaped
 
-from trine.log_formats.log_event import ENTITIES
+from trine.log_formats.log_event import ENTITIES, Fields
 from trine.logs.events import EventNames
 from trine.logs.sessions import SessionEvent
 from trine.sequences.table import Attribute, Codes, SequenceTable, fingerprint, position
+
+PIECE = 1 << 20
+"""Number of events that are looked at together; it bounds the memory."""
 
 
 class SessionCollector:
@@ -18,7 +22,7 @@ class SessionCollector:
 
     attributes   names of the attributes that are kept; None: all
 
-    Memory per event: 28 bytes, and 4 bytes per attribute; the texts are kept once each.
+    Memory per event: 24 bytes, and 4 bytes per attribute; the texts are kept once each.
     """
 
     def __init__(self, names: EventNames, attributes: Collection[str] | None = None) -> None:
@@ -27,9 +31,12 @@ class SessionCollector:
         self._sessions = array("i")
         self._labels: list[str] = []
         """What each session belongs to."""
-        self._entities: dict[str, dict[int, str]] = {}
-        """By kind, the first entity that each session names."""
-        self._events = array("q")
+        self._entities: dict[str, list[str]] = {}
+        """By kind, the first entity that each session names; "" if it has named none."""
+        self._code_of: dict[int, int] = {}
+        """Code of `EventNames` to index."""
+        self._events = array("i")
+        """Indices of the events' codes."""
         self._times = array("d")
         self._positions = array("q")
         self._attributes: dict[str, Codes] = {}
@@ -41,26 +48,38 @@ class SessionCollector:
 
     def add(self, event: SessionEvent) -> None:
         """Append one event."""
-        if event.attributes:
-            self._add_attributes(event)
-        for name, codes in self._attributes.items():
-            codes.codes.append(codes.code_of[event.attributes.get(name, "")])
-        self._events.append(event.event)
-        self._times.append(event.time)
-        self._sessions.append(event.session)
-        self._positions.append(position(event.source, event.line))
-        if event.begins:
-            self._labels.append(event.entity)
-        for kind, entity in event.entities.items():
-            self._entities.setdefault(kind, {}).setdefault(event.session, entity)
+        self.add_all((event,))
 
-    def _add_attributes(self, event: SessionEvent) -> None:
-        """Columns for attributes that occur for the first time."""
-        for name in event.attributes:
+    def add_all(self, events: Sequence[SessionEvent]) -> None:
+        """Append events, column by column: a tenth of the time of one after the other."""
+        if not events:
+            return
+        sources, lines, sessions, begins, owners, codes, times, _, entities, attributes = zip(*events, strict=True)
+        self._add_attributes(attributes)
+        code_of = self._code_of
+        for code in set(codes) - code_of.keys():
+            code_of[code] = len(code_of)
+        self._events.extend([code_of[code] for code in codes])
+        self._times.extend(times)
+        self._sessions.extend(sessions)
+        self._positions.extend(map(position, sources, lines))
+        self._labels.extend(compress(owners, begins))
+        for kind in dict.fromkeys(chain.from_iterable(entities)):
+            named = [(session, of[kind]) for session, of in zip(sessions, entities, strict=True) if kind in of]
+            first = self._entities.setdefault(kind, [])
+            first.extend(repeat("", len(self._labels) - len(first)))
+            for session, entity in dict(reversed(named)).items():
+                first[session] = first[session] or entity
+
+    def _add_attributes(self, attributes: Sequence[Fields]) -> None:
+        """Append the attributes of events; those that occur for the first time get a column."""
+        for name in dict.fromkeys(chain.from_iterable(attributes)):
             if name not in self.attribute_names:
                 self.attribute_names[name] = None
                 if self._wanted is None or name in self._wanted:
                     self._attributes[name] = Codes([""] * len(self))
+        for name, codes in self._attributes.items():
+            codes.add([of.get(name, "") for of in attributes])
 
     def table(
         self,
@@ -77,6 +96,8 @@ class SessionCollector:
         sessions, count = np.frombuffer(self._sessions, np.int32), len(self._labels)
         order = np.argsort(sessions, kind="stable").astype(np.int32 if len(sessions) < 2**31 else np.int64)
         offsets = np.concatenate([[0], np.cumsum(np.bincount(sessions, minlength=count))]).astype(np.int64)
+        del sessions
+        del self._sessions[:]
         codes, vocabulary = self._vocabulary(order)
         times = _sorted(self._times, np.float64, order)
         table = SequenceTable(
@@ -94,7 +115,11 @@ class SessionCollector:
                 column: Attribute(values.array()[order], tuple(values.code_of))
                 for column, values in self._attributes.items()
             },
-            entities={kind: _column(of, count) for kind, of in self._entities.items() if kind in ENTITIES},
+            entities={
+                kind: np.array([*of, *repeat("", count - len(of))], object)
+                for kind, of in self._entities.items()
+                if kind in ENTITIES
+            },
             owners=np.array(self._labels, object),
             positions=_sorted(self._positions, np.int64, order),
             sources=sources,
@@ -104,26 +129,23 @@ class SessionCollector:
 
     def _vocabulary(self, order: Shaped[np.ndarray, " events"]) -> tuple[Int32[np.ndarray, " events"], tuple[str, ...]]:
         """The codes of the events in this order, by first occurrence. Events of one name have one code."""
-        events: Int64[np.ndarray, " events"] = _sorted(self._events, np.int64, order)
-        raw, first, inverse = np.unique(events, return_index=True, return_inverse=True)
+        events: Int32[np.ndarray, " events"] = _sorted(self._events, np.int32, order)
+        raw = list(self._code_of)
+        first = np.zeros(len(raw), np.int64)
+        for start in reversed(range(0, len(events), PIECE)):  # the last assignment to an index is the one that stays
+            piece = events[start : start + PIECE]
+            first[piece[::-1]] = np.arange(start + len(piece), start, -1)
         tokens = Codes()
         code_of = np.empty(len(raw), np.int32)
         for i in np.argsort(first):
-            code_of[i] = tokens.code_of[self._names.name(int(raw[i]))]
-        return code_of[inverse], tuple(tokens.code_of)
+            code_of[i] = tokens.code_of[self._names.name(raw[i])]
+        return code_of[events], tuple(tokens.code_of)
 
 
 def _sorted(column: "array[Any]", kind: type, order: Shaped[np.ndarray, " events"]) -> Shaped[np.ndarray, " events"]:
     """The values in this order; the column is emptied, because a log of ten million lines has large ones."""
     values: Shaped[np.ndarray, " events"] = np.frombuffer(column, kind)[order]
     del column[:]
-    return values
-
-
-def _column(of: dict[int, str], count: int) -> Shaped[np.ndarray, " sequences"]:
-    values = np.full(count, "", object)
-    for session, entity in of.items():
-        values[session] = entity
     return values
 
 

@@ -9,14 +9,14 @@
 
 import math
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from trine.datasets.lines import Skips
 from trine.log_formats.actors import who
 from trine.log_formats.log_event import HEADER, Fields, Format, Header, Line, LogEvent, known
-from trine.log_formats.text_formats import is_continuation
+from trine.log_formats.text_formats import indented, is_continuation
 from trine.logs.events import EventNames
 from trine.logs.reading import Reading
 
@@ -28,6 +28,9 @@ UNPARSED = "unparsed:"
 
 MAX_PROCESSES = 100_000
 """Largest number of processes whose entity is remembered; beyond it, the oldest are forgotten."""
+
+MOST_CONTINUED = 200
+"""Largest number of lines that belong to the record before; the further ones are unparsed: stack traces are shorter."""
 
 SHOWN_UNPARSED = 5
 """Number of unparsed lines whose positions are kept."""
@@ -92,39 +95,52 @@ class Sessions:
         reading: Reading | None = None,
         max_entities: int | None = None,
     ) -> None:
-        self.format, self.skips, self.cut = format, skips, cut or Cut()
+        self.skips, self.cut = skips, cut or Cut()
         self.names = EventNames() if names is None else names
         self.reading = Reading() if reading is None else reading
         self._max_entities = max_entities
         self._open: OrderedDict[tuple[str | None, str], OpenSession] = OrderedDict()
         """By kind and entity, in the order of their last lines: the oldest first."""
+        self.file: str | None = None
+        """Name of the present file, if there are several."""
         self._entity_of_process: OrderedDict[tuple[str, str], str] = OrderedDict()
         self._count = 0
-        self._record_before = False
         self._last_record = (-1, -1)
         self._joined = 0
         """Lines that were given to the joiner, less those on which a record begins: they are continued."""
+        self._use(format)
 
     def change(self, format: Format) -> Iterator[SessionEvent]:  # noqa: A002
         """Read the next lines in another format: the events of records that were still incomplete."""
         yield from self.finish()
-        self.format, self._record_before = format, False
+        self._use(format)
 
-    def read(self, line: Line) -> Sequence[SessionEvent]:
+    def _use(self, format: Format) -> None:  # noqa: A002
+        """Read in this format from now on."""
+        self.format = format
+        self._may_go_on = 0
+        """Number of lines that the last record can still go on."""
+        cut = self.cut
+        self._gap = math.inf if cut.gap_seconds is None or format.entity == "session" else cut.gap_seconds
+        windows = cut.window_seconds is not None or cut.window_events is not None
+        self._sure_gap = -math.inf if windows else self._gap
+
+    def read(self, line: Line) -> list[SessionEvent]:
         """The events of the records that a line completes: one in most formats."""
-        self.reading.lines += 1
-        if self.format.joiner is None:
-            event = self._event(line)
-            return () if event is None else (event,)
-        self._joined += 1
-        return [event for record in self.format.joiner.feed(line) if (event := self._event(record)) is not None]
+        return self.read_all((line,))
+
+    def read_all(self, lines: Sequence[Line]) -> list[SessionEvent]:
+        """The events of the records that these lines complete."""
+        self.reading.lines += len(lines)
+        joiner = self.format.joiner
+        if joiner is None:
+            return self._events(lines)
+        self._joined += len(lines)
+        return self._events(record for line in lines for record in joiner.feed(line))
 
     def finish(self) -> Iterator[SessionEvent]:
         """The events of incomplete records at the end of the log."""
-        for record in self.format.joiner.finish() if self.format.joiner else ():
-            event = self._event(record)
-            if event is not None:
-                yield event
+        yield from self._events(self.format.joiner.finish() if self.format.joiner else ())
         self.reading.continued += self._joined
         self._joined = 0
         self.reading.times_not_understood += self.format.clock.not_understood
@@ -132,10 +148,18 @@ class Sessions:
 
     def skip(self, line: Line) -> None:
         """Leave a line out that was read in an earlier call. The format still learns from it: columns, years."""
-        self.reading.lines += 1
-        self.reading.left_out += 1
+        self._leave_out()
         for record in (line,) if self.format.joiner is None else self.format.joiner.feed(line):
             self.format.parse(record.text)
+
+    def leave(self, line: Line) -> None:
+        """Leave a last line without a line break for the next call: it may still be written."""
+        self.skips.add("a last line without a line break, left out until the next call", self._place(line))
+        self._leave_out()
+
+    def _leave_out(self) -> None:
+        self.reading.lines += 1
+        self.reading.left_out += 1
 
     def open_sessions(self) -> Iterator[tuple[tuple[str | None, str], "OpenSession"]]:
         """The open sessions, each with its kind of entity and its entity."""
@@ -145,18 +169,25 @@ class Sessions:
         """Go on with a session of an earlier call; `key` is its kind of entity and its entity."""
         self._open[key] = session
 
-    def _event(self, record: Line) -> SessionEvent | None:
-        parsed = self.format.parse(record.text)
-        if self.format.joiner is not None:
-            self._count_lines(record)
-        if type(parsed) is not LogEvent:
-            parsed = self._without_format(record, parsed)
-            if parsed is None:
-                return None
-        else:
-            self.reading.events += 1
-        self._record_before = True
-        return self._in_session(record, parsed)
+    def _events(self, records: Iterable[Line]) -> list[SessionEvent]:
+        parse, in_session, joined = self.format.parse, self._in_session, self.format.joiner is not None
+        most_continued = MOST_CONTINUED if self.format.continues else 0
+        events: list[SessionEvent] = []
+        append, others = events.append, 0
+        for record in records:
+            parsed = parse(record.text)
+            if joined:
+                self._count_lines(record)
+            if type(parsed) is not LogEvent:
+                unparsed = self.reading.unparsed
+                parsed = self._without_format(record, parsed)
+                if parsed is None:
+                    continue
+                others += self.reading.unparsed - unparsed
+            self._may_go_on = most_continued
+            append(in_session(record, parsed))
+        self.reading.events += len(events) - others
+        return events
 
     def _count_lines(self, record: Line) -> None:
         """Count records that begin on the line of the one before, and lines on which none begins."""
@@ -166,52 +197,57 @@ class Sessions:
         self._last_record = record[:2]
 
     def _without_format(self, record: Line, parsed: LogEvent | Header | None) -> LogEvent | None:
-        """The event of a line that has another format; None if it has no event."""
+        """The event of a line that has not just the format; None if it has no event."""
         reading = self.reading
         if parsed is HEADER:
             reading.headers += 1
         elif not record.text.strip():
             reading.blank += 1
-        elif self._record_before and is_continuation(record.text):
+        elif event := indented(self.format, record.text):
+            return event
+        elif self._may_go_on and is_continuation(record.text):
             reading.continued += 1
+            self._may_go_on -= 1
         else:
             reading.unparsed += 1
             if len(reading.examples) < SHOWN_UNPARSED:
-                reading.examples.append((self.skips.source, record.number))
+                reading.examples.append((self.file or self.skips.source, record.number))
             user, address = who(record.text)
             return LogEvent(f"{UNPARSED} {record.text}", True, None, known(user=user, address=address))
         return None
 
     def _in_session(self, record: Line, event: LogEvent) -> SessionEvent:
+        _, _, written, entities, attributes = event
         kind = self.format.entity
-        entity = self._entity_of(event, kind) if kind else ""
-        session = self._session_of((kind, entity))
-        time = self._held(session, event.time, record)
-        self._cut(session, time, kind)
+        entity = entities.get(kind) if kind else ""
+        if entity is None or "process" in entities:
+            entity = self._entity_of(entities, kind) if kind else ""
+        session = self._open.get((kind, entity)) if self._max_entities is None else None
+        if session is None:
+            session = self._session_of((kind, entity))
+        if written is not None and session.latest <= written and written - session.previous <= self._sure_gap:
+            session.raw = session.latest = time = written
+        else:
+            time = self._held(session, written, record)
+            self._cut(session, time)
         begins = session.events == 0
-        session.previous, session.events = time, session.events + 1
+        session.previous = time
+        session.events += 1
         code = self.names.code(event)
-        return SessionEvent(
-            record.source,
-            record.number,
-            session.number,
-            begins,
-            entity,
-            code,
-            time,
-            event.time,
-            event.entities,
-            event.attributes,
+        source, line, _ = record
+        return _NEW(
+            SessionEvent,
+            (source, line, session.number, begins, entity, code, time, written, entities, attributes),
         )
 
-    def _entity_of(self, event: LogEvent, kind: str) -> str:
-        """The entity that the event names, else the last one that its process named, else ""."""
-        entity, process = event.entities.get(kind), event.entities.get("process")
+    def _entity_of(self, entities: Fields, kind: str) -> str:
+        """The entity that an event names, else the last one that its process named, else ""."""
+        entity, process = entities.get(kind), entities.get("process")
         if process is None or "[" not in process:
             if entity is None:
                 self.reading.without_entity += 1
             return entity or ""
-        key = (event.entities.get("host", ""), process)
+        key = (entities.get("host", ""), process)
         if entity is None:
             entity = self._entity_of_process.get(key)
             self.reading.without_entity += entity is None
@@ -233,16 +269,18 @@ class Sessions:
         session = self._open[key] = OpenSession(self.next_number())
         return session
 
+    def _place(self, record: Line) -> str:
+        return f"{self.file}:{record.number}" if self.file else f"line {record.number}"
+
     def next_number(self) -> int:
         """The number of a session that begins now."""
         self._count += 1
         return self._count - 1
 
-    def _cut(self, session: "OpenSession", time: float, kind: str | None) -> None:
+    def _cut(self, session: "OpenSession", time: float) -> None:
         """Begin another session if this one ends before an event at this time."""
         cut = self.cut
-        gap = math.inf if cut.gap_seconds is None or kind == "session" else cut.gap_seconds
-        ends = time - session.previous > gap
+        ends = time - session.previous > self._gap
         if cut.window_seconds is not None and session.events:
             ends = ends or time // cut.window_seconds > session.previous // cut.window_seconds
         if cut.window_events is not None:
@@ -258,18 +296,20 @@ class Sessions:
         if time < session.latest:
             gap = self.cut.gap_seconds
             if gap is not None and session.latest - time > gap:
-                self.skips.add(
-                    "times run backwards by more than the gap, a new session begins", f"line {record.number}"
-                )
+                self.skips.add("times run backwards by more than the gap, a new session begins", self._place(record))
                 session.begin(self.next_number())
                 session.raw = session.latest = time
                 return time
             if time < session.raw:
-                step = f"line {record.number} by {session.raw - time:g} s"
+                step = f"{self._place(record)} by {session.raw - time:g} s"
                 self.skips.add("times run backwards, held at the latest so far", step)
         session.raw = time
         session.latest = session.latest if time < session.latest else time
         return session.latest
+
+
+_NEW = tuple.__new__
+"""Makes a named tuple in half the time."""
 
 
 @dataclass(slots=True)

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import IO, Any, BinaryIO, Final, cast
 
 from trine.datasets.archives import MAX_MEMBERS, MAX_RATIO, RATIO_FLOOR, LimitedStream, safe_name
-from trine.errors import DataError, UnsafeDataError
+from trine.errors import DataError, UnsafeDataError, UsageError
 from trine.logs.compression import CHUNK, Damaged, unpacked
 
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06")
@@ -41,7 +41,10 @@ class Source(ABC):
 
     def chunks(self) -> Iterator[bytes]:
         """The bytes, unpacked if they are compressed. Raises `Damaged` after all that can be read."""
-        return unpacked(self.raw())
+        try:
+            yield from unpacked(self.raw())
+        except UsageError as error:
+            raise UsageError(f"{self.name}: {error}") from None
 
 
 class FileSource(Source):

@@ -1,6 +1,7 @@
 """Which pictures are processed together: batches, even samples, the order of an epoch; and the rule for mirroring."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
@@ -9,10 +10,12 @@ from jaxtyping import Int64, UInt8
 from torch import Tensor
 
 from trine.errors import DataError
-from trine.pictures.picture_set import PictureSplit
+from trine.pictures.picture_set import PictureSet, PictureSplit
 
 PIXELS = 500 * 32 * 32
 """Pixels per batch when no gradients are computed: 500 pictures of CIFAR-10's size."""
+LEAST_LOOKED_AT = 100
+"""Held-out or test pictures that are looked at, if there are so many, however little time there is."""
 
 
 def at_once(height: int, width: int) -> int:
@@ -31,6 +34,29 @@ def batches(
 def evenly(count: int, most: int) -> Int64[np.ndarray, "sample"]:
     """Indices of at most `most` of `count` pictures at even distances; with two or more, the first and the last."""
     return np.linspace(0, count - 1, min(count, most)).astype(np.int64)
+
+
+def share_of(count: int, share: float) -> Int64[np.ndarray, "sample"]:
+    """Indices of this share of the pictures at even distances, but of `LEAST_LOOKED_AT` at least."""
+    return evenly(count, max(LEAST_LOOKED_AT, round(share * count)))
+
+
+def part_of(split: PictureSplit, share: float) -> PictureSplit:
+    """This share of a split's pictures, as `share_of` chooses them."""
+    if share >= 1:
+        return split
+    chosen = share_of(len(split), share)
+    labels = None if split.labels is None else split.labels[chosen]
+    names = [split.names[int(index)] for index in chosen]
+    return PictureSplit(split.images[chosen], labels, names, split.positions[chosen])
+
+
+def part_held_out(pictures: PictureSet, share: float) -> PictureSet:
+    """The set with this share of its validation and test pictures."""
+    if share >= 1:
+        return pictures
+    parts = {name: part_of(split, share) for name, split in pictures.splits.items() if name != "train"}
+    return replace(pictures, splits={**pictures.splits, **parts})
 
 
 @lru_cache(maxsize=2)

@@ -4,16 +4,21 @@ Folders, archives and tables give the pictures that a training on them would rea
 """
 
 import glob
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import cast
+
+import numpy as np
+from PIL import Image
 
 from trine.datasets.archives import is_archive, unpack
+from trine.datasets.catalogue import refuse_empty
 from trine.datasets.tables import has_column, is_table
 from trine.errors import DataError, UsageError
-from trine.pictures.decode import Picture
+from trine.pictures.decode import BinaryReader, Picture
 from trine.pictures.manifests import PATH, PictureManifest
 from trine.pictures.tree import scan
 
@@ -26,6 +31,8 @@ class FoundPictures:
     names: list[str] = field(default_factory=list)
     """The path as the user wrote it; for a picture in an archive, the archive's path and the one inside it."""
     passed_over: list[str] = field(default_factory=list)
+    unusable: list[str] = field(default_factory=list)
+    """A line for each row of a table that names no picture."""
 
     def add(self, path: Path, name: str | None = None) -> None:
         """Add a picture."""
@@ -50,15 +57,23 @@ def find_pictures(words: Iterable[str | Path]) -> list[Path]:
     return _found(words, None).paths
 
 
-def refuse_empty(word: str | Path) -> None:
-    """Raise `UsageError` for an empty word: an unset variable is not the current folder."""
-    if isinstance(word, str) and not word.strip():
-        raise UsageError("an empty name was given, as by a variable that is not set: give a path, `.` for this folder")
-
-
 def picture_name(picture: Picture, number: int) -> str:
     """The picture's path; `picture 3` for a picture without a path that is the third of its list."""
     return str(picture) if isinstance(picture, str | Path) else f"picture {number}"
+
+
+def as_list(pictures: Picture | Sequence[Picture]) -> Sequence[Picture]:
+    """The pictures of a list; a list of one for a single picture. Raises `UsageError` for what is neither.
+
+    An array of two dimensions, or of three with the channels last, is one picture.
+    """
+    if isinstance(pictures, np.ndarray):
+        return [pictures] if pictures.ndim < 3 or pictures.shape[2:] in ((1,), (3,), (4,)) else list(pictures)
+    if isinstance(pictures, str | Path | bytes | bytearray | memoryview | Image.Image | BinaryReader):
+        return [pictures]
+    if isinstance(pictures, Sequence):
+        return cast("Sequence[Picture]", pictures)
+    raise UsageError(f"{pictures!r:.80} is no list of pictures: give one of paths, bytes, files, images or arrays")
 
 
 def _found(words: Iterable[str | Path], workspace: Path | None) -> FoundPictures:
@@ -85,7 +100,7 @@ def _add(path: Path, found: FoundPictures, workspace: Path | None) -> None:
         _add_folder(path, str(path), found)
     elif path.is_file() and is_table(path) and has_column(path, PATH):
         content = PictureManifest(path).listed()
-        found.passed_over += content.skipped
+        found.unusable += content.skipped
         for entry in content.entries:
             found.add(entry.path)
     elif path.is_file() and is_archive(path):

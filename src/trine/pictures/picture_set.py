@@ -12,18 +12,20 @@ from jaxtyping import Int64, UInt8
 
 from trine import files
 from trine.datasets.cache import cache_dir, disk_errors
-from trine.datasets.catalogue import CATALOGUE, is_present, named_set, nothing_there
+from trine.datasets.catalogue import CATALOGUE, is_present, named_set, nothing_there, refuse_empty
 from trine.errors import DataError, UsageError, nearest
+from trine.pictures.decode import as_channels
 from trine.pictures.entries import SPLITS, TEST, TRAIN, VALIDATION, Source, readable
 from trine.pictures.groups import copies
 from trine.pictures.ingest import Wanted, ingest
 from trine.pictures.named import picture_source
-from trine.pictures.paths import refuse_empty
 from trine.pictures.reading import Fit, Reading
 from trine.pictures.sources import source_at
 from trine.pictures.splits import grouped_cut, stratified_cut
 from trine.pictures.store import VERSION, PictureStore, StoreWriter, forget, load_or_build, map_rows
 
+ALL = "all"
+"""Name of all splits together."""
 LARGEST_SIZE = 1024
 """Largest side, in pixels, that pictures can be scaled to."""
 CHUNK = 2**25
@@ -76,12 +78,34 @@ class PictureSet:
         return split in self.splits and self.splits[split].labels is not None
 
     def chosen_split(self, name: str | None = None) -> tuple[str, PictureSplit]:
-        """The split of that name; by default test, else validation, else train. Raises `DataError`."""
+        """The split of that name, or `all`; by default test, else validation, else train. Raises `DataError`."""
         name = name or next(name for name in (TEST, VALIDATION, TRAIN) if name in self.splits)
+        if name == ALL:
+            return ALL, self.joined(tuple(self.splits))
         if name not in self.splits:
             meant = nearest(name, self.splits)
-            raise DataError(f"{self.name}: has no split {name!r}: it has {', '.join(self.splits)}{meant}")
+            raise DataError(f"{self.name}: has no split {name!r}: it has {', '.join(self.splits)}, {ALL}{meant}")
         return name, self.splits[name]
+
+    def joined(self, names: Sequence[str]) -> PictureSplit:
+        """Several splits as one, without labels if one of them has none; a single one as it is, not copied."""
+        parts = [self.splits[name] for name in names]
+        if len(parts) == 1:
+            return parts[0]
+        labels = [part.labels for part in parts if part.labels is not None]
+        return PictureSplit(
+            np.concatenate([part.images for part in parts]),
+            np.concatenate(labels) if len(labels) == len(parts) else None,
+            [name for part in parts for name in part.names],
+            np.arange(sum(map(len, parts))),
+        )
+
+    def with_channels(self, channels: int) -> "PictureSet":
+        """The set with grey pictures as RGB, or RGB pictures as grey; itself if it has that number of channels."""
+        if channels == self.channels:
+            return self
+        splits = {name: replace(part, images=as_channels(part.images, channels)) for name, part in self.splits.items()}
+        return replace(self, splits=splits)
 
     def described(self) -> dict[str, Any]:
         """Name, fingerprint and number of pictures per split."""

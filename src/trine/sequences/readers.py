@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from trine.datasets.catalogue import CATALOGUE, location, nothing_there
+from trine.datasets.catalogue import CATALOGUE, location, nothing_there, refuse_empty
 from trine.datasets.fetch import fetch
 from trine.datasets.lines import Skips
 from trine.datasets.tables import READERS, Row, is_table, read_table
@@ -20,6 +20,7 @@ def open_sequences(source: str | Path, *, data_dir: Path | None = None) -> Seque
 
     Raises `DataError` if nothing exists at `source` or it cannot be read, `UsageError` for a named set of pictures.
     """
+    refuse_empty(source)
     path = Path(source)
     name = path.name
     if not path.exists():

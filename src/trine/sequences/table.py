@@ -89,7 +89,9 @@ class SequenceTable:
         chosen = np.flatnonzero(mask) if mask.dtype == bool else mask.astype(np.int64)
         lengths = self.lengths[chosen]
         offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-        flat = np.repeat(self.offsets[:-1][chosen] - offsets[:-1], lengths) + np.arange(offsets[-1])
+        indices = np.int32 if max(len(self.events), offsets[-1]) < 2**31 else np.int64
+        flat = np.repeat((self.offsets[:-1][chosen] - offsets[:-1]).astype(indices), lengths)
+        flat += np.arange(offsets[-1], dtype=indices)
         return replace(
             self,
             events=self.events[flat],

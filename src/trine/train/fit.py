@@ -4,7 +4,7 @@ A task's trainer says how its data is opened, what is optimised, and how the tra
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,8 +14,11 @@ from torch import nn
 
 from trine import files, machine
 from trine.device import Device, choose, together
+from trine.drawing import attempted
 from trine.errors import RunError, UsageError
 from trine.model import Model
+from trine.page.chapter import Chapter
+from trine.page.page import page
 from trine.progress import Figures, Reporter, Silent, reporter
 from trine.recipe import Recipe
 from trine.result import Compute
@@ -23,14 +26,16 @@ from trine.train.budget import MEASURING, STAGES, TRAINING, Budget
 from trine.train.cost import Cost
 from trine.train.loop import TrainingLoop
 from trine.train.objective import Objective
-from trine.train.run import RECIPE, Run, choose_folder
+from trine.train.run import RECIPE, REPORT, Run, choose_folder
 
 R = TypeVar("R", bound=Recipe)
 D = TypeVar("D")
 O = TypeVar("O", bound=Objective)  # noqa: E741  (the objective)
 M = TypeVar("M", bound=Model[Any])
 
-OTHER = {"data": "other data", "recipe": "another recipe", "minutes": "other --minutes"}
+START_RATE = 0.3
+"""Learning rates of a training from a model's weights, relative to those from random weights, which would undo them."""
+OTHER = {"data": "other data", "recipe": "another recipe", "minutes": "other --minutes", "start": "another --from"}
 """Names of a plan's parts in the message that refuses to resume it."""
 
 
@@ -102,6 +107,13 @@ class Trainer(ABC, Generic[R, D, O, M]):
     model_type: ClassVar[type[Model[Any]]]
     several: ClassVar[bool] = False
     """Whether the data may be several paths."""
+    shape: ClassVar[tuple[str, ...]] = ()
+    """Settings that the weights' shapes depend on: a training from a model's weights takes them from its recipe."""
+    rates: ClassVar[tuple[str, ...]] = ()
+    """Learning rates, which are lower in a training from a model's weights."""
+
+    start: M | None = None
+    """The model whose weights the training goes on from."""
 
     def __init__(self, recipe: R, device: str = "auto") -> None:
         self.recipe = recipe
@@ -135,6 +147,10 @@ class Trainer(ABC, Generic[R, D, O, M]):
         """The recipe for a budget, before its number of steps is fitted to the time."""
         return self.recipe
 
+    def chapter(self, model: M, opened: D, pictures: Mapping[str, bytes]) -> Chapter | None:
+        """What the run's report says of the trained model; `pictures` are those of the run, by file name."""
+        return None
+
     def stage_seconds(self, opened: D, recipe: R, budget: Budget) -> float:
         """Duration of further trainings after the first, in seconds; a budget keeps it back."""
         return 0.0
@@ -152,27 +168,37 @@ class Trainer(ABC, Generic[R, D, O, M]):
         minutes: float | None = None,
         out: str | Path | None = None,
         resume: bool = False,
+        overwrite: bool = False,
+        start: str | Path | None = None,
         data_dir: Path | None = None,
         test: bool = True,
         report: Reporter | None = None,
     ) -> M | None:
         """Train, evaluate and save; the arguments are those of `Model.fit`. None in processes that do not lead."""
-        if not self.several and not isinstance(data, str | Path):
-            raise UsageError(
-                f"{self.model_type.task} learns from one name or path; got {data!r:.80}: put all into one folder"
-            )
+        _check_data(data, self.model_type.task, self.several)
+        if resume and overwrite:
+            raise UsageError("--resume continues a run, --overwrite replaces it: give one of them")
         self.tests, budget = test, Budget(minutes) if minutes is not None else None
         report = (report or reporter()) if self.device.leads else Silent()
         with together(self.device), self._threads(budget):
             stem = f"{self.model_type.task}-{_stem(data)}"
-            run = Run(self.device.agree(choose_folder(stem, Path(out) if out else None, resume)))
+            run = Run(self.device.agree(choose_folder(stem, Path(out) if out else None, resume, overwrite)))
             if resume and run.finished:
                 report.note(f"{run.folder}: this run is complete already")
                 return self._loaded(run)
+            if start is not None:
+                self.start = self.model_type.load(start)  # type: ignore[assignment]
+                self.recipe = self._recipe_from(self.start)
+            if resume and run.started:
+                self.recipe = self.recipe.resumed(run.settings())
             with self.device.leader_first(), report.working("reading the data"):
                 opened = self.open(data, data_dir)
             for line in self.remarks(opened):
                 report.note(line)
+            if overwrite and self.device.leads:
+                run.clear()
+            elif out is None and not resume and run.folder.name != stem:
+                report.note(f"{run.folder}: a new run; --resume continues the last one, --overwrite replaces it")
             with report.working("choosing the network's shape"):
                 recipe = self._begin(run, opened, budget, resume)
             fit = RunningFit(run, self.device, report, resume, budget)
@@ -204,6 +230,7 @@ class Trainer(ABC, Generic[R, D, O, M]):
             "data": self.describe(opened),
             "recipe": self.recipe.model_dump(mode="json"),
             "minutes": budget.minutes if budget else None,
+            "start": self.start.data.get("fingerprint") if self.start else None,
         }
         if resume and run.started:
             self._require_same_plan(run, plan)
@@ -215,10 +242,25 @@ class Trainer(ABC, Generic[R, D, O, M]):
         self.device.wait()
         return recipe
 
+    def _recipe_from(self, start: Any) -> R:
+        """The recipe of a training from a model's weights. Raises `UsageError` when it asks for another network."""
+        if not self.shape:
+            raise UsageError(f"--from: trine {start.task} does not go on from a model: leave it out")
+        by_hand = self.recipe.by_hand
+        shape = {**{name: getattr(start.recipe, name) for name in self.shape}, "picture_size": start.size}
+        for name, value in shape.items():
+            if name in by_hand and getattr(self.recipe, name) != value:
+                raise UsageError(
+                    f"{name}={getattr(self.recipe, name)}: the model to go on from has {name}={value}: leave it out"
+                )
+        slower = {name: START_RATE * getattr(self.recipe, name) for name in self.rates if name not in by_hand}
+        changed: R = self.recipe.changed(**shape, **slower)
+        return changed
+
     def _require_same_plan(self, run: Run, plan: dict[str, Any]) -> None:
         """Raise `RunError` when the run was started with other data, settings or minutes."""
         started = run.plan()
-        recipe = type(self.recipe).checked(started.get("recipe") or {})  # reads the names of earlier versions too
+        recipe = type(self.recipe).stored(started.get("recipe") or {})  # reads the names of earlier versions too
         started["recipe"] = recipe.model_dump(mode="json")
         for name, now in plan.items():
             if started.get(name) != now:
@@ -232,6 +274,7 @@ class Trainer(ABC, Generic[R, D, O, M]):
         model = self.complete(opened, objective, network, fit)
         cost = _stated(fit.cost, fit.steps)
         trained: M = model.replaced(device=self.device, data=self.describe(opened), cost=cost, run=fit.run.folder)
+        trained.save(fit.run.bundle)  # before anything else: what is measured and drawn from here can be done again
         evaluation = trained.evaluation(self.measured(opened, fit), None if test else "validation")
         measured = {
             "budget": fit.statement(),
@@ -241,12 +284,30 @@ class Trainer(ABC, Generic[R, D, O, M]):
         trained = trained.replaced(cost=cost.model_copy(update=measured))
         trained = trained.replaced(result=trained.stated(evaluation))
         pictures = {**fit.pictures, **evaluation.pictures}
-        for name, content in {**pictures, **_curves(fit.run, objective.headline)}.items():
+        drawn = {**pictures, **_curves(fit.run, objective.headline)}
+        for name, content in drawn.items():
             fit.run.write_picture(name, content)
         trained.save(fit.run.bundle, pictures)
+        self._write_report(fit.run, trained, opened, drawn)
         assert trained.result
         fit.run.finish(trained.result)
         return trained
+
+    def _write_report(self, run: Run, trained: M, opened: D, pictures: Mapping[str, bytes]) -> None:
+        """Write report.html, if the task says anything and nothing goes wrong."""
+
+        def report() -> bytes:
+            chapter = self.chapter(trained, opened, pictures)
+            title = f"{type(trained).__name__}: {trained.data['name']}"
+            return (
+                page(title, [chapter], trained.cost.train_seconds, f"trine {trained.task} fit").encode()
+                if chapter
+                else b""
+            )
+
+        for name, content in attempted({REPORT: report}).items():
+            if content:
+                run.write_picture(name, content)
 
     def _loaded(self, run: Run) -> M:
         loaded: M = self.model_type.load(run.folder)  # type: ignore[assignment]
@@ -257,6 +318,16 @@ def _affordable(budget: Budget, seconds: float) -> float:
     """Share of measuring that takes so many seconds that the time allows, at least a twentieth."""
     allowed = budget.left + budget.kept_back.get(MEASURING, 0.0)
     return min(1.0, max(0.05, allowed / seconds)) if seconds else 1.0
+
+
+def _check_data(data: object, task: str, several: bool) -> None:
+    """Raise `UsageError` unless `data` is a name or path, or several where the task can learn from them."""
+    if isinstance(data, str | Path):
+        return
+    if not several:
+        raise UsageError(f"{task} learns from one name or path; got {data!r:.80}: put all into one folder")
+    if not isinstance(data, Sequence) or not data or not all(isinstance(path, str | Path) for path in data):
+        raise UsageError(f"{task} learns from names and paths; got {data!r:.80}: give one, or a list of them")
 
 
 def _stated(cost: Cost, steps: int) -> Compute:
@@ -271,7 +342,7 @@ def _stated(cost: Cost, steps: int) -> Compute:
 def _curves(run: Run, headline: str) -> dict[str, bytes]:
     from trine.train.curves import draw_curves
 
-    return {"curves.png": draw_curves(run.history(), headline)}
+    return attempted({"curves.png": lambda: draw_curves(run.history(), headline)})
 
 
 def _stem(data: str | Path | Sequence[str | Path]) -> str:

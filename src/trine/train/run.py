@@ -1,6 +1,8 @@
 """A run: the folder of one training, from its recipe to its bundle."""
 
 import json
+import re
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +17,11 @@ from trine.result import Result
 from trine.train import checkpoint
 
 RECIPE, PLAN, RESULT, LOCK = "recipe.json", "plan.json", "result.json", ".lock"
+REPORT = "report.html"
+WRITTEN = re.compile(
+    r"(?:recipe|plan|result)\.json|metrics(?:-\w+)?\.jsonl|checkpoints|bundle|\w+\.png|report\.html|\..+"
+)
+"""Names of what is in a run's folder."""
 
 
 class Run:
@@ -42,12 +49,32 @@ class Run:
     def begin(self, recipe: Recipe, plan: dict[str, Any]) -> None:
         """Write recipe and plan (data, settings, minutes). Raises `RunError` when the folder is in use."""
         if self.started:
-            raise RunError(f"{self.folder}: holds a run: add --resume to continue it, or choose another --out")
+            raise RunError(
+                f"{self.folder}: holds a run: add --resume to continue it, --overwrite to replace it, or choose "
+                "another --out"
+            )
         files.sweep(self.folder)
         if self.folder.is_dir() and any(path.name != PLAN for path in self.folder.iterdir()):
             raise RunError(f"{self.folder}: is neither empty nor a run: choose another --out")
         files.write_json(self.folder / PLAN, plan)
         recipe.save(self.folder / RECIPE)
+
+    def clear(self) -> None:
+        """Remove an earlier run, so that another can begin here.
+
+        Raises `RunError` when there are files that are no part of a run, or when a process is training in it.
+        """
+        if not self.started:
+            return
+        if others := sorted(path.name for path in self.folder.iterdir() if not WRITTEN.fullmatch(path.name)):
+            raise RunError(f"{self.folder}: holds {others[0]!r}, no part of a run: move it, or choose another --out")
+        with self.held():
+            for path in sorted(self.folder.iterdir(), key=lambda path: path.name != RECIPE):  # no half run is left
+                if path.is_dir():
+                    shutil.rmtree(path)
+                elif path.name != LOCK:
+                    path.unlink()
+        (self.folder / LOCK).unlink(missing_ok=True)
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -119,23 +146,34 @@ class Run:
         files.write_bytes(self.folder / name, content)
 
 
-def choose_folder(stem: str, out: Path | None, resume: bool) -> Path:
-    """The run's folder: `out`, else runs/<stem>, numbered from 2 when it exists; with `resume` the newest of them.
+def choose_folder(stem: str, out: Path | None, resume: bool, overwrite: bool = False) -> Path:
+    """The run's folder: `out`, else runs/<stem>, numbered from 2 when that is taken.
 
-    Raises `RunError` when there is nothing to resume.
+    With `resume` or `overwrite` the newest run of that stem. Raises `RunError` when there is none to resume.
     """
     if out is not None:
         return out
-    root, number = Path("runs"), 1
-    names = [stem]
-    while Run(root / names[-1]).started:
-        number += 1
-        names.append(f"{stem}-{number}")
-    if not resume:
-        return root / names[-1]
-    if len(names) == 1:
+    root, taken = Path("runs"), [0]
+    for path in root.glob(f"{stem}*"):
+        number = path.name.removeprefix(stem).removeprefix("-")
+        exact = number.isdecimal() and path.name == f"{stem}-{number}" and int(number) > 1
+        if (exact or path.name == stem) and _is_taken(path):
+            taken.append(int(number) if exact else 1)
+    started = [number for number in taken if number and Run(_numbered(root, stem, number)).started]
+    if (resume or overwrite) and started:
+        return _numbered(root, stem, max(started))
+    if resume:
         raise RunError(f"{root / stem}: no run to resume: leave out --resume, or name the run's folder with --out")
-    return root / names[-2]
+    return _numbered(root, stem, max(taken) + 1)
+
+
+def _numbered(root: Path, stem: str, number: int) -> Path:
+    return root / (stem if number == 1 else f"{stem}-{number}")
+
+
+def _is_taken(folder: Path) -> bool:
+    """Whether a run cannot begin here: there is one, or something else; the plan of a killed run counts as nothing."""
+    return not folder.is_dir() or any(path.name not in (PLAN, LOCK) for path in folder.iterdir())
 
 
 def _parsed(line: str) -> dict[str, Any] | None:

@@ -1,4 +1,4 @@
-"""The page of the demo as one HTML file: pictures inlined, no script, no external file; any width, light or dark."""
+"""Chapters as one HTML file: pictures inlined, no script, no external file; any width, light or dark."""
 
 import base64
 from collections.abc import Sequence
@@ -6,35 +6,40 @@ from html import escape
 from importlib.resources import files as resources
 
 from trine import machine
-from trine.demo.chapter import Chapter, Figure, Picture, Table
+from trine.page.chapter import Chapter, Figure, Picture, Table
 
 
-def page(chapters: Sequence[Chapter], seconds: float) -> str:
-    """The HTML document; `seconds` is the time of all trainings together."""
+def page(title: str, chapters: Sequence[Chapter], seconds: float, command: str) -> str:
+    """The HTML document.
+
+    seconds   time of all trainings together
+    command   the command that wrote it
+    """
     facts = machine.facts()
-    style = (resources("trine.demo") / "page.css").read_text(encoding="utf-8")
+    style = (resources("trine.page") / "page.css").read_text(encoding="utf-8")
     links = "".join(f'<a href="#{chapter.name}">{chapter.name}</a>' for chapter in chapters)
+    links = f"<nav>{links}</nav>" if len(chapters) > 1 else ""
     return f"""<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
-<title>Trine: three networks, trained on this machine</title>
+<title>Trine: {escape(title)}</title>
 <link rel="icon" href="data:,">
 <style>
 {style}</style>
 </head>
 <body>
 <header>
-<h1>Three networks, trained on this machine</h1>
-<p>Trained from random weights on {escape(str(facts["processor"]))} with {_threads(int(facts["threads"]))},
+<h1>{escape(title)}</h1>
+<p>Trained on {escape(str(facts["processor"]))} with {_threads(int(facts["threads"]))},
 in {_duration(seconds)}. No data left this machine.</p>
-<nav>{links}</nav>
+{links}
 </header>
 <main>
 {"".join(map(_chapter, chapters))}</main>
-<footer>This page is one file without external parts. Written by <code>trine demo</code>.</footer>
+<footer>This page is one file without external parts. Written by <code>{escape(command)}</code>.</footer>
 </body>
 </html>
 """

@@ -1,9 +1,7 @@
-"""The parts of the demo's page: chapters with figures, pictures, tables and commands."""
+"""The parts of a page: chapters with figures, pictures, tables and commands."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
 
 from trine.result import Compute
 
@@ -48,20 +46,6 @@ class Chapter:
     parts: Sequence[Picture | Table]
     next: Sequence[str] = field(default_factory=tuple)
     """Commands to try."""
-
-
-@dataclass(frozen=True)
-class Part:
-    """One training of the demo."""
-
-    data: str
-    """A named set that comes with the package."""
-    what: str
-    """Description of the data."""
-    settings: dict[str, Any]
-    """Settings of the recipe: smaller than `quick`, so that all tasks take a minute or two on two cores."""
-    chapter: Callable[[Any, Path], Chapter]
-    """(trained model, its run's folder) -> its chapter."""
 
 
 def training_time(cost: Compute) -> Figure:

@@ -1,0 +1,138 @@
+"""What a run's report says of a classifier: what it is good at, its surest errors, what it cannot tell."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from trine.classify.classifier import Classifier
+from trine.classify.report import GALLERY, draw_gallery, short
+from trine.page.chapter import Chapter, Figure, Picture, Table, percent, training_time
+from trine.pictures.batches import labels_of
+from trine.pictures.picture_set import PictureSplit
+
+CONTRADICTED = 0.5
+"""Probability of another class from which a training picture's label is doubted."""
+MOST_CLASSES = 30
+"""Classes in a table: the best and the worst."""
+HELD_OUT = {"test": "which were used once, at the end", "validation": "which were held out from the training"}
+
+
+@dataclass(frozen=True)
+class DoubtfulLabel:
+    """A training picture that the classifier takes for another class than its label."""
+
+    index: int
+    """Its index in the training split."""
+    name: str
+    label: str
+    answer: str
+    probability: float
+    """Calibrated probability of the answer."""
+
+
+def doubtful_labels(
+    logits: Float[Tensor, "n classes"],
+    split: PictureSplit,
+    indices: Sequence[int],
+    classes: tuple[str, ...],
+    temperature: float,
+) -> list[DoubtfulLabel]:
+    """The training pictures of the surest contradictions between label and answer, the surest first.
+
+    indices   those in the training split of the pictures that the logits are of
+    """
+    labels = labels_of(split)[torch.tensor(list(indices), dtype=torch.long)]
+    best = torch.softmax(logits.double() / temperature, 1).max(1)
+    wrong = (best.indices != labels) & (best.values >= CONTRADICTED)
+    order = sorted(torch.nonzero(wrong).flatten().tolist(), key=lambda row: -float(best.values[row]))[:GALLERY]
+    return [
+        DoubtfulLabel(
+            index=indices[row],
+            name=str(split.names[indices[row]]),
+            label=classes[int(labels[row])],
+            answer=classes[int(best.indices[row])],
+            probability=float(best.values[row]),
+        )
+        for row in order
+    ]
+
+
+def chapter(
+    model: Classifier, train: PictureSplit, doubtful: Sequence[DoubtfulLabel], pictures: Mapping[str, bytes]
+) -> Chapter:
+    """The chapter of a trained classifier; `pictures` are those of its run, by file name."""
+    assert model.result
+    metrics, data = model.result.metrics, model.result.data
+    used = HELD_OUT.get(data.split, f"the split {data.split}")
+    return Chapter(
+        name="classify",
+        title="What it learned",
+        lead=f"A convolutional network ({model.recipe.network}) learned {model.data['splits']['train']:,} pictures of "
+        f"{len(model.classes):,} classes, at {model.size}×{model.size} pixels. The figures are for {data.n:,} other "
+        f"pictures, {used}.",
+        figures=[*figures(metrics, "pictures"), training_time(model.result.compute)],
+        parts=[
+            _classes(metrics["per_class"]),
+            *_captioned(pictures, "errors.png", "Its surest errors: the answer with its probability, and the truth."),
+            *_confused(metrics.get("confusions", [])),
+            *_captioned(pictures, "confusion.png", "All answers: true classes in rows, answers in columns."),
+            *_doubted(train, doubtful),
+            *_captioned(pictures, "reliability.png", "Is it right as often as its probabilities say?"),
+            *_captioned(pictures, "curves.png", "The course of the training."),
+        ],
+        next=[
+            f"trine classify predict {model.run} NEW_PICTURES --sort-into sorted",
+            f"trine classify explain {model.run} PICTURE",
+        ],
+    )
+
+
+def figures(metrics: Mapping[str, Any], what: str) -> list[Figure]:
+    """The headline: accuracy, calibration, answers given; `what` the pictures are called."""
+    gap = "mean difference between predicted probability and accuracy"
+    return [
+        Figure("accuracy", percent(metrics["accuracy_tta"]), f"of the {what} are classified correctly"),
+        Figure("calibration error", percent(metrics["ece"], 2), gap),
+        Figure("answers given", percent(metrics["coverage"]), f"of the {what}; on the others it abstains"),
+    ]
+
+
+def _classes(per_class: Mapping[str, Mapping[str, float]]) -> Table:
+    there = sorted((each for each in per_class.items() if each[1]["n"]), key=lambda each: -each[1]["recall"])
+    if len(there) > MOST_CLASSES:
+        there = [*there[: MOST_CLASSES // 2], *there[-(MOST_CLASSES // 2) :]]
+    title = "What it is good at" if len(there) == len(per_class) else "What it is good at: its best and worst classes"
+    rows = [
+        (name, f"{value['n']:.0f}", percent(value["recall"], 0), percent(value["precision"], 0))
+        for name, value in there
+    ]
+    columns = ("class", "pictures", "recognised", "right when it says so")
+    return Table(title, columns, rows, weights=[value["recall"] for _, value in there])
+
+
+def _confused(confusions: Sequence[Mapping[str, Any]]) -> list[Table]:
+    rows = [(each["truth"], each["answer"], f"{each['n']:,}", percent(each["share"], 0)) for each in confusions]
+    columns = ("is", "taken for", "pictures", "of its class")
+    return [Table("What it cannot tell", columns, rows, [float(each["n"]) for each in confusions])] if rows else []
+
+
+def _doubted(train: PictureSplit, doubtful: Sequence[DoubtfulLabel]) -> list[Picture | Table]:
+    """Training pictures whose labels may be wrong."""
+    if not doubtful:
+        return []
+    titles = [f"is {short(each.label)}?\n{short(each.answer)} {100 * each.probability:.0f} %" for each in doubtful]
+    sheet = draw_gallery(np.array(train.images[[each.index for each in doubtful]]), titles, "labels to check")
+    rows = [(each.name, each.label, each.answer, percent(each.probability, 0)) for each in doubtful]
+    return [
+        Picture(sheet, "Training pictures that it takes for another class than their label: some may be mislabelled."),
+        Table("Labels to check", ("picture", "label", "taken for", "probability"), rows),
+    ]
+
+
+def _captioned(pictures: Mapping[str, bytes], name: str, caption: str) -> list[Picture]:
+    return [Picture(pictures[name], caption)] if name in pictures else []

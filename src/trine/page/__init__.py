@@ -1,0 +1,1 @@
+"""page: results as one HTML file: chapters of figures, pictures and tables."""

@@ -1,0 +1,67 @@
+"""Square pictures as the recipe of a network says: to train on, and to evaluate a trained model on."""
+
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+from trine.pictures.picture_set import PictureSet, open_pictures
+from trine.pictures.reading import Fit, Reading
+
+
+@runtime_checkable
+class SquareSettings(Protocol):
+    """What a recipe says about its pictures: the arguments of `open_pictures` with the same names."""
+
+    @property
+    def fit(self) -> Fit: ...  # noqa: D102
+    @property
+    def label_from(self) -> str | None: ...  # noqa: D102
+    @property
+    def seed(self) -> int: ...  # noqa: D102
+    @property
+    def validation_share(self) -> float: ...  # noqa: D102
+    @property
+    def validation_limit(self) -> int: ...  # noqa: D102
+
+
+def open_squares(
+    settings: SquareSettings,
+    data: str | Path,
+    data_dir: Path | None,
+    size: int | None,
+    reading: Reading | None = None,
+    cut: bool = True,
+) -> PictureSet:
+    """Square pictures, with the settings' validation split if the set has none and `cut` is set.
+
+    size      side in pixels; None: the pictures' own, or one chosen from their sizes
+    reading   how a trained model reads pictures; None: as the settings say
+    Raises `DataError`, `UsageError`.
+    """
+    return open_pictures(
+        data,
+        data_dir=data_dir,
+        size=size,
+        square=True,
+        fit=settings.fit,
+        reading=reading,
+        label_from=settings.label_from,
+        seed=settings.seed,
+        validation_share=settings.validation_share,
+        validation_limit=settings.validation_limit,
+        cut=cut,
+    )
+
+
+def open_to_evaluate(
+    settings: SquareSettings,
+    data: str | Path,
+    data_dir: Path | None,
+    size: int,
+    reading: Reading,
+    trained_on: str | None,
+) -> PictureSet:
+    """A set as a whole, but the one with the fingerprint `trained_on` is split as in the training."""
+    whole = open_squares(settings, data, data_dir, size, reading, cut=False)
+    if whole.fingerprint != trained_on:
+        return whole
+    return open_squares(settings, data, data_dir, size, reading)
