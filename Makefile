@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# PyTorch's own index has a build for processors alone, a tenth the size of the one that pip takes on Linux.
+CPU_TORCH := https://download.pytorch.org/whl/cpu
 
 .PHONY: setup demo docs test lint format bench clean
 
@@ -10,6 +12,10 @@ setup: $(READY)
 
 $(READY): pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@if ! command -v nvidia-smi > /dev/null && ! $(BIN)/python -c 'import torch' 2> /dev/null; then \
+	  $(BIN)/python -m pip install --quiet --no-deps --retries 0 --timeout 15 --constraint constraints.txt \
+	    --index-url $(CPU_TORCH) torch 2> /dev/null || echo "$(CPU_TORCH) cannot be reached: pip looks elsewhere"; \
+	fi
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[demo,parquet,pretrained,docs,dev]'
 	@touch $@
 
