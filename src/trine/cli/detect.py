@@ -186,7 +186,7 @@ def explain(
         raise UsageError(f"{opened.table.name}: has no sequence called {name!r}{nearest(name, map(str, table.names))}")
     chosen = detector.strangest(table, most) if name is None else table.rows(np.flatnonzero(table.names == name)[:most])
     stems = _file_stems(chosen.names.tolist())
-    explanations = explain_sequences(detector, chosen, opened.files)
+    explanations = explain_sequences(detector, chosen, opened.records)
     if json:
         reading = opened.reading.as_json() if opened.reading else None
         output.print_json({"reading": reading, "explanations": [each.as_json() for each in explanations]})

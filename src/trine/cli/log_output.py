@@ -122,7 +122,7 @@ def _times(checked: "LogCheck") -> str:
 
 def _print_kinds(title: str, kinds: "tuple[EventKind, ...]") -> None:
     rows = [
-        (f"{kind.count:,}", one_line(kind.event, 100), one_line(f"{kind.file}:{kind.line}"), one_line(kind.text, 120))
+        (f"{kind.count:,}", one_line(kind.event, 100), one_line(kind.place()), one_line(kind.text, 120))
         for kind in kinds[:KINDS]
     ]
     output.print_table(title, ("count", "event", "first line", "text"), rows)

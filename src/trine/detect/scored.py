@@ -109,7 +109,7 @@ def _in_full(
     surprisal: Float64[np.ndarray, "events"],
     findings: list[tuple[int, Finding]],
 ) -> list[Finding]:
-    shown = with_events(detector, opened.table, surprisal, findings[:IN_FULL], opened.files)
+    shown = with_events(detector, opened.table, surprisal, findings[:IN_FULL], opened.records)
     return [*shown, *(finding for _, finding in findings[IN_FULL:])]
 
 

@@ -47,7 +47,7 @@ class DetectorTrainer(Trainer[DetectRecipe, NormalFolds, DetectObjective, Detect
     @override
     def open(self, data: Sources, data_dir: Path | None) -> NormalFolds:
         opened = open_events(data, data_dir, log_settings(self.recipe))
-        table = replace(opened.table, positions=None)  # nothing is shown of its lines
+        table = replace(opened.table, positions=None, records=None)  # nothing is shown of its lines
         return split_normal(table, self.recipe, opened.remarks).of_log(opened)
 
     @override

@@ -137,7 +137,7 @@ class Carried:
         for kept in self.sessions:
             opened = OpenSession(sessions.next_number(), len(kept["events"]), *map(_number, kept["times"]))
             sessions.reopen((kept["kind"], kept["entity"]), opened)
-            for i, (name, time, file, line, attributes) in enumerate(kept["events"]):
+            for i, (name, time, file, line, attributes, *record) in enumerate(kept["events"]):
                 if file not in sources:
                     sources.append(file)
                 yield SessionEvent(
@@ -151,6 +151,7 @@ class Carried:
                     written=time,
                     entities=kept["entities"],
                     attributes=attributes,
+                    record=record[0] if record else 1,
                 )
 
     def keep(self, sessions: Sessions, table: SequenceTable) -> None:
@@ -200,12 +201,13 @@ def held(path: Path) -> Iterator[None]:
 
 
 def _events(table: SequenceTable, row: int) -> Iterator[list[Any]]:
-    """Name, time, file, line and attributes of each event of a session."""
+    """Name, time, file, line, attributes and record of each event of a session."""
     for i in range(int(table.offsets[row]), int(table.offsets[row + 1])):
         source, line = (0, 0) if table.positions is None else source_and_line(int(table.positions[i]))
         time = None if table.times is None else _text(float(table.times[i]))
         attributes = {name: of.values[of.codes[i]] for name, of in table.attributes.items()}
-        yield [table.vocabulary[table.events[i]], time, table.sources[source], line, attributes]
+        record = 1 if table.records is None else int(table.records[i])
+        yield [table.vocabulary[table.events[i]], time, table.sources[source], line, attributes, record]
 
 
 def _text(value: float) -> float | None:

@@ -2,8 +2,9 @@
 
 import copy
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
+from functools import partial
 from itertools import chain, groupby, islice
 from operator import attrgetter
 from pathlib import Path
@@ -22,6 +23,7 @@ from trine.logs.carried import Carried
 from trine.logs.events import EventNames
 from trine.logs.files import LogFiles
 from trine.logs.reading import Reading
+from trine.logs.record_texts import RecordTexts
 from trine.logs.session_table import SessionCollector
 from trine.logs.sessions import GAP_SECONDS, UNPARSED, Cut, SessionEvent, Sessions
 from trine.sequences.folders import looks_like_sequences
@@ -89,8 +91,8 @@ class OpenedSequences:
     table: SequenceTable
     remarks: tuple[str, ...]
     """One line each: how a log was read, what was left out, what was repaired."""
-    files: LogFiles | None = None
-    """The files of a log."""
+    records: RecordTexts | None = None
+    """The texts of a log's records."""
     reading: Reading | None = None
     """What became of the lines of a log."""
     names: EventNames | None = None
@@ -171,9 +173,16 @@ class LogLines:
         """What the sessions belong to."""
         self.formats: list[Format] = []
         """The formats in use, one per change of the format."""
+        self._joined: dict[int, Callable[[], Format]] = {}
+        """By source, makes the format of a file whose records can be parts of lines or several lines."""
 
     def __iter__(self) -> Iterator[SessionEvent]:
         return chain.from_iterable(self.blocks())
+
+    @property
+    def records(self) -> RecordTexts:
+        """The texts of the records that were read so far."""
+        return RecordTexts(self.files, self._joined)
 
     def blocks(self) -> Iterator[list[SessionEvent]]:
         """The events in lists, of a few hundred lines each."""
@@ -188,6 +197,8 @@ class LogLines:
         head = list(islice(lines, GUESS_LINES))
         yield list(self._change(name, head))
         assert self.sessions is not None
+        if self.sessions.format.joiner is not None:
+            self._joined[source] = partial(type(self.sessions.format), self.settings.fields)
         self.sessions.format.clock.reference = self.files.modified[source]
         self.sessions.file = name if len(self.files.names) > 1 else None
         whole = chain(head, lines)
@@ -324,7 +335,7 @@ def _open_logs(
         carried.keep(lines.sessions, table)
         table = table.rows(_with_new_events(table, carried))
     attribute_names = tuple(collected.attribute_names)
-    return OpenedSequences(table, remarks, lines.files, lines.reading, lines.names, attribute_names, carried)
+    return OpenedSequences(table, remarks, lines.records, lines.reading, lines.names, attribute_names, carried)
 
 
 def _with_new_events(table: SequenceTable, carried: Carried) -> Bool[np.ndarray, " sequences"]:

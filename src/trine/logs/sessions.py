@@ -58,6 +58,8 @@ class SessionEvent(NamedTuple):
     entities: Fields
     """All entities that the event names."""
     attributes: Fields
+    record: int = 1
+    """Number of the record among those that begin on its line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +108,8 @@ class Sessions:
         self._entity_of_process: OrderedDict[tuple[str, str], str] = OrderedDict()
         self._count = 0
         self._last_record = (-1, -1)
+        self._on_line = 1
+        """Number of the present record among those that begin on its line."""
         self._joined = 0
         """Lines that were given to the joiner, less those on which a record begins: they are continued."""
         self._use(format)
@@ -118,6 +122,7 @@ class Sessions:
     def _use(self, format: Format) -> None:  # noqa: A002
         """Read in this format from now on."""
         self.format = format
+        self._on_line = 1
         self._may_go_on = 0
         """Number of lines that the last record can still go on."""
         cut = self.cut
@@ -194,6 +199,7 @@ class Sessions:
         shares = record[:2] == self._last_record
         self.reading.sharing += shares
         self._joined -= not shares
+        self._on_line = self._on_line + 1 if shares else 1
         self._last_record = record[:2]
 
     def _without_format(self, record: Line, parsed: LogEvent | Header | None) -> LogEvent | None:
@@ -237,7 +243,7 @@ class Sessions:
         source, line, _ = record
         return _NEW(
             SessionEvent,
-            (source, line, session.number, begins, entity, code, time, written, entities, attributes),
+            (source, line, session.number, begins, entity, code, time, written, entities, attributes, self._on_line),
         )
 
     def _entity_of(self, entities: Fields, kind: str) -> str:
