@@ -225,9 +225,20 @@ class LogLines:
                 self.sessions.leave(block.pop())
             for line in block:
                 prefix.add(line.text)
-            yield self.sessions.read_all(block)
+            events = self.sessions.read_all(block)
+            self._note_late(events, carried)
+            yield events
             block = following
         carried.remember(prefix)
+
+    def _note_late(self, events: Sequence[SessionEvent], carried: Carried) -> None:
+        """Say which events are older than what earlier calls have read: a file that comes late."""
+        assert self.sessions is not None
+        gap = self.settings.gap_seconds or GAP_SECONDS
+        for event in events:
+            if event.written is not None and carried.latest - event.written > gap:
+                place = self.sessions.place(event.line)
+                self.skips.add("older than the lines of earlier calls by more than the gap, scored all the same", place)
 
     def _change(self, name: str, head: list[Line]) -> Iterator[SessionEvent]:
         """Read the next lines in the format of this file; yields the events that this completes."""

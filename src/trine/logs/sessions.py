@@ -159,7 +159,7 @@ class Sessions:
 
     def leave(self, line: Line) -> None:
         """Leave a last line without a line break for the next call: it may still be written."""
-        self.skips.add("a last line without a line break, left out until the next call", self._place(line))
+        self.skips.add("a last line without a line break, left out until the next call", self.place(line.number))
         self._leave_out()
 
     def _leave_out(self) -> None:
@@ -275,8 +275,9 @@ class Sessions:
         session = self._open[key] = OpenSession(self.next_number())
         return session
 
-    def _place(self, record: Line) -> str:
-        return f"{self.file}:{record.number}" if self.file else f"line {record.number}"
+    def place(self, number: int) -> str:
+        """A line of the present file for people."""
+        return f"{self.file}:{number}" if self.file else f"line {number}"
 
     def next_number(self) -> int:
         """The number of a session that begins now."""
@@ -302,12 +303,14 @@ class Sessions:
         if time < session.latest:
             gap = self.cut.gap_seconds
             if gap is not None and session.latest - time > gap:
-                self.skips.add("times run backwards by more than the gap, a new session begins", self._place(record))
+                self.skips.add(
+                    "times run backwards by more than the gap, a new session begins", self.place(record.number)
+                )
                 session.begin(self.next_number())
                 session.raw = session.latest = time
                 return time
             if time < session.raw:
-                step = f"{self._place(record)} by {session.raw - time:g} s"
+                step = f"{self.place(record.number)} by {session.raw - time:g} s"
                 self.skips.add("times run backwards, held at the latest so far", step)
         session.raw = time
         session.latest = session.latest if time < session.latest else time
