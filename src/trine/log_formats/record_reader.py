@@ -17,6 +17,7 @@ from trine.log_formats.json_presets import Preset
 from trine.log_formats.log_event import ENTITIES, HEADER, FormatSettings, Header, LogEvent
 from trine.log_formats.mined_values import FreeText
 from trine.log_formats.record_plan import Plan, fits, joined, may_fit
+from trine.log_formats.request_marks import request_marks
 from trine.log_formats.times import Clock
 from trine.log_formats.values import agent_class, marks
 from trine.log_formats.web_formats import named_parts, request_parts
@@ -133,8 +134,11 @@ class RecordReader:
         named = self._name(plan, record)
         if named is None:
             return self._text(plan, record, depth)
+        name, mined = named
+        if (plan.agent or plan.referer) and not mined and not self.settings.event:
+            name = _with_marks(name, first_text(record, plan.agent), first_text(record, plan.referer))
         return LogEvent(
-            named[0], named[1], self._time(plan, record), self._entities(plan, record), self._attributes(plan, record)
+            name, mined, self._time(plan, record), self._entities(plan, record), self._attributes(plan, record)
         )
 
     def _own_settings(self, plan: Plan, record: Record, event: LogEvent | None) -> LogEvent | None:
@@ -263,6 +267,14 @@ def _web(web: tuple[str, str, str], record: Record) -> tuple[str, ...] | None:
     if not target or not (method or not web[0]):
         return None
     return named_parts(method, target, status) if method else request_parts(target, status or "-")
+
+
+def _with_marks(name: str | tuple[str, ...], agent: str, referer: str) -> str | tuple[str, ...]:
+    """The name of an event with what is unusual about the user agent and the referer."""
+    unusual = tuple(request_marks(agent=agent, referer=referer))
+    if not unusual:
+        return name
+    return (name, *unusual) if isinstance(name, str) else (*name, *unusual)
 
 
 def _said(plan: Plan, record: Record) -> str:

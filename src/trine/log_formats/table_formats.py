@@ -4,6 +4,7 @@ import csv
 import re
 from collections.abc import Iterator, Sequence
 from typing import ClassVar
+from urllib.parse import unquote
 
 from typing_extensions import override
 
@@ -11,6 +12,7 @@ from trine.log_formats.field_names import guessed
 from trine.log_formats.json_presets import PRESETS, Preset
 from trine.log_formats.log_event import HEADER, Entity, Format, FormatSettings, Header, Line, LogEvent
 from trine.log_formats.record_reader import RecordReader
+from trine.log_formats.request_marks import break_part
 from trine.log_formats.times import find_time
 from trine.log_formats.zeek_events import zeek_record
 
@@ -23,6 +25,7 @@ _NO_NAME = re.compile(r"[\d.:/\-+ TZ]*+$|\d{4}-\d\d-\d\d|\d{1,2}/\d{1,2}/\d{2,4}
 _LONGEST_NAME = 40
 _SEPARATOR = re.compile(r"#separator (\S++)")
 _ESCAPED = re.compile(r"\\x([0-9a-fA-F]{2})")
+_AGENT = "cs(User-Agent)"
 _W3C = Preset(
     fits=(frozenset(("cs-method", "cs-uri")),),
     web=("cs-method", "cs-uri", "sc-status"),
@@ -35,7 +38,7 @@ _W3C = Preset(
     },
     attributes={"edge": "x-edge-result-type", "error": "sc-win32-status"},
     arguments={"referer": "cs(Referer)"},
-    agent="cs(User-Agent)",
+    agent=_AGENT,
 )
 
 
@@ -289,7 +292,12 @@ class W3c(Format):
         if stem is not None:
             query = record.get("cs-uri-query")
             record["cs-uri"] = f"{stem}?{query}" if query else stem
-        return self._reader.read(record)
+        if "%" in record.get(_AGENT, ""):
+            record[_AGENT] = unquote(record[_AGENT])  # CloudFront encodes the field, before 2020 twice
+        event, broken = self._reader.read(record), break_part(text)
+        if broken and isinstance(event, LogEvent) and isinstance(event.event, tuple):
+            return event._replace(event=(*event.event, broken))
+        return event
 
     @override
     def missing_fields(self) -> tuple[str, ...]:

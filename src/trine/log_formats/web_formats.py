@@ -9,11 +9,11 @@ from functools import lru_cache
 from typing import ClassVar, TypeVar
 
 from trine.log_formats.log_event import Entity, Format, FormatSettings, LogEvent, known
+from trine.log_formats.request_marks import agent_part, break_part, referer_part, rest_part, unescaped
 from trine.log_formats.values import (
     STRONG,
     VALUE,
     agent_class,
-    agent_marks,
     digits_class,
     marks,
     masked,
@@ -123,11 +123,6 @@ def _no_request(text: str) -> tuple[str, ...]:
 
 Key = TypeVar("Key", str, tuple[str, str])
 Found = TypeVar("Found")
-_ESCAPE = re.compile(r"\\(?:x([0-9a-fA-F]{2})|(.))", re.DOTALL)
-_MAX_UNESCAPED = 1 << 16
-"""Characters of the longest field whose escapes are read: eight times the longest request that servers accept."""
-
-_ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "v": "\v", "f": "\f"}
 _QUOTED = r'"((?:[^"\\]|\\.)*+)"'
 _NUMBER = r"(\d{1,19}|-)"
 
@@ -179,9 +174,8 @@ class Access(Format):
         event = self._parse(text)
         if event is None or not event.entities["address"].isprintable():
             return None
-        if not _BREAK.search(text.rstrip()):
-            return event
-        return event._replace(event=(*event.event, " {line break}"))
+        broken = break_part(text)
+        return event._replace(event=(*event.event, broken)) if broken else event
 
     def _parse(self, text: str) -> LogEvent | None:
         pieces = text.split('"')
@@ -258,10 +252,10 @@ class Access(Format):
         return _NEW(LogEvent, (parts, False, self.clock.seconds(time), entities, attributes))
 
     def _with_rest(self, event: LogEvent, rest: str) -> LogEvent:
-        """The event with what is unusual behind the known fields: addresses of proxies, cookies, names of hosts."""
+        """The event with what is unusual behind the known fields."""
         part = self._rests.get(rest)
         if part is None:
-            part = _kept(self._rests, rest, _rest_part(rest))
+            part = _kept(self._rests, rest, rest_part(rest))
         return event._replace(event=(*event.event, part)) if part else event
 
     def _request(self, request: str, status: str) -> tuple[tuple[str, ...], str, bool]:
@@ -270,14 +264,12 @@ class Access(Format):
         return _kept(self._requests, (request, status), (parts, method, parts[-2] in _PAGE_FILES))
 
     def _agent(self, agent: str) -> tuple[str, str]:
-        family, unusual = agent_class(agent), agent_marks(agent)
-        return _kept(self._agents, agent, (family, f" agent{{{unusual}}}" if unusual else ""))
+        return _kept(self._agents, agent, (agent_class(agent), agent_part(agent)))
 
     def _referer(self, referer: str) -> tuple[str, str]:
         absolute = _TARGET.match(referer)
         host = absolute[1].rpartition("@")[2].lower()[:_MAX_CACHED_TEXT] if absolute else ""
-        unusual = only(marks(referer), STRONG)
-        return _kept(self._referers, referer, (host, f" referer{{{unusual}}}" if unusual else ""))
+        return _kept(self._referers, referer, (host, referer_part(referer)))
 
     def _own_name(self, host: str) -> None:
         if len(self._own) < 100:
@@ -294,35 +286,13 @@ def _kept(cache: dict[Key, Found], key: Key, found: Found) -> Found:
     return found
 
 
-def _rest_part(rest: str) -> str:
-    """The part of an event for further fields: a quote within a field is unusual, those around it are not."""
-    fields = " ".join(unescaped(quoted or bare) for quoted, bare in _FIELD.findall(rest[:_MAX_UNESCAPED]))
-    found = {*agent_marks(fields).split(","), *only(marks(fields), STRONG).split(",")} - {""}
-    if len(rest) <= _MAX_UNESCAPED and not _FIELDS.fullmatch(rest):
-        found.add("quotes")
-    return f" rest{{{','.join(sorted(found))}}}" if found else ""
-
-
 _QUOTE = '"'
-_FIELD = re.compile(r'"((?:[^"\\]|\\.)*+)"|([^\s"]++)', re.DOTALL)
-_FIELDS = re.compile(r'(?:[\s,;|]*+(?:[\w.\-]++=)?+(?:"(?:[^"\\]|\\.)*+"|[^\s"]++)(?=[\s,;|]|\Z))*+\s*+', re.DOTALL)
-_BREAK = re.compile(r"[\r\n\v\f\x1c-\x1e\x85\u2028\u2029]")
-"""Where other programs end a line: the text behind it may be made to look like another line."""
 _NEW = tuple.__new__
 """Makes a named tuple in half the time."""
 _ANONYMOUS = len("- - [01/May/2024:10:00:00 +0000] ")
 """Characters between the address and the request, if no user is logged in."""
 
 _PAGE_FILES = frozenset({".css", ".js", ".woff", ".woff2"})
-
-
-def unescaped(field: str) -> str:
-    """A quoted field as the client sent it: servers write `\\"` and `\\x16` for a quote and a byte."""
-    return _ESCAPE.sub(_character, field) if "\\" in field and len(field) <= _MAX_UNESCAPED else field
-
-
-def _character(escape: re.Match[str]) -> str:
-    return chr(int(escape[1], 16)) if escape[1] else _ESCAPES.get(escape[2], escape[2])
 
 
 class WebError(Format):
