@@ -219,7 +219,7 @@ def test_lines_without_the_entity_are_in_a_session_of_their_own_and_counted(tmp_
     lines = ["Dec 10 06:55:46 web1 a: b", SYSLOG, SYSLOG]
     opened = open_log(write(tmp_path / "a.log", "\n".join(lines)), entity="address")
     assert len(opened.table) == 2
-    assert any("1 events name no address" in remark for remark in opened.remarks)
+    assert any("1 event names no address" in remark for remark in opened.remarks)
 
 
 def test_an_unknown_format_or_entity_is_wrong_use(tmp_path: Path) -> None:

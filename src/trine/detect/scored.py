@@ -80,7 +80,7 @@ def score_data(
     if not len(table):
         return Scored(table.name, 0, 0, detector.share, (), (), reading, (*remarks, f"{table.name}: no events"))
     scores = detector.scores(table)
-    rows = scores.ensemble.strangest_first
+    rows = scores.strangest_first
     flagged = int(scores.flagged.sum())
     remarks += tuple(_unlike_training(detector, table, flagged))
     if most is not None:

@@ -26,6 +26,7 @@ from trine.logs.reading import Reading
 from trine.logs.record_texts import RecordTexts
 from trine.logs.session_table import SessionCollector
 from trine.logs.sessions import GAP_SECONDS, UNPARSED, Cut, SessionEvent, Sessions
+from trine.plurals import quantity, verb
 from trine.sequences.folders import looks_like_sequences
 from trine.sequences.readers import EVENTS, open_sequences
 from trine.sequences.table import SequenceTable
@@ -278,13 +279,16 @@ class LogLines:
         if self.settings.window_seconds:
             split += f", {self.settings.window_seconds:g} s long"
         if self.settings.window_events:
-            split += f", at most {self.settings.window_events:,} events"
+            split += f", at most {quantity(self.settings.window_events, 'event')}"
         name = self.skips.source
-        lines = [f"{name}: {how} {formats}{why}; {split}; {sessions:,} sessions", f"{name}: {self.reading.summary()}"]
+        lines = [
+            f"{name}: {how} {formats}{why}; {split}; {quantity(sessions, 'session')}",
+            f"{name}: {self.reading.summary()}",
+        ]
         if self.reading.without_entity:
-            lines.append(
-                f"{name}: {self.reading.without_entity:,} events name no {self.entity}, in a session of their own"
-            )
+            count = self.reading.without_entity
+            events = f"{quantity(count, 'event')} {verb(count, 'names', 'name')} no {self.entity}"
+            lines.append(f"{name}: {events}, in a session of {verb(count, 'its', 'their')} own")
         notes = [note for each in self.formats for note in each.clock.notes()]
         notes += [f"no line has the field {field}" for each in self.formats for field in each.missing_fields()]
         return [*lines, *(f"{name}: {warning}" for warning in (*self.reading.warnings(), *notes))]
@@ -366,9 +370,8 @@ def _require_events(lines: LogLines, learned: bool) -> None:
         return
     has = [field for each in lines.formats for field in each.fields()][:20]
     if learned:
-        advice = (
-            f", which the detector has learned; give a log like that of its training ({reading.unparsed:,} lines read)"
-        )
+        read = f"({quantity(reading.unparsed, 'line')} read)"
+        advice = f", which the detector has learned; give a log like that of its training {read}"
     elif has:
         advice = f"; their fields are {', '.join(has)}: name the event with --event"
     else:

@@ -22,6 +22,7 @@ from trine.pictures.framing import Frame, frame_of
 from trine.pictures.levels import float_range, integer_range
 from trine.pictures.reading import Fit, Reading
 from trine.pictures.store import StoreWriter
+from trine.plurals import quantity
 from trine.progress import counted
 
 SIZES = (32, 48, 64, 96)
@@ -167,9 +168,8 @@ def _with_class_names(entries: list[Entry]) -> tuple[list[Entry], list[str]]:
 def _lost_classes(entries: list[Entry], classes: list[str]) -> list[str]:
     """A remark on the classes of which no picture can be read."""
     lost = Counter(entry.label for entry in entries if entry.label is not None and entry.label not in set(classes))
-    return (
-        [f"no picture can be read of: {listed(f'{label} ({n:,} files)' for label, n in lost.items())}"] if lost else []
-    )
+    labels = listed(f"{label} ({quantity(n, 'file')})" for label, n in lost.items())
+    return [f"no picture can be read of: {labels}"] if lost else []
 
 
 def _with_levels(headers: Sequence[Header], wanted: Wanted) -> tuple[Reading, list[str]]:
@@ -181,7 +181,9 @@ def _with_levels(headers: Sequence[Header], wanted: Wanted) -> tuple[Reading, li
         if ranges := [header.levels for header in headers if header.levels and header.floating == floating]:
             span = find(ranges)
             reading = replace(reading, floats=span) if floating else replace(reading, integers=span)
-            remarks.append(f"{kind} levels of {len(ranges):,} pictures: {span[0]:g} to {span[1]:g} become 0 to 255")
+            remarks.append(
+                f"{kind} levels of {quantity(len(ranges), 'picture')}: {span[0]:g} to {span[1]:g} become 0 to 255"
+            )
     return reading, remarks
 
 
@@ -194,7 +196,7 @@ def _frame_remarks(counts: Counter[Frame]) -> list[str]:
     said = [f"{counts[frame]:,} are {word}" for frame, word in words.items() if counts[frame]]
     if not said:
         return []
-    return [f"of {counts.total():,} pictures, {', '.join(said)}: choose with fit=crop, pad or squash"]
+    return [f"of {quantity(counts.total(), 'picture')}, {', '.join(said)}: choose with fit=crop, pad or squash"]
 
 
 def _nothing_readable(count: int, skipped: list[str]) -> DataError:

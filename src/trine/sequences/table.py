@@ -215,7 +215,7 @@ class SequenceBuilder:
 
     def build(self) -> SequenceTable:
         """The table. Raises `DataError` if no row could be read, or fewer than were left out."""
-        self.skips.require(len(self), "sequences", "give a column 'events', or a folder with one sequence per file")
+        self.skips.require(len(self), "sequence", "give a column 'events', or a folder with one sequence per file")
         # As in ADFA-LD: beside a split `attack`, `valid` is the normal part of the test split.
         tests = {"attack", "validation"} if "attack" in self._splits and "test" not in self._splits else {"attack"}
         splits = ["test" if split in tests else split for split in self._splits]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from trine.errors import UsageError
+from trine.plurals import quantity
 from trine.train.schedules import Clock
 
 T = TypeVar("T")
@@ -65,7 +66,7 @@ class Forecast:
 
     def __str__(self) -> str:
         rate = self.step_flops / self.step_seconds / 1e9 if self.step_seconds else 0.0
-        return f"{self.steps:,} steps, {self.pflop:.3g} PFLOP, {self.minutes:.1f} min at {rate:,.0f} GFLOP/s"
+        return f"{quantity(self.steps, 'step')}, {self.pflop:.3g} PFLOP, {self.minutes:.1f} min at {rate:,.0f} GFLOP/s"
 
 
 def own(value: T) -> T:
