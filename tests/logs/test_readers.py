@@ -7,10 +7,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.logs.read_logs import read_events
 from trine.errors import DataError, TrineError, UsageError
 from trine.log_formats.registry import FORMATS
 from trine.logs import encodings
-from trine.logs.readers import LogSettings, OpenedSequences, open_events, read_events
+from trine.logs.readers import LogSettings, OpenedSequences, open_events
 from trine.logs.record_texts import Place
 from trine.sequences.table import SequenceTable, source_and_line
 

@@ -30,7 +30,7 @@ LAYOUTS = {
 def shown(path: Path, **settings: object) -> list[tuple[str, str]]:
     """Name and text of each event, in the order of the log."""
     lines = log_lines([path], LogSettings(**settings))
-    events = list(lines)
+    events = [event for block in lines.blocks() for event in block]
     places = [Place(event.source, event.line, event.record) for event in events]
     assert len(set(places)) == len(places)
     texts = lines.records.texts(places)

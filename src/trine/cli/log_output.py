@@ -103,7 +103,7 @@ def print_explanation(explanation: "Explanation") -> None:
 
 def print_check(checked: "LogCheck") -> None:
     """How a log would be read."""
-    for line in (*checked.remarks, *checked.why):
+    for line in (*checked.remarks, *(checked.why if len(checked.why) > 1 else ())):  # a single one is a remark too
         print(one_line(line))
     span = _times(checked)
     counts = f"{quantity(checked.entities, 'entity')}, {quantity(checked.sessions, 'session')}"

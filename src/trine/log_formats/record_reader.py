@@ -8,13 +8,16 @@
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from typing import ClassVar
+
+from typing_extensions import override
 
 from trine.log_formats.actors import who
 from trine.log_formats.escapes import without_escapes
 from trine.log_formats.field_names import guessed
 from trine.log_formats.json_fields import Record, decoded, first_text, names_of, text_at, text_of, value_at, value_of
 from trine.log_formats.json_presets import Preset
-from trine.log_formats.log_event import ENTITIES, HEADER, FormatSettings, Header, LogEvent
+from trine.log_formats.log_event import ENTITIES, HEADER, Format, FormatSettings, Header, LogEvent
 from trine.log_formats.mined_values import FreeText
 from trine.log_formats.record_plan import Plan, fits, joined, may_fit
 from trine.log_formats.request_marks import request_marks
@@ -260,6 +263,22 @@ class RecordReader:
             return False
         self._early += 1
         return self._early <= _MOST_EARLY
+
+
+class RecordFormat(Format):
+    """A format whose records have named fields, which its `_reader` reads."""
+
+    has_fields: ClassVar[bool] = True
+    _reader: RecordReader
+
+    @override
+    def missing_fields(self) -> tuple[str, ...]:
+        return self._reader.missing_fields()
+
+    @override
+    def fields(self) -> tuple[str, ...]:
+        """Dotted names of the fields that the records so far have, the most frequent first."""
+        return self._reader.fields()
 
 
 def _web(web: tuple[str, str, str], record: Record) -> tuple[str, ...] | None:

@@ -43,7 +43,7 @@ class LogCheck:
     formats: dict[str, str]
     """File to format."""
     why: tuple[str, ...]
-    """Why each guessed format was chosen."""
+    """Why each guessed format was chosen, a line for all files with equal guesses."""
     entity: str | None
     entities: int
     """Number of different entities."""
@@ -93,7 +93,7 @@ def check_log(sources: Sequence[str | Path], settings: LogSettings | None = None
     return LogCheck(
         name=lines.skips.source,
         formats=lines.reading.formats,
-        why=tuple(f"{file}: {guess.why()}" for file, guess in lines.guesses),
+        why=tuple(lines.why()),
         entity=lines.entity,
         entities=len(entities),
         sessions=len(lengths),

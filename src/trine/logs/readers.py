@@ -8,7 +8,6 @@ from functools import partial
 from itertools import chain, groupby, islice
 from operator import attrgetter
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool
@@ -17,7 +16,7 @@ from trine.datasets.catalogue import CATALOGUE, nothing_there
 from trine.datasets.lines import Skips
 from trine.datasets.tables import has_column, is_table
 from trine.errors import DataError, UsageError
-from trine.log_formats.log_event import Fields, Format, FormatSettings, Line
+from trine.log_formats.log_event import Format, FormatSettings, Line
 from trine.log_formats.registry import Guess, format_of
 from trine.logs.carried import Carried
 from trine.logs.events import EventNames
@@ -25,7 +24,7 @@ from trine.logs.files import LogFiles
 from trine.logs.reading import Reading
 from trine.logs.record_texts import RecordTexts
 from trine.logs.session_table import SessionCollector
-from trine.logs.sessions import GAP_SECONDS, UNPARSED, Cut, SessionEvent, Sessions
+from trine.logs.sessions import GAP_SECONDS, Cut, SessionEvent, Sessions
 from trine.plurals import quantity, verb
 from trine.sequences.folders import looks_like_sequences
 from trine.sequences.readers import EVENTS, open_sequences
@@ -151,7 +150,7 @@ class LogLines:
     """The lines of log files with the format of each file.
 
     lines = LogLines(files, settings, names, skips)
-    for event in lines: ...
+    for events in lines.blocks(): ...
     """
 
     def __init__(
@@ -176,9 +175,6 @@ class LogLines:
         """The formats in use, one per change of the format."""
         self._joined: dict[int, Callable[[], Format]] = {}
         """By source, makes the format of a file whose records can be parts of lines or several lines."""
-
-    def __iter__(self) -> Iterator[SessionEvent]:
-        return chain.from_iterable(self.blocks())
 
     @property
     def records(self) -> RecordTexts:
@@ -264,17 +260,27 @@ class LogLines:
         present = None if sessions is None or sessions.format.joiner else sessions.format
         if present is not None and (known or _goes_on(present, head[:SURE_LINES])):
             return present
-        chosen, guess = format_of(head, settings.format, settings.pattern, settings.fields)
+        try:
+            chosen, guess = format_of(head, settings.format, settings.pattern, settings.fields)
+        except UsageError as error:
+            raise (UsageError(f"{name}: {error}") if len(self.files.names) > 1 else error) from None
         if guess is not None:
             self.guesses.append((name, guess))
         _learn_date_order(chosen, head)
         return chosen
 
+    def why(self) -> list[str]:
+        """Why each guessed format was chosen; files with equal guesses are on one line."""
+        files: dict[str, list[str]] = {}
+        for file, guess in self.guesses:
+            files.setdefault(guess.why(), []).append(file)
+        return [f"{_listed(names)}: {text}" for text, names in files.items()]
+
     def remarks(self, sessions: int) -> list[str]:
         """How the log was read, for a person, a line each."""
         formats = self.reading.format or "nothing"
         how = "looks like" if self.guesses else "read as"
-        why = f" ({self.guesses[0][1].why()})" if len(self.guesses) == 1 else ""
+        why = f" ({self.guesses[0][1].why()})" if len({guess for _, guess in self.guesses}) == 1 else ""
         split = f"a session is one {self.entity}" if self.entity else "one session"
         if self.settings.window_seconds:
             split += f", {self.settings.window_seconds:g} s long"
@@ -292,6 +298,11 @@ class LogLines:
         notes = [note for each in self.formats for note in each.clock.notes()]
         notes += [f"no line has the field {field}" for each in self.formats for field in each.missing_fields()]
         return [*lines, *(f"{name}: {warning}" for warning in (*self.reading.warnings(), *notes))]
+
+
+def _listed(names: Sequence[str], most: int = 3) -> str:
+    shown = ", ".join(names[:most])
+    return shown if len(names) <= most else f"{shown} and {len(names) - most:,} more"
 
 
 def _goes_on(present: Format, head: Sequence[Line]) -> bool:
@@ -377,28 +388,3 @@ def _require_events(lines: LogLines, learned: bool) -> None:
     else:
         advice = "; give another format, or a pattern"
     raise DataError(f"{lines.skips.source}: no line has the format {reading.format}{advice}")
-
-
-class ReadEvent(NamedTuple):
-    """One event of a log, with its final name."""
-
-    source: int
-    line: int
-    time: float | None
-    entities: Fields
-    event: str
-    kind: str
-    """`event`, or `unparsed` for a line that does not have the format."""
-
-
-def read_events(sources: Sequence[str | Path], settings: LogSettings | None = None) -> tuple[list[ReadEvent], Reading]:
-    """All events of logs in the order in which they were read, and what became of their lines."""
-    lines = log_lines(sources, settings or LogSettings())
-    events = list(lines)
-    lines.names.settle()
-    named = []
-    for event in events:
-        name = lines.names.name(event.event)
-        kind = "unparsed" if name.startswith(UNPARSED) else "event"
-        named.append(ReadEvent(event.source, event.line, event.written, event.entities, name, kind))
-    return named, lines.reading

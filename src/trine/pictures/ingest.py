@@ -61,16 +61,12 @@ def ingest(source: Source, writer: StoreWriter, workspace: Path, wanted: Wanted,
             _ingest_files(content, writer, wanted, pool, progress)
 
 
-def chosen_shape(shapes: Sequence[tuple[int, int]], size: int | None, *, square: bool = False) -> tuple[int, int]:
-    """Height and width of every picture in the store, when all fit into a frame as `auto` has it.
+def chosen_shape(shapes: Sequence[tuple[int, int]], wanted: Wanted) -> tuple[int, int]:
+    """Height and width of every picture in the store.
 
-    A square of `size`; or the pictures' own shape when all share one of 8 to 256 pixels a side; or else the largest
-    square of 32, 48, 64 and 96 pixels a side that is not larger than the median side (see `_side`).
+    A square of the size that is wanted; or the pictures' own shape when all share one of 8 to 256 pixels a side; or
+    else the largest square of 32, 48, 64 and 96 pixels a side that is not larger than the median side (see `_side`).
     """
-    return _shape(shapes, Wanted(size, square))
-
-
-def _shape(shapes: Sequence[tuple[int, int]], wanted: Wanted) -> tuple[int, int]:
     if wanted.size is not None:
         return wanted.size, wanted.size
     if len(set(shapes)) == 1 and all(side in NATIVE for side in shapes[0]):
@@ -101,7 +97,7 @@ def _ingest_arrays(arrays: Arrays, writer: StoreWriter, wanted: Wanted) -> None:
     shapes, counts = set[tuple[int, int]](), Counter[Frame]()
     for block in arrays.blocks:
         height, width, channels = block.images.shape[1:]
-        shape = _shape([(height, width)], wanted)
+        shape = chosen_shape([(height, width)], wanted)
         shapes.add(shape)
         counts[frame_of((height, width), shape, wanted.reading.fit)] += len(block.images)
         step = _at_once(shape, channels)
@@ -123,7 +119,7 @@ def _ingest_files(files: Files, writer: StoreWriter, wanted: Wanted, pool: Threa
         if not headed:
             raise _nothing_readable(len(entries), skipped)
         headers = [header for _, header in headed]
-        shape = _shape([(header.height, header.width) for header in headers], wanted)
+        shape = chosen_shape([(header.height, header.width) for header in headers], wanted)
         channels = 1 if all(header.grey for header in headers) else 3
         reading, said = _with_levels(headers, wanted)
         counts = Counter(frame_of((header.height, header.width), shape, reading.fit) for header in headers)
