@@ -90,7 +90,8 @@ def test_score_prints_one_json_document_or_plain_lines(trine, run, table):
     done = trine("detect", "score", run, table)
     assert done.out.splitlines()[0].startswith("odd\tp=0.")
     assert "\tALERT (" in done.out.splitlines()[0]
-    assert "of 51 sessions are flagged" in done.err
+    flagged = document["flagged"]
+    assert f"{flagged} of 51 sessions {'is' if flagged == 1 else 'are'} flagged" in done.err
 
 
 def test_score_shows_the_strangest_or_all_sequences(trine, run, table):
@@ -411,3 +412,32 @@ def test_resume_after_kill_9_gives_the_same_weights(start_trine, trine, tmp_path
     assert before.keys() == after.keys()
     for name, value in before.items():
         assert value.equal(after[name]), name
+
+
+# ---- records that are parts of a line
+
+
+def cloud_trail(count: int, odd: int | None = None) -> str:
+    """An export of events on one line; the event `odd` is one that is seen nowhere else."""
+    names = ["DeleteTrail" if i == odd else ("GetObject", "PutObject")[i % 2] for i in range(count)]
+    fields = {"eventSource": "s3.amazonaws.com", "eventVersion": "1.08", "awsRegion": "eu-1"}
+    events = [
+        {"eventTime": f"2024-05-01T{i // 60:02}:{i % 60:02}:00Z", "eventName": name, "n": i, **fields}
+        | {"userIdentity": {"userName": f"user{i % 40}"}, "sourceIPAddress": "192.0.2.1"}
+        for i, name in enumerate(names)
+    ]
+    return json.dumps({"Records": events})
+
+
+def test_every_command_shows_a_record_of_a_line_by_its_own_text(trine, tmp_path):
+    train, log, model = tmp_path / "train.json", tmp_path / "new.json", tmp_path / "run"
+    train.write_text(cloud_trail(1_200))
+    log.write_text(cloud_trail(200, odd=77))
+    assert trine("detect", "fit", train, "--members", "ngrams,unseen", "--out", model, "--device", "cpu").status == 0
+    finding = json.loads(trine("detect", "score", model, log, "--most", 1, "--json").out)["findings"][0]
+    explained = json.loads(trine("detect", "explain", model, log, "--most", 1, "--json").out)["explanations"][0]
+    kinds = json.loads(trine("detect", "check", log, "--json").out)["kinds"]
+    odd = next(kind for kind in kinds if kind["event"] == "s3:DeleteTrail")
+    for shown in (finding["events"][0], explained["most_important"][0], odd):
+        assert (json.loads(shown["text"])["n"], shown["line"], shown["record"]) == (77, 1, 78)
+    assert f"{log}:1 record 78" in trine("detect", "score", model, log, "--most", 1).out

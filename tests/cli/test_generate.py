@@ -146,7 +146,7 @@ def test_evaluate_adds_the_importance_weighted_estimate_with_its_option(
         (("sample", "--label", "dusk"), 2, "label 'dusk' is not known to the model: it knows day, night"),
         (("sample", "--out", "x.tiff"), 2, "give a .png file"),
         (("sample", "-n", 1_000_000, "--out", "x.png"), 2, "a grid of 1,000,000 pictures"),
-        (("interpolate", "--steps", 1), 2, "1 steps: give 2 to 1000"),
+        (("interpolate", "--steps", 1), 2, "1 step: give 2 to 1000"),
         (("interpolate", "--rows", 0), 2, "0 rows"),
         (("traverse", "--directions", 0), 2, "0 directions"),
         (("reconstruct", "absent.png"), 1, "none of the pictures could be read"),
@@ -164,7 +164,7 @@ def test_pictures_to_interpolate_between_are_two_and_to_traverse_from_one(
 ) -> None:
     picture, out = photos / "day" / "1.png", ("--out", tmp_path / "strip.png")
     for words, status, message in (
-        (("interpolate", model, picture), 2, "1 pictures to interpolate between: give two"),
+        (("interpolate", model, picture), 2, "1 picture to interpolate between: give two"),
         (("interpolate", model, photos / "day"), 2, "16 pictures to interpolate between: give two"),
         (("interpolate", model, picture, "absent.png"), 1, "a picture could not be read"),
         (("interpolate", model, picture, picture, "--rows", 2), 2, "--rows, --label and --prior are for new pictures"),

@@ -66,9 +66,10 @@ def test_less_read_than_left_out_is_an_error(count: int) -> None:
     skips = Skips("a.log")
     for number in range(2):
         skips.add("no event, left out", f"line {number}")
-    with pytest.raises(DataError, match=rf"a\.log: {count} events could be read and 2 not \(a\.log: .*\); give more$"):
-        skips.require(count, "events", "give more")
-    skips.require(2, "events", "give more")
+    read = "1 event" if count else "0 events"
+    with pytest.raises(DataError, match=rf"a\.log: {read} could be read and 2 not \(a\.log: .*\); give more$"):
+        skips.require(count, "event", "give more")
+    skips.require(2, "event", "give more")
 
 
 def test_lone_surrogates_are_written_out() -> None:

@@ -1,10 +1,12 @@
 import json
+from itertools import product
 from pathlib import Path
 
 import pytest
 
 from tests.detect.conftest import write_log
 from trine.detect.detector import Detector
+from trine.detect.explain import explain
 from trine.detect.scored import Scored, score_data
 from trine.errors import UsageError
 from trine.logs.carried import Carried
@@ -97,3 +99,42 @@ def test_a_log_scored_in_pieces_has_the_findings_of_the_whole(model, log, tmp_pa
     assert {name: (each.p_value, each.length) for name, each in last.items()} == {
         each.name: (each.p_value, each.length) for each in whole.findings
     }
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory) -> list[Path]:
+    """Two logs of sessions stranger than all normal ones, some of them equal; one lies between those of the other."""
+    folder = tmp_path_factory.mktemp("many")
+    for name, hours in (("b.log", [5]), ("a.log", [3, 7])):
+        lines = []
+        for hour, i in product(hours, range(12)):
+            said = ["Connection opened", *[FOREIGN] * (1 + i % 3), "Connection closed"]
+            lines += [
+                f"Jan  1 0{hour}:{i:02}:{n:02} host sshd[{100 * hour + i}]: {text}\n" for n, text in enumerate(said)
+            ]
+        (folder / name).write_text("".join(lines))
+    return [folder / "b.log", folder / "a.log"]
+
+
+def test_findings_of_the_smallest_p_value_are_ordered_by_score_and_then_by_time(model, many) -> None:
+    found = score_data(model, many).findings
+    smallest = [each for each in found if each.p_value == found[0].p_value]
+    assert len(smallest) > 10
+    assert len({each.score for each in smallest}) < len(smallest), "some are equal"
+    keys = [(each.p_value, -each.score, each.first_time) for each in found]
+    assert keys == sorted(keys)
+
+
+def test_the_strangest_findings_are_the_first_of_all_in_every_view(model, many) -> None:
+    everything = score_data(model, many, everything=True)
+    names = [each.name for each in everything.findings]
+    for most in (1, 5, 20):
+        assert [each.name for each in score_data(model, many, most=most).findings] == names[:most]
+        strangest = model.strangest(model.read([str(path) for path in many]), most)
+        assert strangest.names.tolist() == names[:most]
+        assert [each.name for each in explain(model, strangest)] == names[:most]
+    assert [each["name"] for each in everything.as_json()["findings"]] == names
+    by_host = score_data(model, many, everything=True, group_by="host")
+    assert [each.name for each in by_host.groups[0].findings] == names
+    firsts = [names.index(group.findings[0].name) for group in everything.groups]
+    assert firsts == sorted(firsts)

@@ -1,9 +1,14 @@
 import json
+import tempfile
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from trine.errors import DataError, UsageError
+from trine.logs import carried as carried_sessions
 from trine.logs.carried import Carried
 from trine.logs.events import EventNames
 from trine.logs.readers import LogSettings, OpenedSequences, open_events
@@ -108,6 +113,53 @@ def test_sessions_of_one_call_are_those_of_many(tmp_path: Path) -> None:
         pieces.write_text(lines(*rows[:end]))
         last |= sessions(call(pieces, tmp_path / "state.json"))
     assert last == expected
+
+
+@settings(max_examples=40)
+@given(
+    rows=st.lists(st.tuples(st.integers(0, 5_000), st.sampled_from("abc")), min_size=2, max_size=12),
+    cuts=st.sets(st.integers(1, 11), max_size=3),
+)
+def test_lines_that_come_late_are_in_the_sessions_that_one_call_puts_them_in(
+    rows: list[tuple[int, str]], cuts: set[int]
+) -> None:
+    texts = [lines((second, f"{user} e{i}")) for i, (second, user) in enumerate(rows)]
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        whole = folder / "whole.log"
+        whole.write_text("".join(texts))
+        expected = sessions(open_events(whole, settings=SETTINGS, names=EventNames(learn=False)))
+        last: dict[str, list[str]] = {}
+        bounds = [0, *sorted(cut for cut in cuts if cut < len(rows)), len(rows)]
+        for begin, end in pairwise(bounds):
+            piece = folder / f"{begin}.log"
+            piece.write_text("".join(texts[begin:end]))
+            last |= sessions(call(piece, folder / "state.json"))
+    assert last == expected
+
+
+def test_a_file_that_comes_late_is_scored_and_said(tmp_path: Path) -> None:
+    state, late = tmp_path / "state.json", tmp_path / "late.log"
+    (tmp_path / "new.log").write_text(lines((0, "ann open"), (9_000, "bob open"), (9_100, "ann read")))
+    call(tmp_path / "new.log", state)
+    late.write_text(lines((50, "ann close"), (60, "cyd open"), (9_050, "bob read")))
+    opened = call(late, state)
+    assert sessions(opened) == {"ann#3": ["close"], "cyd": ["open"], "bob": ["open", "read"]}
+    said = [line for line in opened.remarks if "older than the lines of earlier calls" in line]
+    assert said == [
+        "late.log: older than the lines of earlier calls by more than the gap, scored all the same (2: line 1, line 2)"
+    ]
+
+
+def test_sessions_that_ended_are_forgotten_beyond_a_number_of_events(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(carried_sessions, "MOST_ENDED", 10)
+    log, state = tmp_path / "a.log", tmp_path / "state.json"
+    log.write_text(lines(*((i * 1_000, f"u{i} open") for i in range(100))))
+    call(log, state)
+    kept = [session["entity"] for session in json.loads(state.read_text())["sessions"]]
+    assert kept == [f"u{i}" for i in range(89, 100)]
 
 
 def test_a_damaged_state_and_that_of_another_model_are_clear_errors(tmp_path: Path) -> None:

@@ -30,6 +30,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.logs.read_logs import read_events
 from trine.log_formats.registry import FORMATS
 from trine.logs import readers
 
@@ -91,7 +92,7 @@ def test_every_truth_belongs_to_a_log():
 
 
 def read(paths: list[Path], name: str = "") -> tuple[list[Any], Any]:
-    return readers.read_events(paths, readers.LogSettings(**SETTINGS[name]) if name in SETTINGS else None)
+    return read_events(paths, readers.LogSettings(**SETTINGS[name]) if name in SETTINGS else None)
 
 
 @pytest.fixture
@@ -289,5 +290,5 @@ def test_whatever_the_lines_and_the_format_each_is_accounted_for(name, lines):
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "a.log"
         path.write_text("".join(f"{line}\n" for line in lines), "utf-8")
-        _, reading = readers.read_events([path], readers.LogSettings(format=name))
+        _, reading = read_events([path], readers.LogSettings(format=name))
     assert (reading.lines, reading.unaccounted) == (len(lines), 0)

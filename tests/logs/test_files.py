@@ -558,3 +558,31 @@ def test_a_damaged_archive_is_read_or_refused(position: int, mode: str, damage: 
             read(path)
         except DataError:
             return
+
+
+# ---- copies
+
+TRACE = b'execve("/bin/ls", ["ls"], 0x7ffd) = 0\nclose(3) = 0\n+++ exited with 0 +++\n'
+
+
+def test_two_processes_that_did_the_same_are_no_copies_of_each_other(tmp_path: Path) -> None:
+    for name in ("trace.101", "trace.102", "trace.20003"):
+        write(tmp_path / name, TRACE)
+    texts, skips = read(tmp_path)
+    assert (len(texts), skips.messages()) == (9, ())
+
+
+def test_a_copy_of_the_trace_of_one_process_is_one(tmp_path: Path) -> None:
+    for name in ("trace.101", "trace.102", "saved/trace.101", "saved/trace.102"):
+        write(tmp_path / name, TRACE)
+    texts, skips = read(tmp_path)
+    assert len(texts) == 6
+    assert len(skips.positions("a copy of another file, read once")) == 2
+
+
+def test_equal_traces_whose_lines_name_their_process_are_copies(tmp_path: Path) -> None:
+    for name in ("trace.1", "trace.2"):
+        write(tmp_path / name, b"".join(b"77 " + line + b"\n" for line in TRACE.splitlines()))
+    texts, skips = read(tmp_path)
+    assert len(texts) == 3
+    assert skips.positions("a copy of another file, read once") == [f"{tmp_path}/trace.2 of {tmp_path}/trace.1"]

@@ -7,10 +7,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.logs.read_logs import read_events
 from trine.errors import DataError, TrineError, UsageError
 from trine.log_formats.registry import FORMATS
 from trine.logs import encodings
-from trine.logs.readers import LogSettings, OpenedSequences, open_events, read_events
+from trine.logs.readers import LogSettings, OpenedSequences, open_events
+from trine.logs.record_texts import Place
 from trine.sequences.table import SequenceTable, source_and_line
 
 anywhere = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=4)
@@ -123,12 +125,12 @@ def test_each_event_knows_its_file_and_line_and_the_text_can_be_read_again(tmp_p
     new = write(tmp_path / "a.log", SYSLOG.replace("23:59:59", "23:59:58").replace("root", "ann"))
     opened = open_log(old, new)
     assert opened.table.positions is not None
-    assert opened.files is not None
-    places = {source_and_line(int(position)) for position in opened.table.positions}
-    texts = opened.files.texts(places)
+    assert opened.records is not None
+    places = {Place(*source_and_line(int(position))) for position in opened.table.positions}
+    texts = opened.records.texts(places)
     assert sorted(texts.values()) == sorted([SYSLOG, "odd one", new.read_text()])
-    assert {opened.table.sources[source] for source, _ in places} == {str(old), str(new)} or {
-        Path(opened.table.sources[source]).name for source, _ in places
+    assert {opened.table.sources[place.source] for place in places} == {str(old), str(new)} or {
+        Path(opened.table.sources[place.source]).name for place in places
     } == {"a.log.1.gz", "a.log"}
 
 
@@ -218,7 +220,7 @@ def test_lines_without_the_entity_are_in_a_session_of_their_own_and_counted(tmp_
     lines = ["Dec 10 06:55:46 web1 a: b", SYSLOG, SYSLOG]
     opened = open_log(write(tmp_path / "a.log", "\n".join(lines)), entity="address")
     assert len(opened.table) == 2
-    assert any("1 events name no address" in remark for remark in opened.remarks)
+    assert any("1 event names no address" in remark for remark in opened.remarks)
 
 
 def test_an_unknown_format_or_entity_is_wrong_use(tmp_path: Path) -> None:

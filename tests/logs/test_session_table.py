@@ -47,8 +47,7 @@ def collected(
     sessions = Sessions(Listed(events, entity), Skips("a.log"), cut=Cut(gap), names=event_names)
     collector = SessionCollector(event_names, **kept)
     for number in range(len(events)):
-        for event in sessions.read(Line(0, number + 1, str(number))):
-            collector.add(event)
+        collector.add_all(sessions.read(Line(0, number + 1, str(number))))
     event_names.settle()
     return collector.table("a.log", sources=("a.log",))
 

@@ -40,7 +40,7 @@ def test_duplicates_are_found_within_and_across_splits(make_folder):
     assert report.exact_duplicates.labels_differ == 1
     leak = report.exact_duplicates.pairs[1]
     assert (leak.first, leak.second) == ("train/train/dog/train-dog0.png", "test/test/cat/leak.png")
-    assert "1 pairs of equal pictures across two splits: train+test" in report.remarks
+    assert "1 pair of equal pictures across two splits: train+test" in report.remarks
 
 
 def test_a_picture_saved_as_jpeg_across_splits_is_found(tmp_path):

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trine.pictures.ingest import chosen_shape
+from trine.pictures.ingest import Wanted, chosen_shape
 from trine.pictures.picture_set import open_pictures
 
 SHAPES = st.lists(st.tuples(st.integers(1, 3000), st.integers(1, 3000)), min_size=1, max_size=20)
@@ -10,7 +10,7 @@ SHAPES = st.lists(st.tuples(st.integers(1, 3000), st.integers(1, 3000)), min_siz
 
 @given(SHAPES)
 def test_the_chosen_shape_is_the_pictures_own_or_a_square_of_32_to_96(shapes):
-    shape = chosen_shape(shapes, None)
+    shape = chosen_shape(shapes, Wanted())
     assert shape == shapes[0] or shape in [(32, 32), (48, 48), (64, 64), (96, 96)]
 
 
@@ -28,11 +28,11 @@ def test_the_chosen_shape_is_the_pictures_own_or_a_square_of_32_to_96(shapes):
     ],
 )
 def test_the_chosen_shape_follows_the_pictures_sizes(shapes, shape):
-    assert chosen_shape(shapes, None) == shape
+    assert chosen_shape(shapes, Wanted()) == shape
 
 
 def test_a_size_set_by_the_user_is_used():
-    assert chosen_shape([(28, 28)], 64) == (64, 64)
+    assert chosen_shape([(28, 28)], Wanted(64)) == (64, 64)
 
 
 def test_more_pictures_than_a_batch_keep_their_order(make_folder):

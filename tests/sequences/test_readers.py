@@ -147,5 +147,5 @@ def test_a_few_lines_of_another_format_are_left_out_by_name(tmp_path: Path) -> N
 
 
 def test_a_file_that_is_mostly_another_format_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="1 sequences could be read and 2 not"):
+    with pytest.raises(DataError, match="1 sequence could be read and 2 not"):
         open_sequences(write(tmp_path / "t.jsonl", '{"events": "a b"}\nx\ty\nz\n'))

@@ -10,6 +10,7 @@ from jaxtyping import UInt8
 from trine.classify.calibration import Reliability, reliability, selective_curve
 from trine.classify.evaluation import Answers, confusion
 from trine.drawing import attempted, figure, png
+from trine.plurals import quantity
 
 LONGEST = 24
 """Letters of a class's name in a picture."""
@@ -126,7 +127,7 @@ tags: [image-classification, {recipe.get("network", "fast")}]
 
 Classes: {", ".join(classes)}.
 
-| measured on {where.get("split", "?")} ({where.get("n", 0):,} pictures) | |
+| measured on {where.get("split", "?")} ({quantity(where.get("n", 0), "picture")}) | |
 | --- | --- |
 {table}
 

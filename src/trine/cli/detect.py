@@ -180,16 +180,18 @@ def explain(
         raise UsageError("--gates: the detector has no network; train it with a member that reads one, such as either")
     opened = detector.open_log(_source(data), data_dir)
     table = opened.table
-    for line in detector.remarks(opened):
+    remarks = detector.remarks(opened)
+    for line in remarks:
         output.note(line)
     if name is not None and name not in table.names:
         raise UsageError(f"{opened.table.name}: has no sequence called {name!r}{nearest(name, map(str, table.names))}")
     chosen = detector.strangest(table, most) if name is None else table.rows(np.flatnonzero(table.names == name)[:most])
     stems = _file_stems(chosen.names.tolist())
-    explanations = explain_sequences(detector, chosen, opened.files)
+    explanations = explain_sequences(detector, chosen, opened.records)
     if json:
         reading = opened.reading.as_json() if opened.reading else None
-        output.print_json({"reading": reading, "explanations": [each.as_json() for each in explanations]})
+        explained = [each.as_json() for each in explanations]
+        output.print_json({"reading": reading, "explanations": explained, "remarks": remarks})
     for index, explanation in enumerate(explanations):
         if not json:
             log_output.print_explanation(explanation)

@@ -15,6 +15,7 @@ from trine.cli.options import Data, DataDir, FitOptions, Flag, Json, Model, Spli
 from trine.errors import DataError, UsageError
 from trine.generate.recipe import GenerateRecipe
 from trine.pictures.decode import read_picture
+from trine.plurals import quantity
 
 if TYPE_CHECKING:
     from trine.generate.generator import Generator
@@ -191,7 +192,7 @@ def interpolate(
     from trine.sheet import gif, grid_png
 
     if rows < 1:
-        raise UsageError(f"{rows} rows: give 1 or more")
+        raise UsageError(f"{quantity(rows, 'row')}: give 1 or more")
     if ends and (rows > 1 or label or prior):
         raise UsageError("--rows, --label and --prior are for new pictures: leave out these, or the two pictures")
     loaded = Generator.load(model)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from trine.cli import output
 from trine.datasets.lines import printable
+from trine.plurals import quantity, verb
 
 if TYPE_CHECKING:
     from trine.detect.findings import Explanation, Finding, FindingEvent, FindingGroup
@@ -29,14 +30,15 @@ def print_findings(scored: "Scored") -> None:
         for finding in scored.findings:
             print("\t".join(_cells(finding)))
     rate = f"{100 * scored.share:.3g} % of normal sessions may be"
-    output.note(f"{scored.flagged:,} of {scored.sessions:,} sessions are flagged ({rate})")
+    of = quantity(scored.sessions, "session")
+    output.note(f"{scored.flagged:,} of {of} {verb(scored.flagged, 'is', 'are')} flagged ({rate})")
 
 
 def _cells(finding: "Finding") -> Iterator[str]:
     yield one_line(finding.name)
     yield f"p={finding.p_value:.4g}"
     yield f"ALERT ({finding.loudest})" if finding.flagged else "-"
-    yield f"{finding.length} events"
+    yield quantity(finding.length, "event")
     yield finding.first_time or "-"
     yield one_line(finding.source) or "-"
     for event in finding.events[:1]:
@@ -48,12 +50,13 @@ def _cells(finding: "Finding") -> Iterator[str]:
 def _group_lines(group: "FindingGroup") -> Iterator[str]:
     count = len(group.findings)
     source = one_line(group.source or group.findings[0].name)
-    yield f"{source}  ({count:,} session{'s' * (count > 1)}, p = {group.p_value:.4g})"
+    yield f"{source}  ({quantity(count, 'session')}, p = {group.p_value:.4g})"
     for finding in group.findings[:PER_GROUP]:
         alert = f"ALERT ({finding.loudest})" if finding.flagged else "not flagged"
         times = _span(finding)
         never = f", {finding.never_seen:,} never seen" if finding.never_seen else ""
-        yield f"  {one_line(finding.name)}  p = {finding.p_value:.4g}  {alert}  {finding.length:,} events{never}{times}"
+        events = f"{quantity(finding.length, 'event')}{never}{times}"
+        yield f"  {one_line(finding.name)}  p = {finding.p_value:.4g}  {alert}  {events}"
         for event in finding.events[:PER_FINDING]:
             yield from _event_lines(event)
     if count > PER_GROUP:
@@ -100,14 +103,14 @@ def print_explanation(explanation: "Explanation") -> None:
 
 def print_check(checked: "LogCheck") -> None:
     """How a log would be read."""
-    for line in (*checked.remarks, *checked.why):
+    for line in (*checked.remarks, *(checked.why if len(checked.why) > 1 else ())):  # a single one is a remark too
         print(one_line(line))
     span = _times(checked)
-    counts = f"{checked.entities:,} entities, {checked.sessions:,} sessions"
-    print(f"{counts}, the longest with {checked.longest:,} events{span}")
+    counts = f"{quantity(checked.entities, 'entity')}, {quantity(checked.sessions, 'session')}"
+    print(f"{counts}, the longest with {quantity(checked.longest, 'event')}{span}")
     if checked.attributes:
         print(f"attributes (--set attributes=…): {', '.join(checked.attributes)}")
-    _print_kinds(f"{len(checked.kinds):,} kinds of events", checked.kinds)
+    _print_kinds(quantity(len(checked.kinds), "kind of events", "kinds of events"), checked.kinds)
     if checked.unparsed:
         _print_kinds("lines of another format, events of their own", checked.unparsed)
 
@@ -122,12 +125,12 @@ def _times(checked: "LogCheck") -> str:
 
 def _print_kinds(title: str, kinds: "tuple[EventKind, ...]") -> None:
     rows = [
-        (f"{kind.count:,}", one_line(kind.event, 100), one_line(f"{kind.file}:{kind.line}"), one_line(kind.text, 120))
+        (f"{kind.count:,}", one_line(kind.event, 100), one_line(kind.place()), one_line(kind.text, 120))
         for kind in kinds[:KINDS]
     ]
     output.print_table(title, ("count", "event", "first line", "text"), rows)
     if len(kinds) > KINDS:
-        output.note(f"and {len(kinds) - KINDS:,} more kinds (all with --json)")
+        output.note(f"and {quantity(len(kinds) - KINDS, 'more kind')} (all with --json)")
 
 
 def one_line(text: str, most: int = 400) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import cast
 
 from trine.errors import DataError
+from trine.plurals import quantity
 
 MAX_LINE = 1 << 20
 """Longest line of a log, in bytes: 1 MiB, many times the longest line of any known format."""
@@ -66,7 +67,9 @@ class Skips:
         if count >= max(1, self.left_out):
             return
         first = next((f" ({message})" for message in self.messages()), "")
-        raise DataError(f"{self.source}: {count} {noun} could be read and {self.left_out} not{first}; {advice}")
+        raise DataError(
+            f"{self.source}: {quantity(count, noun)} could be read and {self.left_out} not{first}; {advice}"
+        )
 
 
 def open_binary(path: Path) -> BufferedReader:

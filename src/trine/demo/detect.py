@@ -10,6 +10,7 @@ from trine.detect.detector import Detector
 from trine.detect.explain import draw_gates, draw_surprise, explain
 from trine.detect.findings import Explanation
 from trine.page.chapter import Chapter, Figure, Picture, Table, percent, training_time
+from trine.plurals import quantity
 from trine.sequences.table import SequenceTable
 
 DATA = "hostlab"
@@ -89,7 +90,9 @@ def _caption(explanation: Explanation, session: SequenceTable) -> str:
     kind = str(session.kinds[0]).replace("_", " ")
     alert = "ALERT" if explanation.flagged else "no alert"
     p_value = f"p = {explanation.p_value:.4f}"
-    return f"One session: {kind} ({len(explanation.events)} events), {alert}, {p_value}: {explanation.says}."
+    return (
+        f"One session: {kind} ({quantity(len(explanation.events), 'event')}), {alert}, {p_value}: {explanation.says}."
+    )
 
 
 def _kinds(per_kind: dict[str, dict[str, float]]) -> Table:

@@ -69,7 +69,7 @@ def _sessions(model: Detector, opened: NormalFolds) -> list[Table]:
     table = opened.table.split("test")
     table = table if len(table) else opened.folds[-1].held_out
     table = table.rows(even_sample(len(table), SCORED))
-    return [_session(each) for each in explain(model, model.strangest(table, STRANGEST), opened.files)]
+    return [_session(each) for each in explain(model, model.strangest(table, STRANGEST), opened.records)]
 
 
 def _session(explanation: Explanation) -> Table:

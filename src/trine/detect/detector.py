@@ -123,7 +123,8 @@ class Detector(Model[DetectRecipe]):
         begin = time.perf_counter()
         ensemble = EnsembleScores.joined([self._scores(part) for part in _parts(table)])
         flagged = ensemble.p_value <= self.share
-        return TableScores(ensemble, flagged, ensemble.surprisal[EVENT], time.perf_counter() - begin)
+        order = ensemble.strangest_first(_known_times(table)[0])
+        return TableScores(ensemble, flagged, order, ensemble.surprisal[EVENT], time.perf_counter() - begin)
 
     def _scores(self, table: SequenceTable) -> EnsembleScores:
         encoded = EncodedTable.of(table, self.vocabulary)
@@ -135,11 +136,8 @@ class Detector(Model[DetectRecipe]):
         return self.scores(table).ensemble.surprisal
 
     def strangest(self, table: SequenceTable, count: int) -> SequenceTable:
-        """The `count` sequences with the smallest p-values, strangest first; equal p-values are ordered by score.
-
-        All sequences that are stranger than every held-out one have the same, smallest p-value.
-        """
-        return table.rows(self.scores(table).ensemble.strangest_first[:count])
+        """The `count` sequences with the smallest p-values, strangest first: see `TableScores.strangest_first`."""
+        return table.rows(self.scores(table).strangest_first[:count])
 
     def step(
         self, states: Sequence[bytes | None], events: Sequence[str], **attributes: Sequence[str]

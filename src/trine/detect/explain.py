@@ -19,7 +19,7 @@ from trine.detect.members import MEMBERS, NearestCounts
 from trine.detect.network import Columns, EventNet
 from trine.drawing import figure, png
 from trine.errors import UsageError
-from trine.logs.files import LogFiles
+from trine.logs.record_texts import Place, RecordTexts
 from trine.sequences.table import SequenceTable, source_and_line
 from trine.sequences.vocabulary import BEGIN, EVENT, UNKNOWN, EncodedTable
 
@@ -33,12 +33,10 @@ PIECE = 4_096
 """Number of events that the network reads at once; it bounds the memory for long sequences."""
 BARS = 400
 """Largest number of bars in a picture of a sequence."""
-SHOWN_TEXT = 2_000
-"""Characters of a line that are shown."""
 
 
-def explain(detector: Detector, table: SequenceTable, files: LogFiles | None = None) -> list[Explanation]:
-    """An explanation of every sequence of a table, in its order; `files` are those of the log that it was read from."""
+def explain(detector: Detector, table: SequenceTable, records: RecordTexts | None = None) -> list[Explanation]:
+    """An explanation of every sequence of a table, in its order; `records` are those of the log it was read from."""
     scores = detector.scores(table)
     p = scores.ensemble.member_p
     nearest = _nearest_names(detector, EncodedTable.of(table, detector.vocabulary))
@@ -64,7 +62,7 @@ def explain(detector: Detector, table: SequenceTable, files: LogFiles | None = N
                 never_seen=tuple(np.flatnonzero(events.never).tolist()),
             )
         )
-    texts = _texts([event for each in explanations for event in (*each.events, *each.most_important)], table, files)
+    texts = _texts([event for each in explanations for event in (*each.events, *each.most_important)], table, records)
     return [
         replace(
             each,
@@ -80,7 +78,7 @@ def with_events(
     table: SequenceTable,
     surprisal: Float64[np.ndarray, "events"],
     findings: Sequence[tuple[int, Finding]],
-    files: LogFiles | None = None,
+    records: RecordTexts | None = None,
 ) -> list[Finding]:
     """Findings with the events that count; each comes with the index of its sequence in the table."""
     shown = []
@@ -88,7 +86,7 @@ def with_events(
         of_sequence = surprisal[table.offsets[i] : table.offsets[i + 1]]
         events = _Events(detector, table.rows(np.array([i])), of_sequence)
         shown.append(replace(finding, events=tuple(events.at(events.important(MOST_EVENTS)))))
-    texts = _texts([event for finding in shown for event in finding.events], table, files)
+    texts = _texts([event for finding in shown for event in finding.events], table, records)
     return [replace(each, events=tuple(_with_text(event, texts) for event in each.events)) for each in shown]
 
 
@@ -122,20 +120,21 @@ class _Events:
                 time=None if self.row.times is None else time_text(float(self.row.times[position])),
                 file=file,
                 line=line,
+                record=record,
             )
             for position, likely in zip(positions, self._expected(positions), strict=True)
-            for file, line in [self._place(position)]
+            for file, line, record in [self._place(position)]
         ]
 
     def _named(self, word: str) -> str:
         return self.names.get(word, word)
 
-    def _place(self, position: int) -> tuple[str | None, int | None]:
-        """The file and the line that an event was read from."""
+    def _place(self, position: int) -> tuple[str | None, int | None, int]:
+        """The file, the line and the record of the line that an event was read from."""
         if self.row.positions is None:
-            return None, None
+            return None, None, 1
         source, line = source_and_line(int(self.row.positions[position]))
-        return self.row.sources[source], line
+        return self.row.sources[source], line, 1 if self.row.records is None else int(self.row.records[position])
 
     def _expected(self, positions: Sequence[int]) -> list[tuple[tuple[str, float], ...]]:
         """The most probable events at these positions: of the networks, or without a network of the n-grams."""
@@ -176,19 +175,25 @@ def _hidden(net: EventNet, encoded: EncodedTable, positions: Int64[np.ndarray, "
     return hidden
 
 
-def _texts(events: Sequence[FindingEvent], table: SequenceTable, files: LogFiles | None) -> dict[tuple[str, int], str]:
-    """The lines of these events, by file and number."""
-    if files is None:
+def _texts(
+    events: Sequence[FindingEvent], table: SequenceTable, records: RecordTexts | None
+) -> dict[tuple[str, int, int], str]:
+    """The texts of these events in the log, by file, line and record."""
+    if records is None:
         return {}
     index = {name: number for number, name in enumerate(table.sources)}
-    wanted = {(index[event.file], event.line) for event in events if event.file is not None and event.line is not None}
-    return {(table.sources[source], line): text[:SHOWN_TEXT] for (source, line), text in files.texts(wanted).items()}
+    wanted = {
+        Place(index[event.file], event.line, event.record)
+        for event in events
+        if event.file is not None and event.line is not None
+    }
+    return {(table.sources[place.source], *place[1:]): text for place, text in records.texts(wanted).items()}
 
 
-def _with_text(event: FindingEvent, texts: dict[tuple[str, int], str]) -> FindingEvent:
+def _with_text(event: FindingEvent, texts: dict[tuple[str, int, int], str]) -> FindingEvent:
     if event.file is None or event.line is None:
         return event
-    return replace(event, text=texts.get((event.file, event.line)))
+    return replace(event, text=texts.get((event.file, event.line, event.record)))
 
 
 def draw_surprise(explanation: Explanation, named: int = 6) -> bytes:

@@ -5,6 +5,8 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from trine.logs.record_texts import place_text
+
 
 @dataclass(frozen=True)
 class FindingEvent:
@@ -27,16 +29,20 @@ class FindingEvent:
     """The file of a log that the event was read from."""
     line: int | None = None
     """The number of its line."""
+    record: int = 1
+    """The number of the record among those that begin on this line."""
     text: str | None = None
-    """The line as it is in the log."""
+    """The record as it is in the log: a line, or the JSON of a record that is a part of a line."""
 
     def likeliest(self, count: int) -> str:
         """The `count` most probable events as text; probabilities below 0.5 % are left out."""
         return ", ".join(f"{word} {100 * p:.0f} %" for word, p in self.expected[:count] if p >= 0.005)
 
     def place(self) -> str:
-        """File and line, or the position in the sequence."""
-        return f"{self.file}:{self.line}" if self.file else f"event {self.position}"
+        """File, line and record, or the position in the sequence."""
+        if self.file is None or self.line is None:
+            return f"event {self.position}"
+        return place_text(self.file, self.line, self.record)
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,9 @@ from jaxtyping import Bool, Int64
 
 from trine.detect.recipe import DetectRecipe
 from trine.errors import DataError
-from trine.logs.files import LogFiles
 from trine.logs.readers import OpenedSequences
 from trine.logs.reading import Reading
+from trine.logs.record_texts import RecordTexts
 from trine.sequences.table import SequenceTable
 
 TEST_SHARE = 0.1
@@ -81,8 +81,8 @@ class NormalFolds:
     """What became of its lines."""
     attribute_names: tuple[str, ...] = ()
     """Names of all attributes of its events, also of those that the table does not keep."""
-    files: LogFiles | None = None
-    """The files of the raw log, to show lines of."""
+    records: RecordTexts | None = None
+    """The texts of the raw log's records, to show some of."""
 
     def of_log(self, opened: OpenedSequences) -> "NormalFolds":
         """A copy with what is known of the raw log, if the table was read from one."""
@@ -94,7 +94,7 @@ class NormalFolds:
             templates=opened.names.to_json(),
             reading=opened.reading,
             attribute_names=opened.attribute_names,
-            files=opened.files,
+            records=opened.records,
         )
 
 

@@ -8,6 +8,7 @@ from jaxtyping import Bool
 from trine.detect.scoring import TableScores
 from trine.drawing import attempted, figure, png
 from trine.measures.roc import auc, roc
+from trine.plurals import quantity
 from trine.sequences.table import SequenceTable
 
 Names = tuple[str, ...]
@@ -65,7 +66,7 @@ tags: [anomaly-detection, {recipe.get("cell", "lstm")}]
 ---
 # Detector of deviations from the normal sequences of {data.get("name", "?")}
 
-| measured on {where.get("split", "?")} ({where.get("n", 0):,} sequences) | |
+| measured on {where.get("split", "?")} ({quantity(where.get("n", 0), "sequence")}) | |
 | --- | --- |
 {table}
 

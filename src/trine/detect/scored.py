@@ -80,7 +80,7 @@ def score_data(
     if not len(table):
         return Scored(table.name, 0, 0, detector.share, (), (), reading, (*remarks, f"{table.name}: no events"))
     scores = detector.scores(table)
-    rows = scores.ensemble.strangest_first
+    rows = scores.strangest_first
     flagged = int(scores.flagged.sum())
     remarks += tuple(_unlike_training(detector, table, flagged))
     if most is not None:
@@ -109,7 +109,7 @@ def _in_full(
     surprisal: Float64[np.ndarray, "events"],
     findings: list[tuple[int, Finding]],
 ) -> list[Finding]:
-    shown = with_events(detector, opened.table, surprisal, findings[:IN_FULL], opened.files)
+    shown = with_events(detector, opened.table, surprisal, findings[:IN_FULL], opened.records)
     return [*shown, *(finding for _, finding in findings[IN_FULL:])]
 
 

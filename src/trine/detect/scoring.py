@@ -150,10 +150,12 @@ class EnsembleScores:
     surprisal: dict[str, Surprisal]
     """Surprisal of every event per column in nats, averaged over the folds: of the network, or else of the n-grams."""
 
-    @property
-    def strangest_first(self) -> Int64[np.ndarray, "sequences"]:
-        """Indices of the sequences by p-value; equal p-values are ordered by score."""
-        return np.lexsort((-self.fused, self.p_value))
+    def strangest_first(self, begins: Scores) -> Int64[np.ndarray, "sequences"]:
+        """Indices of the sequences by p-value, equal ones by score, then by their begin in seconds, NaN if unknown.
+
+        All sequences that are stranger than every held-out one have the same p-value, the smallest that is possible.
+        """
+        return np.lexsort((begins, -self.fused, self.p_value))
 
     @classmethod
     def joined(cls, parts: "Sequence[EnsembleScores]") -> "EnsembleScores":
@@ -175,6 +177,8 @@ class TableScores:
 
     ensemble: EnsembleScores
     flagged: Bool[np.ndarray, "sequences"]
+    strangest_first: Int64[np.ndarray, "sequences"]
+    """Indices of the sequences by p-value, then by score, then by time."""
     surprisal: Float64[np.ndarray, "events"]
     """Surprisal of each event in nats, averaged over the networks."""
     seconds: float

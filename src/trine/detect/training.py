@@ -26,6 +26,7 @@ from trine.errors import UsageError
 from trine.logs.readers import Sources, open_events
 from trine.measures.conformal import References, smallest_bucket
 from trine.page.chapter import Chapter
+from trine.plurals import quantity, verb
 from trine.sequences.table import SequenceTable
 from trine.sequences.vocabulary import EVENT, EncodedTable, Vocabulary, columns_of
 from trine.train.fit import RunningFit, Trainer
@@ -47,15 +48,15 @@ class DetectorTrainer(Trainer[DetectRecipe, NormalFolds, DetectObjective, Detect
     @override
     def open(self, data: Sources, data_dir: Path | None) -> NormalFolds:
         opened = open_events(data, data_dir, log_settings(self.recipe))
-        table = replace(opened.table, positions=None)  # nothing is shown of its lines
+        table = replace(opened.table, positions=None, records=None)  # nothing is shown of its lines
         return split_normal(table, self.recipe, opened.remarks).of_log(opened)
 
     @override
     def remarks(self, opened: NormalFolds) -> list[str]:
-        counted = (
-            (opened.left_out, f"{opened.left_out:,} abnormal sequences among the training rows are left out"),
-            (opened.kept_apart, f"no test split: {opened.kept_apart:,} normal sequences are set apart as one"),
-        )
+        out, apart = opened.left_out, opened.kept_apart
+        rows = f"{quantity(out, 'abnormal sequence')} among the training rows {verb(out, 'is', 'are')} left out"
+        test = f"no test split: {quantity(apart, 'normal sequence')} {verb(apart, 'is', 'are')} set apart as one"
+        counted = ((out, rows), (apart, test))
         return [*opened.remarks, *(line for count, line in counted if count)]
 
     @override

@@ -14,6 +14,7 @@ from trine.generate.generator import Generator
 from trine.pictures.batches import evenly
 from trine.pictures.decode import as_channels
 from trine.pictures.picture_set import PictureSet
+from trine.plurals import quantity
 from trine.sheet import grid_png
 
 Strip = UInt8[np.ndarray, "steps height width channels"]
@@ -51,7 +52,7 @@ def between(model: Generator, ends: UInt8[np.ndarray, "n height width channels"]
     """
     _check_steps(steps)
     if len(ends) != 2:
-        raise UsageError(f"{len(ends)} pictures to interpolate between: give two")
+        raise UsageError(f"{quantity(len(ends), 'picture')} to interpolate between: give two")
     means = model.encode(ends).mean
     return model.decode([slerp(values[:1], values[1:], steps) for values in means])
 
@@ -82,7 +83,7 @@ def traverse(
     """
     _check_steps(steps)
     if start is not None and len(start) != 1:
-        raise UsageError(f"{len(start)} pictures to start from: give one")
+        raise UsageError(f"{quantity(len(start), 'picture')} to start from: give one")
     if directions < 1:
         raise UsageError(f"{directions} directions: give 1 or more")
     units = model.information.argsort(descending=True)[:directions].tolist()
@@ -142,4 +143,4 @@ def _in_two_dimensions(latents: Float[np.ndarray, "n latent"], seed: int) -> Flo
 
 def _check_steps(steps: int) -> None:
     if not 2 <= steps <= 1000:
-        raise UsageError(f"{steps} steps: give 2 to 1000")
+        raise UsageError(f"{quantity(steps, 'step')}: give 2 to 1000")

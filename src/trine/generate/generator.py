@@ -28,6 +28,7 @@ from trine.pictures.decode import as_channels
 from trine.pictures.picture_set import ALL, PictureSet, PictureSplit
 from trine.pictures.reading import Reading
 from trine.pictures.squares import open_to_evaluate
+from trine.plurals import quantity
 from trine.result import Data
 from trine.sheet import grid_png, pairs_png
 
@@ -158,7 +159,7 @@ class Generator(Model[GenerateRecipe]):
         Raises `UsageError`, `DataError` for an unknown split.
         """
         if samples < 1 or count < 1:
-            raise UsageError(f"{samples} samples of {count} pictures: give at least 1 of both")
+            raise UsageError(f"{quantity(samples, 'sample')} of {quantity(count, 'picture')}: give at least 1 of both")
         _, chosen = opened.chosen_split(split)
         images, labels = as_channels(chosen.images[:count], self.channels), self.known_labels(opened, chosen)
         labels = None if labels is None else labels[:count]

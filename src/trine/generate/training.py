@@ -29,6 +29,7 @@ from trine.pictures.batches import labels_of, part_held_out, part_of
 from trine.pictures.decode import as_channels
 from trine.pictures.picture_set import PictureSet, PictureSplit
 from trine.pictures.squares import open_squares
+from trine.plurals import quantity
 from trine.sheet import grid_png
 from trine.train.budget import STAGES, Budget
 from trine.train.fit import RunningFit, Trainer
@@ -81,7 +82,7 @@ class GeneratorTrainer(Trainer[GenerateRecipe, PictureSet, GenerateObjective, Ge
         if all(np.array_equal(train[0], other) for other in train[:COMPARED]):
             notes.append("all pictures are equal: there is nothing to learn but that one")
         elif len(train) < FEW:
-            notes.append(f"only {len(train):,} pictures: expect copies of them; a few thousand are better")
+            notes.append(f"only {quantity(len(train), 'picture')}: expect copies of them; a few thousand are better")
         return notes
 
     @override

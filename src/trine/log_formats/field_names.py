@@ -69,6 +69,7 @@ _STATUSES = _names(
     "httpresponsestatuscode responsecode scstatus code"
 )
 _AGENTS = _names("useragent httpuseragent requestuseragent csuseragent useragentoriginal agentstring")
+_REFERERS = _names("referer referrer httpreferer httpreferrer requestreferer csreferer httprequestreferrer")
 _REQUESTS = _names("request requestline httprequest")
 
 
@@ -100,6 +101,7 @@ def guessed(record: Record, *, has_event: bool = False) -> Preset | None:
         attributes={
             name: path for name, keys in _ATTRIBUTES.items() if (path := _first(names, keys)) and path != event
         },
+        arguments={"referer": referer} if (referer := _first(names, _REFERERS)) else {},
         agent=_first(names, _AGENTS),
     )
 

@@ -2,14 +2,12 @@
 
 from typing import ClassVar
 
-from typing_extensions import override
-
 from trine.log_formats.json_fields import Json as JsonValue
 from trine.log_formats.json_fields import decoded
 from trine.log_formats.json_presets import PRESETS, Preset
 from trine.log_formats.json_records import JsonJoiner
-from trine.log_formats.log_event import HEADER, Entity, Format, FormatSettings, Header, LogEvent
-from trine.log_formats.record_reader import Plans, RecordReader
+from trine.log_formats.log_event import HEADER, Entity, FormatSettings, Header, LogEvent
+from trine.log_formats.record_reader import Plans, RecordFormat, RecordReader
 from trine.log_formats.times import Clock
 
 _BRACKETS = frozenset(("[", "]", "[]", "{", "}", "],", "]}", "]}}", ","))
@@ -18,7 +16,7 @@ _PLANS: Plans = ({}, {})
 """How records in lines of other formats are read; it depends on nothing but the names of their fields."""
 
 
-class Json(Format):
+class Json(RecordFormat):
     """JSON objects: one per line or over several, in an array, or in an object that only holds them.
 
     The event is what the settings name; without settings, what the preset of the system names that writes such records;
@@ -26,7 +24,6 @@ class Json(Format):
     """
 
     name: ClassVar[str] = "json"
-    has_fields: ClassVar[bool] = True
     presets: ClassVar[tuple[Preset, ...]] = tuple(PRESETS.values())
     guesses: ClassVar[bool] = True
     """Whether records of no preset are read."""
@@ -48,15 +45,6 @@ class Json(Format):
         if event is None and len(value) == 1 and next(iter(value.values())) == []:
             return HEADER
         return event
-
-    @override
-    def missing_fields(self) -> tuple[str, ...]:
-        return self._reader.missing_fields()
-
-    @override
-    def fields(self) -> tuple[str, ...]:
-        """Dotted names of the fields that the records so far have, the most frequent first."""
-        return self._reader.fields()
 
 
 def _unpacked(value: dict[str, JsonValue]) -> dict[str, JsonValue]:

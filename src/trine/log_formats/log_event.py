@@ -111,6 +111,11 @@ class Format(ABC):
     def begin(self, name: str, head: Sequence[str]) -> None:
         """The next lines come from the file of this name, and begin with `head`: called before they are parsed."""
 
+    @classmethod
+    def entity_of_file(cls, name: str, head: Sequence[str]) -> str:
+        """The entity that the name of a file gives its lines, which begin with `head`; "" if the name gives none."""
+        return ""
+
     def records(self, lines: Iterable[Line]) -> Iterator[Line]:
         """The records of all lines of a log, the incomplete ones at its end too."""
         if self.joiner is None:

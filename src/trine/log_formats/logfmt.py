@@ -8,6 +8,7 @@ from typing_extensions import override
 
 from trine.log_formats.actors import is_address, with_marks
 from trine.log_formats.log_event import Entity, Format, FormatSettings, LogEvent, known
+from trine.log_formats.request_marks import request_marks
 from trine.log_formats.times import find_time
 from trine.log_formats.web_formats import request_parts
 
@@ -17,6 +18,8 @@ _TIMES = ("time", "ts", "timestamp", "t", "@timestamp", "datetime", "eventtime")
 _TEXTS = ("msg", "message")
 _NAMES = ("event", "event_type", "type", "subtype", "action", "op", "operation")
 _PATHS = ("path", "uri", "url", "request_path")
+_AGENTS = ("user_agent", "useragent", "userAgent", "agent", "ua", "request_User-Agent", "http_user_agent")
+_REFERERS = ("referer", "referrer", "request_Referer", "http_referer")
 _LEVELS = ("level", "lvl", "severity", "at")
 _ENTITIES: Mapping[Entity, tuple[str, ...]] = {
     "user": ("user", "username", "usr", "user_name", "acct", "suser", "account", "user_id"),
@@ -71,7 +74,8 @@ class Logfmt(Format):
             return message, True
         if path and fields.get("method"):
             request = f"{fields['method'].upper()} {path} HTTP/"
-            return request_parts(request, fields.get("status") or fields.get("code") or "-"), False
+            parts = request_parts(request, fields.get("status") or fields.get("code") or "-")
+            return (*parts, *request_marks(agent=_first(fields, _AGENTS), referer=_first(fields, _REFERERS))), False
         name = " ".join(fields[key] for key in _NAMES if fields.get(key))
         return (name, False) if name else (text, True)
 

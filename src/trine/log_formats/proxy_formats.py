@@ -1,14 +1,16 @@
 """Access logs with forms of their own: Squid's, and those of load balancers and of S3 at AWS.
 
-The event of a request is made of parts, as in the access log of a web server (`web_formats.py`).
+The event of a request is made of parts, as in the access log of a web server (`web_formats.py`); so is what is unusual
+in the rest of the line (`request_marks.py`).
 """
 
 import re
 from typing import ClassVar
 
 from trine.log_formats.log_event import Entity, Format, LogEvent, known
-from trine.log_formats.values import STRONG, agent_class, agent_marks, digits_class, marks, masked, only
-from trine.log_formats.web_formats import named_parts, request_parts, unescaped
+from trine.log_formats.request_marks import request_marks, unescaped
+from trine.log_formats.values import STRONG, agent_class, digits_class, marks, masked, only
+from trine.log_formats.web_formats import named_parts, request_parts
 
 _QUOTED = r'"((?:[^"\\]|\\.)*+)"'
 _UNQUOTED = r'"([^"]*+)"'
@@ -20,7 +22,8 @@ class Squid(Format):
     name: ClassVar[str] = "squid"
     default_entity: ClassVar[Entity | None] = "address"
     _line = re.compile(
-        r"(\d{9,10}\.\d{3}) ++-?\d+ (\S++) ([A-Z_]+)/(\d{3}) (-?\d+) (\S++) (\S++) (\S++) ([A-Z_]+)/\S++ (\S++)(?: |\Z)"
+        r"(\d{9,10}\.\d{3}) ++-?\d+ (\S++) ([A-Z_]+)/(\d{3}) (-?\d+) (\S++) (\S++) (\S++) "
+        r"([A-Z_]+)/\S++ (\S++)(?=\s|\Z)"
     )
 
     def parse(self, text: str) -> LogEvent | None:
@@ -34,7 +37,7 @@ class Squid(Format):
         else:
             parts = named_parts(method, target, status)
         return LogEvent(
-            parts,
+            (*parts, *request_marks(text, rest=text[line.end() :])),
             False,
             self.clock.seconds(time),
             known(address=address, user="" if user == "-" else user),
@@ -57,7 +60,7 @@ class Elb(Format):
     _line = re.compile(
         r"(?:(?P<kind>https?|h2|grpcs?|wss?) )?(?P<time>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{1,9}Z) (?P<balancer>\S++) "
         r"(?P<address>[0-9.]++|\[?[0-9a-fA-F:.]++\]?):\d{1,5} (?P<target>\S++) (?:-?[\d.]++ ){3}"
-        rf"(?P<status>\d{{3}}|-) (?P<own>\d{{3}}|-) (?P<received>\d+) (?P<size>\d+) {_QUOTED}(?: {_QUOTED})?(?= |\Z)"
+        rf"(?P<status>\d{{3}}|-) (?P<own>\d{{3}}|-) (?P<received>\d+) (?P<size>\d+) {_QUOTED}(?: {_QUOTED})?(?=\s|\Z)"
     )
 
     def parse(self, text: str) -> LogEvent | None:
@@ -67,11 +70,9 @@ class Elb(Format):
             return None
         status, own = line["status"], line["own"]
         request, agent = unescaped(line[10]), unescaped(line[11] or "")
-        unusual = agent_marks(agent)
         parts = request_parts(request, status)
-        parts = (*parts, f" agent{{{unusual}}}") if unusual else parts
         return LogEvent(
-            parts,
+            (*parts, *request_marks(text, agent=agent, rest=text[line.end() :])),
             False,
             self.clock.seconds(line["time"]),
             {"address": line["address"].strip("[]")},
@@ -95,7 +96,7 @@ class S3(Format):
     _line = re.compile(
         r"[0-9a-f]{64} (?P<bucket>[\w.\-]++) \[(?P<time>\d\d/[^\]]{15,25})\] (?P<address>\S++) (?P<user>\S++) \S++ "
         rf"(?P<operation>[A-Z0-9_]+\.[\w.\-]++) (?P<key>\S++) (?:{_QUOTED}|-) (?P<status>\d{{3}}|-) (?P<error>\S++) "
-        rf"(?P<size>\d+|-) \S++ \S++ \S++ (?:{_UNQUOTED}|-) (?:{_UNQUOTED}|-)(?= |\Z)"
+        rf"(?P<size>\d+|-) \S++ \S++ \S++ (?:{_UNQUOTED}|-) (?:{_UNQUOTED}|-)(?=\s|\Z)"
     )
 
     def parse(self, text: str) -> LogEvent | None:
@@ -103,12 +104,13 @@ class S3(Format):
         line = self._line.match(text)
         if line is None:
             return None
-        request, agent = unescaped(line[7] or ""), line[12] or ""
-        unusual = ",".join(sorted({*only(marks(request), STRONG).split(","), *agent_marks(agent).split(",")} - {""}))
+        request, referer, agent = unescaped(line[7] or ""), line[11] or "", line[12] or ""
+        unusual = only(marks(request), STRONG)
         status, error = line["status"], line["error"]
         parts = [line["operation"], f" {status}"]
         parts += [f" {error}"] if error != "-" else []
         parts += [f" {{{unusual}}}"] if unusual else []
+        parts += request_marks(text, agent=agent, referer=referer, rest=text[line.end() :])
         return LogEvent(
             tuple(parts),
             False,

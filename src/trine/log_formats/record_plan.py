@@ -13,7 +13,10 @@ Alternatives = tuple[Parts, ...]
 class Plan:
     """A preset with its paths divided, as records of one set of fields need it."""
 
-    __slots__ = ("agent", "arguments", "attributes", "entities", "nested", "parts", "preset", "program", "text", "time")
+    __slots__ = (
+        *("agent", "arguments", "attributes", "entities", "nested", "parts", "preset", "program", "referer", "text"),
+        "time",
+    )
 
     def __init__(self, preset: Preset, settings: FormatSettings, record: Record) -> None:
         self.preset = preset
@@ -29,6 +32,7 @@ class Plan:
         self.entities = _named(preset.entities, keys)
         self.attributes = _named(preset.attributes, keys)
         self.arguments = _named(preset.arguments, keys)
+        self.referer = dict(self.arguments).get("referer", ())
 
 
 def _paths(text: str, keys: tuple[str, ...]) -> Alternatives:

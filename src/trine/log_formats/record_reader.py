@@ -8,15 +8,19 @@
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from typing import ClassVar
+
+from typing_extensions import override
 
 from trine.log_formats.actors import who
 from trine.log_formats.escapes import without_escapes
 from trine.log_formats.field_names import guessed
 from trine.log_formats.json_fields import Record, decoded, first_text, names_of, text_at, text_of, value_at, value_of
 from trine.log_formats.json_presets import Preset
-from trine.log_formats.log_event import ENTITIES, HEADER, FormatSettings, Header, LogEvent
+from trine.log_formats.log_event import ENTITIES, HEADER, Format, FormatSettings, Header, LogEvent
 from trine.log_formats.mined_values import FreeText
 from trine.log_formats.record_plan import Plan, fits, joined, may_fit
+from trine.log_formats.request_marks import request_marks
 from trine.log_formats.times import Clock
 from trine.log_formats.values import agent_class, marks
 from trine.log_formats.web_formats import named_parts, request_parts
@@ -133,8 +137,11 @@ class RecordReader:
         named = self._name(plan, record)
         if named is None:
             return self._text(plan, record, depth)
+        name, mined = named
+        if (plan.agent or plan.referer) and not mined and not self.settings.event:
+            name = _with_marks(name, first_text(record, plan.agent), first_text(record, plan.referer))
         return LogEvent(
-            named[0], named[1], self._time(plan, record), self._entities(plan, record), self._attributes(plan, record)
+            name, mined, self._time(plan, record), self._entities(plan, record), self._attributes(plan, record)
         )
 
     def _own_settings(self, plan: Plan, record: Record, event: LogEvent | None) -> LogEvent | None:
@@ -258,11 +265,35 @@ class RecordReader:
         return self._early <= _MOST_EARLY
 
 
+class RecordFormat(Format):
+    """A format whose records have named fields, which its `_reader` reads."""
+
+    has_fields: ClassVar[bool] = True
+    _reader: RecordReader
+
+    @override
+    def missing_fields(self) -> tuple[str, ...]:
+        return self._reader.missing_fields()
+
+    @override
+    def fields(self) -> tuple[str, ...]:
+        """Dotted names of the fields that the records so far have, the most frequent first."""
+        return self._reader.fields()
+
+
 def _web(web: tuple[str, str, str], record: Record) -> tuple[str, ...] | None:
     method, target, status = (text_at(record, path) if path else "" for path in web)
     if not target or not (method or not web[0]):
         return None
     return named_parts(method, target, status) if method else request_parts(target, status or "-")
+
+
+def _with_marks(name: str | tuple[str, ...], agent: str, referer: str) -> str | tuple[str, ...]:
+    """The name of an event with what is unusual about the user agent and the referer."""
+    unusual = tuple(request_marks(agent=agent, referer=referer))
+    if not unusual:
+        return name
+    return (name, *unusual) if isinstance(name, str) else (*name, *unusual)
 
 
 def _said(plan: Plan, record: Record) -> str:

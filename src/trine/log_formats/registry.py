@@ -88,11 +88,16 @@ class Guess:
     second: str | None = None
     """The format that fits next best."""
     second_share: float = 0.0
+    options: str = ""
+    """Options that name fields, because of which formats without fields were not tried."""
 
     def why(self) -> str:
         """The guess in words: `web fits 99 % of the lines (next: syslog, 1 %)`."""
         text = f"{self.name} fits {100 * self.share:.3g} % of the first lines"
-        return text + (f" (next: {self.second}, {100 * self.second_share:.2g} %)" if self.second else "")
+        text += f" (next: {self.second}, {100 * self.second_share:.2g} %)" if self.second else ""
+        if self.options and self.share < CERTAIN:
+            text += f"; only formats with fields were tried, for {self.options}"
+        return text
 
 
 def guess_format(
@@ -104,12 +109,14 @@ def guess_format(
     the lines do have.
     """
     shares: dict[str, float] = {}
+    options = ""
     for name, kind in FORMATS.items():
         if name == Plain.name or (among is not None and name not in among):
             continue
         try:
             candidate = kind(settings)
         except UsageError:
+            options = ", ".join(_options_of_fields(settings or FormatSettings()))
             continue
         shares[name] = _share(candidate, lines)
         if shares[name] >= CERTAIN:
@@ -119,7 +126,13 @@ def guess_format(
         return Guess(next(iter(shares)) if among is not None and shares else Plain.name, 1.0)
     chosen = next(name for name, share in shares.items() if share >= MUCH_MORE * best)
     second = max((name for name in shares if name != chosen and shares[name] > 0), key=shares.__getitem__, default=None)
-    return Guess(chosen, shares[chosen], second, shares[second] if second else 0.0)
+    return Guess(chosen, shares[chosen], second, shares[second] if second else 0.0, options)
+
+
+def _options_of_fields(settings: FormatSettings) -> list[str]:
+    """The options that name fields."""
+    options = {"--event": ",".join(settings.event), "--time": settings.time, "--entity": settings.entity}
+    return [f"{option} {value}" for option, value in options.items() if value and value not in ENTITIES]
 
 
 def _share(candidate: Format, lines: Sequence[Line]) -> float:
@@ -182,8 +195,7 @@ def format_of(
 
 def _require_no_fields(lines: Sequence[Line], settings: FormatSettings) -> None:
     """Raise `UsageError` where lines that no format explains have fields, or settings name fields that they lack."""
-    options = {"--event": ",".join(settings.event), "--time": settings.time, "--entity": settings.entity}
-    given = [f"{option} {value}" for option, value in options.items() if value and value not in ENTITIES]
+    given = _options_of_fields(settings)
     looks = guess_format(lines, FormatSettings(time_format=settings.time_format)) if given else Guess(Plain.name, 1.0)
     kind = Json if looks.name == Plain.name and _are_objects(lines) else FORMATS[looks.name]
     fields = _fields(kind(), lines) if kind.has_fields else ()

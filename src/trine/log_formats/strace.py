@@ -136,6 +136,13 @@ class Strace(Format):
         self._own, self._own_name, self._elapsed = in_name[1] if in_name else "0", "", 0.0
         self._named.clear()
 
+    @classmethod
+    @override
+    def entity_of_file(cls, name: str, head: Sequence[str]) -> str:
+        """The process of a file of `strace -ff`, whose lines name none."""
+        in_name = _FILE.search(name)
+        return "" if in_name is None or any(_pid(_prefix(text)) for text in head) else in_name[1]
+
     @override
     def parse(self, text: str) -> LogEvent | Header | None:
         """The event of a line, or of the lines of an interrupted call; a call that began before the log is an event."""

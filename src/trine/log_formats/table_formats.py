@@ -4,13 +4,15 @@ import csv
 import re
 from collections.abc import Iterator, Sequence
 from typing import ClassVar
+from urllib.parse import unquote
 
 from typing_extensions import override
 
 from trine.log_formats.field_names import guessed
 from trine.log_formats.json_presets import PRESETS, Preset
-from trine.log_formats.log_event import HEADER, Entity, Format, FormatSettings, Header, Line, LogEvent
-from trine.log_formats.record_reader import RecordReader
+from trine.log_formats.log_event import HEADER, Entity, FormatSettings, Header, Line, LogEvent
+from trine.log_formats.record_reader import RecordFormat, RecordReader
+from trine.log_formats.request_marks import break_part
 from trine.log_formats.times import find_time
 from trine.log_formats.zeek_events import zeek_record
 
@@ -23,6 +25,7 @@ _NO_NAME = re.compile(r"[\d.:/\-+ TZ]*+$|\d{4}-\d\d-\d\d|\d{1,2}/\d{1,2}/\d{2,4}
 _LONGEST_NAME = 40
 _SEPARATOR = re.compile(r"#separator (\S++)")
 _ESCAPED = re.compile(r"\\x([0-9a-fA-F]{2})")
+_AGENT = "cs(User-Agent)"
 _W3C = Preset(
     fits=(frozenset(("cs-method", "cs-uri")),),
     web=("cs-method", "cs-uri", "sc-status"),
@@ -35,7 +38,7 @@ _W3C = Preset(
     },
     attributes={"edge": "x-edge-result-type", "error": "sc-win32-status"},
     arguments={"referer": "cs(Referer)"},
-    agent="cs(User-Agent)",
+    agent=_AGENT,
 )
 
 
@@ -157,14 +160,13 @@ _FEWEST = 3
 """Columns of a table whose rows are texts: fewer are as likely a text with a comma."""
 
 
-class Csv(Format):
+class Csv(RecordFormat):
     """One event per row. The first row names the columns, unless a cell of it is a number, a time or an address.
 
     Where no column is named like an event or a text, a row with a time is a text: its cells but time and entities.
     """
 
     name: ClassVar[str] = "csv"
-    has_fields: ClassVar[bool] = True
 
     def __init__(self, settings: FormatSettings | None = None) -> None:
         super().__init__(settings)
@@ -198,21 +200,16 @@ class Csv(Format):
         return self._time in row
 
     @override
-    def missing_fields(self) -> tuple[str, ...]:
-        return self._reader.missing_fields()
-
-    @override
     def fields(self) -> tuple[str, ...]:
         """Names of the columns."""
         return self._table.columns
 
 
-class Zeek(Format):
+class Zeek(RecordFormat):
     """Logs of Zeek as tables, with their fields named in the header. A new header may come at any line."""
 
     name: ClassVar[str] = "zeek"
     default_entity: ClassVar[Entity | None] = "address"
-    has_fields: ClassVar[bool] = True
     sure_header: ClassVar[bool] = True
 
     def __init__(self, settings: FormatSettings | None = None) -> None:
@@ -252,21 +249,16 @@ class Zeek(Format):
         return HEADER
 
     @override
-    def missing_fields(self) -> tuple[str, ...]:
-        return self._reader.missing_fields()
-
-    @override
     def fields(self) -> tuple[str, ...]:
         """Names of the fields in the last header."""
         return self._fields
 
 
-class W3c(Format):
+class W3c(RecordFormat):
     """Extended logs of the W3C, with their fields named in `#Fields:`; a new header may come at any line."""
 
     name: ClassVar[str] = "w3c"
     default_entity: ClassVar[Entity | None] = "address"
-    has_fields: ClassVar[bool] = True
     sure_header: ClassVar[bool] = True
 
     def __init__(self, settings: FormatSettings | None = None) -> None:
@@ -289,11 +281,12 @@ class W3c(Format):
         if stem is not None:
             query = record.get("cs-uri-query")
             record["cs-uri"] = f"{stem}?{query}" if query else stem
-        return self._reader.read(record)
-
-    @override
-    def missing_fields(self) -> tuple[str, ...]:
-        return self._reader.missing_fields()
+        if "%" in record.get(_AGENT, ""):
+            record[_AGENT] = unquote(record[_AGENT])  # CloudFront encodes the field, before 2020 twice
+        event, broken = self._reader.read(record), break_part(text)
+        if broken and isinstance(event, LogEvent) and isinstance(event.event, tuple):
+            return event._replace(event=(*event.event, broken))
+        return event
 
     @override
     def fields(self) -> tuple[str, ...]:

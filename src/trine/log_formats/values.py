@@ -257,7 +257,7 @@ def _agent_class(text: str) -> str:
     return f"{_family(text[:HUGE])}{{{found}}}" if found else _family(text[:HUGE])
 
 
-_SEMICOLON = re.compile(r";(?=[ )]|\Z)|;(?=FB)")
+_SEMICOLON = re.compile(r";(?=[ )+]|%(?:25)?20|\Z)|;(?=FB)")
 _cached_agent_class = lru_cache(_CACHED)(_agent_class)
 
 

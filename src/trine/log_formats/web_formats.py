@@ -6,14 +6,14 @@ places that take many values can be found; what is unusual in its path, query, u
 
 import re
 from functools import lru_cache
-from typing import ClassVar, TypeVar
+from typing import ClassVar, NamedTuple, TypeVar
 
 from trine.log_formats.log_event import Entity, Format, FormatSettings, LogEvent, known
+from trine.log_formats.request_marks import agent_part, break_part, referer_part, rest_part, unescaped
 from trine.log_formats.values import (
     STRONG,
     VALUE,
     agent_class,
-    agent_marks,
     digits_class,
     marks,
     masked,
@@ -123,11 +123,26 @@ def _no_request(text: str) -> tuple[str, ...]:
 
 Key = TypeVar("Key", str, tuple[str, str])
 Found = TypeVar("Found")
-_ESCAPE = re.compile(r"\\(?:x([0-9a-fA-F]{2})|(.))", re.DOTALL)
-_MAX_UNESCAPED = 1 << 16
-"""Characters of the longest field whose escapes are read: eight times the longest request that servers accept."""
 
-_ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "v": "\v", "f": "\f"}
+
+class Visitor(NamedTuple):
+    """What a request says of its sender: referer, user agent and what follows them."""
+
+    family: str
+    """Class of the user agent."""
+    host: str
+    """Host of the referer; "" without one."""
+    odd: tuple[str, ...]
+    """Parts of the event for what is unusual."""
+    ordinary: bool
+    """Whether nothing about the user agent is unusual."""
+    rest: str
+    """What follows the user agent."""
+
+
+_NOBODY = Visitor("none", "", (), True, "")
+
+
 _QUOTED = r'"((?:[^"\\]|\\.)*+)"'
 _NUMBER = r"(\d{1,19}|-)"
 
@@ -158,6 +173,8 @@ class Access(Format):
         """Parts of the event, method, and whether it is for a file of a page, by request line and status."""
         self._numbers: dict[str, tuple[str, str, str]] = {}
         """Status, class of the size and what follows, by the text between request and referer."""
+        self._visitors: dict[str, Visitor] = {}
+        """By the text from the referer on."""
         self._rests: dict[str, str] = {}
         """Part of the event for what follows the user agent."""
         self._agents: dict[str, tuple[str, str]] = {}
@@ -179,12 +196,11 @@ class Access(Format):
         event = self._parse(text)
         if event is None or not event.entities["address"].isprintable():
             return None
-        if not _BREAK.search(text.rstrip()):
-            return event
-        return event._replace(event=(*event.event, " {line break}"))
+        broken = break_part(text)
+        return event._replace(event=(*event.event, broken)) if broken else event
 
     def _parse(self, text: str) -> LogEvent | None:
-        pieces = text.split('"')
+        pieces = text.split('"', 3)
         if len(pieces) < 3 or "\\" in text:
             return self._parse_escaped(text)
         address, _, rest = pieces[0].partition(" ")
@@ -199,14 +215,28 @@ class Access(Format):
         numbers = self._numbers.get(pieces[2]) or self._status_and_size(pieces[2])
         if numbers is None:
             return self._parse_escaped(text)
-        if len(pieces) >= 7 and pieces[4] == " ":
-            event = self._event(address, user, time, pieces[1], numbers, pieces[3], pieces[5])
-            rest = numbers[2] if len(pieces) == 7 and not pieces[6] else f"{numbers[2]} {_QUOTE.join(pieces[6:])}"
-            return self._with_rest(event, rest) if rest else event
-        if len(pieces) == 3:
-            event = self._event(address, user, time, pieces[1], numbers, "", "")
-            return self._with_rest(event, numbers[2]) if numbers[2] else event
-        return self._parse_escaped(text)
+        visitor = _NOBODY
+        if len(pieces) > 3:
+            tail = pieces[3]
+            found = self._visitors.get(tail) or self._visitor_of(tail)
+            if found is None:
+                return self._parse_escaped(text)
+            visitor = found
+        event = self._event(address, user, time, pieces[1], numbers, visitor)
+        rest = f"{numbers[2]} {visitor.rest}" if visitor.rest else numbers[2]
+        return self._with_rest(event, rest) if rest else event
+
+    def _visitor_of(self, tail: str) -> Visitor | None:
+        """The visitor by what follows the quote before the referer; None if no user agent follows."""
+        pieces = tail.split('"', 3)
+        if len(pieces) < 4 or pieces[1] != " ":
+            return None
+        return _kept(self._visitors, tail, self._visitor(pieces[0], pieces[2], pieces[3]))
+
+    def _visitor(self, referer: str, agent: str, rest: str = "") -> Visitor:
+        family, odd_agent = self._agents.get(agent) or self._agent(agent)
+        host, odd_referer = self._referers.get(referer) or self._referer(referer)
+        return Visitor(family, host, tuple(filter(None, (odd_agent, odd_referer))), not odd_agent, rest)
 
     def _status_and_size(self, text: str) -> tuple[str, str, str] | None:
         """Status, class of the size and what follows, behind the request; None if the text has another form."""
@@ -230,20 +260,19 @@ class Access(Format):
         if server:
             self._own_name(server)
         numbers = status, digits_class(size) or "-", ""
-        event = self._event(address.strip("[]"), user.strip(), time, request, numbers, referer, agent)
+        event = self._event(address.strip("[]"), user.strip(), time, request, numbers, self._visitor(referer, agent))
         return self._with_rest(event, rest) if rest else event
 
     def _event(
-        self, address: str, user: str, time: str, request: str, numbers: tuple[str, str, str], referer: str, agent: str
+        self, address: str, user: str, time: str, request: str, numbers: tuple[str, str, str], visitor: Visitor
     ) -> LogEvent:
         status, size, _ = numbers
         parts, method, of_page = self._requests.get((request, status)) or self._request(request, status)
-        family, odd_agent = self._agents.get(agent) or self._agent(agent)
-        host, odd_referer = self._referers.get(referer) or self._referer(referer)
-        if of_page and host and not odd_agent:
+        family, host, odd, ordinary, _ = visitor
+        if of_page and host and ordinary:
             self._own_name(host)
-        if odd_agent or odd_referer:
-            parts = (*parts, *filter(None, (odd_agent, odd_referer)))
+        if odd:
+            parts += odd
         attributes = {
             "method": method,
             "status": status,
@@ -258,10 +287,10 @@ class Access(Format):
         return _NEW(LogEvent, (parts, False, self.clock.seconds(time), entities, attributes))
 
     def _with_rest(self, event: LogEvent, rest: str) -> LogEvent:
-        """The event with what is unusual behind the known fields: addresses of proxies, cookies, names of hosts."""
+        """The event with what is unusual behind the known fields."""
         part = self._rests.get(rest)
         if part is None:
-            part = _kept(self._rests, rest, _rest_part(rest))
+            part = _kept(self._rests, rest, rest_part(rest))
         return event._replace(event=(*event.event, part)) if part else event
 
     def _request(self, request: str, status: str) -> tuple[tuple[str, ...], str, bool]:
@@ -270,14 +299,12 @@ class Access(Format):
         return _kept(self._requests, (request, status), (parts, method, parts[-2] in _PAGE_FILES))
 
     def _agent(self, agent: str) -> tuple[str, str]:
-        family, unusual = agent_class(agent), agent_marks(agent)
-        return _kept(self._agents, agent, (family, f" agent{{{unusual}}}" if unusual else ""))
+        return _kept(self._agents, agent, (agent_class(agent), agent_part(agent)))
 
     def _referer(self, referer: str) -> tuple[str, str]:
         absolute = _TARGET.match(referer)
         host = absolute[1].rpartition("@")[2].lower()[:_MAX_CACHED_TEXT] if absolute else ""
-        unusual = only(marks(referer), STRONG)
-        return _kept(self._referers, referer, (host, f" referer{{{unusual}}}" if unusual else ""))
+        return _kept(self._referers, referer, (host, referer_part(referer)))
 
     def _own_name(self, host: str) -> None:
         if len(self._own) < 100:
@@ -294,35 +321,12 @@ def _kept(cache: dict[Key, Found], key: Key, found: Found) -> Found:
     return found
 
 
-def _rest_part(rest: str) -> str:
-    """The part of an event for further fields: a quote within a field is unusual, those around it are not."""
-    fields = " ".join(unescaped(quoted or bare) for quoted, bare in _FIELD.findall(rest[:_MAX_UNESCAPED]))
-    found = {*agent_marks(fields).split(","), *only(marks(fields), STRONG).split(",")} - {""}
-    if len(rest) <= _MAX_UNESCAPED and not _FIELDS.fullmatch(rest):
-        found.add("quotes")
-    return f" rest{{{','.join(sorted(found))}}}" if found else ""
-
-
-_QUOTE = '"'
-_FIELD = re.compile(r'"((?:[^"\\]|\\.)*+)"|([^\s"]++)', re.DOTALL)
-_FIELDS = re.compile(r'(?:[\s,;|]*+(?:[\w.\-]++=)?+(?:"(?:[^"\\]|\\.)*+"|[^\s"]++)(?=[\s,;|]|\Z))*+\s*+', re.DOTALL)
-_BREAK = re.compile(r"[\r\n\v\f\x1c-\x1e\x85\u2028\u2029]")
-"""Where other programs end a line: the text behind it may be made to look like another line."""
 _NEW = tuple.__new__
 """Makes a named tuple in half the time."""
 _ANONYMOUS = len("- - [01/May/2024:10:00:00 +0000] ")
 """Characters between the address and the request, if no user is logged in."""
 
 _PAGE_FILES = frozenset({".css", ".js", ".woff", ".woff2"})
-
-
-def unescaped(field: str) -> str:
-    """A quoted field as the client sent it: servers write `\\"` and `\\x16` for a quote and a byte."""
-    return _ESCAPE.sub(_character, field) if "\\" in field and len(field) <= _MAX_UNESCAPED else field
-
-
-def _character(escape: re.Match[str]) -> str:
-    return chr(int(escape[1], 16)) if escape[1] else _ESCAPES.get(escape[2], escape[2])
 
 
 class WebError(Format):

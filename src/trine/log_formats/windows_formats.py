@@ -5,13 +5,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import ClassVar
 from xml.etree import ElementTree
 
-from typing_extensions import override
-
 from trine.log_formats.json_fields import Record, decoded
 from trine.log_formats.json_presets import Preset
 from trine.log_formats.json_records import JsonJoiner
-from trine.log_formats.log_event import HEADER, Entity, Format, FormatSettings, Header, Joiner, Line, LogEvent
-from trine.log_formats.record_reader import RecordReader
+from trine.log_formats.log_event import HEADER, Entity, FormatSettings, Header, Joiner, Line, LogEvent
+from trine.log_formats.record_reader import RecordFormat, RecordReader
 from trine.log_formats.table_formats import Table
 from trine.log_formats.times import Clock
 from trine.log_formats.windows_events import flat, windows_event
@@ -31,7 +29,7 @@ _WORD = re.compile(r"[^A-Za-z]++")
 _MOST_FIELDS = 300
 
 
-class Windows(Format):
+class Windows(RecordFormat):
     """Events of Windows, exported as XML, JSON or CSV; the settings can name the fields of the event log.
 
     The event is the log and the number; for processes the program and what is unusual about its arguments; for logons
@@ -40,7 +38,6 @@ class Windows(Format):
 
     name: ClassVar[str] = "windows"
     default_entity: ClassVar[Entity | None] = "host"
-    has_fields: ClassVar[bool] = True
 
     def __init__(self, settings: FormatSettings | None = None) -> None:
         super().__init__(settings)
@@ -62,15 +59,6 @@ class Windows(Format):
                 return self._read(flat(value)) if _names_number(value) else None
             return HEADER if text.strip() in ("[", "]", "],", "[]") else None
         return self._of_row(text)
-
-    @override
-    def missing_fields(self) -> tuple[str, ...]:
-        return self._reader.missing_fields()
-
-    @override
-    def fields(self) -> tuple[str, ...]:
-        """Names of the fields that the records so far have, the most frequent first."""
-        return self._reader.fields()
 
     def _read(self, fields: Record | None) -> LogEvent | Header | None:
         return self._reader.read(fields) if fields else None

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 
 from trine.log_formats.json_fields import Record, text_at
 from trine.log_formats.log_event import LogEvent, known
+from trine.log_formats.request_marks import request_marks
 from trine.log_formats.times import Clock
 from trine.log_formats.values import agent_class, marks, size_class
 
@@ -71,8 +72,9 @@ def zeek_record(record: Record, clock: Clock) -> LogEvent | None:
 def zeek_event(path: str, value: Callable[[str], str], clock: Clock, names: tuple[str, ...]) -> LogEvent:
     """The event of a log `path`. `value` gives the text of a field, "" if it is not set."""
     fields = NAMES.get(path) or tuple(name for name in names if name in _KINDS)
+    unusual = request_marks(agent=value("user_agent"), referer=value("referrer")) if path == "http" else ()
     return LogEvent(
-        (path, *(f" {value(name) or '-'}" for name in fields)),
+        (path, *(f" {value(name) or '-'}" for name in fields), *unusual),
         time=clock.seconds(value("ts")) if value("ts") else None,
         entities=known(
             address=value("id.orig_h") or value("src") or value("tx_hosts").partition(",")[0],

@@ -28,6 +28,9 @@ VERSION = 1
 MOST_EVENTS = 10_000
 """Largest number of events of a session that are kept; of a longer one, the last ones."""
 
+MOST_ENDED = 20_000
+"""Largest number of events of sessions that ended, in all: a file that comes late can go on with one of them."""
+
 MOST_FILES = 1_000
 """Largest number of files that are remembered; beyond it, those of the oldest calls are forgotten."""
 
@@ -71,6 +74,8 @@ class Carried:
     """The open sessions, with their events."""
     counts: dict[str, int] = field(default_factory=dict)
     """Number of sessions of each entity before the open one."""
+    latest: float = -math.inf
+    """The latest time of all lines of earlier calls, in seconds."""
     resumed: list[int] = field(default_factory=list)
     """Number of earlier events of the sessions that were opened again: they are the first sessions of the call."""
 
@@ -85,6 +90,8 @@ class Carried:
                 raise UsageError(f"{path}: a state of version {state['version']}; use the Trine that wrote it")
             read = {str(digest): int(lines) for digest, lines in state["read"].items()}
             carried = cls(state["owner"], read, str(state["left"]), list(state["sessions"]), dict(state["counts"]))
+            latest = state.get("latest")
+            carried.latest = -math.inf if latest is None else float(latest)
         except OSError as error:
             raise DataError(f"{path}: cannot be read ({error.strerror}); give a file that is readable") from None
         except (ValueError, KeyError, TypeError, AttributeError):
@@ -102,6 +109,7 @@ class Carried:
             "left": self.left,
             "sessions": self.sessions,
             "counts": self.counts,
+            "latest": self.latest if math.isfinite(self.latest) else None,
         }
         files.write_json(path, state)
 
@@ -137,7 +145,7 @@ class Carried:
         for kept in self.sessions:
             opened = OpenSession(sessions.next_number(), len(kept["events"]), *map(_number, kept["times"]))
             sessions.reopen((kept["kind"], kept["entity"]), opened)
-            for i, (name, time, file, line, attributes) in enumerate(kept["events"]):
+            for i, (name, time, file, line, attributes, *record) in enumerate(kept["events"]):
                 if file not in sources:
                     sources.append(file)
                 yield SessionEvent(
@@ -151,15 +159,17 @@ class Carried:
                     written=time,
                     entities=kept["entities"],
                     attributes=attributes,
+                    record=record[0] if record else 1,
                 )
 
     def keep(self, sessions: Sessions, table: SequenceTable) -> None:
-        """Take over the sessions that can still go on: those that paused for at most the gap before the last line."""
-        last = max((s.latest for _, s in sessions.open_sessions() if not math.isnan(s.latest)), default=math.nan)
-        gap = math.inf if sessions.cut.gap_seconds is None else sessions.cut.gap_seconds
+        """Take over the sessions that can still go on, and those that ended last: see `MOST_ENDED`."""
+        if table.times is not None:
+            self.latest = max(self.latest, float(np.nanmax(table.times)))
+        going_on = self._going_on(sessions, table)
         self.sessions = []
         for (kind, entity), session in sessions.open_sessions():
-            if kind != "session" and last - session.latest > gap:
+            if session.number not in going_on:
                 continue
             times = [_text(value) for value in (session.raw, session.latest, session.previous)]
             entities = {name: str(of[session.number]) for name, of in table.entities.items() if of[session.number]}
@@ -168,6 +178,27 @@ class Carried:
                 {"kind": kind, "entity": entity, "times": times, "entities": entities, "events": events}
             )
         self._count(sessions, table)
+
+    def _going_on(self, sessions: Sessions, table: SequenceTable) -> set[int]:
+        """Numbers of the sessions that are kept: those that paused for at most the gap, and the last ones that ended.
+
+        A session of the entity `session`, whose ids the log gives, does not end by a pause.
+        """
+        gap = math.inf if sessions.cut.gap_seconds is None else sessions.cut.gap_seconds
+        kept: set[int] = set()
+        ended: list[tuple[float, int]] = []
+        for (kind, _), session in sessions.open_sessions():
+            if kind != "session" and self.latest - session.latest > gap:
+                ended.append((session.latest, session.number))
+            else:
+                kept.add(session.number)
+        lengths, events = table.lengths, 0
+        for _, number in sorted(ended, reverse=True):
+            events += min(int(lengths[number]), MOST_EVENTS)
+            if events > MOST_ENDED:
+                break
+            kept.add(number)
+        return kept
 
     def _count(self, sessions: Sessions, table: SequenceTable) -> None:
         """Numbers of the sessions so far, so that the next ones are named after them."""
@@ -200,12 +231,13 @@ def held(path: Path) -> Iterator[None]:
 
 
 def _events(table: SequenceTable, row: int) -> Iterator[list[Any]]:
-    """Name, time, file, line and attributes of each event of a session."""
+    """Name, time, file, line, attributes and record of each event of a session."""
     for i in range(int(table.offsets[row]), int(table.offsets[row + 1])):
         source, line = (0, 0) if table.positions is None else source_and_line(int(table.positions[i]))
         time = None if table.times is None else _text(float(table.times[i]))
         attributes = {name: of.values[of.codes[i]] for name, of in table.attributes.items()}
-        yield [table.vocabulary[table.events[i]], time, table.sources[source], line, attributes]
+        record = 1 if table.records is None else int(table.records[i])
+        yield [table.vocabulary[table.events[i]], time, table.sources[source], line, attributes, record]
 
 
 def _text(value: float) -> float | None:

@@ -11,21 +11,28 @@ from typing import Any
 from trine.errors import DataError
 from trine.logs.readers import LogLines, LogSettings, log_lines
 from trine.logs.reading import Reading
+from trine.logs.record_texts import Place, place_text
 from trine.logs.sessions import UNPARSED
 
 SHOWN_TEXT = 300
-"""Characters of an example line that are kept."""
+"""Characters of an example that are kept."""
 
 
 @dataclass(frozen=True, slots=True)
 class EventKind:
-    """One kind of event, with its number of occurrences and its first line."""
+    """One kind of event, with its number of occurrences and its first record."""
 
     event: str
     count: int
     file: str
     line: int
+    record: int
+    """The number of the record among those that begin on this line."""
     text: str
+
+    def place(self) -> str:
+        """File, line and record."""
+        return place_text(self.file, self.line, self.record)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +43,7 @@ class LogCheck:
     formats: dict[str, str]
     """File to format."""
     why: tuple[str, ...]
-    """Why each guessed format was chosen."""
+    """Why each guessed format was chosen, a line for all files with equal guesses."""
     entity: str | None
     entities: int
     """Number of different entities."""
@@ -63,16 +70,16 @@ def check_log(sources: Sequence[str | Path], settings: LogSettings | None = None
     """Read logs as a training would. Raises `DataError` if they hold no line, `UsageError` for unusable settings."""
     lines = log_lines(sources, settings or LogSettings())
     counts: Counter[int] = Counter()
-    first: dict[int, tuple[int, int]] = {}
+    first: dict[int, Place] = {}
     lengths: Counter[int] = Counter()
     entities: set[str] = set()
     attributes: dict[str, None] = {}
     earliest, latest = math.inf, -math.inf
     for events in filter(None, lines.blocks()):
-        places, numbers, sessions, begins, owners, codes, _, written, _, fields = zip(*events, strict=True)
+        places, numbers, sessions, begins, owners, codes, _, written, _, fields, records = zip(*events, strict=True)
         for code in set(codes) - first.keys():
             row = codes.index(code)
-            first[code] = places[row], numbers[row]
+            first[code] = Place(places[row], numbers[row], records[row])
         counts.update(codes)
         lengths.update(sessions)
         entities.update(filter(None, compress(owners, begins)))
@@ -86,7 +93,7 @@ def check_log(sources: Sequence[str | Path], settings: LogSettings | None = None
     return LogCheck(
         name=lines.skips.source,
         formats=lines.reading.formats,
-        why=tuple(f"{file}: {guess.why()}" for file, guess in lines.guesses),
+        why=tuple(lines.why()),
         entity=lines.entity,
         entities=len(entities),
         sessions=len(lengths),
@@ -101,16 +108,19 @@ def check_log(sources: Sequence[str | Path], settings: LogSettings | None = None
     )
 
 
-def _kinds(lines: LogLines, counts: Counter[int], first: dict[int, tuple[int, int]]) -> list[EventKind]:
-    """The kinds by their final names, the most frequent first, each with its first line."""
+def _kinds(lines: LogLines, counts: Counter[int], first: dict[int, Place]) -> list[EventKind]:
+    """The kinds by their final names, the most frequent first, each with its first record."""
     totals: Counter[str] = Counter()
-    places: dict[str, tuple[int, int]] = {}
+    places: dict[str, Place] = {}
     for code, count in counts.items():
         name = lines.names.name(code)
         totals[name] += count
         places[name] = min(places.get(name, first[code]), first[code])
-    texts = lines.files.texts(places.values())
+    texts = lines.records.texts(places.values())
     return [
-        EventKind(name, count, lines.files.names[places[name][0]], places[name][1], texts[places[name]][:SHOWN_TEXT])
+        EventKind(
+            name, count, lines.files.names[place.source], place.line, place.record, texts.get(place, "")[:SHOWN_TEXT]
+        )
         for name, count in totals.most_common()
+        for place in [places[name]]
     ]

@@ -9,6 +9,7 @@
 import codecs
 import re
 from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import Final
 
 from trine.datasets.lines import MAX_LINE, NOT_UTF8
@@ -104,6 +105,20 @@ def text_blocks(chunks: Iterator[bytes], note: Note) -> Iterator[tuple[int, list
             note(UNFINISHED, number)
         yield number, texts
         number += len(texts)
+
+
+def first_lines(chunks: Iterator[bytes], count: int) -> list[str]:
+    """The texts of the first lines. Raises what `chunks` raises, if no line stands before it."""
+    lines: list[str] = []
+    try:
+        for _, texts in text_blocks(chunks, lambda reason, number: None):
+            lines.extend(islice(texts, count - len(lines)))
+            if len(lines) >= count:
+                break
+    except Damaged:
+        if not lines:
+            raise
+    return lines
 
 
 def _in_utf8(chunks: Iterator[bytes], note: Callable[[str], None]) -> Iterator[bytes]:

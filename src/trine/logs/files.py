@@ -6,7 +6,7 @@
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import count, islice, repeat
+from itertools import count, repeat
 from pathlib import Path
 from typing import cast
 
@@ -14,7 +14,7 @@ from trine.datasets.lines import Skips
 from trine.errors import DataError
 from trine.log_formats.log_event import Line
 from trine.logs.compression import Damaged
-from trine.logs.encodings import UNFINISHED, text_blocks
+from trine.logs.encodings import UNFINISHED, first_lines, text_blocks
 from trine.logs.paths import sources_of
 from trine.logs.rotation import Head, order
 from trine.logs.sources import Source
@@ -123,12 +123,8 @@ class LogFiles:
 
 def _head(source: Source) -> Head:
     """The first lines of a source, as far as they can be read."""
-    lines: list[str] = []
     try:
-        for _, texts in text_blocks(source.chunks(), lambda reason, number: None):
-            lines.extend(islice(texts, _FIRST_LINES - len(lines)))
-            if len(lines) >= _FIRST_LINES:
-                break
+        lines = first_lines(source.chunks(), _FIRST_LINES)
     except Damaged:
-        pass  # said when the lines are read
+        lines = []  # said when the lines are read
     return Head(source.name, lines, source.modified)

@@ -5,7 +5,6 @@ import os
 import stat
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from hashlib import sha256
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -13,6 +12,7 @@ from trine.datasets.catalogue import refuse_empty
 from trine.datasets.lines import Skips
 from trine.errors import DataError
 from trine.logs.compression import Damaged
+from trine.logs.copies import different
 from trine.logs.encodings import looks_like_text
 from trine.logs.sources import FileSource, Source, StreamSource, Tar, is_tar, is_zip, zip_members
 
@@ -30,7 +30,7 @@ def sources_of(paths: Sequence[str | Path], skips: Skips) -> list[Source]:
     finder = _Finder(skips)
     for path in paths:
         finder.add(path)
-    return _different(finder.sources, skips)
+    return different(finder.sources, skips)
 
 
 class _Finder:
@@ -158,35 +158,6 @@ class _Finder:
             return False
         self._seen.add(identity)
         return True
-
-
-def _different(sources: Sequence[Source], skips: Skips) -> list[Source]:
-    """The sources without those whose content is that of an earlier one, such as a log and its copy."""
-    sizes: dict[int, int] = {}
-    for source in sources:
-        if source.size:
-            sizes[source.size] = sizes.get(source.size, 0) + 1
-    first: dict[str, str] = {}
-    different = []
-    for source in sources:
-        content = _content(source) if source.size and sizes[source.size] > 1 else None
-        if content is not None and content in first:
-            skips.add("a copy of another file, read once", f"{source.name} of {first[content]}")
-            continue
-        if content is not None:
-            first[content] = source.name
-        different.append(source)
-    return different
-
-
-def _content(source: Source) -> str | None:
-    digest = sha256()
-    try:
-        for chunk in source.raw():
-            digest.update(chunk)
-    except Damaged:
-        return None
-    return digest.hexdigest()
 
 
 def _prefix(source: Source) -> bytes:

@@ -3,13 +3,13 @@
 import copy
 import gc
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
+from functools import partial
 from itertools import chain, groupby, islice
 from operator import attrgetter
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool
@@ -18,14 +18,16 @@ from trine.datasets.catalogue import CATALOGUE, nothing_there
 from trine.datasets.lines import Skips
 from trine.datasets.tables import has_column, is_table
 from trine.errors import DataError, UsageError
-from trine.log_formats.log_event import Fields, Format, FormatSettings, Line
+from trine.log_formats.log_event import Format, FormatSettings, Line
 from trine.log_formats.registry import Guess, format_of
 from trine.logs.carried import Carried
 from trine.logs.events import EventNames
 from trine.logs.files import LogFiles
 from trine.logs.reading import Reading
+from trine.logs.record_texts import RecordTexts
 from trine.logs.session_table import SessionCollector
-from trine.logs.sessions import GAP_SECONDS, UNPARSED, Cut, SessionEvent, Sessions
+from trine.logs.sessions import GAP_SECONDS, Cut, SessionEvent, Sessions
+from trine.plurals import quantity, verb
 from trine.sequences.folders import looks_like_sequences
 from trine.sequences.readers import EVENTS, open_sequences
 from trine.sequences.table import SequenceTable
@@ -94,8 +96,8 @@ class OpenedSequences:
     table: SequenceTable
     remarks: tuple[str, ...]
     """One line each: how a log was read, what was left out, what was repaired."""
-    files: LogFiles | None = None
-    """The files of a log."""
+    records: RecordTexts | None = None
+    """The texts of a log's records."""
     reading: Reading | None = None
     """What became of the lines of a log."""
     names: EventNames | None = None
@@ -153,7 +155,7 @@ class LogLines:
     """The lines of log files with the format of each file.
 
     lines = LogLines(files, settings, names, skips)
-    for event in lines: ...
+    for events in lines.blocks(): ...
     """
 
     def __init__(
@@ -176,9 +178,13 @@ class LogLines:
         """What the sessions belong to."""
         self.formats: list[Format] = []
         """The formats in use, one per change of the format."""
+        self._joined: dict[int, Callable[[], Format]] = {}
+        """By source, makes the format of a file whose records can be parts of lines or several lines."""
 
-    def __iter__(self) -> Iterator[SessionEvent]:
-        return chain.from_iterable(self.blocks())
+    @property
+    def records(self) -> RecordTexts:
+        """The texts of the records that were read so far."""
+        return RecordTexts(self.files, self._joined)
 
     def blocks(self) -> Iterator[list[SessionEvent]]:
         """The events in lists, of a few hundred lines each."""
@@ -194,6 +200,8 @@ class LogLines:
         head = list(islice(lines, GUESS_LINES))
         yield list(self._change(name, head))
         assert self.sessions is not None
+        if self.sessions.format.joiner is not None:
+            self._joined[source] = partial(type(self.sessions.format), self.settings.fields)
         self.sessions.format.clock.reference = self.files.modified[source]
         self.sessions.file = name if len(self.files.names) > 1 else None
         whole = chain(head, lines)
@@ -220,9 +228,20 @@ class LogLines:
                 self.sessions.leave(block.pop())
             for line in block:
                 prefix.add(line.text)
-            yield self.sessions.read_all(block)
+            events = self.sessions.read_all(block)
+            self._note_late(events, carried)
+            yield events
             block = following
         carried.remember(prefix)
+
+    def _note_late(self, events: Sequence[SessionEvent], carried: Carried) -> None:
+        """Say which events are older than what earlier calls have read: a file that comes late."""
+        assert self.sessions is not None
+        gap = self.settings.gap_seconds or GAP_SECONDS
+        for event in events:
+            if event.written is not None and carried.latest - event.written > gap:
+                place = self.sessions.place(event.line)
+                self.skips.add("older than the lines of earlier calls by more than the gap, scored all the same", place)
 
     def _change(self, name: str, head: list[Line]) -> Iterator[SessionEvent]:
         """Read the next lines in the format of this file; yields the events that this completes."""
@@ -247,28 +266,41 @@ class LogLines:
         present = None if sessions is None or sessions.format.joiner else sessions.format
         if present is not None and (known or _goes_on(present, head[:SURE_LINES])):
             return present
-        chosen, guess = format_of(head, settings.format, settings.pattern, settings.fields)
+        try:
+            chosen, guess = format_of(head, settings.format, settings.pattern, settings.fields)
+        except UsageError as error:
+            raise (UsageError(f"{name}: {error}") if len(self.files.names) > 1 else error) from None
         if guess is not None:
             self.guesses.append((name, guess))
         _learn_date_order(chosen, head)
         return chosen
 
+    def why(self) -> list[str]:
+        """Why each guessed format was chosen; files with equal guesses are on one line."""
+        files: dict[str, list[str]] = {}
+        for file, guess in self.guesses:
+            files.setdefault(guess.why(), []).append(file)
+        return [f"{_listed(names)}: {text}" for text, names in files.items()]
+
     def remarks(self, sessions: int) -> list[str]:
         """How the log was read, for a person, a line each."""
         formats = self.reading.format or "nothing"
         how = "looks like" if self.guesses else "read as"
-        why = f" ({self.guesses[0][1].why()})" if len(self.guesses) == 1 else ""
+        why = f" ({self.guesses[0][1].why()})" if len({guess for _, guess in self.guesses}) == 1 else ""
         split = f"a session is one {self.entity}" if self.entity else "one session"
         if self.settings.window_seconds:
             split += f", {self.settings.window_seconds:g} s long"
         if self.settings.window_events:
-            split += f", at most {self.settings.window_events:,} events"
+            split += f", at most {quantity(self.settings.window_events, 'event')}"
         name = self.skips.source
-        lines = [f"{name}: {how} {formats}{why}; {split}; {sessions:,} sessions", f"{name}: {self.reading.summary()}"]
+        lines = [
+            f"{name}: {how} {formats}{why}; {split}; {quantity(sessions, 'session')}",
+            f"{name}: {self.reading.summary()}",
+        ]
         if self.reading.without_entity:
-            lines.append(
-                f"{name}: {self.reading.without_entity:,} events name no {self.entity}, in a session of their own"
-            )
+            count = self.reading.without_entity
+            events = f"{quantity(count, 'event')} {verb(count, 'names', 'name')} no {self.entity}"
+            lines.append(f"{name}: {events}, in a session of {verb(count, 'its', 'their')} own")
         notes = [note for each in self.formats for note in each.clock.notes()]
         notes += [f"no line has the field {field}" for each in self.formats for field in each.missing_fields()]
         return [*lines, *(f"{name}: {warning}" for warning in (*self.reading.warnings(), *notes))]
@@ -283,6 +315,11 @@ def _rarely_collected() -> Iterator[None]:
         yield
     finally:
         gc.set_threshold(*before)
+
+
+def _listed(names: Sequence[str], most: int = 3) -> str:
+    shown = ", ".join(names[:most])
+    return shown if len(names) <= most else f"{shown} and {len(names) - most:,} more"
 
 
 def _goes_on(present: Format, head: Sequence[Line]) -> bool:
@@ -341,7 +378,7 @@ def _open_logs(
         carried.keep(lines.sessions, table)
         table = table.rows(_with_new_events(table, carried))
     attribute_names = tuple(collected.attribute_names)
-    return OpenedSequences(table, remarks, lines.files, lines.reading, lines.names, attribute_names, carried)
+    return OpenedSequences(table, remarks, lines.records, lines.reading, lines.names, attribute_names, carried)
 
 
 def _with_new_events(table: SequenceTable, carried: Carried) -> Bool[np.ndarray, " sequences"]:
@@ -361,36 +398,10 @@ def _require_events(lines: LogLines, learned: bool) -> None:
         return
     has = [field for each in lines.formats for field in each.fields()][:20]
     if learned:
-        advice = (
-            f", which the detector has learned; give a log like that of its training ({reading.unparsed:,} lines read)"
-        )
+        read = f"({quantity(reading.unparsed, 'line')} read)"
+        advice = f", which the detector has learned; give a log like that of its training {read}"
     elif has:
         advice = f"; their fields are {', '.join(has)}: name the event with --event"
     else:
         advice = "; give another format, or a pattern"
     raise DataError(f"{lines.skips.source}: no line has the format {reading.format}{advice}")
-
-
-class ReadEvent(NamedTuple):
-    """One event of a log, with its final name."""
-
-    source: int
-    line: int
-    time: float | None
-    entities: Fields
-    event: str
-    kind: str
-    """`event`, or `unparsed` for a line that does not have the format."""
-
-
-def read_events(sources: Sequence[str | Path], settings: LogSettings | None = None) -> tuple[list[ReadEvent], Reading]:
-    """All events of logs in the order in which they were read, and what became of their lines."""
-    lines = log_lines(sources, settings or LogSettings())
-    events = list(lines)
-    lines.names.settle()
-    named = []
-    for event in events:
-        name = lines.names.name(event.event)
-        kind = "unparsed" if name.startswith(UNPARSED) else "event"
-        named.append(ReadEvent(event.source, event.line, event.written, event.entities, name, kind))
-    return named, lines.reading

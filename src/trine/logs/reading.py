@@ -4,6 +4,8 @@ from collections import Counter
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from trine.plurals import quantity, verb
+
 FAR = 0.02
 """Difference of two shares of unparsed or of continued lines that is worth a warning, if it is also half of the larger
 share."""
@@ -64,7 +66,7 @@ class Reading:
 
     def summary(self) -> str:
         """The counts on one line: `5,283 lines: 5,280 events, 3 unparsed (0.1 %)`."""
-        parts = [f"{self.events:,} events"]
+        parts = [quantity(self.events, "event")]
         if self.unparsed:
             parts.append(f"{self.unparsed:,} unparsed ({100 * self.unparsed_share:.2g} %)")
         counted = (
@@ -74,7 +76,7 @@ class Reading:
             (self.left_out, "left out"),
         )
         parts += [f"{count:,} {what}" for count, what in counted if count]
-        return f"{self.lines:,} lines: {', '.join(parts)}"
+        return f"{quantity(self.lines, 'line')}: {', '.join(parts)}"
 
     def warnings(self, usual: float | None = None, usual_continued: float | None = None) -> list[str]:
         """What a person should know, a line each.
@@ -98,9 +100,9 @@ class Reading:
                 f"{100 * usual_continued:.2g} %; see them with trine detect check"
             )
         if self.times_not_understood:
-            warned.append(
-                f"{self.times_not_understood:,} times were found but not understood; describe them with --time-format"
-            )
+            count = self.times_not_understood
+            times = f"{quantity(count, 'time')} {verb(count, 'was', 'were')} found but not understood"
+            warned.append(f"{times}; describe {verb(count, 'it', 'them')} with --time-format")
         return warned
 
     def shares(self) -> dict[str, float]:

@@ -22,7 +22,8 @@ class SessionCollector:
 
     attributes   names of the attributes that are kept; None: all
 
-    Memory per event: 24 bytes, and 4 bytes per attribute; the texts are kept once each.
+    Memory per event: 24 bytes, 4 more where lines have several records, and 4 per attribute; the texts are kept once
+    each.
     """
 
     def __init__(self, names: EventNames, attributes: Collection[str] | None = None) -> None:
@@ -39,6 +40,8 @@ class SessionCollector:
         """Indices of the events' codes."""
         self._times = array("d")
         self._positions = array("q")
+        self._records = array("i")
+        """Numbers of the records on their lines; empty while each has a line of its own."""
         self._attributes: dict[str, Codes] = {}
         self.attribute_names: dict[str, None] = {}
         """Names of all attributes that occurred, kept or not."""
@@ -46,20 +49,21 @@ class SessionCollector:
     def __len__(self) -> int:
         return len(self._sessions)
 
-    def add(self, event: SessionEvent) -> None:
-        """Append one event."""
-        self.add_all((event,))
-
     def add_all(self, events: Sequence[SessionEvent]) -> None:
         """Append events, column by column: a tenth of the time of one after the other."""
         if not events:
             return
-        sources, lines, sessions, begins, owners, codes, times, _, entities, attributes = zip(*events, strict=True)
+        sources, lines, sessions, begins, owners, codes, times, _, entities, attributes, records = zip(
+            *events, strict=True
+        )
         self._add_attributes(attributes)
         code_of = self._code_of
         for code in set(codes) - code_of.keys():
             code_of[code] = len(code_of)
         self._events.extend([code_of[code] for code in codes])
+        if self._records or max(records) > 1:
+            self._records.extend(repeat(1, len(self) - len(self._records)))
+            self._records.extend(records)
         self._times.extend(times)
         self._sessions.extend(sessions)
         self._positions.extend(map(position, sources, lines))
@@ -122,6 +126,7 @@ class SessionCollector:
             },
             owners=np.array(self._labels, object),
             positions=_sorted(self._positions, np.int64, order),
+            records=_sorted(self._records, np.int32, order) if self._records else None,
             sources=sources,
             skipped=skipped,
         )

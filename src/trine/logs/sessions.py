@@ -58,6 +58,8 @@ class SessionEvent(NamedTuple):
     entities: Fields
     """All entities that the event names."""
     attributes: Fields
+    record: int = 1
+    """Number of the record among those that begin on its line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +108,8 @@ class Sessions:
         self._entity_of_process: OrderedDict[tuple[str, str], str] = OrderedDict()
         self._count = 0
         self._last_record = (-1, -1)
+        self._on_line = 1
+        """Number of the present record among those that begin on its line."""
         self._joined = 0
         """Lines that were given to the joiner, less those on which a record begins: they are continued."""
         self._use(format)
@@ -118,6 +122,7 @@ class Sessions:
     def _use(self, format: Format) -> None:  # noqa: A002
         """Read in this format from now on."""
         self.format = format
+        self._on_line = 1
         self._may_go_on = 0
         """Number of lines that the last record can still go on."""
         cut = self.cut
@@ -154,7 +159,7 @@ class Sessions:
 
     def leave(self, line: Line) -> None:
         """Leave a last line without a line break for the next call: it may still be written."""
-        self.skips.add("a last line without a line break, left out until the next call", self._place(line))
+        self.skips.add("a last line without a line break, left out until the next call", self.place(line.number))
         self._leave_out()
 
     def _leave_out(self) -> None:
@@ -194,6 +199,7 @@ class Sessions:
         shares = record[:2] == self._last_record
         self.reading.sharing += shares
         self._joined -= not shares
+        self._on_line = self._on_line + 1 if shares else 1
         self._last_record = record[:2]
 
     def _without_format(self, record: Line, parsed: LogEvent | Header | None) -> LogEvent | None:
@@ -237,7 +243,7 @@ class Sessions:
         source, line, _ = record
         return _NEW(
             SessionEvent,
-            (source, line, session.number, begins, entity, code, time, written, entities, attributes),
+            (source, line, session.number, begins, entity, code, time, written, entities, attributes, self._on_line),
         )
 
     def _entity_of(self, entities: Fields, kind: str) -> str:
@@ -269,8 +275,9 @@ class Sessions:
         session = self._open[key] = OpenSession(self.next_number())
         return session
 
-    def _place(self, record: Line) -> str:
-        return f"{self.file}:{record.number}" if self.file else f"line {record.number}"
+    def place(self, number: int) -> str:
+        """A line of the present file for people."""
+        return f"{self.file}:{number}" if self.file else f"line {number}"
 
     def next_number(self) -> int:
         """The number of a session that begins now."""
@@ -296,12 +303,14 @@ class Sessions:
         if time < session.latest:
             gap = self.cut.gap_seconds
             if gap is not None and session.latest - time > gap:
-                self.skips.add("times run backwards by more than the gap, a new session begins", self._place(record))
+                self.skips.add(
+                    "times run backwards by more than the gap, a new session begins", self.place(record.number)
+                )
                 session.begin(self.next_number())
                 session.raw = session.latest = time
                 return time
             if time < session.raw:
-                step = f"{self._place(record)} by {session.raw - time:g} s"
+                step = f"{self.place(record.number)} by {session.raw - time:g} s"
                 self.skips.add("times run backwards, held at the latest so far", step)
         session.raw = time
         session.latest = session.latest if time < session.latest else time

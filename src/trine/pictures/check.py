@@ -11,6 +11,7 @@ from trine.errors import DataError
 from trine.pictures.duplicates import Pairs, exact_pairs, near_pairs, signatures
 from trine.pictures.entries import TEST, TRAIN, VALIDATION
 from trine.pictures.picture_set import PictureSet, PictureSplit
+from trine.plurals import quantity, verb
 
 LISTED = 50
 """Most pairs and files that a report lists by name; its counts include all."""
@@ -136,10 +137,14 @@ def _class_remarks(pictures: PictureSet) -> list[str]:
 
 def _file_remarks(pictures: PictureSet, exact: Duplicates, near: Duplicates) -> list[str]:
     """Remarks on skipped files and on duplicates across splits."""
-    remarks = [f"{len(pictures.skipped):,} files were skipped"] if pictures.skipped else []
+    remarks = (
+        [f"{quantity(len(pictures.skipped), 'file')} {verb(len(pictures.skipped), 'was', 'were')} skipped"]
+        if pictures.skipped
+        else []
+    )
     for word, duplicates in (("equal", exact), ("nearly equal", near)):
         remarks += [
-            f"{count:,} pairs of {word} pictures across two splits: {splits}"
+            f"{quantity(count, f'pair of {word} pictures', f'pairs of {word} pictures')} across two splits: {splits}"
             for splits, count in duplicates.counts.items()
             if "+" in splits and count
         ]

@@ -18,6 +18,7 @@ from trine.pictures.label_names import labels_from_names, suggestion
 from trine.pictures.label_tables import label_from_tables
 from trine.pictures.split_names import UNLABELLED_WORDS, is_plain, split_name, splits_of, words_of
 from trine.pictures.tree import Tree, scan
+from trine.plurals import quantity
 
 SHARED = 0.5
 """Share of the sub-folders of all folders that each must hold, for them to be splits of one set."""
@@ -199,7 +200,7 @@ class _Layout:
     def _pass_over(self, top: Tree, folder: Tree, split: str) -> None:
         """Name a folder next to split folders that holds pictures without a class; refuse any other."""
         if set(words_of(folder.last)) & UNLABELLED_WORDS:
-            self.files.remarks.append(f"passed over, no split: {folder.count:,} pictures in {folder.name}/")
+            self.files.remarks.append(f"passed over, no split: {quantity(folder.count, 'picture')} in {folder.name}/")
             return
         raise DataError(
             f"{self.root}: {split}/ has the name of a split, but {folder.last}/ next to it has not: put the class "

@@ -22,6 +22,7 @@ from trine.pictures.framing import Frame, frame_of
 from trine.pictures.levels import float_range, integer_range
 from trine.pictures.reading import Fit, Reading
 from trine.pictures.store import StoreWriter
+from trine.plurals import quantity
 from trine.progress import counted
 
 SIZES = (32, 48, 64, 96)
@@ -60,16 +61,12 @@ def ingest(source: Source, writer: StoreWriter, workspace: Path, wanted: Wanted,
             _ingest_files(content, writer, wanted, pool, progress)
 
 
-def chosen_shape(shapes: Sequence[tuple[int, int]], size: int | None, *, square: bool = False) -> tuple[int, int]:
-    """Height and width of every picture in the store, when all fit into a frame as `auto` has it.
+def chosen_shape(shapes: Sequence[tuple[int, int]], wanted: Wanted) -> tuple[int, int]:
+    """Height and width of every picture in the store.
 
-    A square of `size`; or the pictures' own shape when all share one of 8 to 256 pixels a side; or else the largest
-    square of 32, 48, 64 and 96 pixels a side that is not larger than the median side (see `_side`).
+    A square of the size that is wanted; or the pictures' own shape when all share one of 8 to 256 pixels a side; or
+    else the largest square of 32, 48, 64 and 96 pixels a side that is not larger than the median side (see `_side`).
     """
-    return _shape(shapes, Wanted(size, square))
-
-
-def _shape(shapes: Sequence[tuple[int, int]], wanted: Wanted) -> tuple[int, int]:
     if wanted.size is not None:
         return wanted.size, wanted.size
     if len(set(shapes)) == 1 and all(side in NATIVE for side in shapes[0]):
@@ -100,7 +97,7 @@ def _ingest_arrays(arrays: Arrays, writer: StoreWriter, wanted: Wanted) -> None:
     shapes, counts = set[tuple[int, int]](), Counter[Frame]()
     for block in arrays.blocks:
         height, width, channels = block.images.shape[1:]
-        shape = _shape([(height, width)], wanted)
+        shape = chosen_shape([(height, width)], wanted)
         shapes.add(shape)
         counts[frame_of((height, width), shape, wanted.reading.fit)] += len(block.images)
         step = _at_once(shape, channels)
@@ -122,7 +119,7 @@ def _ingest_files(files: Files, writer: StoreWriter, wanted: Wanted, pool: Threa
         if not headed:
             raise _nothing_readable(len(entries), skipped)
         headers = [header for _, header in headed]
-        shape = _shape([(header.height, header.width) for header in headers], wanted)
+        shape = chosen_shape([(header.height, header.width) for header in headers], wanted)
         channels = 1 if all(header.grey for header in headers) else 3
         reading, said = _with_levels(headers, wanted)
         counts = Counter(frame_of((header.height, header.width), shape, reading.fit) for header in headers)
@@ -167,9 +164,8 @@ def _with_class_names(entries: list[Entry]) -> tuple[list[Entry], list[str]]:
 def _lost_classes(entries: list[Entry], classes: list[str]) -> list[str]:
     """A remark on the classes of which no picture can be read."""
     lost = Counter(entry.label for entry in entries if entry.label is not None and entry.label not in set(classes))
-    return (
-        [f"no picture can be read of: {listed(f'{label} ({n:,} files)' for label, n in lost.items())}"] if lost else []
-    )
+    labels = listed(f"{label} ({quantity(n, 'file')})" for label, n in lost.items())
+    return [f"no picture can be read of: {labels}"] if lost else []
 
 
 def _with_levels(headers: Sequence[Header], wanted: Wanted) -> tuple[Reading, list[str]]:
@@ -181,7 +177,9 @@ def _with_levels(headers: Sequence[Header], wanted: Wanted) -> tuple[Reading, li
         if ranges := [header.levels for header in headers if header.levels and header.floating == floating]:
             span = find(ranges)
             reading = replace(reading, floats=span) if floating else replace(reading, integers=span)
-            remarks.append(f"{kind} levels of {len(ranges):,} pictures: {span[0]:g} to {span[1]:g} become 0 to 255")
+            remarks.append(
+                f"{kind} levels of {quantity(len(ranges), 'picture')}: {span[0]:g} to {span[1]:g} become 0 to 255"
+            )
     return reading, remarks
 
 
@@ -194,7 +192,7 @@ def _frame_remarks(counts: Counter[Frame]) -> list[str]:
     said = [f"{counts[frame]:,} are {word}" for frame, word in words.items() if counts[frame]]
     if not said:
         return []
-    return [f"of {counts.total():,} pictures, {', '.join(said)}: choose with fit=crop, pad or squash"]
+    return [f"of {quantity(counts.total(), 'picture')}, {', '.join(said)}: choose with fit=crop, pad or squash"]
 
 
 def _nothing_readable(count: int, skipped: list[str]) -> DataError:

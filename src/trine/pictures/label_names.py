@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from trine.errors import DataError, UsageError
 from trine.pictures.entries import Entry, Files, listed
+from trine.plurals import quantity
 
 LONGEST = 4096
 """Longest path, in characters, that an expression is tried on: an expression of the user's may take long."""
@@ -36,7 +37,8 @@ def labels_from_names(files: Files, expression: str, where: str) -> Files:
     missed = [entry.name for entry in labelled if not entry.label or not entry.label.strip()]
     skipped = [f"unlabelled: {name} (label_from does not match it)" for name in missed]
     classes = Counter(entry.label for entry in entries)
-    remark = f"labels from names: {len(entries):,} pictures, {len(classes):,} classes ({listed(map(str, classes))})"
+    counts = f"{quantity(len(entries), 'picture')}, {quantity(len(classes), 'class')}"
+    remark = f"labels from names: {counts} ({listed(map(str, classes))})"
     return Files(entries, [*files.skipped, *skipped], [*files.remarks, remark])
 
 

@@ -18,6 +18,7 @@ from trine.datasets.tables import Row, read_table
 from trine.errors import DataError
 from trine.pictures.entries import Entry, Files, listed
 from trine.pictures.split_names import split_called, split_name, words_of
+from trine.plurals import quantity
 
 LABEL_COLUMNS = (
     *("label", "labels", "class", "classes", "classname", "classlabel", "category", "categoryname", "target"),
@@ -146,10 +147,12 @@ def _take(table: LabelTable, labels: dict[Path, tuple[str, str]]) -> list[str]:
     found = {table.entries[i].path: (label, split or table.entries[i].split) for i, label, split in table.labels()}
     classes = sorted({label for label, _ in found.values()})
     if len(classes) < 2:
-        return [f"{table.name} is not used: it gives {len(classes)} classes ({listed(classes)}) to the pictures"]
+        return [
+            f"{table.name} is not used: it gives {quantity(len(classes), 'class')} ({listed(classes)}) to the pictures"
+        ]
     labels |= found
     column = table.columns.label or f"{len(table.columns.classes)} columns of classes"
-    return [f"labels from {table.name}, {column}: {len(found):,} pictures, {len(classes):,} classes"]
+    return [f"labels from {table.name}, {column}: {quantity(len(found), 'picture')}, {quantity(len(classes), 'class')}"]
 
 
 def _complete(entries: list[Entry], files: Files, remarks: list[str]) -> Files:

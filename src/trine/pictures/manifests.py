@@ -50,7 +50,7 @@ class PictureManifest:
         entries = [self._entry(row) for row in read_table(self.path, PATH, skips, COLUMNS)]
         if lines := skips.positions(NOT_UTF8):
             raise DataError(f"{self.path}: {lines[0]}: not UTF-8; save the table as UTF-8")
-        skips.require(len(entries), "pictures", "give a table with one picture per row")
+        skips.require(len(entries), "picture", "give a table with one picture per row")
         return entries, [f"unreadable: {message}" for message in skips.messages()]
 
     @cached_property

@@ -49,12 +49,16 @@ def found_pictures(words: Iterable[str | Path]) -> Iterator[FoundPictures]:
     Raises `DataError` when there is none, `UsageError` for an empty word.
     """
     with TemporaryDirectory(prefix="trine-") as workspace:
-        yield _found(words, Path(workspace))
-
-
-def find_pictures(words: Iterable[str | Path]) -> list[Path]:
-    """The files that the words stand for, as `found_pictures` has them, but for archives, which it refuses."""
-    return _found(words, None).paths
+        found = FoundPictures()
+        for word in words:
+            refuse_empty(word)
+            for path in _matches(str(word)):
+                _add(path, found, Path(workspace))
+        if not found.paths:
+            raise DataError(
+                "no picture was named: give files, folders or globs, or - to read names from standard input"
+            )
+        yield found
 
 
 def picture_name(picture: Picture, number: int) -> str:
@@ -76,17 +80,6 @@ def as_list(pictures: Picture | Sequence[Picture]) -> Sequence[Picture]:
     raise UsageError(f"{pictures!r:.80} is no list of pictures: give one of paths, bytes, files, images or arrays")
 
 
-def _found(words: Iterable[str | Path], workspace: Path | None) -> FoundPictures:
-    found = FoundPictures()
-    for word in words:
-        refuse_empty(word)
-        for path in _matches(str(word)):
-            _add(path, found, workspace)
-    if not found.paths:
-        raise DataError("no picture was named: give files, folders or globs, or - to read names from standard input")
-    return found
-
-
 def _matches(word: str) -> list[Path]:
     """The paths that a word stands for: itself, or the matches of a glob."""
     path = Path(word)
@@ -95,7 +88,7 @@ def _matches(word: str) -> list[Path]:
     return sorted(Path(match) for match in glob.glob(word, recursive=True))  # noqa: PTH207  (words may be absolute)
 
 
-def _add(path: Path, found: FoundPictures, workspace: Path | None) -> None:
+def _add(path: Path, found: FoundPictures, workspace: Path) -> None:
     if path.is_dir():
         _add_folder(path, str(path), found)
     elif path.is_file() and is_table(path) and has_column(path, PATH):
@@ -104,8 +97,6 @@ def _add(path: Path, found: FoundPictures, workspace: Path | None) -> None:
         for entry in content.entries:
             found.add(entry.path)
     elif path.is_file() and is_archive(path):
-        if workspace is None:
-            raise DataError(f"{path}: is an archive: unpack it, and give the folder")
         inside = workspace / f"{len(found.paths)}-{path.name}"
         unpack(path, inside)
         _add_folder(inside, str(path), found)

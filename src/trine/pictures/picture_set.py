@@ -23,6 +23,7 @@ from trine.pictures.reading import Fit, Reading
 from trine.pictures.sources import source_at
 from trine.pictures.splits import grouped_cut, stratified_cut
 from trine.pictures.store import VERSION, PictureStore, StoreWriter, forget, load_or_build, map_rows
+from trine.plurals import quantity
 
 ALL = "all"
 """Name of all splits together."""
@@ -255,7 +256,8 @@ def _copy_remarks(groups: Int64[np.ndarray, "n"], alone: bool) -> list[str]:
     if not len(several):
         return []
     where = "so validation holds copies, too" if alone else "they stay on one side of the validation cut"
-    return [f"{several.sum():,} pictures of train are near copies of one another, in {len(several):,} groups: {where}"]
+    near = f"{quantity(int(several.sum()), 'picture')} of train are near copies of one another"
+    return [f"{near}, in {quantity(len(several), 'group')}: {where}"]
 
 
 def _part(train: PictureSplit, at: Int64[np.ndarray, "part"], stored: PictureStore, key: str) -> PictureSplit:

@@ -68,6 +68,8 @@ class SequenceTable:
     """By kind (address, user, …), the first entity that each session of a log names; "" if it names none."""
     positions: Int64[np.ndarray, " events"] | None = None
     """Where each event of a log was read: see `source_and_line`."""
+    records: Int32[np.ndarray, " events"] | None = None
+    """Number of each event's record among those that begin on its line; None if each line has one."""
     sources: tuple[str, ...] = ()
     """Names of the files that a log was read from."""
     skipped: tuple[str, ...] = ()
@@ -105,6 +107,7 @@ class SequenceTable:
             owners=None if self.owners is None else self.owners[chosen],
             entities={kind: entities[chosen] for kind, entities in self.entities.items()},
             positions=None if self.positions is None else self.positions[flat],
+            records=None if self.records is None else self.records[flat],
         )
 
     def split(self, name: str) -> "SequenceTable":
@@ -212,7 +215,7 @@ class SequenceBuilder:
 
     def build(self) -> SequenceTable:
         """The table. Raises `DataError` if no row could be read, or fewer than were left out."""
-        self.skips.require(len(self), "sequences", "give a column 'events', or a folder with one sequence per file")
+        self.skips.require(len(self), "sequence", "give a column 'events', or a folder with one sequence per file")
         # As in ADFA-LD: beside a split `attack`, `valid` is the normal part of the test split.
         tests = {"attack", "validation"} if "attack" in self._splits and "test" not in self._splits else {"attack"}
         splits = ["test" if split in tests else split for split in self._splits]

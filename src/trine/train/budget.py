@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from trine.errors import UsageError
+from trine.plurals import quantity
 from trine.start import command_seconds
 from trine.train.schedules import Clock
 
@@ -137,7 +138,7 @@ class Forecast:
     def __str__(self) -> str:
         rate = self.step_flops / self.step_seconds / 1e9 if self.step_seconds else 0.0
         parts = ", ".join(f"{kind} {_clock_time(seconds)}" for kind, seconds in self.parts.items())
-        line = f"{self.steps:,} steps, {self.pflop:.3g} PFLOP, {self.minutes:.1f} min"
+        line = f"{quantity(self.steps, 'step')}, {self.pflop:.3g} PFLOP, {self.minutes:.1f} min"
         line += f" at {rate:,.0f} GFLOP/s" if rate >= 0.5 else ""
         return f"{line} ({parts})" if parts else line
 
