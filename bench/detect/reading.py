@@ -1,4 +1,4 @@
-"""Reading logs: lines per second of every format on one core, peak memory on large logs. Cost: 40 minutes, 3 GB of disk.
+"""Reading logs: lines per second of every format on one core, peak memory on large logs. Cost: 40 minutes, 3 GB disk.
 
 usage: python -m bench.detect.reading [speed | memory]    (both, by default)
 
