@@ -222,3 +222,17 @@ def test_the_idx_sets_have_70000_grey_pictures(name):
         "train": (60_000, 28, 28, 1),
         "test": (10_000, 28, 28, 1),
     }
+
+
+def test_what_was_understood_is_said_with_every_split_and_what_was_skipped(tmp_path):
+    for split, count in (("train", 3), ("validation", 2), ("test", 1)):
+        for label in ("cat", "dog"):
+            for number in range(count):
+                path = tmp_path / "pets" / split / label / f"{number}.png"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                Image.new("RGB", (20, 10), (number, 90, len(label + split))).save(path)
+    (tmp_path / "pets" / "train" / "cat" / "broken.png").write_bytes(b"no picture")
+    first, *skipped = open_pictures(tmp_path / "pets", size=8, square=True).understood()
+    assert first == "pets: 6 pictures to learn from, 4 held out, 2 to test with, 2 classes, 8×8 RGB"
+    assert len(skipped) == 1
+    assert "broken.png" in skipped[0]

@@ -42,8 +42,6 @@ SAMPLE_BYTES, LEAST_SAMPLE = 2**24, 64
 """Bytes of pictures that normalisation and whitening are fitted to (5,000 of CIFAR-10), and pictures at the least."""
 GREY_FIRST = 16
 """Pictures that are looked at for colour before all others."""
-NAMED = 20
-"""Skipped files that are named before a training; further ones are counted."""
 
 
 class ClassifierTrainer(Trainer[ClassifyRecipe, PictureSet, ClassifyObjective, Classifier]):
@@ -71,9 +69,7 @@ class ClassifierTrainer(Trainer[ClassifyRecipe, PictureSet, ClassifyObjective, C
         remarks = refuse_unlearnable(opened)
         if not opened.is_labelled("validation"):
             raise DataError(f"{opened.name}: the validation pictures have no classes: put each into its class's folder")
-        more = len(opened.skipped) - NAMED
-        skipped = [f"skipped, {line}" for line in opened.skipped[:NAMED]]
-        return [*skipped, *([f"and {more:,} more files skipped"] if more > 0 else []), *remarks]
+        return [*opened.understood(), *remarks]
 
     @override
     def describe(self, opened: PictureSet) -> dict[str, Any]:

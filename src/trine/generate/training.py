@@ -43,8 +43,6 @@ WANTED_STEPS, BATCHES, SMALLEST_BATCH = 1_000, 16, 16
 """Steps that a budget should have time for, batches per epoch of a small set, and the smallest batch for them."""
 UNLABELLED = 4
 """The flow also learns one in four pictures without its label."""
-NAMED = 20
-"""Largest number of skipped files that are named before a training."""
 COMPARED = 100
 """Number of pictures that are checked for being all equal."""
 FEW = 500
@@ -76,9 +74,7 @@ class GeneratorTrainer(Trainer[GenerateRecipe, PictureSet, GenerateObjective, Ge
         if self.start is not None and self.start.classes != _classes(opened, self.recipe):
             raise DataError(f"{opened.name}: has other labels than the model to go on from: train a new one")
         train = opened.splits["train"].images
-        more = len(opened.skipped) - NAMED
-        notes = [f"skipped, {line}" for line in opened.skipped[:NAMED]]
-        notes += [*([f"and {more:,} more files skipped"] if more > 0 else []), *opened.remarks]
+        notes = [*opened.understood(), *opened.remarks]
         if all(np.array_equal(train[0], other) for other in train[:COMPARED]):
             notes.append("all pictures are equal: there is nothing to learn but that one")
         elif len(train) < FEW:

@@ -25,12 +25,16 @@ from trine.pictures.splits import grouped_cut, stratified_cut
 from trine.pictures.store import VERSION, PictureStore, StoreWriter, forget, load_or_build, map_rows
 from trine.plurals import quantity
 
+USES = {TRAIN: "pictures to learn from", VALIDATION: "held out", TEST: "to test with"}
+"""What the pictures of each split are for."""
 ALL = "all"
 """Name of all splits together."""
 LARGEST_SIZE = 1024
 """Largest side, in pixels, that pictures can be scaled to."""
 CHUNK = 2**25
 """Bytes that are copied at a time: 32 MiB."""
+NAMED = 20
+"""Skipped files that are named to the user; further ones are counted."""
 IN_MEMORY = 2**28
 """Largest part of a cut split, in bytes, that is copied into memory; larger ones are written to a file and mapped."""
 
@@ -107,6 +111,17 @@ class PictureSet:
             return self
         splits = {name: replace(part, images=as_channels(part.images, channels)) for name, part in self.splits.items()}
         return replace(self, splits=splits)
+
+    def understood(self) -> list[str]:
+        """Lines for the user: what a training learns from, at which size, and which files were skipped."""
+        counts = [f"{len(self.splits[name]):,} {use}" for name, use in USES.items() if name in self.splits]
+        classes = [quantity(len(self.classes), "class")] if self.classes else []
+        height, width = self.size
+        size = f"{width}×{height} {'RGB' if self.channels == 3 else 'grey'}"
+        skipped = [f"skipped, {line}" for line in self.skipped[:NAMED]]
+        if len(self.skipped) > NAMED:
+            skipped.append(f"and {quantity(len(self.skipped) - NAMED, 'more file')} skipped")
+        return [f"{self.name}: {', '.join([*counts, *classes, size])}", *skipped]
 
     def described(self) -> dict[str, Any]:
         """Name, fingerprint and number of pictures per split."""
