@@ -73,3 +73,14 @@ def test_a_hundred_thousand_sequences_over_thousands_of_kinds_are_compared_in_th
     indices, nearest = profiles.nearest(encoded(*table.codes[:20]), 1)
     assert indices[:, 0].tolist() == list(range(20))
     assert (nearest == 0).all()
+
+
+def test_of_very_many_sequences_an_even_sample_is_compared_with_and_keeps_its_indices(monkeypatch):
+    monkeypatch.setattr(module, "MOST", 5)
+    train = [[code] * 3 for code in range(2, 15)]
+    profiles = Profiles.of_tensors(Profiles.of(encoded(*train), 20).tensors())
+    indices, nearest = profiles.nearest(encoded(*train), 1)
+    compared = nearest[:, 0] == 0
+    assert compared.sum() == 5
+    assert compared[[0, -1]].all()
+    assert indices[compared, 0].tolist() == np.flatnonzero(compared).tolist()

@@ -1,7 +1,7 @@
 """The mixes of events of normal sequences, and the nearest of them.
 
 Sparse: a sequence has few of the kinds of events. A hundred thousand sequences over thousands of kinds are compared in
-pieces, in the memory of their events.
+pieces, in the memory of their events, with an even sample of the normal ones if these are very many.
 """
 
 from collections.abc import Iterator
@@ -17,6 +17,8 @@ from trine.sequences.vocabulary import EVENT, EncodedTable
 
 EQUAL = 4e-6
 """Squared distances below this one are zero: rounding must not tell equal mixes of events apart."""
+MOST = 20_000
+"""Largest number of normal sequences that others are compared with: the time grows with the product of both."""
 ROWS, KINDS = 512, 1_024
 """Largest numbers of sequences and of kinds in a full matrix: with 20,000 normal sequences, 80 MB."""
 FULL = 0.02
@@ -31,13 +33,17 @@ class Profiles:
 
     roots: csc_array
     """Sequences × kinds; each row has length 1."""
+    kept: Int64[np.ndarray, "normal"]
+    """Index of each row's sequence in the table of all normal ones."""
     former: Float32[Tensor, "normal kinds"] | None = None
     """All cells, in bundles of earlier versions: compared as these did, so that their distances are the same."""
 
     @classmethod
     def of(cls, table: EncodedTable, width: int) -> "Profiles":
         """The profiles of a table; codes of `width` or more count as the last one."""
-        return cls(_roots(table, width).tocsc())
+        roots = _roots(table, width)
+        kept = np.linspace(0, len(table) - 1, min(len(table), MOST)).astype(np.int64)
+        return cls((roots if len(kept) == len(table) else roots[kept]).tocsc(), kept)
 
     def nearest(self, table: EncodedTable, count: int) -> tuple[Indices, Distances]:
         """Indices of the `count` nearest profiles of each sequence of a table, nearest first, and their distances."""
@@ -48,7 +54,8 @@ class Profiles:
         found = [_nearest(piece, count) for piece in self._products(roots)]
         if not found:
             return np.zeros((0, count), np.int64), np.zeros((0, count), np.float32)
-        return np.concatenate([indices for indices, _ in found]), np.concatenate([distances for _, distances in found])
+        indices = np.concatenate([indices for indices, _ in found])
+        return self.kept[indices], np.concatenate([distances for _, distances in found])
 
     def _products(self, roots: csr_array) -> Iterator[Float32[np.ndarray, "piece normal"]]:
         """Scalar products with all profiles, for a piece of the sequences at a time.
@@ -75,16 +82,19 @@ class Profiles:
             "rows": torch.from_numpy(self.roots.indices.astype(np.int32)),
             "values": torch.from_numpy(self.roots.data),
             "sequences": torch.tensor(self.roots.shape[0]),
+            "kept": torch.from_numpy(self.kept),
         }
 
     @classmethod
     def of_tensors(cls, tensors: dict[str, Tensor]) -> "Profiles":
         """The profiles with these tensors; earlier versions kept all cells as `profiles`."""
         if "profiles" in tensors:
-            return cls(csc_array(tensors["profiles"].numpy()), tensors["profiles"])
+            former = tensors["profiles"]
+            return cls(csc_array(former.numpy()), np.arange(len(former)), former)
         starts = tensors["starts"].numpy()
         shape = (int(tensors["sequences"]), len(starts) - 1)
-        return cls(csc_array((tensors["values"].numpy(), tensors["rows"].numpy(), starts), shape))
+        kept = tensors["kept"].numpy() if "kept" in tensors else np.arange(shape[0])
+        return cls(csc_array((tensors["values"].numpy(), tensors["rows"].numpy(), starts), shape), kept)
 
 
 def _roots(table: EncodedTable, width: int) -> csr_array:
