@@ -37,6 +37,8 @@ START_RATE = 0.3
 """Learning rates of a training from a model's weights, relative to those from random weights, which would undo them."""
 OTHER = {"data": "other data", "recipe": "another recipe", "minutes": "other --minutes", "start": "another --from"}
 """Names of a plan's parts in the message that refuses to resume it."""
+MEASURED_SHARE = 0.1
+"""Longest measurement of the machine's rate after a training, relative to the training."""
 
 
 @dataclass
@@ -229,7 +231,7 @@ class Trainer(ABC, Generic[R, D, O, M]):
         trained.save(fit.run.bundle)  # before anything else: what is measured and drawn from here can be done again
         evaluation = trained.evaluation(opened, None if test else "validation")
         measured = {
-            "sgemm_gflops": round(machine.sgemm_gflops(), 1),
+            "sgemm_gflops": round(machine.sgemm_gflops(seconds=MEASURED_SHARE * cost.train_seconds), 1),
             "peak_memory_gib": round(machine.peak_memory_gib(), 3),
         }
         trained = trained.replaced(cost=cost.model_copy(update=measured))
