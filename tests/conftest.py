@@ -50,6 +50,18 @@ sys.modules[checker.__name__] = checker
 install_import_hook("trine", f"{checker.__name__}.enforce")
 
 
+LONGEST = ("docs", "demo", "generate", "cli", "train", "examples", "test_every_task.py", "detect", "classify", "nn")
+"""Folders and files of long tests: begun first, so that none is left to a single worker at the end."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    def place(item: pytest.Item) -> int:
+        name = item.path.relative_to(ROOT / "tests").parts[0]
+        return LONGEST.index(name) if name in LONGEST else len(LONGEST)
+
+    items.sort(key=place)
+
+
 settings.register_profile("trine", deadline=None, max_examples=50)
 settings.load_profile("trine")
 

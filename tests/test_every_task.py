@@ -164,9 +164,9 @@ def test_a_run_holds_what_a_person_looks_for(task, run):
     assert {"trine.json", "model.safetensors", "README.md"} <= {path.name for path in (run(task) / "bundle").iterdir()}
 
 
-def test_a_killed_training_resumes_to_the_same_weights(task, data, run, tmp_path):
-    line = [sys.executable, "-m", "trine", *words(task, data(task), tmp_path / "run", checkpoint_seconds=0)]
-    started = subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+def test_a_killed_training_resumes_to_the_same_weights(task, data, run, trine, start_trine, tmp_path):
+    line = words(task, data(task), tmp_path / "run", checkpoint_seconds=0)
+    started = start_trine(*line)
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline and started.poll() is None:
         if any(int(path.stem) >= 2 for path in (tmp_path / "run" / "checkpoints").glob("*.json")):
@@ -175,7 +175,7 @@ def test_a_killed_training_resumes_to_the_same_weights(task, data, run, tmp_path
     started.send_signal(signal.SIGKILL)
     started.wait()
     assert started.returncode == -signal.SIGKILL, "it was killed, and had not ended by itself"
-    subprocess.run([*line, "--resume"], check=True, capture_output=True)
+    assert trine(*line, "--resume").status == 0
     assert sha256(tmp_path / "run" / "bundle" / "model.safetensors") == sha256(run(task) / "bundle/model.safetensors")
 
 

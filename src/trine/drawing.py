@@ -18,6 +18,7 @@ STYLE: dict[Any, Any] = {
     "font.size": 9,
     "figure.dpi": 110,
     "image.cmap": "viridis",
+    "text.parse_math": False,
 }
 
 
@@ -33,11 +34,17 @@ def figure(rows: int = 1, columns: int = 1, width: float = 6.0, height: float = 
 
 def png(drawn: Any) -> bytes:
     """The figure as a PNG."""
-    _show_texts_as_they_are(drawn)
-    buffer = io.BytesIO()
-    with warnings.catch_warnings():
+    from matplotlib import rc_context
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from PIL import Image
+
+    canvas: Any = FigureCanvasAgg(drawn)
+    with warnings.catch_warnings(), rc_context(STYLE):
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")  # a box is drawn instead
-        drawn.savefig(buffer, format="png")
+        _show_texts_as_they_are(drawn)
+        canvas.draw()  # savefig would draw twice: once to lay out the axes
+    buffer = io.BytesIO()
+    Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB").save(buffer, format="PNG")
     return buffer.getvalue()
 
 
@@ -57,15 +64,11 @@ def _show_texts_as_they_are(drawn: Any) -> None:
     """Names of classes are no formulas; the numbers of a logarithmic axis are."""
     from matplotlib.text import Text
 
-    logarithmic: list[Text] = []
-    for axes in drawn.axes:
-        for axis in (axes.xaxis, axes.yaxis):
-            labels = axis.get_ticklabels(which="both")  # makes those that are only made when the figure is drawn
-            logarithmic += labels if axis.get_scale() == "log" else []
     for text in drawn.findobj(Text):
         text.set_parse_math(False)
-    for text in logarithmic:
-        text.set_parse_math(True)
+    for axis in (axis for axes in drawn.axes for axis in (axes.xaxis, axes.yaxis) if axis.get_scale() == "log"):
+        for label in axis.get_ticklabels(which="both"):
+            label.set_parse_math(True)
 
 
 def picture_png(image: UInt8[np.ndarray, "height width channels"]) -> bytes:

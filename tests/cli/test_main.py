@@ -4,6 +4,9 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 
 import pytest
@@ -15,26 +18,43 @@ ROOT = Path(__file__).parent.parent.parent
 SMALL = ("--network", "classic", "--set", "widths=[8]", "--set", "epochs=1", "--set", "least_steps=1")
 
 
+@dataclass(frozen=True)
+class Finished:
+    """A run, and what its training printed."""
+
+    folder: Path
+    out: str
+    err: str
+
+
 @pytest.fixture(scope="module")
-def shared(tmp_path_factory):
-    return tmp_path_factory.mktemp("runs")
+def finished(tmp_path_factory):
+    """A small training, made once."""
+    from trine.cli import main
+
+    folder = tmp_path_factory.mktemp("finished") / "run"
+    line = ("classify", "fit", "digits", *SMALL, "--out", str(folder), "--json", "--device", "cpu")
+    with redirect_stdout(StringIO()) as out, redirect_stderr(StringIO()) as err, pytest.raises(SystemExit) as ended:
+        main(line)
+    assert not ended.value.code, err.getvalue()
+    return Finished(folder, out.getvalue(), err.getvalue())
 
 
-def test_fit_prints_one_json_document_and_everything_else_on_stderr(trine, shared):
-    said = trine("classify", "fit", "digits", *SMALL, "--out", shared / "run", "--json", "--device", "cpu")
-    assert said.status == 0
-    result = json.loads(said.out, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+def test_fit_prints_one_json_document_and_everything_else_on_stderr(finished):
+    run = finished.folder
+    result = json.loads(finished.out, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
     assert result.keys() == {"task", "data", "seed", "metrics", "compute", "machine", "versions"}
-    assert result == json.loads((shared / "run/result.json").read_text())
+    assert result == json.loads((run / "result.json").read_text())
     assert result["data"]["split"] == "test"
-    assert "step 32/32" in said.err
-    assert f"model: {shared / 'run' / 'bundle'}" in said.err
-    assert (shared / "run/curves.png").read_bytes().startswith(b"\x89PNG")
-    assert len((shared / "run/metrics.jsonl").read_text().splitlines()) == 32 + 8
+    assert "step 32/32" in finished.err
+    assert f"model: {run / 'bundle'}" in finished.err
+    assert (run / "curves.png").read_bytes().startswith(b"\x89PNG")
+    assert len((run / "metrics.jsonl").read_text().splitlines()) == 32 + 8
 
 
-def test_without_a_terminal_a_result_is_tab_separated_tables_below_header_lines(trine, shared):
-    said = trine("classify", "fit", "digits", *SMALL, "--out", shared / "plain", "--no-test", "--device", "cpu")
+def test_without_a_terminal_a_result_is_tab_separated_tables_below_header_lines(trine, tmp_path):
+    run = tmp_path / "run"
+    said = trine("classify", "fit", "digits", *SMALL, "--out", run, "--no-test", "--device", "cpu")
     rows = [line.split("\t") for line in said.out.splitlines()]
     assert rows[0] == ["# figure", "value"]
     assert rows[1] == ["measured on", "144 pictures (validation)"]
@@ -43,7 +63,7 @@ def test_without_a_terminal_a_result_is_tab_separated_tables_below_header_lines(
     (header,) = [index for index, row in enumerate(rows) if row[0] == "# class"]
     assert [row[0] for row in rows[header + 1 :]] == [str(digit) for digit in range(10)]
     assert {len(row) for row in rows[header:]} == {len(rows[header])}
-    assert json.loads((shared / "plain/result.json").read_text())["data"]["split"] == "validation"
+    assert json.loads((run / "result.json").read_text())["data"]["split"] == "validation"
 
 
 @pytest.mark.parametrize(
@@ -106,8 +126,8 @@ def test_traceback_shows_where_it_failed(trine, tmp_path):
     assert found.err.splitlines()[-1].startswith("trine: ")
 
 
-def test_a_seed_goes_with_a_recipe(trine, shared, tmp_path):
-    recipe = shared / "run/recipe.json"
+def test_a_seed_goes_with_a_recipe(trine, finished, tmp_path):
+    recipe = finished.folder / "recipe.json"
     found = trine("classify", "fit", "digits", "--recipe", recipe, "--seed", 5, "--out", tmp_path / "run", "--json")
     assert json.loads(found.out)["seed"] == 5
 
@@ -133,9 +153,9 @@ def test_help_does_not_wait_for_torch():
     assert done.returncode == 0, done.stderr
 
 
-def test_a_reader_that_leaves_early_is_no_error_to_talk_about(shared):
+def test_a_reader_that_leaves_early_is_no_error_to_talk_about(finished):
     """`trine … | head -1`."""
-    line = [sys.executable, "-m", "trine", "show", str(shared / "run")]
+    line = [sys.executable, "-m", "trine", "show", str(finished.folder)]
     with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         process.stdout.close()
         assert process.stderr.read() == b""
@@ -190,12 +210,12 @@ def test_an_empty_name_is_wrong_use(trine, words, tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_arguments_of_wrong_types_are_wrong_use_in_one_line(shared):
+def test_arguments_of_wrong_types_are_wrong_use_in_one_line(finished):
     """In a process of its own: within tests, types are checked before."""
     code = f"""
 import trine
 from trine.errors import UsageError
-model = trine.load({str(shared / "run")!r})
+model = trine.load({str(finished.folder)!r})
 generator = trine.load("tests/versions/0.1.0/generate")
 detector = trine.load("tests/versions/0.1.0/detect")
 calls = [

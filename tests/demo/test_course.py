@@ -14,7 +14,7 @@ from trine.tasks import TASKS
 ROOT = Path(__file__).parent.parent.parent
 SMALL = {
     "classify": {"widths": (8, 16), "depth": 1, "least_steps": 20, "epochs": 0.1},
-    "detect": {"hidden": 8, "embedding": 8, "folds": 1, "epochs": 0.3},
+    "detect": {"hidden": 8, "embedding": 8, "folds": 1, "least_steps": 60, "epochs": 0.3},
     "generate": {"widths": (8, 16), "latent": 8, "least_steps": 20, "epochs": 0.1, "flow_steps": 20},
 }
 

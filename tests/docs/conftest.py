@@ -12,7 +12,7 @@ from trine.generate.recipe import GenerateRecipe
 
 SHORT = {
     ClassifyRecipe: {"widths": (8, 8), "depth": 1, "least_steps": 20, "epochs": 1.0, "validations": 2},
-    DetectRecipe: {"embedding": 8, "hidden": 8, "folds": 1, "epochs": 0.2, "validations": 2},
+    DetectRecipe: {"embedding": 8, "hidden": 8, "folds": 1, "least_steps": 20, "epochs": 0.01, "validations": 2},
     GenerateRecipe: {"widths": (8,), "latent": 4, "least_steps": 20, "epochs": 1.0, "flow_steps": 20, "validations": 2},
 }
 

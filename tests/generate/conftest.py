@@ -72,7 +72,7 @@ def flow_objective(labelled: bool = False, **settings: object) -> FlowObjective:
     cluster[::4] = 2
     posteriors = Posteriors(latents, torch.full_like(latents, 1e-3), cluster if labelled else None)
     flow = FlowPrior(3, classes=2 if labelled else 0, width=64)
-    recipe = GenerateRecipe(**{"flow_steps": 1200, **settings})
+    recipe = GenerateRecipe(**{"flow_steps": 600, **settings})
     return FlowObjective(flow, recipe, posteriors, posteriors, Device("cpu", bfloat16=False))
 
 

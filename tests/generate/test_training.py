@@ -90,7 +90,7 @@ def test_the_last_row_of_latents_png_is_decoded_by_the_final_network(fitted: Gen
 
 def test_a_flat_folder_of_twenty_colour_pictures_is_learned(tmp_path: Path) -> None:
     folder = write_dots(tmp_path / "few", dots(20, channels=3))
-    model = Generator(**SHORT).fit(folder, out=tmp_path / "run")
+    model = Generator(**BRIEF).fit(folder, out=tmp_path / "run")
     assert model.sample(2).shape == (2, 12, 12, 3)
     assert model.classes == ()
 
@@ -149,7 +149,7 @@ def test_black_and_white_pictures_are_binarised_dynamically_and_reported_so(fold
 
 
 def test_the_flow_learns_posteriors_with_labels_and_a_quarter_of_them_without(
-    fitted: Generator, folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     learned: list[Posteriors] = []
 
@@ -159,7 +159,7 @@ def test_the_flow_learns_posteriors_with_labels_and_a_quarter_of_them_without(
             super().__init__(flow, recipe, train, held_out, device)
 
     monkeypatch.setattr("trine.generate.training.FlowObjective", Recording)
-    again = Generator(**SHORT, label=True).fit(folder, out=tmp_path / "run")
+    again = Generator(**BRIEF, label=True).fit(folder, out=tmp_path / "run")
     for split, posteriors in zip(("train", "validation"), learned, strict=True):
         images, labels = np.array(again.open(folder).splits[split].images), posteriors.labels
         assert labels is not None

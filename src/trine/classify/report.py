@@ -91,13 +91,16 @@ def draw_errors(
 def draw_gallery(images: UInt8[np.ndarray, "n height width channels"], titles: Sequence[str], heading: str) -> bytes:
     """Pictures in rows, each below its title."""
     rows = max(1, math.ceil(len(images) / ACROSS))
-    drawn, axes = figure(rows, ACROSS, width=11, height=0.4 + 1.6 * rows)
-    for place in axes.flat:
-        place.axis("off")
-    for place, image, title in zip(axes.flat, images, titles, strict=False):
-        place.imshow(image.squeeze(), cmap="gray", vmin=0, vmax=255)
-        place.set_title(title, fontsize=7)
-    drawn.suptitle(heading, fontsize=10)
+    drawn, axes = figure(width=11, height=0.4 + 1.6 * rows)
+    axes.axis("off")
+    axes.set_title(heading, fontsize=10)
+    height, width = np.array(images.shape[1:3]) / max(images.shape[1:3])
+    for index, (image, title) in enumerate(zip(images, titles, strict=True)):
+        centre, bottom = 1.1 * (index % ACROSS), -1.35 * (index // ACROSS)  # in units of a picture's longer side
+        place = (centre - width / 2, centre + width / 2, bottom, bottom + height)
+        axes.imshow(image.squeeze(), cmap="gray", vmin=0, vmax=255, extent=place)
+        axes.text(centre, bottom + height + 0.02, title, fontsize=7, ha="center", va="bottom")
+    axes.set(xlim=(-0.55, 1.1 * ACROSS - 0.55), ylim=(-1.35 * (rows - 1), 1.3))
     return png(drawn)
 
 

@@ -37,6 +37,8 @@ START_RATE = 0.3
 """Learning rates of a training from a model's weights, relative to those from random weights, which would undo them."""
 OTHER = {"data": "other data", "recipe": "another recipe", "minutes": "other --minutes", "start": "another --from"}
 """Names of a plan's parts in the message that refuses to resume it."""
+MEASURED_SHARE = 0.1
+"""Longest measurement of the machine's rate after a training, relative to the training."""
 
 
 @dataclass
@@ -278,7 +280,7 @@ class Trainer(ABC, Generic[R, D, O, M]):
         evaluation = trained.evaluation(self.measured(opened, fit), None if test else "validation")
         measured = {
             "budget": fit.statement(),
-            "sgemm_gflops": round(machine.sgemm_gflops(), 1),
+            "sgemm_gflops": round(machine.sgemm_gflops(seconds=min(1.0, MEASURED_SHARE * cost.train_seconds)), 1),
             "peak_memory_gib": round(machine.peak_memory_gib(), 3),
         }
         trained = trained.replaced(cost=cost.model_copy(update=measured))
