@@ -70,7 +70,7 @@ def share_of_sgemm(network: str) -> dict[str, float]:
     """The rate of real training steps on CIFAR-10, and of matrix products between them."""
     trainer = GeneratorTrainer(GenerateRecipe.preset(**SHAPES[network]))
     stepper = Stepper(trainer.objective(trainer.open("cifar10", None), trainer.recipe), trainer.device)
-    rates = [(rate(stepper), machine.sgemm_gflops(repeats=2)) for _ in range(TURNS + 1)][1:]
+    rates = [(rate(stepper), machine.sgemm_gflops(seconds=0.5)) for _ in range(TURNS + 1)][1:]
     steps, products = (statistics.median(side) for side in zip(*rates, strict=True))
     share = statistics.median(step / product for step, product in rates)
     return {"gflops": steps, "sgemm_gflops": products, "share": share}

@@ -1,7 +1,6 @@
 """The machine: its name, its matrix rate, its memory, its library versions."""
 
 import ctypes
-import math
 import os
 import platform
 import resource
