@@ -3,7 +3,8 @@ import json
 import numpy as np
 import pytest
 
-from trine.detect.explain import draw_gates, draw_surprise, explain
+from trine.detect.explain import draw_surprise, explain
+from trine.detect.gates import draw_gates
 from trine.detect.members import MEMBERS
 
 PNG = b"\x89PNG"
