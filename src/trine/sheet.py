@@ -24,6 +24,8 @@ CELL = 0.85
 """Side of a picture in a sheet with labels, in inches."""
 LETTER, HEADING_LETTER = 0.1, 0.11
 """Width of a letter of a label and of the heading, in inches."""
+TOP, MARGIN = 0.75, 0.25
+"""Height of heading and column labels, and space at the other edges, in inches."""
 MOST_PIXELS = 12_000
 """Largest side of a sheet with labels."""
 
@@ -73,8 +75,14 @@ def labelled_png(
     framed    (row, column) of pictures that are marked by a frame
     """
     across, beside = len(images) // len(rows), max(max(map(width, text.split("\n"))) for text in rows)
-    wide = max(across * CELL + beside * LETTER, width(heading) * HEADING_LETTER) + 0.4
-    drawn, axes = figure(width=wide, height=len(rows) * CELL + 1.0)
+    left, right, high = beside * LETTER + MARGIN, across * CELL + MARGIN, len(rows) * CELL + TOP + MARGIN
+    spare = max(0.0, width(heading) * HEADING_LETTER - left - right)
+    wide = left + right + spare
+    drawn, axes = figure(width=wide, height=high)
+    drawn.set_layout_engine("none")
+    axes.set_position(
+        ((left + spare / 2) / wide, MARGIN / high, across * CELL / wide, len(rows) * CELL / high),
+    )
     side = images.shape[1]
     gap = max(1, side // 14)
     sheet = grid(images, across, gap)
@@ -89,7 +97,7 @@ def labelled_png(
     axes.set_xticks((np.arange(len(columns)) * pitch + (pitch + gap) / 2 - 0.5)[::step], columns[::step])
     for row, column in framed:
         axes.add_patch(_frame(column * pitch + gap / 2 - 0.5, row * height + gap / 2 - 0.5, pitch, height))
-    drawn.suptitle(heading)
+    drawn.suptitle(heading, y=1 - 0.1 / high)
     return png(drawn)
 
 

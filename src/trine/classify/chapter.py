@@ -127,7 +127,9 @@ def _doubted(train: PictureSplit, doubtful: Sequence[DoubtfulLabel], classes: tu
     if not doubtful:
         return []
     names = dict(zip(classes, labels(classes, TITLE), strict=True))
-    titles = [f"is {names[each.label]}?\n{100 * each.probability:.0f} %: {names[each.answer]}" for each in doubtful]
+    titles = [
+        f"is {names[each.label]}?\n{100 * each.probability:.0f} % sure: {names[each.answer]}" for each in doubtful
+    ]
     sheet = draw_gallery(np.array(train.images[[each.index for each in doubtful]]), titles, "labels to check")
     rows = [(each.name, each.label, each.answer, percent(each.probability, 0)) for each in doubtful]
     return [

@@ -114,11 +114,11 @@ def draw_heat(
     names: Sequence[str],
 ) -> bytes:
     """The picture, and over it the evidence for its most probable classes; `names` are theirs in the figure."""
-    drawn, axes = figure(1, 1 + len(heats), width=3.2 * (1 + len(heats)), height=3.9)
+    drawn, axes = figure(1, 1 + len(heats), width=3.2 * (1 + len(heats)), height=4.1)
     _show(axes[0], image, "the picture" + (", abstain" if prediction.abstain else ""))
     for place, heat, name, (_, probability) in zip(axes[1:], heats, names, prediction.top, strict=False):
         grey = image.astype(np.float32).mean(2) / 255
-        _show(place, np.repeat(grey[..., None], 3, 2), f"{name}: {100 * probability:.1f} %")
+        _show(place, np.repeat(grey[..., None], 3, 2), f"{name}\n{100 * probability:.1f} %")
         shown = place.imshow(heat, cmap="inferno", vmin=0, vmax=1, alpha=0.15 + 0.65 * heat, interpolation="bilinear")
     bar = drawn.colorbar(shown, ax=list(axes), shrink=0.8, pad=0.02)
     bar.set_ticks([0, 1], labels=["none", "most"])
@@ -162,7 +162,7 @@ def draw_maps(maps: dict[str, Float[Tensor, "maps rows columns"]]) -> bytes:
 @styled
 def draw_responses(
     image: UInt8[np.ndarray, "height width channels"],
-    filters: Float[Tensor, "filters channels height width"],
+    filters: Float[Tensor, "filters channels _ _"],
     maps: Float[Tensor, "maps rows columns"],
 ) -> bytes:
     """The picture, and the first layer's filters that respond most to it, each beside its map of the picture.

@@ -1,6 +1,7 @@
 """Pictures of a classifier's answers, and its model card."""
 
 import math
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,7 +13,7 @@ from trine.classify.evaluation import Answers, confusion
 from trine.drawing import SMALL, attempted, figure, png, styled
 from trine.labels import labels, width
 
-GALLERY, ACROSS = 18, 6
+GALLERY, ACROSS = 15, 5
 """Errors in the gallery, and per row."""
 TITLE = 15
 """Width of a class's name above a picture, in letters."""
@@ -43,16 +44,17 @@ def draw_confusion(answers: Answers, classes: tuple[str, ...]) -> bytes:
     shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
     names = labels(classes)
     step = math.ceil(len(classes) / NAMED)
-    side = 2.5 + 0.1 * max(map(width, names)) + max(3.0, min(0.5 * len(classes), 0.2 * NAMED))
-    drawn, axes = figure(width=side, height=side)
+    side = max(3.0, min(0.5 * len(classes), 0.2 * NAMED)) + 0.1 * max(map(width, names))
+    drawn, axes = figure(width=side + (2.2 if len(classes) > SHARES else 1.0), height=side + 1.5)
     shown = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     axes.grid(visible=False)
     ticks = range(0, len(classes), step)
     upright = max(map(width, names)) <= 2
     axes.set_xticks(ticks, names[::step], rotation=0 if upright and len(classes) <= SHARES else 90)
     axes.set_yticks(ticks, names[::step])
+    legend = "\n#: number of the class in README.md" if any(map(_is_numbered, names)) else ""
     left_out = "" if step == 1 else f", one in {step} named"
-    axes.set(xlabel=f"answer{left_out}", ylabel=f"truth{left_out}", title="confusion, % of the true class")
+    axes.set(xlabel=f"answer{left_out}", ylabel=f"truth{left_out}", title=f"confusion, % of the true class{legend}")
     if len(classes) > SHARES:
         drawn.colorbar(shown, ax=axes, shrink=0.6, ticks=[0, 0.5, 1]).ax.set_yticklabels(["0 %", "50 %", "100 %"])
         return png(drawn)
@@ -70,6 +72,7 @@ def draw_reliability(answers: Answers) -> bytes:
     cases = (("before", answers.uncalibrated), (f"after: temperature {answers.temperature:.2f}", answers.confidence))
     for place, (title, confidence) in zip(axes, cases, strict=True):
         _draw_bins(place, reliability(confidence, answers.correct), title)
+    drawn.suptitle("dashed: right as often as sure")
     return png(drawn)
 
 
@@ -96,7 +99,7 @@ def draw_errors(
     titles, names = [], labels(classes, TITLE)
     for index in worst:
         answer, truth = (names[int(which[index])] for which in (answers.labels_given, answers.labels))
-        titles.append(f"{100 * answers.confidence[index]:.0f} %: {answer}\nis: {truth}")
+        titles.append(f"{100 * answers.confidence[index]:.0f} % sure: {answer}\nis: {truth}")
     return draw_gallery(images[worst], titles, "the most confident errors" if len(worst) else "no errors")
 
 
@@ -104,7 +107,7 @@ def draw_errors(
 def draw_gallery(images: UInt8[np.ndarray, "n height width channels"], titles: Sequence[str], heading: str) -> bytes:
     """Pictures in rows, each below its title."""
     rows = max(1, math.ceil(len(images) / ACROSS))
-    drawn, axes = figure(rows, ACROSS, width=11, height=0.5 + 2.2 * rows)
+    drawn, axes = figure(rows, ACROSS, width=11, height=0.5 + 2.6 * rows)
     for place in axes.flat:
         place.axis("off")
     for place, image, title in zip(axes.flat, images, titles, strict=False):
@@ -154,13 +157,17 @@ Trained with network `{recipe.get("network")}`, effort `{recipe.get("effort")}`,
 
 def _listed(classes: tuple[str, ...]) -> str:
     """The names of the classes, with their numbers where pictures name a class by its number."""
-    numbered = any(text.startswith(f"#{number}") for number, text in enumerate(labels(classes), 1))
+    numbered = any(map(_is_numbered, labels(classes)))
     return ", ".join(f"#{number} {name}" if numbered else name for number, name in enumerate(classes, 1))
+
+
+def _is_numbered(text: str) -> bool:
+    return re.match(r"#\d", text) is not None
 
 
 def _draw_bins(axes: Any, bins: Reliability, title: str) -> None:
     filled = bins.share > 0
-    axes.plot([0, 1], [0, 1], color="grey", linewidth=1.2, linestyle="--", label="as often right as sure")
+    axes.plot([0, 1], [0, 1], color="grey", linewidth=1.2, linestyle="--")
     axes.bar(bins.confidence[filled], bins.accuracy[filled], width=0.05, alpha=0.7, edgecolor="white")
     axes.set(
         xlabel="confidence",
@@ -169,4 +176,3 @@ def _draw_bins(axes: Any, bins: Reliability, title: str) -> None:
         xlim=(0, 1),
         ylim=(0, 1),
     )
-    axes.legend(loc="upper left")

@@ -34,9 +34,9 @@ class Bound:
     active_units: int
     units: int
     """Number of latent units, active or not."""
-    kl_per_unit: tuple[Float64[np.ndarray, "units"], ...] = ()
+    kl_per_unit: tuple[Float64[np.ndarray, "_"], ...] = ()
     """KL divergence of every unit, group by group."""
-    active: tuple[Bool[np.ndarray, "units"], ...] = ()
+    active: tuple[Bool[np.ndarray, "_"], ...] = ()
     """Whether a unit is active, group by group."""
 
     @property

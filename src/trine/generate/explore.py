@@ -1,5 +1,7 @@
 """Ways to look at the latent space: paths between pictures, single units changed, and a map in two dimensions."""
 
+import math
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +14,7 @@ from torch import Tensor
 from trine.drawing import figure, png, styled
 from trine.errors import UsageError
 from trine.generate.generator import Generator
-from trine.labels import labels
+from trine.labels import LONGEST, labels, width
 from trine.pictures.batches import evenly
 from trine.pictures.decode import as_channels
 from trine.pictures.picture_set import PictureSet
@@ -25,8 +27,12 @@ MAP_WIDTH = 1.4
 """Width of a map, in parts of its height."""
 THUMBNAIL = 0.08
 """Side of a picture on a map, in parts of the map's height."""
-LEGEND = 40
-"""Largest number of classes that a map's legend lists."""
+MAP_INCHES = 6.0
+"""Height of a map."""
+LEGEND, COLUMN = 40, 20
+"""Largest number of classes that a map's legend lists, and per column."""
+SHORT = 12
+"""Width of a class's name in a legend of two columns, in letters."""
 MARKERS = "os^Dv"
 """Shapes of points: another one after every ten classes."""
 REACH = 2.5
@@ -142,11 +148,9 @@ def draw_map(model: Generator, opened: PictureSet, split: str | None = None, mos
     points = _in_two_dimensions(model.codec.encode_top(images)[0].numpy(), model.recipe.seed)
     low, high = points.min(0), points.max(0)
     points = (points - low) / np.maximum(high - low, 1e-9) * (MAP_WIDTH, 1)
-    names = [] if chosen.labels is None else labels(opened.classes)
-    drawn, axes = figure(width=11, height=6.6)
-    axes.grid(visible=False)
-    axes.spines[:].set_visible(False)
-    for number in np.unique(classes):
+    names = [] if chosen.labels is None else labels(opened.classes, SHORT if len(opened.classes) > COLUMN else LONGEST)
+    drawn, axes = _map_axes(names)
+    for number in np.unique(classes).tolist():
         axes.scatter(*points[classes == number].T, s=18, **_look(number), label=names[number] if names else None)
     mixed = np.random.default_rng(model.recipe.seed).permutation(len(points))  # sets are often sorted by class
     for index in mixed[apart(points[mixed], 1.2 * THUMBNAIL)]:
@@ -188,16 +192,35 @@ def _place(axes: Any, point: Float[np.ndarray, "2"], image: UInt8[np.ndarray, "h
     axes.add_patch(corner)
 
 
+def _map_axes(names: Sequence[str]) -> tuple[Any, Any]:
+    """A figure and the axes of a map, with space on the right for the names of classes in a legend."""
+    across, columns = MAP_INCHES * MAP_WIDTH, math.ceil(min(len(names), LEGEND) / COLUMN)
+    beside = columns * (0.1 * max(map(width, names), default=0) + 0.6) + 0.3
+    drawn, axes = figure(width=across + max(beside, 1.8 if names else 0.3), height=MAP_INCHES + 0.5)
+    drawn.set_layout_engine("none")
+    wide, high = drawn.get_size_inches()
+    axes.set_position((0.1 / wide, 0.1 / high, across / wide, MAP_INCHES / high))
+    axes.grid(visible=False)
+    axes.spines[:].set_visible(False)
+    return drawn, axes
+
+
 def _add_legend(axes: Any) -> None:
     """The classes beside the map, in up to two columns; of more, the first ones, and how many are left out."""
     handles, names = axes.get_legend_handles_labels()
     left = len(names) - LEGEND
-    title = f"classes, and {left:,} more" if left > 0 else None
-    columns = 1 if len(names) <= LEGEND // 2 else 2
     axes.legend(
-        handles[:LEGEND], names[:LEGEND], title=title, markerscale=2, ncols=columns, loc="center left",
+        handles[:LEGEND],
+        names[:LEGEND],
+        title=f"classes, and {left:,} more" if left > 0 else None,
+        markerscale=2,
+        ncols=math.ceil(min(len(names), LEGEND) / COLUMN),
+        loc="center left",
         bbox_to_anchor=(1, 0.5),
-    )  # fmt: skip
+        borderaxespad=0,
+        handlelength=1,
+        columnspacing=1,
+    )
 
 
 def _in_two_dimensions(latents: Float[np.ndarray, "n latent"], seed: int) -> Float[np.ndarray, "n 2"]:

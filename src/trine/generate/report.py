@@ -77,10 +77,10 @@ def _draw_numbers(axes: Any, kl: Float64[np.ndarray, "units"], active: Bool[np.n
     """A bar per number of one group, most information first; below it its index, as `traverse` names it."""
     order = np.argsort(-kl, kind="stable")
     places = np.arange(len(kl))
-    for chosen, colour, name in ((active, "tab:blue", "active"), (~active, "tab:gray", "not active")):
-        shown = chosen[order]
-        if shown.any():
-            axes.bar(places[shown], kl[order][shown], color=colour, label=f"{name}: {shown.sum():,}")
+    axes.bar(places, kl[order], color=np.where(active[order], "tab:blue", "tab:red"), label=f"active: {active.sum():,}")
+    silent = places[~active[order]]
+    if len(silent):  # their bars have hardly any height
+        axes.plot(silent, np.zeros(len(silent)), "x", color="tab:red", clip_on=False, label=f"not: {len(silent):,}")
     step = math.ceil(len(kl) / NUMBERS_NAMED)
     axes.set_xticks(places[::step], [str(unit) for unit in order[::step]])
     axes.set(xlabel="latent number, most information first", ylabel="KL, nats per picture")
