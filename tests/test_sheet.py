@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.texts import written
 from trine.errors import RunError, UsageError
-from trine.sheet import gif, grid, grid_png, pairs_png, write_pictures
+from trine.sheet import gif, grid, grid_png, labelled_png, pairs_png, write_pictures
 
 
 def numbered(count: int, size: int = 4, channels: int = 1) -> np.ndarray:
@@ -95,3 +96,19 @@ def test_a_path_that_cannot_be_written_is_a_one_line_error(tmp_path: Path) -> No
     with pytest.raises(RunError, match="file") as raised:
         write_pictures(iter([numbered(1)]), 1, tmp_path / "file")
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(("side", "channels"), [(8, 1), (28, 3), (300, 3)])
+def test_a_sheet_with_labels_names_rows_and_columns_and_keeps_every_pixel(side, channels):
+    images = np.random.default_rng(0).integers(0, 256, (12, side, side, channels), dtype=np.uint8)
+    rows, columns = ["first row\nof three", "second", "third"], ["a", "b", "c", "a long name"]
+    with written() as texts:
+        labelled_png(images, rows, columns, "a heading that is longer than the sheet is wide", framed=[(1, 2)])
+    texts.check()
+    assert [text for text in texts.texts if text in rows] == rows
+    assert {"a", "c"} <= set(texts.texts), "of names that would overlap, some are left out"
+    axes = texts.figure.axes[0]
+    assert axes.get_window_extent().width >= 0.9 * 4 * side
+    (frame,) = axes.patches
+    assert frame.get_x() > 2 * side
+    assert frame.get_y() > side

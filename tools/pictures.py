@@ -18,10 +18,11 @@ from trine import Classifier, Detector, Generator
 from trine.classify.explain import explain
 from trine.demo.detect import attacked_session
 from trine.demo.generate import one_digit
-from trine.detect.explain import draw_gates, draw_surprise
+from trine.detect.explain import draw_surprise
 from trine.detect.explain import explain as explain_sequences
-from trine.drawing import figure, picture_png, png
-from trine.generate.explore import between_samples, draw_map, traverse
+from trine.detect.gates import draw_gates, draw_unit
+from trine.drawing import figure, picture_png, png, styled
+from trine.generate.explore import between_samples, draw_map, draw_traversal
 from trine.sheet import grid, grid_png
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -49,14 +50,16 @@ def convolution(classic: Classifier) -> None:
         path = Path(scratch) / "digit.png"
         path.write_bytes(picture_png(image))
         written = explain(classic, [path], scratch)
-        for name, file in zip(("filters", "heat", "maps"), written, strict=True):
+        for name, file in zip(("filters", "heat", "maps", "responses"), written, strict=True):
             keep(DOCS / "inside" / f"{name}.png", file.read_bytes())
 
 
 def recurrence(detector: Detector) -> None:
     """A session with an attack: surprisal and gates."""
     session = attacked_session(detector)
-    keep(DOCS / "inside" / "surprise.png", draw_surprise(explain_sequences(detector, session)[0]))
+    (explanation,) = explain_sequences(detector, session)
+    keep(DOCS / "inside" / "surprise.png", draw_surprise(explanation))
+    keep(DOCS / "inside" / "unit.png", draw_unit(detector, session, explanation))
     keep(DOCS / "inside" / "gates.png", draw_gates(detector, session))
 
 
@@ -67,11 +70,11 @@ def latent_space(generator: Generator, run: Path) -> None:
     strips = np.concatenate([between_samples(generator, 12, seed) for seed in range(3)])
     keep(DOCS / "inside" / "walk.png", grid_png(strips, 12))
     opened = generator.open("digits28")
-    along = traverse(generator, one_digit(opened), directions=6, steps=12)[1]
-    keep(DOCS / "inside" / "directions.png", grid_png(along, 12))
+    keep(DOCS / "inside" / "directions.png", draw_traversal(generator, one_digit(opened), directions=6)[1])
     keep(DOCS / "inside" / "map.png", draw_map(generator, opened, most=800))
 
 
+@styled
 def three_jobs(classifier: Classifier, detector: Detector, generator: Generator) -> None:
     """README's picture: digits with their predicted classes, a breach, interpolations in the latent space."""
     drawn, axes = figure(3, 1, width=9, height=6.6)

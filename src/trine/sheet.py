@@ -1,22 +1,33 @@
 """Pictures for people: grids, pairs, animations. And generated pictures as files, any number of them."""
 
 import io
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
 from trine import files
-from trine.drawing import picture_png
+from trine.drawing import STYLE, figure, picture_png, png, styled
 from trine.errors import RunError, UsageError
+from trine.labels import width
 
 Pictures = UInt8[np.ndarray, "n height width channels"]
 MOST_IN_A_GRID = 10_000
 """Largest number of pictures in one PNG: a larger picture cannot be viewed."""
 SMALLEST_SIDE = 64
 """Pictures with a smaller side, in pixels, are enlarged in sheets."""
+CELL = 0.85
+"""Side of a picture in a sheet with labels, in inches."""
+LETTER, HEADING_LETTER = 0.1, 0.11
+"""Width of a letter of a label and of the heading, in inches."""
+TOP, MARGIN = 0.75, 0.25
+"""Height of heading and column labels, and space at the other edges, in inches."""
+MOST_PIXELS = 12_000
+"""Largest side of a sheet with labels."""
 
 
 def grid(images: Pictures, columns: int | None = None, gap: int = 1) -> UInt8[np.ndarray, "rows columns channels"]:
@@ -48,6 +59,52 @@ def pairs_png(originals: Pictures, reconstructions: Pictures, columns: int = 10)
     both = (originals, reconstructions)
     rows = [np.concatenate([images, padding]).reshape(-1, columns, *images.shape[1:]) for images in both]
     return grid_png(np.concatenate(rows, axis=1).reshape(-1, *originals.shape[1:]), columns)
+
+
+@styled
+def labelled_png(
+    images: Pictures,
+    rows: Sequence[str],
+    columns: Sequence[str] = (),
+    heading: str = "",
+    framed: Sequence[tuple[int, int]] = (),
+) -> bytes:
+    """Pictures in rows with a label each, as a PNG.
+
+    columns   texts above the columns; where they would overlap, some are left out
+    framed    (row, column) of pictures that are marked by a frame
+    """
+    across, beside = len(images) // len(rows), max(max(map(width, text.split("\n"))) for text in rows)
+    left, right, high = beside * LETTER + MARGIN, across * CELL + MARGIN, len(rows) * CELL + TOP + MARGIN
+    spare = max(0.0, width(heading) * HEADING_LETTER - left - right)
+    wide = left + right + spare
+    drawn, axes = figure(width=wide, height=high)
+    drawn.set_layout_engine("none")
+    axes.set_position(
+        ((left + spare / 2) / wide, MARGIN / high, across * CELL / wide, len(rows) * CELL / high),
+    )
+    side = images.shape[1]
+    gap = max(1, side // 14)
+    sheet = grid(images, across, gap)
+    drawn.set_dpi(min(max(STYLE["figure.dpi"], side / CELL), MOST_PIXELS / max(drawn.get_size_inches())))
+    axes.imshow(sheet.squeeze(), cmap="gray", vmin=0, vmax=255)
+    axes.grid(visible=False)
+    axes.spines[:].set_visible(False)
+    axes.tick_params(length=0, top=False, labeltop=True, labelbottom=False)
+    height, pitch = images.shape[1] + gap, images.shape[2] + gap
+    axes.set_yticks(np.arange(len(rows)) * height + (height + gap) / 2 - 0.5, rows)
+    step = max(1, math.ceil((max(map(width, columns), default=0) + 1) * LETTER / CELL))
+    axes.set_xticks((np.arange(len(columns)) * pitch + (pitch + gap) / 2 - 0.5)[::step], columns[::step])
+    for row, column in framed:
+        axes.add_patch(_frame(column * pitch + gap / 2 - 0.5, row * height + gap / 2 - 0.5, pitch, height))
+    drawn.suptitle(heading, y=1 - 0.1 / high)
+    return png(drawn)
+
+
+def _frame(left: float, top: float, across: float, down: float) -> Any:
+    from matplotlib.patches import Rectangle
+
+    return Rectangle((left, top), across, down, fill=False, edgecolor="tab:orange", linewidth=4)
 
 
 def gif(strips: UInt8[np.ndarray, "rows steps height width channels"], milliseconds: int = 80) -> bytes:

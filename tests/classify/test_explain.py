@@ -1,13 +1,16 @@
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
 from torch import nn
 
+from tests.texts import written
 from trine.classify.classifier import Classifier
-from trine.classify.explain import explain, feature_maps, grad_cam
+from trine.classify.explain import draw_heat, draw_maps, draw_responses, explain, feature_maps, grad_cam
 from trine.classify.network import ClassicNet, FastNet, PictureNet, Pixels
+from trine.classify.prediction import Prediction
 from trine.errors import DataError, RunError
 
 NETWORKS = {"fast": FastNet, "classic": ClassicNet}
@@ -25,12 +28,12 @@ def picture() -> torch.Tensor:
     return torch.randint(0, 256, (1, 32, 32, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
 
 
-def test_every_picture_gets_its_two_files_and_the_filters_theirs(
+def test_every_picture_gets_its_three_files_and_the_filters_theirs(
     fitted: Classifier, shapes: Path, tmp_path: Path
 ) -> None:
     paths = [shapes / "disc" / "disc0.png", shapes / "bar" / "bar1.png"]
     written = explain(fitted, paths, tmp_path / "out")
-    names = ["filters.png", "disc0.png", "disc0-maps.png", "bar1.png", "bar1-maps.png"]
+    names = ["filters.png", *(f"{name}{part}.png" for name in ("disc0", "bar1") for part in ("", "-maps", "-filters"))]
     assert [path.name for path in written] == names
     for path in written:
         with Image.open(path) as image:
@@ -44,13 +47,34 @@ def test_pictures_called_the_same_do_not_overwrite_each_other(fitted: Classifier
         twin.parent.mkdir()
         twin.write_bytes((shapes / "disc" / "disc0.png").read_bytes())
     written = explain(fitted, twins, tmp_path / "out")
-    assert len(set(written)) == 5
+    assert len(set(written)) == 7
 
 
 def test_a_picture_called_filters_keeps_the_filters(fitted: Classifier, shapes: Path, tmp_path: Path) -> None:
     twin = tmp_path / "filters.png"
     twin.write_bytes((shapes / "disc" / "disc0.png").read_bytes())
-    assert len({path.name for path in explain(fitted, [twin], tmp_path / "out")}) == 3
+    assert len({path.name for path in explain(fitted, [twin], tmp_path / "out")}) == 4
+
+
+def test_filters_are_shown_beside_their_maps_strongest_first(network: PictureNet) -> None:
+    maps = torch.zeros(len(network.filters()), 16, 16)
+    maps[1, :4], maps[3, :2] = 5.0, 1.0
+    with written() as texts:
+        draw_responses(picture()[0].numpy(), network.filters(), maps)
+    texts.check()
+    names = [text for text in texts.texts if text.startswith("filter ")]
+    assert names[::2][:2] == ["filter 1", "filter 3"], "the first column, from top to bottom"
+    assert texts.texts.count("its map") == len(names) == min(8, len(maps))
+
+
+def test_texts_over_the_heat_and_beside_the_maps_are_apart(network: PictureNet) -> None:
+    answer = Prediction("a.png", "a" * 18, 0.9, (("a" * 18, 0.9), ("b" * 18, 0.1)), abstain=False)
+    with written() as texts:
+        draw_heat(picture()[0].numpy(), answer, [np.zeros((32, 32), np.float32)] * 2, ["a" * 18, "b" * 18])
+    texts.check()
+    with written() as texts:
+        draw_maps(feature_maps(network, picture()))
+    texts.check()
 
 
 def test_heat_lies_between_zero_and_one_and_leaves_the_network_as_it_was(network: PictureNet) -> None:

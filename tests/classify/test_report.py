@@ -5,6 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
+from tests.texts import written
 from trine.classify import report
 from trine.classify.evaluation import Answers
 
@@ -20,6 +21,44 @@ def test_the_pictures_can_be_opened(answers: Answers, channels: int) -> None:
         with Image.open(io.BytesIO(content)) as image:
             assert image.format == "PNG"
             assert min(image.size) > 200
+
+
+MANY = tuple(f"species of insect, number {index}" for index in range(45))
+ODD = ("猫", "قطة جميلة", "🧬 gene", "cat", "cat\u200b", "$x_{", *MANY[:2])
+
+
+@pytest.mark.parametrize("classes", [CLASSES, ODD, MANY[:13], MANY, tuple(map(str, range(10)))])
+@pytest.mark.parametrize("name", ["confusion.png", "errors.png", "reliability.png", "selective.png"])
+def test_texts_are_large_and_apart_whatever_the_classes_are_called(classes: tuple[str, ...], name: str) -> None:
+    labels = torch.arange(len(classes)).repeat(2)
+    logits = torch.nn.functional.one_hot(labels.roll(1), len(classes)).float() * 9
+    answers = Answers(logits, logits, labels, 1.0, 0.5, torch.ones(len(labels)))
+    images = np.zeros((len(labels), 8, 8, 3), dtype=np.uint8)
+    with written() as texts:
+        {
+            "confusion.png": lambda: report.draw_confusion(answers, classes),
+            "errors.png": lambda: report.draw_errors(answers, classes, images),
+            "reliability.png": lambda: report.draw_reliability(answers),
+            "selective.png": lambda: report.draw_selective(answers),
+        }[name]()
+    texts.check()
+
+
+def test_a_confusion_matrix_of_many_classes_says_how_many_it_names(answers: Answers) -> None:
+    labels = torch.arange(100)
+    answers = Answers(torch.eye(100), torch.eye(100), labels, 1.0, 0.0, torch.ones(100))
+    with written() as texts:
+        report.draw_confusion(answers, tuple(f"class {index}" for index in range(100)))
+    named = [text for text in texts.texts if text.startswith("class ")]
+    assert len(named) == 2 * len(range(0, 100, 3))
+    assert "truth, one in 3 named" in texts.texts
+
+
+def test_classes_that_pictures_call_by_number_have_their_number_in_the_card(monkeypatch) -> None:
+    monkeypatch.setattr(report, "labels", lambda names, longest=18: [f"#{i}" for i, _ in enumerate(names, 1)])
+    assert "Classes: #1 猫, #2 狗." in report.card(("猫", "狗"), {}, {}, {})
+    monkeypatch.undo()
+    assert "Classes: ant, bee." in report.card(("ant", "bee"), {}, {}, {})
 
 
 def test_a_hundred_classes_are_drawn_too() -> None:

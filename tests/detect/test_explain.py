@@ -3,7 +3,8 @@ import json
 import numpy as np
 import pytest
 
-from trine.detect.explain import draw_gates, draw_surprise, explain
+from tests.texts import written
+from trine.detect.explain import draw_surprise, explain
 from trine.detect.members import MEMBERS
 
 PNG = b"\x89PNG"
@@ -96,5 +97,10 @@ def test_any_word_can_be_drawn(detector, make_table, word):
     assert draw_surprise(explain(detector, table)[0])[:4] == PNG
 
 
-def test_gates_are_drawn(detector, odd):
-    assert draw_gates(detector, odd)[:4] == PNG
+@pytest.mark.parametrize("word", ["ptrace", "a message of very many words " * 9, "猫 " * 60])
+def test_texts_beside_the_surprisal_are_large_and_apart(detector, make_table, word):
+    table = make_table(["open", "read", word, "read", "close", word, "martian", "close"], name=["a long name " * 20])
+    with written() as texts:
+        draw_surprise(explain(detector, table)[0])
+    texts.check()
+    assert {"1", "2", "3"} <= set(texts.texts)

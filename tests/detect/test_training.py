@@ -3,7 +3,8 @@ import pytest
 
 from tests.detect.conftest import normal_runs, spliced, write_table
 from trine.detect.detector import Detector
-from trine.detect.explain import draw_gates, explain
+from trine.detect.explain import explain
+from trine.detect.gates import draw_gates
 from trine.detect.recipe import COUNTING_MEMBERS
 from trine.detect.training import DetectorTrainer
 from trine.errors import UsageError

@@ -1,15 +1,23 @@
-from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
+from tests.texts import written
 from trine.errors import DataError, UsageError
-from trine.generate.explore import between, between_samples, draw_map, slerp, thumbnail_map, traverse
+from trine.generate.explore import (
+    LEGEND,
+    apart,
+    between,
+    between_samples,
+    draw_map,
+    draw_traversal,
+    slerp,
+    traverse,
+)
 from trine.generate.generator import Generator
-from trine.pictures.picture_set import open_pictures
+from trine.pictures.picture_set import PictureSet, PictureSplit, open_pictures
 
 from .conftest import dots, write_dots
 
@@ -101,9 +109,51 @@ def test_a_map_is_drawn_with_and_without_labels(fitted: Generator, folder: Path,
         draw_map(fitted, open_pictures(folder), split="test")
 
 
-def test_a_map_of_thumbnails_shows_pictures_at_their_places(fitted: Generator) -> None:
-    with Image.open(BytesIO(thumbnail_map(fitted, dots(20), across=6))) as sheet:
-        levels = np.asarray(sheet)
-    assert levels.shape[0] == levels.shape[1]
-    assert (levels < 255).any()
-    assert thumbnail_map(fitted, dots(1)).startswith(b"\x89PNG")
+def test_a_traversal_names_each_row_and_the_value_of_each_column(fitted: Generator) -> None:
+    with written() as texts:
+        units, sheet = draw_traversal(fitted, dots(1, seed=3), directions=4, steps=5)
+    assert sheet.startswith(b"\x89PNG")
+    texts.check()
+    assert [text for text in texts.texts if text.startswith("number")] == [
+        f"number {unit}\n{float(fitted.information[unit]):.2f} nats" for unit in units
+    ]
+    assert [text for text in texts.texts if text[0] in "−0+"] == ["−2.5", "−1.2", "0", "+1.2", "+2.5"]
+    assert "picture" in texts.texts
+    assert len(texts.figure.axes[0].patches) == 4, "a frame per row"
+
+
+def test_without_a_picture_a_new_one_is_traversed_and_called_so(fitted: Generator) -> None:
+    for steps in (2, 60):
+        with written() as texts:
+            draw_traversal(fitted, directions=2, steps=steps)
+        texts.check()
+        assert "new" in texts.texts
+
+
+@pytest.mark.parametrize("count", [2, 12, 60])
+def test_a_map_shows_points_a_legend_and_pictures_that_do_not_overlap(count: int, fitted: Generator) -> None:
+    classes = tuple(f"species of insect, number {index}" for index in range(count))
+    images = dots(240, seed=2)
+    split = PictureSplit(images, np.arange(240) % count, [f"{i}.png" for i in range(240)], np.arange(240))
+    with written() as texts:
+        draw_map(fitted, PictureSet("insects", "0" * 64, classes, {"test": split}, ()))
+    texts.check()
+    axes = texts.figure.axes[0]
+    places = np.array([image.get_extent() for image in axes.images])
+    assert len(places) >= 4
+    for index, (left, right, bottom, top) in enumerate(places):
+        lefts, rights, bottoms, tops = np.delete(places, index, 0).T
+        assert ((lefts >= right) | (rights <= left) | (bottoms >= top) | (tops <= bottom)).all()
+    named = len([text for text in texts.texts if text.startswith("specie")])
+    assert named == min(count, LEGEND)
+    looks = {(tuple(c.get_facecolor()[0]), c.get_paths()[0].vertices.tobytes()) for c in axes.collections}
+    assert len(looks) == min(count, 50)
+    assert (f"classes, and {count - LEGEND} more" in texts.texts) == (count > LEGEND)
+
+
+def test_squares_at_points_that_are_apart_do_not_overlap() -> None:
+    points = np.random.default_rng(0).random((300, 2))
+    chosen = points[apart(points, 0.2)]
+    distances = np.abs(chosen[:, None] - chosen).max(2) + np.eye(len(chosen))
+    assert distances.min() > 0.2
+    assert np.abs(points[:, None] - chosen).max(2).min(1).max() <= 0.2, "every point is near a chosen one"

@@ -3,11 +3,12 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.texts import written
 from trine.device import Device
 from trine.errors import InterruptedTraining
 from trine.generate.generator import Generator
 from trine.generate.network import VAE, PictureVAE
-from trine.generate.objective import GROWN, GenerateObjective
+from trine.generate.objective import GROWN, GROWTH_ROWS, GenerateObjective
 from trine.generate.recipe import GenerateRecipe
 from trine.nn.likelihood import CalibratedGaussian
 from trine.pictures.picture_set import PictureSet, open_pictures
@@ -106,13 +107,28 @@ def test_validation_gives_the_bound_and_keeps_nothing(opened: PictureSet) -> Non
     assert len(goal.growth) == 0
 
 
-def test_after_each_scheduled_validation_the_pictures_of_the_same_latents_are_kept(opened: PictureSet) -> None:
+def test_after_each_scheduled_validation_the_same_held_out_pictures_are_reconstructed(opened: PictureSet) -> None:
     goal, before = objective(opened), torch.get_rng_state()
-    for _ in range(2):
-        goal.validated(goal.network)
-    assert goal.growth.shape == (2, GROWN, 12, 12, 1)
+    for step in (3, 9):
+        goal.validated(goal.network, step)
+    assert goal.growth.shape == (2, *goal.shown.shape)
+    assert 0 < len(goal.shown) <= GROWN
+    assert goal.growth_steps.tolist() == [3, 9]
     assert torch.equal(goal.growth[0], goal.growth[1])
     assert torch.equal(before, torch.get_rng_state())
+
+
+def test_the_course_shows_real_pictures_and_validations_with_their_steps(opened: PictureSet) -> None:
+    goal = objective(opened)
+    for step in range(10, 200, 10):
+        goal.validated(goal.network, step)
+    with written() as texts:
+        goal.draw_growth()
+    texts.check()
+    rows = [text for text in texts.texts if text.startswith("step ")]
+    assert texts.texts[: 1 + len(rows)] == ["real picture", *rows]
+    assert len(rows) == GROWTH_ROWS
+    assert (rows[0], rows[-1]) == ("step 10", "step 190")
 
 
 def test_measuring_a_step_keeps_no_pictures(opened: PictureSet) -> None:

@@ -1,7 +1,9 @@
 import math
 
+import numpy as np
 import pytest
 
+from tests.texts import written
 from trine.generate.bound import Bound
 from trine.generate.report import draw_kl, metrics, model_card, remarks
 from trine.nn.likelihood import Bernoulli, CalibratedGaussian
@@ -33,8 +35,39 @@ def test_groups_without_information_are_named() -> None:
     ]
 
 
-def test_the_divergence_of_each_group_is_drawn() -> None:
-    assert draw_kl((3.0, 1.0)).startswith(b"\x89PNG")
+def bound_of(*groups: int) -> Bound:
+    """A bound with that many units per group, of which every third one is silent."""
+    active = tuple(np.arange(size) % 3 > 0 for size in groups)
+    kl = tuple(np.where(each, 1.0 + np.arange(len(each)), 0.0) for each in active)
+    per_group = tuple(float(each.sum()) for each in kl)
+    return Bound(100.0, 90.0, per_group, int(sum(each.sum() for each in active)), sum(groups), kl, active)
+
+
+@pytest.mark.parametrize("units", [2, 16, 64, 128])
+def test_one_group_is_drawn_number_by_number_most_information_first(units: int) -> None:
+    bound = bound_of(units)
+    with written() as texts:
+        draw_kl(bound)
+    texts.check()
+    (axes,) = texts.figure.axes
+    heights = [bar.get_height() for bar in axes.patches]
+    assert heights == sorted(bound.kl_per_unit[0].tolist(), reverse=True)
+    colours = [bar.get_facecolor() for bar in axes.patches]
+    assert len(set(colours)) == 2
+    assert colours.count(colours[0]) == bound.active_units
+    assert f"active: {bound.active_units}" in texts.texts
+    assert str(int(bound.kl_per_unit[0].argmax())) in texts.texts
+
+
+@pytest.mark.parametrize("groups", [(8, 30), (64, 400, 1000), (4,) * 14])
+def test_several_groups_are_drawn_per_group_and_per_number(groups: tuple[int, ...]) -> None:
+    bound = bound_of(*groups)
+    with written() as texts:
+        draw_kl(bound)
+    texts.check()
+    per_group, per_number = texts.figure.axes
+    assert [bar.get_height() for bar in per_group.patches] == list(bound.kl_per_group)
+    assert [len(line.get_xdata()) for line in per_number.lines] == list(groups)
 
 
 def test_the_card_names_data_figures_and_risks() -> None:

@@ -10,7 +10,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from trine.classify.classifier import Classifier
-from trine.classify.report import GALLERY, draw_gallery, short
+from trine.classify.report import GALLERY, TITLE, draw_gallery
+from trine.labels import labels
 from trine.page.chapter import Chapter, Figure, Picture, Table, percent, training_time
 from trine.pictures.batches import labels_of
 from trine.pictures.picture_set import PictureSplit
@@ -81,7 +82,7 @@ def chapter(
             *_captioned(pictures, "errors.png", "Its surest errors: the answer with its probability, and the truth."),
             *_confused(metrics.get("confusions", [])),
             *_captioned(pictures, "confusion.png", "All answers: true classes in rows, answers in columns."),
-            *_doubted(train, doubtful),
+            *_doubted(train, doubtful, model.classes),
             *_captioned(pictures, "reliability.png", "Is it right as often as its probabilities say?"),
             *_captioned(pictures, "curves.png", "The course of the training."),
         ],
@@ -121,11 +122,14 @@ def _confused(confusions: Sequence[Mapping[str, Any]]) -> list[Table]:
     return [Table("What it cannot tell", columns, rows, [float(each["n"]) for each in confusions])] if rows else []
 
 
-def _doubted(train: PictureSplit, doubtful: Sequence[DoubtfulLabel]) -> list[Picture | Table]:
+def _doubted(train: PictureSplit, doubtful: Sequence[DoubtfulLabel], classes: tuple[str, ...]) -> list[Picture | Table]:
     """Training pictures whose labels may be wrong."""
     if not doubtful:
         return []
-    titles = [f"is {short(each.label)}?\n{short(each.answer)} {100 * each.probability:.0f} %" for each in doubtful]
+    names = dict(zip(classes, labels(classes, TITLE), strict=True))
+    titles = [
+        f"is {names[each.label]}?\n{100 * each.probability:.0f} % sure: {names[each.answer]}" for each in doubtful
+    ]
     sheet = draw_gallery(np.array(train.images[[each.index for each in doubtful]]), titles, "labels to check")
     rows = [(each.name, each.label, each.answer, percent(each.probability, 0)) for each in doubtful]
     return [

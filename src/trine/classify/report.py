@@ -1,6 +1,7 @@
 """Pictures of a classifier's answers, and its model card."""
 
 import math
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,13 +10,18 @@ from jaxtyping import UInt8
 
 from trine.classify.calibration import Reliability, reliability, selective_curve
 from trine.classify.evaluation import Answers, confusion
-from trine.drawing import attempted, figure, png
+from trine.drawing import SMALL, attempted, figure, png, styled
+from trine.labels import labels, width
 from trine.plurals import quantity
 
-LONGEST = 24
-"""Letters of a class's name in a picture."""
-GALLERY, ACROSS = 24, 8
+GALLERY, ACROSS = 15, 5
 """Errors in the gallery, and per row."""
+TITLE = 15
+"""Width of a class's name above a picture, in letters."""
+NAMED = 40
+"""Largest number of classes that a confusion matrix names on its axes; of more, every second or third one."""
+SHARES = 12
+"""Largest number of classes at which a confusion matrix has its shares as numbers."""
 
 
 def pictures(
@@ -32,45 +38,55 @@ def pictures(
     )
 
 
+@styled
 def draw_confusion(answers: Answers, classes: tuple[str, ...]) -> bytes:
     """Confusion matrix: true classes in rows, answers in columns, as shares of the true class."""
     counts = confusion(answers, len(classes))
     shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
-    side = min(14.0, 2.5 + 0.42 * len(classes))
-    drawn, axes = figure(width=side, height=side)
-    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    names = labels(classes)
+    step = math.ceil(len(classes) / NAMED)
+    side = max(3.0, min(0.5 * len(classes), 0.2 * NAMED)) + 0.1 * max(map(width, names))
+    drawn, axes = figure(width=side + (2.2 if len(classes) > SHARES else 1.0), height=side + 1.5)
+    shown = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     axes.grid(visible=False)
-    ticks = range(len(classes))
-    names = [short(name) for name in classes]
-    axes.set_xticks(ticks, names, rotation=90)
-    axes.set_yticks(ticks, names)
-    axes.set(xlabel="answer", ylabel="truth", title="confusion, in per cent of the true class")
-    if len(classes) <= 20:
-        for row, column in np.argwhere(shares >= 0.005):
-            share = shares[row, column]
-            colour = "white" if share > 0.5 else "black"
-            axes.text(column, row, f"{100 * share:.0f}", ha="center", va="center", fontsize=7, color=colour)
+    ticks = range(0, len(classes), step)
+    upright = max(map(width, names)) <= 2
+    axes.set_xticks(ticks, names[::step], rotation=0 if upright and len(classes) <= SHARES else 90)
+    axes.set_yticks(ticks, names[::step])
+    legend = "\n#: number of the class in README.md" if any(map(_is_numbered, names)) else ""
+    left_out = "" if step == 1 else f", one in {step} named"
+    axes.set(xlabel=f"answer{left_out}", ylabel=f"truth{left_out}", title=f"confusion, % of the true class{legend}")
+    if len(classes) > SHARES:
+        drawn.colorbar(shown, ax=axes, shrink=0.6, ticks=[0, 0.5, 1]).ax.set_yticklabels(["0 %", "50 %", "100 %"])
+        return png(drawn)
+    for row, column in np.argwhere(shares >= 0.005):
+        share = shares[row, column]
+        colour = "white" if share > 0.5 else "black"
+        axes.text(column, row, f"{100 * share:.0f}", ha="center", va="center", color=colour)
     return png(drawn)
 
 
+@styled
 def draw_reliability(answers: Answers) -> bytes:
     """Reliability diagrams: accuracy against confidence, before and after calibration."""
-    drawn, axes = figure(1, 2, width=7.5, height=3.6)
+    drawn, axes = figure(1, 2, width=9, height=4.8)
     cases = (("before", answers.uncalibrated), (f"after: temperature {answers.temperature:.2f}", answers.confidence))
     for place, (title, confidence) in zip(axes, cases, strict=True):
         _draw_bins(place, reliability(confidence, answers.correct), title)
+    drawn.suptitle("dashed: right as often as sure")
     return png(drawn)
 
 
+@styled
 def draw_selective(answers: Answers) -> bytes:
     """Accuracy of the answers given, against the share of pictures answered."""
     threshold, coverage, accuracy = selective_curve(answers.confidence, answers.correct)
-    drawn, axes = figure(width=5, height=3.4)
+    drawn, axes = figure(width=7, height=4.6)
     axes.plot(100 * coverage, 100 * accuracy)
     chosen = int((threshold >= answers.threshold).sum()) - 1
     if chosen >= 0:
         axes.plot(100 * coverage[chosen], 100 * accuracy[chosen], "o", label=f"abstain below {answers.threshold:.2f}")
-        axes.legend(frameon=False)
+        axes.legend()
     axes.set(xlabel="pictures answered, %", ylabel="correct answers, %", title="selective accuracy")
     return png(drawn)
 
@@ -81,32 +97,25 @@ def draw_errors(
     """The wrong answers with the highest confidence."""
     wrong = np.flatnonzero(~answers.correct)
     worst = wrong[np.argsort(-answers.confidence[wrong], kind="stable")][:GALLERY]
-    titles = []
+    titles, names = [], labels(classes, TITLE)
     for index in worst:
-        answer, truth = (short(classes[int(which[index])]) for which in (answers.labels_given, answers.labels))
-        titles.append(f"{answer} {100 * answers.confidence[index]:.0f} %\nis: {truth}")
+        answer, truth = (names[int(which[index])] for which in (answers.labels_given, answers.labels))
+        titles.append(f"{100 * answers.confidence[index]:.0f} % sure: {answer}\nis: {truth}")
     return draw_gallery(images[worst], titles, "the most confident errors" if len(worst) else "no errors")
 
 
+@styled
 def draw_gallery(images: UInt8[np.ndarray, "n height width channels"], titles: Sequence[str], heading: str) -> bytes:
     """Pictures in rows, each below its title."""
     rows = max(1, math.ceil(len(images) / ACROSS))
-    drawn, axes = figure(width=11, height=0.4 + 1.6 * rows)
-    axes.axis("off")
-    axes.set_title(heading, fontsize=10)
-    height, width = np.array(images.shape[1:3]) / max(images.shape[1:3])
-    for index, (image, title) in enumerate(zip(images, titles, strict=True)):
-        centre, bottom = 1.1 * (index % ACROSS), -1.35 * (index // ACROSS)  # in units of a picture's longer side
-        place = (centre - width / 2, centre + width / 2, bottom, bottom + height)
-        axes.imshow(image.squeeze(), cmap="gray", vmin=0, vmax=255, extent=place)
-        axes.text(centre, bottom + height + 0.02, title, fontsize=7, ha="center", va="bottom")
-    axes.set(xlim=(-0.55, 1.1 * ACROSS - 0.55), ylim=(-1.35 * (rows - 1), 1.3))
+    drawn, axes = figure(rows, ACROSS, width=11, height=0.5 + 2.6 * rows)
+    for place in axes.flat:
+        place.axis("off")
+    for place, image, title in zip(axes.flat, images, titles, strict=False):
+        place.imshow(image.squeeze(), cmap="gray", vmin=0, vmax=255)
+        place.set_title(title, fontsize=SMALL)
+    drawn.suptitle(heading)
     return png(drawn)
-
-
-def short(name: str) -> str:
-    """A class's name as it fits into a picture."""
-    return name if len(name) <= LONGEST else name[: LONGEST - 1] + "…"
 
 
 def card(classes: tuple[str, ...], figures: dict[str, Any], data: dict[str, Any], recipe: dict[str, Any]) -> str:
@@ -128,7 +137,7 @@ tags: [image-classification, {recipe.get("network", "fast")}]
 ---
 # Classifier of {len(classes)} classes, trained on {data.get("name", "?")}
 
-Classes: {", ".join(classes)}.
+Classes: {_listed(classes)}.
 
 | measured on {where.get("split", "?")} ({quantity(where.get("n", 0), "picture")}) | |
 | --- | --- |
@@ -147,10 +156,20 @@ Trained with network `{recipe.get("network")}`, effort `{recipe.get("effort")}`,
 """
 
 
+def _listed(classes: tuple[str, ...]) -> str:
+    """The names of the classes, with their numbers where pictures name a class by its number."""
+    numbered = any(map(_is_numbered, labels(classes)))
+    return ", ".join(f"#{number} {name}" if numbered else name for number, name in enumerate(classes, 1))
+
+
+def _is_numbered(text: str) -> bool:
+    return re.match(r"#\d", text) is not None
+
+
 def _draw_bins(axes: Any, bins: Reliability, title: str) -> None:
     filled = bins.share > 0
-    axes.plot([0, 1], [0, 1], color="grey", linewidth=0.8, linestyle="--")
-    axes.bar(bins.confidence[filled], bins.accuracy[filled], width=0.05, alpha=0.7)
+    axes.plot([0, 1], [0, 1], color="grey", linewidth=1.2, linestyle="--")
+    axes.bar(bins.confidence[filled], bins.accuracy[filled], width=0.05, alpha=0.7, edgecolor="white")
     axes.set(
         xlabel="confidence",
         ylabel="accuracy",

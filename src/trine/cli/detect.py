@@ -167,7 +167,7 @@ def explain(
     out
         Folder for pictures of the surprisal over each sequence. [default: none are drawn]
     gates
-        Draw the gates and the cell state as well.
+        Draw the gates and the cell state as well: of many units, and of one event by event.
     """
     import numpy as np
 
@@ -218,11 +218,13 @@ def _draw(
     detector: "Detector", table: "SequenceTable", explanation: "Explanation", stem: Path, with_gates: bool
 ) -> None:
     from trine import files
-    from trine.detect.explain import draw_gates, draw_surprise
+    from trine.detect.explain import draw_surprise
+    from trine.detect.gates import draw_gates, draw_unit
 
     pictures = {"surprise": draw_surprise(explanation)}
     if with_gates:
         pictures["gates"] = draw_gates(detector, table)
+        pictures["unit"] = draw_unit(detector, table, explanation)
     for name, content in pictures.items():
         path = stem.with_name(f"{stem.name}-{name}.png")
         files.write_bytes(path, content)

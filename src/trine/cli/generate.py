@@ -215,6 +215,8 @@ def traverse(
 ) -> None:
     """Change single units of the latent vector, those with the largest KL divergence: one row per unit.
 
+    A column is a value of the unit, in standard deviations. The values nearest to those of the picture have a frame.
+
     Parameters
     ----------
     path
@@ -222,14 +224,13 @@ def traverse(
     directions
         Number of units.
     """
-    from trine.generate.explore import traverse as along
+    from trine.generate.explore import draw_traversal
     from trine.generate.generator import Generator
-    from trine.sheet import grid_png
 
     loaded = Generator.load(model)
     start = _read_all(loaded, (path,)) if path else None
-    units, images = along(loaded, start, directions, steps, seed)
-    _write(out, grid_png(images, columns=steps))
+    units, sheet = draw_traversal(loaded, start, directions, steps, seed)
+    _write(out, sheet)
     for unit in units:
         output.note(f"row: latent unit {unit}, {loaded.information[unit]:.2f} nats")
 
@@ -238,7 +239,7 @@ def traverse(
 def draw(
     model: Model, data: Data, *, split: Split = None, data_dir: DataDir = None, out: Out = Path("map.png")
 ) -> None:
-    """Draw a map of DATA: latent vectors in two dimensions, coloured by label."""
+    """Draw a map of DATA: latent vectors in two dimensions, coloured by label, with some of the pictures."""
     from trine.generate.explore import draw_map
     from trine.generate.generator import Generator
 

@@ -56,10 +56,10 @@ def _inside(model: Classifier, image: bytes) -> list[tuple[bytes, str]]:
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch) / "digit.png"
         path.write_bytes(image)
-        filters, heat, maps = (written.read_bytes() for written in explain(model, [path], scratch))
+        _, heat, maps, pairs = (written.read_bytes() for written in explain(model, [path], scratch))
     return [
         (heat, "The digit of which it is least certain, and the pixels that support its two most probable classes."),
-        (filters, "The filters of the first layer: each responds to one small pattern of light and dark."),
+        (pairs, "Filters of the first layer: each responds to one small pattern of light and dark, at every place."),
         (maps, "The feature maps of each layer for that digit: strokes first, whole shapes in the last layers."),
     ]
 

@@ -7,8 +7,9 @@ import numpy as np
 
 from trine.demo.part import Part
 from trine.detect.detector import Detector
-from trine.detect.explain import draw_gates, draw_surprise, explain
+from trine.detect.explain import draw_surprise, explain
 from trine.detect.findings import Explanation
+from trine.detect.gates import draw_gates, draw_unit
 from trine.page.chapter import Chapter, Figure, Picture, Table, percent, training_time
 from trine.plurals import quantity
 from trine.sequences.table import SequenceTable
@@ -59,10 +60,12 @@ def _breach(model: Detector) -> list[Picture | Table]:
     """One attacked session: its surprisal, its events, and the values inside the network."""
     session = attacked_session(model)
     (explanation,) = explain(model, session)
+    one = "One unit of the LSTM around the most surprising event: its gates, and what it remembers (cell state)."
     inside = "Inside the LSTM during this session: input gate, forget gate, output gate and cell state of each unit."
     return [
         Picture(draw_surprise(explanation), f"{_caption(explanation, session)} Each peak is an unexpected event."),
         _events(explanation),
+        Picture(draw_unit(model, session, explanation), one),
         Picture(draw_gates(model, session), inside),
     ]
 

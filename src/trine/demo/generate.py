@@ -7,7 +7,7 @@ from jaxtyping import UInt8
 
 from trine.demo.part import Part
 from trine.generate.chapter import figures
-from trine.generate.explore import between_samples, draw_map, traverse
+from trine.generate.explore import between_samples, draw_map, draw_traversal
 from trine.generate.generator import Generator
 from trine.page.chapter import Chapter, Picture, training_time
 from trine.pictures.picture_set import PictureSet
@@ -17,7 +17,7 @@ DATA = "digits28"
 DIGIT = "3"
 """Class of the digit whose latent numbers are changed."""
 ROWS, STEPS, DIRECTIONS = 4, 12, 6
-"""Rows and columns of the sheet of the latent walk; number of latent numbers that are changed, one row each."""
+"""Rows and columns of the sheet of the latent walk; number of latent numbers that are changed."""
 MAPPED = 600
 """Number of digits on the map of the latent space."""
 
@@ -43,18 +43,19 @@ def chapter(model: Generator, run: Path) -> Chapter:
 def _sheets(model: Generator, run: Path) -> list[tuple[bytes, str]]:
     """Sheets of digits, with their captions."""
     walks = np.concatenate([between_samples(model, STEPS, seed) for seed in range(ROWS)])
-    _, along = traverse(model, one_digit(model.open(DATA)), DIRECTIONS, STEPS)
     return [
         ((run / "samples.png").read_bytes(), "New digits, drawn from random latent numbers."),
         (grid_png(walks, STEPS), "A walk through the latent space: in each row, one new digit turns into another."),
-        (grid_png(along, STEPS), "A digit of the test split; in each row, one of its latent numbers is changed."),
         ((run / "reconstructions.png").read_bytes(), "Test digits, and below each its reconstruction."),
     ]
 
 
 def _charts(model: Generator, run: Path) -> list[Picture]:
-    latent_map = draw_map(model, model.open(DATA), most=MAPPED)
+    opened = model.open(DATA)
+    latent_map = draw_map(model, opened, most=MAPPED)
+    _, along = draw_traversal(model, one_digit(opened), DIRECTIONS)
     return [
+        Picture(along, "A digit of the test split; in each row, one of its latent numbers is changed."),
         Picture(latent_map, "A map of the latent space: similar digits are close together."),
         Picture((run / "curves.png").read_bytes(), "The bound falls during the training."),
     ]

@@ -4,10 +4,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from trine.detect.detector import Detector
-from trine.detect.explain import explain
+from trine.detect.explain import draw_surprise, explain
 from trine.detect.findings import Explanation
 from trine.detect.folds import NormalFolds, even_sample
+from trine.detect.gates import draw_unit
+from trine.drawing import attempted
 from trine.page.chapter import Chapter, Figure, Picture, Table, percent, training_time
+from trine.sequences.table import SequenceTable
 
 STRANGEST, SCORED = 3, 2_000
 """Sessions that are shown, and among how many, evenly spaced, they are the strangest."""
@@ -64,12 +67,26 @@ def kinds(per_kind: Mapping[str, Mapping[str, float]]) -> list[Table]:
     return [Table("Detected, by kind", ("kind", "sequences", "detected"), rows)] if rows else []
 
 
-def _sessions(model: Detector, opened: NormalFolds) -> list[Table]:
+def _sessions(model: Detector, opened: NormalFolds) -> list[Picture | Table]:
     """The strangest sessions that were not learned from: of the test split, else of the held-out ones."""
     table = opened.table.split("test")
     table = table if len(table) else opened.folds[-1].held_out
     table = table.rows(even_sample(len(table), SCORED))
-    return [_session(each) for each in explain(model, model.strangest(table, STRANGEST), opened.records)]
+    strangest = model.strangest(table, STRANGEST)
+    explanations = explain(model, strangest, opened.records)
+    return [*_course(model, strangest, explanations[0]), *map(_session, explanations)] if explanations else []
+
+
+def _course(model: Detector, strangest: SequenceTable, explanation: Explanation) -> list[Picture]:
+    """The strangest session in pictures: its surprisal, and what one unit of the network does meanwhile."""
+    drawings = {"surprise": lambda: draw_surprise(explanation)}
+    if len(model.networks):
+        drawings["unit"] = lambda: draw_unit(model, strangest, explanation)
+    drawn = attempted(drawings)
+    return [
+        *_captioned(drawn, "surprise", "The strangest session: each peak is an unexpected event."),
+        *_captioned(drawn, "unit", "Inside the network: one unit's gates and what it remembers, event by event."),
+    ]
 
 
 def _session(explanation: Explanation) -> Table:

@@ -1,6 +1,5 @@
 """Why a sequence is strange: the events that count, with their lines in the log, and what was expected instead."""
 
-import textwrap
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -11,14 +10,12 @@ from jaxtyping import Bool, Float64, Int64
 from torch import Tensor
 
 from trine.datasets.catalogue import event_names
-from trine.datasets.lines import printable
 from trine.detect.detector import Detector
 from trine.detect.findings import Explanation, Finding, FindingEvent, time_text
-from trine.detect.inside import trace
 from trine.detect.members import MEMBERS, NearestCounts
 from trine.detect.network import Columns, EventNet
-from trine.drawing import figure, png
-from trine.errors import UsageError
+from trine.drawing import SMALL, figure, png, styled
+from trine.labels import families, label, shortened
 from trine.logs.record_texts import Place, RecordTexts
 from trine.sequences.table import SequenceTable, source_and_line
 from trine.sequences.vocabulary import BEGIN, EVENT, UNKNOWN, EncodedTable
@@ -33,6 +30,8 @@ PIECE = 4_096
 """Number of events that the network reads at once; it bounds the memory for long sequences."""
 BARS = 400
 """Largest number of bars in a picture of a sequence."""
+PLACE_WIDTH, LINE_WIDTH = 30, 105
+"""Letters of a place and of a line of text in a picture."""
 
 
 def explain(detector: Detector, table: SequenceTable, records: RecordTexts | None = None) -> list[Explanation]:
@@ -165,7 +164,7 @@ def _probabilities(net: EventNet, encoded: EncodedTable, positions: Int64[np.nda
 
 def _hidden(net: EventNet, encoded: EncodedTable, positions: Int64[np.ndarray, "chosen"]) -> Tensor:
     """Output of the network before the events at these positions of a table's first sequence."""
-    columns, state = _first(net, encoded), None
+    columns, state = first_columns(net, encoded), None
     hidden = torch.zeros(len(positions), net.recurrence.hidden_size)
     for start in range(0, int(positions.max()) + 1, PIECE):
         part = {name: codes[:, start : start + PIECE] for name, codes in columns.items()}
@@ -196,26 +195,38 @@ def _with_text(event: FindingEvent, texts: dict[tuple[str, int, int], str]) -> F
     return replace(event, text=texts.get((event.file, event.line, event.record)))
 
 
+@styled
 def draw_surprise(explanation: Explanation, named: int = 6) -> bytes:
-    """The surprisal of every event as a bar, time to the right; the most important events with their lines beside."""
+    """The surprisal of every event as a bar, time to the right; the most important events with their lines below."""
     values, never = np.array(explanation.course), np.zeros(len(explanation.course), dtype=bool)
     never[list(explanation.never_seen)] = True
-    drawn, (axes, beside) = figure(1, 2, width=12, height=3.6)
-    for chosen, colour, label in ((~never, "tab:blue", "seen in training"), (never, "tab:red", "never seen")):
-        if chosen.any():
-            axes.vlines(*_bars(np.where(chosen, values, 0.0)), color=colour, linewidth=_width(len(values)), label=label)
     peaks = explanation.most_important[:named]
-    for number, event in enumerate(peaks, 1):
-        axes.annotate(str(number), (event.position, event.surprisal), ha="center", va="bottom", fontsize=8)
-    alert = "flagged" if explanation.flagged else "not flagged"
-    title = f"{explanation.name}: p = {explanation.p_value:.2g}, {alert}; loudest: {explanation.loudest}"
-    axes.set(xlabel="event", ylabel="surprisal, nats", ylim=(0, 1.15 * max(1.0, values.max())))
+    drawn, (axes, below) = figure(2, 1, width=10, height=5.9, height_ratios=(3, 1))
+    for chosen, colour, seen in ((~never, "tab:blue", "seen in training"), (never, "tab:red", "never seen")):
+        if chosen.any():
+            axes.vlines(*_bars(np.where(chosen, values, 0.0)), color=colour, linewidth=_width(len(values)), label=seen)
+    top = 1.15 * max(1.0, values.max())
+    axes.set(xlabel="event", ylabel="surprisal, nats", ylim=(0, top))
     axes.set_xlim(-0.5 - len(values) / 100, len(values) * 1.01 - 0.5)
-    axes.set_title(title, parse_math=False)
-    axes.legend(frameon=False, fontsize=7, loc="upper right")
+    _number_peaks(axes, peaks, len(values), top)
+    alert = "flagged" if explanation.flagged else "not flagged"
+    name = label(explanation.name, 40)
+    axes.set_title(f"{name}: p = {explanation.p_value:.2g}, {alert}; loudest: {explanation.loudest}")
+    axes.legend(loc="upper right")
     _label_times(axes, explanation.events, len(values))
-    _write_peaks(beside, peaks)
+    _write_peaks(below, peaks)
     return png(drawn)
+
+
+def _number_peaks(axes: Any, peaks: Sequence[FindingEvent], count: int, top: float) -> None:
+    """Numbers above the most important events; those that would lie on another one are raised."""
+    placed: list[tuple[float, float]] = []
+    for number, event in enumerate(peaks, 1):
+        height = event.surprisal
+        while any(abs(event.position - x) < count / 45 and abs(height - y) < top / 14 for x, y in placed):
+            height += top / 14
+        placed.append((event.position, height))
+        axes.text(event.position, height, str(number), ha="center", va="bottom", fontsize=SMALL)
 
 
 def _bars(
@@ -228,7 +239,7 @@ def _bars(
 
 def _width(count: int) -> float:
     """Width of a bar in points: bars fill the axes without gaps, up to a limit."""
-    return float(np.clip(380 / min(count, BARS), 0.8, 14))
+    return float(np.clip(380 / min(count, BARS), 1.2, 14))
 
 
 def _label_times(axes: Any, events: Sequence[FindingEvent], count: int) -> None:
@@ -239,46 +250,25 @@ def _label_times(axes: Any, events: Sequence[FindingEvent], count: int) -> None:
     shown = [timed[round(i)] for i in np.linspace(0, len(timed) - 1, min(6, len(timed)))]
     axes.set_xticks([event.position for event in shown])
     dated = "T" in str(timed[0].time)
-    axes.set_xticklabels([str(event.time)[11:19] if dated else event.time for event in shown], fontsize=7)
+    axes.set_xticklabels([str(event.time)[11:19] if dated else event.time for event in shown])
     axes.set_xlabel(f"time, {str(timed[0].time)[:10]}" if dated else "time since the beginning")
 
 
-def _write_peaks(beside: Any, peaks: Sequence[FindingEvent]) -> None:
-    """The numbered events as text: place, and the line of the log or the event."""
-    beside.axis("off")
-    lines = []
+def _write_peaks(below: Any, peaks: Sequence[FindingEvent]) -> None:
+    """The numbered events as text, a line each: surprisal, place, and the line of the log or the event."""
+    below.axis("off")
+    lines, places = [], [shortened(event.place(), PLACE_WIDTH) for event in peaks]
+    widest = max(map(len, places), default=0)
     for number, event in enumerate(peaks, 1):
-        mark = "never seen, " if event.never_seen else ""
-        lines.append(f"{number}  {event.place()}, {mark}{event.surprisal:.1f} nats")
-        lines += [f"     {line}" for line in textwrap.wrap(printable(event.text or event.event), 84)[:2]]
-    text = beside.text(0, 1, "\n".join(lines), va="top", fontsize=7, family="monospace", transform=beside.transAxes)
-    text.set_parse_math(False)
+        mark = "never seen" if event.never_seen else f"{event.surprisal:.1f} nats"
+        text = label(event.text or event.event, LINE_WIDTH)
+        lines.append(f"{number}  {mark:<10}  {places[number - 1]:<{widest}}  {text}")
+    text = "\n".join(shortened(line, LINE_WIDTH) for line in lines)
+    family = ["monospace", *families()]
+    below.text(0, 1, text, va="top", fontsize=SMALL + 1, family=family, transform=below.transAxes)
 
 
-def draw_gates(detector: Detector, table: SequenceTable, units: int = 48) -> bytes:
-    """Gates and cell state over the first sequence of a table, as heat maps: events across, units down."""
-    net = next(iter(detector.networks), None)
-    if net is None:
-        raise UsageError("gates: the detector has no network: train it with a member that reads one, such as `either`")
-    with torch.inference_mode():
-        embedded = net.embed(_first(net, EncodedTable.of(table, detector.vocabulary)))[0]
-    parts = [
-        (f"{name}, layer {traced.layer + 1}", value)
-        for traced in trace(net, embedded)
-        for name, value in traced.values.items()
-    ]
-    drawn, axes = figure(len(parts), 1, width=10, height=1.5 * len(parts))
-    for panel, (name, value) in zip(np.atleast_1d(axes), parts, strict=True):
-        signed = "gate" not in name
-        limits = {"cmap": "RdBu_r", "vmin": -1, "vmax": 1} if signed else {"cmap": "viridis", "vmin": 0, "vmax": 1}
-        shown = panel.imshow(value[:, :units].T.numpy(), aspect="auto", interpolation="nearest", **limits)
-        panel.set(title=name, yticks=[])
-        panel.grid(visible=False)
-        drawn.colorbar(shown, ax=panel, fraction=0.02, pad=0.01)
-    return png(drawn)
-
-
-def _first(net: EventNet, encoded: EncodedTable) -> Columns:
+def first_columns(net: EventNet, encoded: EncodedTable) -> Columns:
     """Columns of the first sequence after a start token, of shape (1, events + 1)."""
     end = int(encoded.offsets[1])
     flat = {name: np.concatenate([[BEGIN], codes[:end]]) for name, codes in encoded.columns.items()}

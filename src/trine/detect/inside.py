@@ -17,7 +17,7 @@ from trine.detect.folds import split_normal
 from trine.detect.network import EventNet
 from trine.detect.recipe import DetectRecipe
 from trine.device import choose
-from trine.drawing import figure, png
+from trine.drawing import figure, png, styled
 from trine.errors import DataError, UsageError
 from trine.logs.readers import Sources
 from trine.sequences.vocabulary import BEGIN, EVENT, UNKNOWN, EncodedTable
@@ -117,13 +117,14 @@ def compare_cells(recipe: DetectRecipe, data: Sources, out: Path, training: dict
     return comparisons
 
 
+@styled
 def draw_reach(curves: Mapping[str, Sequence[float]]) -> bytes:
     """A line chart of each cell's reach; the axis of the norm is logarithmic."""
-    drawn, axes = figure(width=6, height=3.6)
+    drawn, axes = figure(width=8, height=4.8)
     for name, norms in curves.items():
         axes.plot(np.arange(1, len(norms) + 1), np.maximum(norms, 1e-12), label=name)
     axes.set(yscale="log", xlabel="events back", ylabel="norm of the gradient", title="how far back the cells remember")
-    axes.legend(frameon=False)
+    axes.legend()
     return png(drawn)
 
 

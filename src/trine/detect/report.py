@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Bool
 
 from trine.detect.scoring import TableScores
-from trine.drawing import attempted, figure, png
+from trine.drawing import attempted, figure, png, styled
 from trine.measures.roc import auc, roc
 from trine.plurals import quantity
 from trine.sequences.table import SequenceTable
@@ -23,30 +23,32 @@ def pictures(table: SequenceTable, scores: TableScores, members: Names) -> dict[
     return attempted(drawings)
 
 
+@styled
 def draw_scores(scores: TableScores, abnormal: Bool[np.ndarray, "n"]) -> bytes:
     """Histograms of the fused scores of normal and abnormal sequences, with the smallest flagged score."""
     fused = scores.ensemble.fused
-    drawn, axes = figure(width=6, height=3.4)
+    drawn, axes = figure(width=8, height=4.6)
     bins = np.linspace(fused.min(), fused.max() + 1e-9, 50)
     for chosen, name in ((~abnormal, "normal"), (abnormal, "abnormal")):
         if chosen.any():
             axes.hist(fused[chosen], bins, density=True, alpha=0.6, label=name)
     if scores.flagged.any():
-        axes.axvline(fused[scores.flagged].min(), color="black", linewidth=0.8, label="threshold")
+        axes.axvline(fused[scores.flagged].min(), color="black", linestyle="--", label="threshold")
     axes.set(xlabel="fused score", ylabel="density", title="scores of sequences")
-    axes.legend(frameon=False)
+    axes.legend()
     return png(drawn)
 
 
+@styled
 def draw_roc(scores: TableScores, abnormal: Bool[np.ndarray, "n"], members: Names) -> bytes:
     """ROC curves of the fused score and of each member; the false-alarm axis is logarithmic."""
-    drawn, axes = figure(width=5.4, height=4)
+    drawn, axes = figure(width=8, height=5)
     for name, own in (("fused", scores.ensemble.fused), *zip(members, scores.ensemble.raw.T, strict=True)):
         curve = roc(own, abnormal)
         label = f"{name}: AUC {auc(own, abnormal):.3f}"
-        axes.plot(np.maximum(curve.fpr, 1e-4), curve.tpr, label=label, linewidth=2 if name == "fused" else 1)
+        axes.plot(np.maximum(curve.fpr, 1e-4), curve.tpr, label=label, linewidth=3 if name == "fused" else 1.5)
     axes.set(xscale="log", xlim=(1e-3, 1), ylim=(0, 1), xlabel="false-alarm rate", ylabel="detection rate")
-    axes.legend(frameon=False, loc="lower right")
+    axes.legend(loc="lower right")
     return png(drawn)
 
 

@@ -3,12 +3,13 @@
 All values are negative log likelihoods in nats per picture: lower is better. Networks are in evaluation mode.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float64, Int64, UInt8
+from jaxtyping import Bool, Float, Float64, Int64, UInt8
 from torch import Tensor
 
 from trine.device import Device
@@ -33,6 +34,10 @@ class Bound:
     active_units: int
     units: int
     """Number of latent units, active or not."""
+    kl_per_unit: tuple[Float64[np.ndarray, "_"], ...] = ()
+    """KL divergence of every unit, group by group."""
+    active: tuple[Bool[np.ndarray, "_"], ...] = ()
+    """Whether a unit is active, group by group."""
 
     @property
     def kl(self) -> float:
@@ -63,6 +68,7 @@ def measure_bound(
 ) -> Bound:
     """The mean bound of pictures; the same seed gives the same samples."""
     log_prob, divergence, moments = 0.0, torch.zeros(len(network.vae.shapes)), torch.zeros(0)
+    per_unit = torch.zeros((), dtype=torch.float64)
     generator = torch.Generator(device.name).manual_seed(seed)
     for batch, classes in labelled_batches(images, labels, at_once(*images.shape[1:3])):
         observed = network.likelihood.observe(batch.to(device.name), generator)
@@ -71,11 +77,22 @@ def measure_bound(
         log_prob += float(network.log_prob(decoded, observed).cpu().double().sum())
         divergence = divergence + decoded.kl.cpu().double().sum(0)
         moments = _moments(moments, [latent.shift for latent in decoded.latents])
+        per_unit = per_unit + _in_one_row([latent.kl_per_unit for latent in decoded.latents]).sum(0)
     count = len(images)
     kl = tuple(float(value) / count for value in divergence)
     variance = moments[1] / count - (moments[0] / count).square()
-    active, units = int((variance > ACTIVE).sum()), moments.shape[1]
-    return Bound(sum(kl) - log_prob / count, -log_prob / count, kl, active, units)
+    sizes = [math.prod(shape) for shape in network.vae.shapes]
+    ends = np.cumsum(sizes)[:-1]
+    units, active = (np.split(values.numpy(), ends) for values in (per_unit / count, variance > ACTIVE))
+    return Bound(
+        nats=sum(kl) - log_prob / count,
+        reconstruction=-log_prob / count,
+        kl_per_group=kl,
+        active_units=int(sum(part.sum() for part in active)),
+        units=sum(sizes),
+        kl_per_unit=tuple(units),
+        active=tuple(active),
+    )
 
 
 @torch.inference_mode()
@@ -140,9 +157,14 @@ class _ImportanceSampler:
 
 def _moments(before: Tensor, shifts: list[Tensor]) -> Float[Tensor, "2 units"]:
     """Sums over all pictures so far of each unit's shift and of its square."""
-    units = torch.cat([shift.flatten(1) for shift in shifts], 1).cpu().double()
+    units = _in_one_row(shifts)
     sums = torch.stack([units.sum(0), units.square().sum(0)])
     return sums + before if before.numel() else sums
+
+
+def _in_one_row(groups: list[Tensor]) -> Float64[Tensor, "batch units"]:
+    """The values of all groups side by side."""
+    return torch.cat([values.flatten(1) for values in groups], 1).cpu().double()
 
 
 def on_device(labels: Int64[Tensor, "n"] | None, device: Device) -> Int64[Tensor, "n"] | None:

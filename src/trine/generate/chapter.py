@@ -5,11 +5,11 @@ from typing import Any
 
 from trine.drawing import attempted
 from trine.generate.evaluation import nearest_png
-from trine.generate.explore import thumbnail_map
+from trine.generate.explore import draw_map
 from trine.generate.generator import Generator
 from trine.measures.memorisation import check_memorisation
 from trine.page.chapter import Chapter, Figure, Picture, Table, percent, training_time
-from trine.pictures.batches import evenly, mirrors
+from trine.pictures.batches import mirrors
 from trine.pictures.decode import as_channels
 from trine.pictures.picture_set import PictureSet
 
@@ -23,7 +23,7 @@ def chapter(model: Generator, opened: PictureSet, pictures: Mapping[str, bytes])
     """The chapter of a trained generator; `pictures` are those of its run, by file name."""
     assert model.result
     data, latents = model.result.data, model.recipe.latents(model.channels)
-    own = attempted({"map": lambda: _map(model, opened, data.split)})
+    own = attempted({"map": lambda: draw_map(model, opened, data.split, MAPPED)})
     return Chapter(
         name="generate",
         title="What it learned",
@@ -34,9 +34,14 @@ def chapter(model: Generator, opened: PictureSet, pictures: Mapping[str, bytes])
         parts=[
             *_captioned(pictures, "samples.png", "New pictures, drawn from random latent numbers."),
             *_captioned(pictures, "reconstructions.png", "Pictures, and below each its reconstruction."),
-            *_captioned(own, "map", "A map of the latent space: pictures that it finds similar are close together."),
+            *_captioned(
+                own, "map", "A map of the latent space: pictures that it finds similar are close together.", small=False
+            ),
             *_copies(model, opened, data.split),
-            *_captioned(pictures, "latents.png", "The same random numbers in the course of the training, a row each."),
+            *_captioned(
+                pictures, "latents.png", "Held-out pictures, reconstructed in the course of the training.", small=False
+            ),
+            *_captioned(pictures, "kl.png", "How much information each latent number carries.", small=False),
             *_captioned(pictures, "curves.png", "The bound falls during the training.", small=False),
         ],
         next=[
@@ -54,11 +59,6 @@ def figures(metrics: Mapping[str, Any]) -> list[Figure]:
         Figure("KL divergence", kl, "per picture: the information in its latent numbers"),
         Figure("active", f"{metrics['active_units']} of {metrics['units']}", "latent numbers that carry information"),
     ]
-
-
-def _map(model: Generator, opened: PictureSet, split: str) -> bytes:
-    images = opened.chosen_split(split)[1].images
-    return thumbnail_map(model, as_channels(images[evenly(len(images), MAPPED)], model.channels))
 
 
 def _copies(model: Generator, opened: PictureSet, split: str) -> list[Picture | Table]:

@@ -1,6 +1,9 @@
 """Ways to look at the latent space: paths between pictures, single units changed, and a map in two dimensions."""
 
+import math
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -8,22 +11,31 @@ import torch.nn.functional as F  # noqa: N812
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from trine.drawing import figure, png
+from trine.drawing import figure, png, styled
 from trine.errors import UsageError
 from trine.generate.generator import Generator
+from trine.labels import LONGEST, labels, width
 from trine.pictures.batches import evenly
 from trine.pictures.decode import as_channels
 from trine.pictures.picture_set import PictureSet
 from trine.plurals import quantity
-from trine.sheet import grid_png
+from trine.sheet import labelled_png
 
 Strip = UInt8[np.ndarray, "steps height width channels"]
 MAPPED = 2000
 """Default number of pictures in a map: t-SNE takes seconds for them."""
-THUMBNAIL = 32
-"""Side of a picture on a map of thumbnails, in pixels: larger ones are thinned out."""
-LEGEND = 20
-"""Largest number of classes that a map's legend lists."""
+MAP_WIDTH = 1.4
+"""Width of a map, in parts of its height."""
+THUMBNAIL = 0.08
+"""Side of a picture on a map, in parts of the map's height."""
+MAP_INCHES = 6.0
+"""Height of a map."""
+LEGEND, COLUMN = 40, 20
+"""Largest number of classes that a map's legend lists, and per column."""
+SHORT = 12
+"""Width of a class's name in a legend of two columns, in letters."""
+MARKERS = "os^Dv"
+"""Shapes of points: another one after every ten classes."""
 REACH = 2.5
 """A traversed unit goes from −2.5 to 2.5, in standard deviations of its prior N(0, 1)."""
 
@@ -94,42 +106,122 @@ def traverse(
     return units, model.decode([rows.flatten(0, 1)])
 
 
+def draw_traversal(
+    model: Generator,
+    start: UInt8[np.ndarray, "starts height width channels"] | None = None,
+    directions: int = 8,
+    steps: int = 9,
+    seed: int = 0,
+) -> tuple[list[int], bytes]:
+    """`traverse` as a PNG: a row per unit with its index and KL divergence, its values above the columns.
+
+    The picture that is started from is on the left; a frame marks the value of each unit that is nearest to its own.
+    Raises `UsageError`.
+    """
+    first = model.sample(1, seed=seed) if start is None else as_channels(start, model.channels)
+    units, images = traverse(model, first, directions, steps, seed)
+    own, values = model.encode(first).mean[0][0], np.linspace(-REACH, REACH, steps)
+    rows = images.reshape(len(units), steps, *images.shape[1:])
+    beside = np.full_like(rows[:, :1], 255)
+    beside[0] = first
+    sheet = labelled_png(
+        np.concatenate([beside, rows], 1).reshape(-1, *images.shape[1:]),
+        [f"number {unit}\n{float(model.information[unit]):.2f} nats" for unit in units],
+        ["new" if start is None else "picture", *(_signed(value) for value in values)],
+        "one latent number changed at a time, in standard deviations; framed: the picture's own value",
+        framed=[(row, 1 + int(np.abs(values - float(own[unit])).argmin())) for row, unit in enumerate(units)],
+    )
+    return units, sheet
+
+
+@styled
 def draw_map(model: Generator, opened: PictureSet, split: str | None = None, most: int = MAPPED) -> bytes:
-    """Latent vectors in two dimensions (t-SNE), coloured by label, as a PNG.
+    """Latent vectors in two dimensions (t-SNE) as a PNG: points coloured by label, and some of the pictures.
 
     split   without, test, else validation, else train
     most    largest number of pictures
     Raises `DataError`.
     """
     _, chosen = opened.chosen_split(split)
-    sampled = evenly(len(chosen), most)  # sets are often sorted by class
+    sampled = evenly(len(chosen), most)
     images = as_channels(chosen.images[sampled], model.channels)
-    labels = None if chosen.labels is None else chosen.labels[sampled]
-    drawn, axes = figure(width=7, height=6)
+    classes = np.zeros(len(images), np.int64) if chosen.labels is None else np.asarray(chosen.labels)[sampled]
     points = _in_two_dimensions(model.codec.encode_top(images)[0].numpy(), model.recipe.seed)
-    if labels is None:
-        axes.scatter(*points.T, s=6)
-    for number in np.unique(labels if labels is not None else []):
-        axes.scatter(*points[labels == number].T, s=6, color=f"C{number % 10}", label=opened.classes[int(number)])
-    if labels is not None and len(opened.classes) <= LEGEND:
-        axes.legend(markerscale=3, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
-    axes.set(xticks=[], yticks=[], title=f"latent vectors of {len(images):,} pictures, in two dimensions")
+    low, high = points.min(0), points.max(0)
+    points = (points - low) / np.maximum(high - low, 1e-9) * (MAP_WIDTH, 1)
+    names = [] if chosen.labels is None else labels(opened.classes, SHORT if len(opened.classes) > COLUMN else LONGEST)
+    drawn, axes = _map_axes(names)
+    for number in np.unique(classes).tolist():
+        axes.scatter(*points[classes == number].T, s=18, **_look(number), label=names[number] if names else None)
+    mixed = np.random.default_rng(model.recipe.seed).permutation(len(points))  # sets are often sorted by class
+    for index in mixed[apart(points[mixed], 1.2 * THUMBNAIL)]:
+        _place(axes, points[index], images[index], str(_look(int(classes[index]))["color"]))
+    edge = THUMBNAIL / 2 + 0.01
+    axes.set(xlim=(-edge, MAP_WIDTH + edge), ylim=(-edge, 1 + edge), xticks=[], yticks=[], aspect="equal")
+    axes.set_title(f"latent vectors of {len(images):,} pictures, in two dimensions (t-SNE)")
+    if names:
+        _add_legend(axes)
     return png(drawn)
 
 
-def thumbnail_map(model: Generator, images: UInt8[np.ndarray, "n height width channels"], across: int = 24) -> bytes:
-    """A map of latent vectors in two dimensions (t-SNE), as a PNG: pictures at their places, none on another.
+def apart(points: Float[np.ndarray, "n 2"], side: float) -> list[int]:
+    """Indices of points at which squares of this side do not overlap: each is far enough from all chosen before."""
+    chosen: list[int] = []
+    for index, point in enumerate(points):
+        if not chosen or (np.abs(points[chosen] - point).max(1) > side).all():
+            chosen.append(index)
+    return chosen
 
-    across   places in a row and in a column; of the pictures of one place, the first is shown
-    """
-    points = _in_two_dimensions(model.codec.encode_top(images)[0].numpy(), model.recipe.seed)
-    low, high = points.min(0), points.max(0)
-    cells = np.minimum((points - low) / np.maximum(high - low, 1e-9) * across, across - 1).astype(np.int64)
-    sheet = np.full((across * across, *images.shape[1:]), 255, np.uint8)
-    for place, image in zip(reversed(cells[:, 1] * across + cells[:, 0]), reversed(images), strict=True):
-        sheet[place] = image
-    step = max(1, images.shape[1] // THUMBNAIL)
-    return grid_png(sheet[:, ::step, ::step], columns=across)
+
+def _signed(value: float) -> str:
+    return f"{value:+.1f}".replace("-", "−") if abs(value) > 0.05 else "0"
+
+
+def _look(number: int) -> dict[str, str]:
+    """Colour and marker of a class: no two of the first 50 look the same."""
+    return {"color": f"C{number % 10}", "marker": MARKERS[number // 10 % len(MARKERS)]}
+
+
+def _place(axes: Any, point: Float[np.ndarray, "2"], image: UInt8[np.ndarray, "h w c"], colour: str) -> None:
+    """A small picture at a point of the map, framed in the colour of its class."""
+    from matplotlib.patches import Rectangle
+
+    left, bottom, half = *(point - THUMBNAIL / 2), THUMBNAIL / 2
+    extent = (left, point[0] + half, bottom, point[1] + half)
+    axes.imshow(image.squeeze(), cmap="gray", vmin=0, vmax=255, extent=extent, zorder=3)
+    corner = Rectangle((left, bottom), THUMBNAIL, THUMBNAIL, fill=False, edgecolor=colour, linewidth=2, zorder=4)
+    axes.add_patch(corner)
+
+
+def _map_axes(names: Sequence[str]) -> tuple[Any, Any]:
+    """A figure and the axes of a map, with space on the right for the names of classes in a legend."""
+    across, columns = MAP_INCHES * MAP_WIDTH, math.ceil(min(len(names), LEGEND) / COLUMN)
+    beside = columns * (0.1 * max(map(width, names), default=0) + 0.6) + 0.3
+    drawn, axes = figure(width=across + max(beside, 1.8 if names else 0.3), height=MAP_INCHES + 0.5)
+    drawn.set_layout_engine("none")
+    wide, high = drawn.get_size_inches()
+    axes.set_position((0.1 / wide, 0.1 / high, across / wide, MAP_INCHES / high))
+    axes.grid(visible=False)
+    axes.spines[:].set_visible(False)
+    return drawn, axes
+
+
+def _add_legend(axes: Any) -> None:
+    """The classes beside the map, in up to two columns; of more, the first ones, and how many are left out."""
+    handles, names = axes.get_legend_handles_labels()
+    left = len(names) - LEGEND
+    axes.legend(
+        handles[:LEGEND],
+        names[:LEGEND],
+        title=f"classes, and {left:,} more" if left > 0 else None,
+        markerscale=2,
+        ncols=math.ceil(min(len(names), LEGEND) / COLUMN),
+        loc="center left",
+        bbox_to_anchor=(1, 0.5),
+        borderaxespad=0,
+        handlelength=1,
+        columnspacing=1,
+    )
 
 
 def _in_two_dimensions(latents: Float[np.ndarray, "n latent"], seed: int) -> Float[np.ndarray, "n 2"]:

@@ -188,7 +188,7 @@ class Generator(Model[GenerateRecipe]):
             {
                 "samples.png": lambda: grid_png(self.sample(SHOWN, seed=self.recipe.seed)),
                 "reconstructions.png": lambda: pairs_png(shown, self.reconstruct(shown)),
-                "kl.png": lambda: draw_kl(bound.kl_per_group),
+                "kl.png": lambda: draw_kl(bound),
             }
         )
         figures = metrics(bound, self.network.likelihood, self.recipe.likelihood, images[0].size)

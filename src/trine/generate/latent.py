@@ -59,6 +59,11 @@ class Latent:
         return self.posterior.kl(self.prior) if self.posterior else self.sample.new_zeros(len(self.sample))
 
     @property
+    def kl_per_unit(self) -> Float[Tensor, "batch *latent"]:
+        """`kl` of every unit."""
+        return self.posterior.kl_per_unit(self.prior) if self.posterior else torch.zeros_like(self.sample)
+
+    @property
     def shift(self) -> Float[Tensor, "batch *latent"]:
         """Posterior mean minus prior mean: the effect of the picture on the latent."""
         assert self.posterior

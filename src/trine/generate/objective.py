@@ -2,25 +2,29 @@
 
 from typing import ClassVar
 
+import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Int64, UInt8
 from torch import Tensor, nn
 from typing_extensions import override
 
 from trine.device import Device
 from trine.generate.bound import measure_bound
+from trine.generate.codec import Codec
 from trine.generate.network import PictureVAE
 from trine.generate.recipe import GenerateRecipe
 from trine.pictures.batches import epoch_order, evenly, labels_of, mirrors, share_of
 from trine.pictures.picture_set import PictureSet
 from trine.progress import Figures
+from trine.sheet import labelled_png
 from trine.train.objective import Objective, ParameterGroup
 
 Batch = dict[str, Tensor]
 GROWN = 10
-"""Number of latents that are decoded after each validation: a row of the picture of the training's course."""
-GROWTH_DEVIATION = 0.6
-"""Standard deviation of these latents: less than the prior's 1, because latents of real pictures are nearer to 0."""
+"""Largest number of held-out pictures that are reconstructed after each validation: the columns of the picture of the
+training's course."""
+GROWTH_ROWS = 8
+"""Largest number of validations in that picture."""
 
 
 class GenerateObjective(Objective):
@@ -40,9 +44,11 @@ class GenerateObjective(Objective):
         self.labels = labels_of(self.train) if labelled else None
         self.batch_size = min(recipe.batch_size, len(self.train))
         self.flip = 0.5 if mirrors(recipe.flip, pictures.channels) else 0.0
-        self.growth: UInt8[Tensor, "rows latents height width channels"] = torch.zeros(
-            0, GROWN, *self.train.images.shape[1:], dtype=torch.uint8
+        self.shown = self.held_out.images[evenly(len(self.held_out), GROWN)]
+        self.growth: UInt8[Tensor, "rows pictures height width channels"] = torch.zeros(
+            0, *self.shown.shape, dtype=torch.uint8
         )
+        self.growth_steps: Int64[Tensor, "rows"] = torch.zeros(0, dtype=torch.int64)
         self.looked_at = len(self.held_out)
         self.validation_samples = float(len(self.held_out))
         encodings = 1 if self.labels is None else 2  # with labels, priors are fitted to latents with and without them
@@ -128,26 +134,29 @@ class GenerateObjective(Objective):
         return self.looked_at / len(self.held_out)
 
     @override
-    def validated(self, network: nn.Module) -> None:
-        """Decode fixed latents and keep the pictures: they show the training's course."""
+    def validated(self, network: nn.Module, step: int) -> None:
+        """Reconstruct the same held-out pictures and keep the results: they show the training's course."""
         assert isinstance(network, PictureVAE)
-        self.growth = torch.cat([self.growth, self._decoded(network.eval())[None]])
+        codec = Codec(network.eval(), self.device)
+        row = torch.from_numpy(codec.decode(codec.encode(self.shown, self.recipe.seed).mean, None))
+        self.growth = torch.cat([self.growth, row[None]])
+        self.growth_steps = torch.cat([self.growth_steps, torch.tensor([step])])
+
+    def draw_growth(self) -> bytes:
+        """The held-out pictures, and below them their reconstructions after each validation, as a PNG."""
+        rows = np.unique(np.linspace(0, len(self.growth) - 1, GROWTH_ROWS).round().astype(np.int64)).tolist()
+        images = np.concatenate([self.shown, *self.growth[rows].numpy()])
+        labels = [f"step {int(self.growth_steps[row]):,}" for row in rows]
+        heading = "held-out pictures, and their reconstructions during the training"
+        return labelled_png(images, ["real picture", *labels], heading=heading)
 
     @override
     def state(self) -> dict[str, Tensor]:
-        return {"growth": self.growth}
+        return {"growth": self.growth, "growth_steps": self.growth_steps}
 
     @override
     def load_state(self, state: dict[str, Tensor]) -> None:
-        self.growth = state["growth"]
-
-    @torch.inference_mode()
-    def _decoded(self, network: PictureVAE) -> UInt8[Tensor, "latents height width channels"]:
-        generator = torch.Generator().manual_seed(self.recipe.seed)
-        noise = [GROWTH_DEVIATION * torch.randn(GROWN, *shape, generator=generator) for shape in network.vae.shapes]
-        with self.device.autocast():
-            decoded = network.vae.decode(GROWN, noise=[values.to(self.device.name) for values in noise])
-        return network.likelihood.mean(decoded.outputs).cpu()
+        self.growth, self.growth_steps = state["growth"], state["growth_steps"]
 
     def _held_out_labels(self) -> Tensor | None:
         if self.labels is None or self.held_out.labels is None:

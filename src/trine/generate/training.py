@@ -30,7 +30,6 @@ from trine.pictures.decode import as_channels
 from trine.pictures.picture_set import PictureSet, PictureSplit
 from trine.pictures.squares import open_squares
 from trine.plurals import quantity
-from trine.sheet import grid_png
 from trine.train.budget import STAGES, Budget
 from trine.train.fit import RunningFit, Trainer
 from trine.train.step import Stepper
@@ -134,9 +133,7 @@ class GeneratorTrainer(Trainer[GenerateRecipe, PictureSet, GenerateObjective, Ge
         means, deviations = codec.encode_top(objective.train.images, seed=recipe.seed)
         priors = self._fitted_priors(opened, objective, codec, Posteriors(means, deviations, None), fit)
         if len(objective.growth):
-            columns = objective.growth.shape[1]
-            growth = objective.growth.flatten(0, 1).numpy()
-            fit.pictures |= attempted({"latents.png": lambda: grid_png(growth, columns)})
+            fit.pictures |= attempted({"latents.png": objective.draw_growth})
         model = Generator.assembled(
             recipe,
             classes=_classes(opened, recipe),

@@ -253,7 +253,7 @@ class TrainingLoop:
         begin = time.perf_counter()
         with self._spending(MEASURING):
             self.figures = self.objective.validate(self.final_network)
-            self.objective.validated(self.final_network)
+            self.objective.validated(self.final_network, self.clock.step)
         seconds = time.perf_counter() - begin
         self.cost.seconds += seconds
         if self.budget:

@@ -135,8 +135,8 @@ class Objective(ABC):
     def starting(self, progress: float) -> None:
         """Called before each step, for what changes over the training (crops, resolution)."""
 
-    def validated(self, network: nn.Module) -> None:
-        """Called after each scheduled validation, for what is kept of the training's course."""
+    def validated(self, network: nn.Module, step: int) -> None:
+        """Called after the scheduled validation at a step, for what is kept of the training's course."""
 
     def finishing(self, network: nn.Module) -> None:
         """Called once with the final weights (batch-norm statistics)."""
