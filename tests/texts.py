@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from matplotlib.figure import Figure
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Text
 
 SMALLEST = 10
@@ -15,7 +15,7 @@ SMALLEST = 10
 
 @dataclass
 class Written:
-    """The texts of the figure that was saved last."""
+    """The texts of the figure that was drawn last."""
 
     figure: Any = None
     boxes: dict[int, tuple[Text, Any]] = field(default_factory=dict)
@@ -41,19 +41,19 @@ class Written:
 
 @contextmanager
 def written() -> Iterator[Written]:
-    """Records the texts of the figures that are saved meanwhile."""
-    record, draw, save = Written(), Text.draw, Figure.savefig
+    """Records the texts of the figures that are drawn meanwhile."""
+    record, write, draw = Written(), Text.draw, FigureCanvasAgg.draw
 
-    def drawing(text: Text, renderer: Any) -> None:
-        draw(text, renderer)
+    def writing(text: Text, renderer: Any) -> None:
+        write(text, renderer)
         if text.get_visible() and text.get_text().strip():
             record.boxes[id(text)] = (text, text.get_window_extent(renderer))
 
-    def saving(figure: Figure, *arguments: Any, **options: Any) -> None:
-        record.figure, record.boxes = figure, {}
-        save(figure, *arguments, **options)
+    def drawing(canvas: FigureCanvasAgg) -> None:
+        record.figure, record.boxes = canvas.figure, {}
+        draw(canvas)
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(Text, "draw", drawing)
-        patched.setattr(Figure, "savefig", saving)
+        patched.setattr(Text, "draw", writing)
+        patched.setattr(FigureCanvasAgg, "draw", drawing)
         yield record
