@@ -37,7 +37,7 @@ def several(path: Path, rows: list[tuple[str, list[str]]]) -> DataError:
 def _joined(texts: set[str], mark: str) -> set[str]:
     """The cells in which this mark stands between classes.
 
-    A comma or a blank does so only where each part is a class of its own in another row, and two cells at least show it.
+    A comma or a blank does so only where each part is a class of its own in another row; a blank, in two cells.
     """
     split = {text: _parts(text, mark) for text in texts if mark in text}
     split = {text: parts for text, parts in split.items() if len(parts) > 1 and len(set(parts)) == len(parts)}
