@@ -181,7 +181,7 @@ def measure_wrong(count: int, shares: list[float]) -> dict[str, Any]:
         folder = noisy_set(count, noise)
         for trust in TRUST:
             figures[f"{noise:g}-{trust}"], run = trained(folder, trust, trust_labels=trust)
-            if noise:
+            if noise and trust == "auto":
                 figures[f"{noise:g}-{trust}"]["wrong_of_first"] = wrong_of_first(run, folder)
     return {"pictures": count, "listed": LISTED, "seeds": 1, "split": "test", "n": TESTED, "trained": figures}
 

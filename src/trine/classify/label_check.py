@@ -1,7 +1,7 @@
 """Pictures whose labels may be wrong, the surest first.
 
-- For a training picture the evidence is its mean margin over the training (`LabelEvidence`): at the end of a training
-  a network has learned wrong labels, too.
+- For a training picture the evidence is its mean margin over the first part of the training (`LabelEvidence`): at
+  its end a network has learned wrong labels, too.
 - For any other picture it is the margin of the model's logits.
 """
 

@@ -12,6 +12,8 @@ from torch import Tensor
 
 from trine.device import Device
 
+UNTIL = 0.6
+"""Share of the training in which margins are recorded: later, many passes over few pictures teach wrong labels, too."""
 SUREST = 0.1
 """Share of the pictures, those of the surest answers, whose labels tell whether labels are noisy."""
 NOISY = 0.06
@@ -21,6 +23,9 @@ pictures, 4 % of 2,000; with 20 % wrong labels 22 and 25 %."""
 
 class LabelEvidence:
     """Answers and margins of the training pictures. Everything that it knows is in `state`."""
+
+    progress = 0.0
+    """That of the training, from 0 to 1."""
 
     def __init__(self, count: int, device: Device) -> None:
         self.device = device
@@ -34,7 +39,9 @@ class LabelEvidence:
     def learn(
         self, indices: Int64[Tensor, "batch"], logits: Float[Tensor, "batch classes"], labels: Int64[Tensor, "batch"]
     ) -> None:
-        """Record the answers for pictures that were just shown."""
+        """Record the answers for pictures that were just shown, until `UNTIL`."""
+        if self.progress >= UNTIL:
+            return
         values = logits.detach().float()
         best = values.softmax(1).max(1)
         own = values.gather(1, labels[:, None]).squeeze(1)

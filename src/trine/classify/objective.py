@@ -105,7 +105,7 @@ class ClassifyObjective(Objective):
 
     @override
     def starting(self, progress: float) -> None:
-        self.progress = progress
+        self.progress = self.evidence.progress = progress
         self.cropped = self._crop() if progress < self.recipe.crop_until else 0
 
     @override
@@ -255,7 +255,11 @@ class ClassifyObjective(Objective):
             logits = logits + self.log_shares.to(logits.device)
         if self.sampler.chooses:
             self.sampler.learn(batch["indices"], F.cross_entropy(logits.detach(), labels, reduction="none"))
-        return F.cross_entropy(logits, labels, label_smoothing=self.recipe.label_smoothing)
+        smoothing = self.recipe.label_smoothing
+        if self.log_shares is not None:  # spread evenly, it would make small classes as likely as the label
+            logs, shares = logits.log_softmax(1), self.log_shares.to(logits.device).exp()
+            return F.nll_loss(logs, labels).mul(1 - smoothing) - smoothing * (logs @ shares).mean()
+        return F.cross_entropy(logits, labels, label_smoothing=smoothing)
 
 
 def pieces(
