@@ -202,4 +202,5 @@ if __name__ == "__main__":
     if "wrong" in options.only:
         suffix = "" if options.pictures == 2_000 else f"-{options.pictures}"
         figures = measure_wrong(options.pictures, options.noise)
-        record.keep(f"classify-labels-wrong{suffix}", f"{command} --only wrong --pictures {options.pictures}", figures)
+        words = f"--only wrong --pictures {options.pictures} --noise {' '.join(f'{each:g}' for each in options.noise)}"
+        record.keep(f"classify-labels-wrong{suffix}", f"{command} {words}", figures)

@@ -78,15 +78,15 @@ class Sampler:
         self.order, self.losses, self.seen = state["order"], state["losses"].clone(), state["seen"].clone()
 
     def _begin_epoch(self, progress: float) -> None:
-        if self.evidence is not None:
-            self.evidence.gather()
         if self.chooses:
             self._gather()
         self.epoch, self.place = self.epoch + 1, 0
         self.order = self._order(self._kept(progress))
 
     def _gather(self) -> None:
-        """Combine the losses of all processes at the end of an epoch."""
+        """Combine what all processes know at the end of an epoch."""
+        if self.evidence is not None:
+            self.evidence.gather()
         known = self.seen.isfinite()
         shown = self.device.total(known.float())
         losses = self.device.total(self.seen.where(known, 0.0)) / shown.clamp_min(1)
