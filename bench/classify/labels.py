@@ -63,7 +63,8 @@ CLAIMS = [
         "by `--balance`",
         "classify-labels-uneven",
         uneven,
-        "One seed; 150 training steps; 500 test pictures, 50 of each digit.",
+        "One seed; 150 training steps; 500 test pictures, 50 of each digit. The second version of `logits` that was "
+        "evaluated on them: with label smoothing spread evenly it had 61.8 %.",
     ),
     Claim(
         "drawn arrows in four directions: test accuracy; the peer mirrors pictures",
