@@ -1,45 +1,35 @@
-import numpy as np
 import pytest
 import torch
 
-from trine.classify.chapter import chapter, doubtful_labels
+from trine.classify.chapter import chapter, figures
 from trine.page.chapter import Table
-from trine.pictures.picture_set import PictureSplit
 
 from .conftest import SHAPES
-
-
-def test_labels_that_are_contradicted_are_listed_surest_first():
-    images = np.zeros((5, 8, 8, 3), np.uint8)
-    train = PictureSplit(images, np.array([0, 1, 0, 1, 1]), [f"{n}.png" for n in range(5)], np.arange(5))
-    logits = torch.tensor([[4.0, 0.0], [3.0, 0.0], [0.0, 0.1], [0.0, 6.0], [9.0, 0.0]])
-    found = doubtful_labels(logits, train, [0, 1, 2, 3, 4], ("ant", "bee"), temperature=1.0)
-    assert [(each.name, each.label, each.answer) for each in found] == [
-        ("4.png", "bee", "ant"),
-        ("1.png", "bee", "ant"),
-        ("2.png", "ant", "bee"),
-    ]
-    few = doubtful_labels(logits[[1, 4]], train, [1, 4], ("ant", "bee"), temperature=1.0)
-    assert [each.index for each in few] == [4, 1]
 
 
 def test_the_chapter_says_what_it_is_good_at_and_what_it_confuses(fitted, shapes):
     opened = fitted.open(shapes)
     images = opened.splits["train"].images
-    logits = torch.zeros(2, 3)
-    logits[:, 2] = 5.0
-    doubtful = doubtful_labels(logits, opened.splits["train"], [0, 1], SHAPES, 1.0)
+    margins = torch.ones(len(images)).index_fill(0, torch.tensor([3, 7]), -2.0)
     confused = [{"truth": "bar", "answer": "cross", "n": 3, "share": 0.5}]
     metrics = {**fitted.result.metrics, "confusions": confused}
-    shown = fitted.replaced(result=fitted.result.model_copy(update={"metrics": metrics}))
-    written = chapter(shown, opened.splits["train"], doubtful, {"errors.png": b"png"})
+    shown = fitted.replaced(result=fitted.result.model_copy(update={"metrics": metrics}), margins=margins)
+    written = chapter(shown, opened.splits["train"], {"errors.png": b"png"})
     tables = {part.title: part for part in written.parts if isinstance(part, Table)}
     assert {row[0] for row in tables["What it is good at"].rows} == set(SHAPES)
     assert tables["What it cannot tell"].rows == [("bar", "cross", "3", "50 %")]
-    assert len(tables["Labels to check"].rows) == len(doubtful)
+    names = opened.splits["train"].names
+    assert {row[0] for row in tables["Labels to check"].rows} == {names[3], names[7]}
     assert "54 pictures of 3 classes, at 16×16 pixels" in written.lead
     assert "6 other pictures, which were held out from the training" in written.lead
     assert images.shape[1:] == (16, 16, 3)
+
+
+@pytest.mark.parametrize(("counts", "shown"), [((30, 10), True), ((20, 10), False)])
+def test_the_headline_has_the_mean_over_classes_where_these_are_uneven(fitted, counts, shown):
+    per_class = {name: {"n": n} for name, n in zip("ab", counts, strict=True)}
+    drawn = figures({**fitted.result.metrics, "per_class": per_class}, "pictures")
+    assert ("of the mean class" in {each.name for each in drawn}) == shown
 
 
 def test_the_report_of_a_run_shows_errors_and_classes(model):

@@ -157,11 +157,27 @@ def test_roboflows_one_hot_classes_give_the_labels_of_each_split(make_folder):
     assert counts(root) == expected
 
 
-def test_several_ones_in_a_row_are_refused_with_the_row(make_folder):
-    root = make_folder({"train": 2})
-    table(root, "train/_classes.csv", "filename,cat,dog", "train0.png,1,1", "train1.png,0,1")
-    with pytest.raises(DataError, match=r"_classes\.csv: line 2: 2 classes at once \(cat, dog\)"):
+def test_several_ones_in_a_row_are_refused_with_all_such_rows(make_folder):
+    root = make_folder({"train": 3})
+    table(root, "train/_classes.csv", "filename,cat,dog", "train0.png,1,1", "train1.png,0,1", "train2.png,1,1")
+    with pytest.raises(DataError, match=r"_classes\.csv: line 2, line 4: several classes at once \(cat, dog\)"):
         read(root)
+
+
+@pytest.mark.parametrize("cells", [["cat|dog", "dog|bird"], ["cat;dog", "dog", "cat"], ["cat, dog", "cat", "dog"]])
+def test_several_classes_in_a_cell_are_refused_with_the_row(make_folder, cells):
+    root = make_folder({"train": len(cells)})
+    rows = [f'train{number}.png,"{cell}"' for number, cell in enumerate(cells)]
+    table(root, "train.csv", "filename,labels", *rows)
+    with pytest.raises(DataError, match=r"train\.csv: line 2.*: several classes at once \(cat, dog\).*a single 1"):
+        read(root)
+
+
+@pytest.mark.parametrize("names", [["Paris, France", "Lyon, France"], ["hot dog", "dog"], ["n/a|b", "c"]])
+def test_names_of_classes_with_commas_and_blanks_stay_names(make_folder, names):
+    root = make_folder({"train": len(names)})
+    table(root, "train.csv", "filename,label", *(f'train{number}.png,"{name}"' for number, name in enumerate(names)))
+    assert {label for _, label in counts(root)} == set(names)
 
 
 def test_pictures_in_two_parts_and_one_table_beside_them(make_folder):

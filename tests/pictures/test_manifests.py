@@ -154,3 +154,9 @@ def test_a_table_out_of_an_archive_stays_in_its_folder(tmp_path, name):
     (tmp_path / "set.csv").write_text(f"path,label\n{name},cat\n")
     with pytest.raises(UnsafeDataError, match="leaves the archive"):
         PictureManifest(tmp_path / "set.csv", confined=True).read(tmp_path)
+
+
+def test_a_list_of_classes_in_a_row_is_refused_with_the_row(tmp_path):
+    rows = [{"path": "a.png", "label": ["cat"]}, {"path": "b.png", "label": ["cat", "dog"]}]
+    with pytest.raises(DataError, match=r"set\.jsonl: line 2: several classes at once \(cat, dog\)"):
+        manifest(tmp_path / "set.jsonl", "\n".join(map(json.dumps, rows))).read(tmp_path)

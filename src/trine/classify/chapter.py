@@ -1,74 +1,28 @@
 """What a run's report says of a classifier: what it is good at, its surest errors, what it cannot tell."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
-from jaxtyping import Float
-from torch import Tensor
 
+from trine.classify.balance import UNEVEN
 from trine.classify.classifier import Classifier
+from trine.classify.label_check import DoubtfulLabel, doubtful_in_training
 from trine.classify.report import GALLERY, TITLE, draw_gallery
 from trine.labels import labels
 from trine.page.chapter import Chapter, Figure, Picture, Table, percent, training_time
-from trine.pictures.batches import labels_of
 from trine.pictures.picture_set import PictureSplit
 
-CONTRADICTED = 0.5
-"""Probability of another class from which a training picture's label is doubted."""
 MOST_CLASSES = 30
 """Classes in a table: the best and the worst."""
 HELD_OUT = {"test": "which were used once, at the end", "validation": "which were held out from the training"}
 
 
-@dataclass(frozen=True)
-class DoubtfulLabel:
-    """A training picture that the classifier takes for another class than its label."""
-
-    index: int
-    """Its index in the training split."""
-    name: str
-    label: str
-    answer: str
-    probability: float
-    """Calibrated probability of the answer."""
-
-
-def doubtful_labels(
-    logits: Float[Tensor, "n classes"],
-    split: PictureSplit,
-    indices: Sequence[int],
-    classes: tuple[str, ...],
-    temperature: float,
-) -> list[DoubtfulLabel]:
-    """The training pictures of the surest contradictions between label and answer, the surest first.
-
-    indices   those in the training split of the pictures that the logits are of
-    """
-    labels = labels_of(split)[torch.tensor(list(indices), dtype=torch.long)]
-    best = torch.softmax(logits.double() / temperature, 1).max(1)
-    wrong = (best.indices != labels) & (best.values >= CONTRADICTED)
-    order = sorted(torch.nonzero(wrong).flatten().tolist(), key=lambda row: -float(best.values[row]))[:GALLERY]
-    return [
-        DoubtfulLabel(
-            index=indices[row],
-            name=str(split.names[indices[row]]),
-            label=classes[int(labels[row])],
-            answer=classes[int(best.indices[row])],
-            probability=float(best.values[row]),
-        )
-        for row in order
-    ]
-
-
-def chapter(
-    model: Classifier, train: PictureSplit, doubtful: Sequence[DoubtfulLabel], pictures: Mapping[str, bytes]
-) -> Chapter:
+def chapter(model: Classifier, train: PictureSplit, pictures: Mapping[str, bytes]) -> Chapter:
     """The chapter of a trained classifier; `pictures` are those of its run, by file name."""
     assert model.result
     metrics, data = model.result.metrics, model.result.data
+    doubtful = doubtful_in_training(model, train, model.margins, GALLERY)
     used = HELD_OUT.get(data.split, f"the split {data.split}")
     return Chapter(
         name="classify",
@@ -88,16 +42,26 @@ def chapter(
         ],
         next=[
             f"trine classify predict {model.run} NEW_PICTURES --sort-into sorted",
+            f"trine data check {model.run} PICTURES --csv labels-to-check.csv",
             f"trine classify explain {model.run} PICTURE",
         ],
     )
 
 
 def figures(metrics: Mapping[str, Any], what: str) -> list[Figure]:
-    """The headline: accuracy, calibration, answers given; `what` the pictures are called."""
+    """The headline: accuracy, that of the mean class if classes are uneven, calibration, answers given.
+
+    what   what the pictures are called
+    """
     gap = "mean difference between predicted probability and accuracy"
+    counts = [each["n"] for each in metrics["per_class"].values() if each["n"]]
+    uneven = bool(counts) and max(counts) >= UNEVEN * min(counts)
+    mean_class = Figure(
+        "of the mean class", percent(metrics["macro_recall"]), "is classified correctly: classes differ"
+    )
     return [
         Figure("accuracy", percent(metrics["accuracy_tta"]), f"of the {what} are classified correctly"),
+        *([mean_class] if uneven else []),
         Figure("calibration error", percent(metrics["ece"], 2), gap),
         Figure("answers given", percent(metrics["coverage"]), f"of the {what}; on the others it abstains"),
     ]
@@ -127,14 +91,12 @@ def _doubted(train: PictureSplit, doubtful: Sequence[DoubtfulLabel], classes: tu
     if not doubtful:
         return []
     names = dict(zip(classes, labels(classes, TITLE), strict=True))
-    titles = [
-        f"is {names[each.label]}?\n{100 * each.probability:.0f} % sure: {names[each.answer]}" for each in doubtful
-    ]
+    titles = [f"is {names[each.label]}?\n{names[each.answer]}" for each in doubtful]
     sheet = draw_gallery(np.array(train.images[[each.index for each in doubtful]]), titles, "labels to check")
     rows = [(each.name, each.label, each.answer, percent(each.probability, 0)) for each in doubtful]
     return [
-        Picture(sheet, "Training pictures that it takes for another class than their label: some may be mislabelled."),
-        Table("Labels to check", ("picture", "label", "taken for", "probability"), rows),
+        Picture(sheet, "Training pictures that it took for another class than their label: some may be mislabelled."),
+        Table("Labels to check", ("picture", "label", "rather", "probability against the label"), rows),
     ]
 
 

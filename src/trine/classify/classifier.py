@@ -12,6 +12,7 @@ from typing_extensions import override
 
 from trine.bundle import joined, part
 from trine.classify import report
+from trine.classify.balance import PRIORS
 from trine.classify.calibration import Novelty
 from trine.classify.evaluation import NOVEL, Answers, metrics
 from trine.classify.network import ClassicNet, FastNet, PictureNet
@@ -53,6 +54,8 @@ class Classifier(Model[ClassifyRecipe]):
     """Probability below which the classifier abstains."""
     network: PictureNet
     novelty: Novelty
+    margins: Tensor
+    """Mean margin of each training picture over the training, for `label_check`; 0: not shown. Older models: empty."""
 
     def predict(self, pictures: Picture | Sequence[Picture]) -> list[Prediction]:
         """Answers for pictures, or for a single one: paths, bytes, file objects, PIL images or uint8 arrays.
@@ -102,9 +105,10 @@ class Classifier(Model[ClassifyRecipe]):
         """Figures and pictures: by default on test; else on validation for the data of the training, else on all."""
         name, chosen = self._measured(opened, split)
         images = as_channels(chosen.images, self.channels)
-        answers = self._answers(images, self._own_labels(opened, chosen))
+        answers = self._answers(images, self.own_labels(opened, chosen))
         data = Data(name=opened.name, fingerprint=opened.fingerprint, split=name, n=len(images))
-        return Evaluation(data, metrics(answers, self.classes), report.pictures(answers, self.classes, images))
+        figures = {**metrics(answers, self.classes), "prior": PRIORS[self.recipe.balance]}
+        return Evaluation(data, figures, report.pictures(answers, self.classes, images))
 
     @override
     def content(self) -> dict[str, Any]:
@@ -119,7 +123,8 @@ class Classifier(Model[ClassifyRecipe]):
 
     @override
     def tensors(self) -> dict[str, Tensor]:
-        return joined({"network": self.network.state_dict(), "novelty": self.novelty.state()})
+        labels = {"margins": self.margins}
+        return joined({"network": self.network.state_dict(), "novelty": self.novelty.state(), "labels": labels})
 
     @override
     @classmethod
@@ -138,6 +143,7 @@ class Classifier(Model[ClassifyRecipe]):
             "threshold": content["threshold"],
             "network": network.to(device.name).eval(),
             "novelty": Novelty(**part(tensors, "novelty")),
+            "margins": part(tensors, "labels").get("margins", torch.zeros(0)),
         }
 
     @override
@@ -187,7 +193,7 @@ class Classifier(Model[ClassifyRecipe]):
         name = split or (labelled[0] if learned or labelled[0] == "test" else ALL)
         return name, opened.joined(labelled) if name == ALL else opened.splits[name]
 
-    def _own_labels(self, opened: PictureSet, split: PictureSplit) -> Tensor:
+    def own_labels(self, opened: PictureSet, split: PictureSplit) -> Tensor:
         """The split's labels as indices of this model's classes, matched by name. Raises `DataError`."""
         unknown = sorted(set(opened.classes) - set(self.classes))
         if unknown:

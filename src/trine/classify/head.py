@@ -68,7 +68,10 @@ class HeadObjective(ClassifyObjective):
         self.table = FeatureTable.computed(order, at_once(*channels), most, self._view, goes_on)
         self.prepared_flops = float(flops) * (self.table.rows + len(self.looked_at))
         self.batch_size = min(self.batch_size, len(self.table))
-        self.sampler = Sampler(len(self.table), self.batch_size, self.recipe.seed, self.device)
+        evenly = self.labels[self.table.order[: len(self.table)]] if self.recipe.balance == "sampling" else None
+        self.sampler = Sampler(
+            len(self.table), self.batch_size, self.recipe.seed, self.device, evidence=self.evidence, evenly=evenly
+        )
         return self.table.rows
 
     @property
@@ -89,7 +92,7 @@ class HeadObjective(ClassifyObjective):
     def batch(self, step: int) -> Batch:
         epoch, places = self.sampler.next(self.progress)
         labelled = self._labelled(self.table.order[places])
-        return {**labelled, "features": self.table.pick(places, epoch).to(self.device.name), "indices": places}
+        return {**labelled, "features": self.table.pick(places, epoch).to(self.device.name)}
 
     @override
     def loss(self, network: nn.Module, batch: Batch, progress: float) -> Float[Tensor, ""]:

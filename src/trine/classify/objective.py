@@ -11,8 +11,11 @@ from jaxtyping import Float, Int64, UInt8
 from torch import Tensor, nn
 from typing_extensions import override
 
+from trine.bundle import joined, part
 from trine.classify import augment
+from trine.classify.balance import log_shares
 from trine.classify.expectation import expected_accuracy
+from trine.classify.label_evidence import NOISY, LabelEvidence, contradicted
 from trine.classify.network import PatchWhitening, PictureNet
 from trine.classify.prediction import predict_logits
 from trine.classify.recipe import ClassifyRecipe
@@ -48,8 +51,9 @@ class ClassifyObjective(Objective):
         most = min(recipe.batch_size, network.largest_batch, len(self.labels))
         self.batch_size = min(most, max(16, len(self.labels) // 32))
         self.progress, self.cropped = 0.0, 0
-        share = recipe.hard_share if recipe.network == "fast" else 1.0
-        self.sampler = Sampler(len(self.labels), self.batch_size, recipe.seed, device, share, recipe.hard_from)
+        self.evidence = LabelEvidence(len(self.labels), device)
+        self.sampler = self._sampler(recipe.hard_share if recipe.network == "fast" else 1.0)
+        self.log_shares = log_shares(self.labels, len(pictures.classes)) if recipe.balance == "logits" else None
         self.looked_at = evenly(len(self.validation), len(self.validation))
         self.validation_samples = float(len(self.validation))
         self.closing_pictures = self._closing_pictures(pictures)
@@ -88,15 +92,20 @@ class ClassifyObjective(Objective):
 
     @override
     def state(self) -> dict[str, Tensor]:
-        return self.sampler.state()
+        return {**self.sampler.state(), **joined({"evidence": self.evidence.state()})}
 
     @override
     def load_state(self, state: dict[str, Tensor]) -> None:
         self.sampler.load_state(state)
+        self.evidence.load_state(part(state, "evidence"))
+
+    @override
+    def finishing(self, network: nn.Module) -> None:
+        self.evidence.gather()
 
     @override
     def starting(self, progress: float) -> None:
-        self.progress = progress
+        self.progress = self.evidence.progress = progress
         self.cropped = self._crop() if progress < self.recipe.crop_until else 0
 
     @override
@@ -177,6 +186,18 @@ class ClassifyObjective(Objective):
         shares = f"{100 * figures['accuracy']:.1f} % of the validation pictures are right, {100 * commonest:.1f} %"
         return f"the network has not learned the classes: {shares} would be with the commonest class alone"
 
+    def noise_remark(self, held_out: Float[Tensor, "n"]) -> str | None:
+        """What is to be said when many labels look wrong, in the training and among held-out pictures.
+
+        held_out   probabilities of their answers, negative where these are not the label
+        """
+        if not self.sampler.noisy or contradicted(held_out) <= NOISY:
+            return None
+        return (
+            "many labels look wrong: the training did not prefer the hardest pictures; "
+            "`trine data check MODEL DATA` lists the labels to check"
+        )
+
     def _closing_pictures(self, pictures: PictureSet) -> float:
         """Pictures that pass through the network after the last step: calibration, typicality, evaluation."""
         flip = mirrors(self.recipe.flip, pictures.channels)
@@ -209,15 +230,36 @@ class ClassifyObjective(Objective):
             sgd(head, recipe.head_rate),
         ]
 
+    def _sampler(self, hard_share: float) -> Sampler:
+        recipe = self.recipe
+        return Sampler(
+            len(self.labels),
+            self.batch_size,
+            recipe.seed,
+            self.device,
+            hard_share,
+            recipe.hard_from,
+            self.evidence,
+            trusting=recipe.trust_labels == "always",
+            evenly=self.labels if recipe.balance == "sampling" else None,
+        )
+
     def _labelled(self, indices: Int64[Tensor, "batch"]) -> Batch:
         return {"labels": self.labels[indices].to(self.device.name), "indices": indices}
 
     def _cross_entropy(self, logits: Float[Tensor, "batch classes"], batch: Batch) -> Float[Tensor, ""]:
         """Mean loss with label smoothing; the sampler learns each picture's loss without it."""
         labels = batch["labels"]
+        self.evidence.learn(batch["indices"], logits, labels)
+        if self.log_shares is not None:
+            logits = logits + self.log_shares.to(logits.device)
         if self.sampler.chooses:
             self.sampler.learn(batch["indices"], F.cross_entropy(logits.detach(), labels, reduction="none"))
-        return F.cross_entropy(logits, labels, label_smoothing=self.recipe.label_smoothing)
+        smoothing = self.recipe.label_smoothing
+        if self.log_shares is not None:  # spread evenly, it would make small classes as likely as the label
+            logs, shares = logits.log_softmax(1), self.log_shares.to(logits.device).exp()
+            return F.nll_loss(logs, labels).mul(1 - smoothing) - smoothing * (logs @ shares).mean()
+        return F.cross_entropy(logits, labels, label_smoothing=smoothing)
 
 
 def pieces(

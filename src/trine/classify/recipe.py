@@ -63,6 +63,12 @@ class ClassifyRecipe(Recipe):
     hard_from: float = Field(0.35, ge=0, le=1)
     """Share of the training after which epochs show only the hardest pictures."""
 
+    trust_labels: Literal["auto", "always"] = "auto"
+    """Whether later epochs show the hardest pictures alone. auto: not where many labels look wrong; always: they do."""
+    balance: Literal["none", "sampling", "logits"] = "none"
+    """What is done about classes of different sizes. none: a large class is answered more often, as in training;
+    sampling: epochs show as many pictures of each class; logits: the loss allows for the sizes."""
+
     label_smoothing: float = Field(0.09, ge=0, lt=1)
     """Probability that is spread evenly over all classes."""
     dropout: float = Field(0.4, ge=0, lt=1)
@@ -85,7 +91,7 @@ class ClassifyRecipe(Recipe):
     selective_accuracy: float = Field(0.99, gt=0, le=1)
     """Target accuracy of the given answers; less confident ones are marked `abstain`."""
 
-    former: ClassVar[dict[str, Any]] = {"fit": "crop"}
+    former: ClassVar[dict[str, Any]] = {"fit": "crop", "trust_labels": "always"}
 
     def shapes(self, size: int) -> list["ClassifyRecipe"]:
         """This recipe in the presets' shapes, largest first, then with larger strides; settings by hand stay.

@@ -4,12 +4,16 @@
 - Later epochs leave out the pictures with the smallest losses: their gradients are small, and the saved steps go to the
   others. The losses are those of the training steps themselves, so the choice costs nothing. A picture that was left
   out returns when the losses of others have become smaller.
+- Where many labels look wrong, later epochs show all pictures: the largest losses would be those of wrong labels.
+- With uneven classes, every epoch can show as many pictures of each class.
 """
 
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from trine.classify.balance import balanced_order
+from trine.classify.label_evidence import LabelEvidence
 from trine.device import Device
 from trine.pictures.batches import epoch_order
 
@@ -18,10 +22,27 @@ class Sampler:
     """The order of a training's pictures. Everything that it depends on is in `state`."""
 
     def __init__(
-        self, count: int, batch_size: int, seed: int, device: Device, hard_share: float = 1.0, hard_from: float = 1.0
+        self,
+        count: int,
+        batch_size: int,
+        seed: int,
+        device: Device,
+        hard_share: float = 1.0,
+        hard_from: float = 1.0,
+        evidence: LabelEvidence | None = None,
+        trusting: bool = False,
+        evenly: Int64[Tensor, "count"] | None = None,
     ) -> None:
+        """Choose from `count` pictures.
+
+        evidence   tells whether the labels are noisy, unless the sampler is `trusting`
+        evenly     labels of the pictures: every epoch shows as many of each, and all epochs choose from all pictures
+        """
         self.count, self.batch_size, self.seed, self.device = count, batch_size, seed, device
-        self.hard_share, self.hard_from = hard_share, hard_from
+        self.hard_share, self.hard_from = 1.0 if evenly is not None else hard_share, hard_from
+        self.evidence, self.trusting, self.evenly = evidence, trusting, evenly
+        self.noisy: bool | None = None
+        """Whether the labels are noisy; found out when the first epoch begins that would leave pictures out."""
         self.epoch, self.place = -1, 0
         self.order = torch.zeros(0, dtype=torch.int64)
         self.losses = torch.full((count,), torch.inf)
@@ -47,12 +68,13 @@ class Sampler:
 
     def state(self) -> dict[str, Tensor]:
         """Everything that the next batches depend on."""
-        place = torch.tensor([self.epoch, self.place])
+        place = torch.tensor([self.epoch, self.place, -1 if self.noisy is None else int(self.noisy)])
         return {"place": place, "order": self.order, "losses": self.losses, "seen": self.seen}
 
     def load_state(self, state: dict[str, Tensor]) -> None:
         """Restore what `state` returned."""
-        self.epoch, self.place = state["place"].tolist()
+        self.epoch, self.place, *noisy = state["place"].tolist()
+        self.noisy = bool(noisy[0]) if noisy and noisy[0] >= 0 else None
         self.order, self.losses, self.seen = state["order"], state["losses"].clone(), state["seen"].clone()
 
     def _begin_epoch(self, progress: float) -> None:
@@ -62,7 +84,9 @@ class Sampler:
         self.order = self._order(self._kept(progress))
 
     def _gather(self) -> None:
-        """Combine the losses of all processes at the end of an epoch."""
+        """Combine what all processes know at the end of an epoch."""
+        if self.evidence is not None:
+            self.evidence.gather()
         known = self.seen.isfinite()
         shown = self.device.total(known.float())
         losses = self.device.total(self.seen.where(known, 0.0)) / shown.clamp_min(1)
@@ -71,9 +95,18 @@ class Sampler:
 
     def _kept(self, progress: float) -> int:
         """Number of pictures in an epoch that starts now."""
-        return max(self.batch_size, int(self.hard_share * self.count)) if progress >= self.hard_from else self.count
+        if not self.chooses or progress < self.hard_from or self._is_noisy():
+            return self.count
+        return max(self.batch_size, int(self.hard_share * self.count))
+
+    def _is_noisy(self) -> bool:
+        if self.noisy is None:
+            self.noisy = self.evidence is not None and not self.trusting and self.evidence.noisy()
+        return self.noisy
 
     def _order(self, kept: int) -> Int64[Tensor, "kept"]:
+        if self.evenly is not None:
+            return balanced_order(self.evenly, self.seed, self.epoch)
         order = epoch_order(self.seed, self.epoch, self.count)
         if kept == self.count:
             return order

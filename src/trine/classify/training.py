@@ -1,6 +1,6 @@
 """How a classifier is trained: opens pictures, builds and calibrates the network."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -12,8 +12,10 @@ from torch import nn
 from typing_extensions import override
 
 from trine import files
+from trine.classify import mirrored
+from trine.classify.balance import as_answered, uneven
 from trine.classify.calibration import Novelty, abstain_threshold, fit_temperature
-from trine.classify.chapter import DoubtfulLabel, chapter, doubtful_labels
+from trine.classify.chapter import chapter
 from trine.classify.classifier import Classifier, build_network
 from trine.classify.head import HeadObjective
 from trine.classify.network import SMALLEST, PictureNet
@@ -30,6 +32,7 @@ from trine.pictures.batches import evenly, labels_of, mirrors, part_held_out, pa
 from trine.pictures.check import refuse_unlearnable
 from trine.pictures.picture_set import PictureSet, PictureSplit
 from trine.pictures.squares import open_squares
+from trine.progress import Reporter
 from trine.train.budget import Budget
 from trine.train.fit import RunningFit, Trainer
 from trine.train.step import Stepper
@@ -51,9 +54,6 @@ class ClassifierTrainer(Trainer[ClassifyRecipe, PictureSet, ClassifyObjective, C
     shape: ClassVar[tuple[str, ...]] = ("network", "widths", "depth", "stem_stride", "fit")
     rates: ClassVar[tuple[str, ...]] = ("filter_rate", "bias_rate", "head_rate", "adam_rate", "finetune_rate")
 
-    doubtful: Sequence[DoubtfulLabel] = ()
-    """Training pictures whose labels may be wrong; known once the model is complete."""
-
     @override
     def open(self, data: str | Path, data_dir: Path | None) -> PictureSet:
         if self.start is not None:
@@ -69,6 +69,8 @@ class ClassifierTrainer(Trainer[ClassifyRecipe, PictureSet, ClassifyObjective, C
         remarks = refuse_unlearnable(opened)
         if not opened.is_labelled("validation"):
             raise DataError(f"{opened.name}: the validation pictures have no classes: put each into its class's folder")
+        if self.recipe.balance == "none" and (ratio := uneven(labels_of(opened.splits["train"]))):
+            remarks = (*remarks, _uneven(ratio))
         return [*opened.understood(), *remarks]
 
     @override
@@ -103,6 +105,21 @@ class ClassifierTrainer(Trainer[ClassifyRecipe, PictureSet, ClassifyObjective, C
         return chosen
 
     @override
+    def suited(
+        self, opened: PictureSet, recipe: ClassifyRecipe, budget: Budget | None, report: Reporter
+    ) -> ClassifyRecipe:
+        """No mirroring where classes are mirror images of one another."""
+        if recipe.flip != "auto" or not mirrors(recipe.flip, opened.channels):
+            return recipe
+        seconds = mirrored.SHARE * budget.seconds if budget else None
+        pairs = self.device.agree(mirrored.mirrored_classes(opened, recipe.seed, self.device, seconds))
+        if not pairs:
+            return recipe
+        named = ", ".join(f"{one} and {other}" for one, other in pairs[:3])
+        report.note(f"mirror images of one another: {named}: pictures are not mirrored in the training (flip=none)")
+        return recipe.changed(flip="none")
+
+    @override
     def measured(self, opened: PictureSet, fit: RunningFit) -> PictureSet:
         return part_held_out(opened, fit.share)
 
@@ -117,11 +134,14 @@ class ClassifierTrainer(Trainer[ClassifyRecipe, PictureSet, ClassifyObjective, C
             fit.report.note(f"warning: {remark}")
         held_out = part_of(opened.splits["validation"], fit.share)
         logits, labels = predict_logits(trained, held_out.images, self.device, tta=True, flip=flip), labels_of(held_out)
+        rows = as_answered(labels, recipe.balance)
+        logits, labels = logits[rows], labels[rows]
         temperature = files.rounded(fit_temperature(logits, labels))
         known, typical = objective.typical(trained, fit.share)
-        self.doubtful = doubtful_labels(known, objective.train, typical.tolist(), opened.classes, temperature)
         confidence = torch.softmax(logits.double() / temperature, 1).amax(1).numpy()
         correct = (logits.argmax(1) == labels).numpy()
+        if remark := objective.noise_remark(torch.from_numpy(np.where(correct, confidence, -confidence))):
+            fit.report.note(f"warning: {remark}")
         return Classifier.assembled(
             recipe,
             classes=opened.classes,
@@ -132,11 +152,12 @@ class ClassifierTrainer(Trainer[ClassifyRecipe, PictureSet, ClassifyObjective, C
             threshold=files.rounded(abstain_threshold(confidence, correct, recipe.selective_accuracy)),
             network=trained,
             novelty=Novelty.fit(known, objective.labels[typical], logits),
+            margins=objective.evidence.mean_margins,
         )
 
     @override
     def chapter(self, model: Classifier, opened: PictureSet, pictures: Mapping[str, bytes]) -> Chapter:
-        return chapter(model, opened.splits["train"], self.doubtful, pictures)
+        return chapter(model, opened.splits["train"], pictures)
 
     def _rate(self, opened: PictureSet, shape: ClassifyRecipe, budget: Budget) -> float:
         """Operations per second in training steps of a few pictures."""
@@ -144,6 +165,13 @@ class ClassifierTrainer(Trainer[ClassifyRecipe, PictureSet, ClassifyObjective, C
         objective = ClassifyObjective(_built(opened, recipe), recipe, opened, self.device)
         step = Stepper(objective, self.device).measure(PROBE_SHARE * budget.seconds)
         return self.device.agree(step.flops / step.seconds)
+
+
+def _uneven(ratio: float) -> str:
+    return (
+        f"uneven classes: the largest has {ratio:.3g} times as many pictures as the smallest, and is answered more "
+        "readily; --balance logits or --balance sampling treat all classes alike"
+    )
 
 
 def _built(opened: PictureSet, recipe: ClassifyRecipe) -> PictureNet:

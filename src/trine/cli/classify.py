@@ -31,6 +31,7 @@ def fit(
     *,
     network: Literal["fast", "classic", "pretrained"] | None = None,
     label_from: str | None = None,
+    balance: Literal["none", "sampling", "logits"] | None = None,
     start: Start = None,
     options: FitOptions | None = None,
 ) -> None:
@@ -47,11 +48,14 @@ def fit(
     label_from
         Regular expression with one group, the class, searched in the path of each picture: '([a-z]+)[^/]*$'.
         [default: classes are folders]
+    balance
+        For classes of different sizes. none: large ones are answered more readily, as in training; sampling: pictures
+        of small ones are shown more often; logits: the loss allows for the sizes. [default: none]
     """
     from trine.classify.classifier import Classifier
 
     options = options or FitOptions()
-    recipe = options.chosen(ClassifyRecipe, network=network, label_from=label_from)
+    recipe = options.chosen(ClassifyRecipe, network=network, label_from=label_from, balance=balance)
     output.print_fitted(Classifier(recipe=recipe).fit(data, start=start, **options.training()), options.json)
 
 

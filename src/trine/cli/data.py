@@ -1,19 +1,27 @@
-"""`trine data`: list the named sets, check a set of pictures, fetch a named set."""
+"""`trine data`: list the named sets, check a set of pictures or its labels, fetch a named set."""
 
+import csv as csv_module
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cyclopts import App
 
+from trine import files
 from trine.cli.options import Data, DataDir, Json
-from trine.cli.output import print_json, print_table
+from trine.cli.output import note, print_json, print_table
 from trine.datasets.catalogue import CATALOGUE, NamedSet, bytes_here, is_present, location, named_set
+from trine.errors import UsageError
 
 if TYPE_CHECKING:
+    from trine.classify.label_check import DoubtfulLabel
     from trine.pictures.check import Duplicates, PictureReport
 
 app = App(name="data", help="Named data sets, and what is wrong with a set of pictures.")
+
+LABEL_COLUMNS = ("path", "label", "answer", "probability", "split")
+"""Columns of the table of labels to check."""
 
 
 @app.command(name="list")
@@ -36,24 +44,45 @@ def list_sets(*, data_dir: DataDir = None, json: Json = False) -> None:
 @app.command
 def check(
     data: Data,
+    labelled: Data | None = None,
     /,
     *,
     data_dir: DataDir = None,
     size: int | None = None,
     label_from: str | None = None,
+    most: int | None = None,
+    csv: Path | None = None,
     json: Json = False,
 ) -> None:
     """Report what is wrong with a set of pictures: files, classes, balance, duplicates.
 
+    With a trained classifier before it, list the pictures whose labels may be wrong, the surest first. Of the data that
+    it was trained on, training pictures are judged by the course of the training.
+
+    trine data check runs/classify-photos photos/
+
     Parameters
     ----------
     data
-        A named set, a folder, a manifest or an archive.
+        A named set, a folder, a manifest or an archive; or a folder that `trine classify fit` wrote.
+    labelled
+        After a classifier: the set whose labels are checked.
     size
         Side of the square that pictures are scaled to, in pixels. [default: their own size, or a suitable one]
     label_from
         Regular expression with one group, the class, searched in the path of each picture: '([a-z]+)[^/]*$'.
+    most
+        With a classifier: the largest number of pictures that are listed. [default: all]
+    csv
+        With a classifier: write the list into this file as well.
     """
+    if labelled is not None:
+        if size is not None or label_from is not None:
+            raise UsageError("--size and --label-from: the classifier has its own: leave them out")
+        _check_labels(data, labelled, data_dir, most, csv, json)
+        return
+    if most is not None or csv is not None:
+        raise UsageError("--most and --csv list labels to check: give a trained classifier before the set")
     from trine.pictures.check import check_pictures
     from trine.pictures.picture_set import open_pictures
 
@@ -82,6 +111,42 @@ def fetch(name: str, /, *, data_dir: DataDir = None, json: Json = False) -> None
         print_json(_described(named, data_dir))
     else:
         print(f"{name}: {path or 'comes with ' + named.package}")
+
+
+def _check_labels(model: str, data: str, data_dir: Path | None, most: int | None, csv: Path | None, json: bool) -> None:
+    """Print, and write, the pictures whose labels may be wrong."""
+    from trine.classify.classifier import Classifier
+    from trine.classify.label_check import check_labels
+
+    loaded = Classifier.load(model)
+    opened = loaded.open(data, data_dir)
+    found = check_labels(loaded, opened)
+    rows = [_label_row(Path(data), each) for each in found[:most]]
+    if json:
+        listed = [dict(zip(LABEL_COLUMNS, row, strict=True)) for row in rows]
+        checked = {name: len(split) for name, split in opened.splits.items() if opened.is_labelled(name)}
+        print_json({"model": model, "data": data, "checked": checked, "contradicted": len(found), "labels": listed})
+    else:
+        print_table("labels to check", LABEL_COLUMNS, _in_text(rows))
+        note(f"{len(found):,} labels are contradicted by the model; the first are the most likely to be wrong")
+    if csv:
+        with (
+            files.writing(csv) as part,
+            part.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file,
+        ):
+            csv_module.writer(file).writerows([LABEL_COLUMNS, *_in_text(rows)])
+        note(f"written: {csv}")
+
+
+def _label_row(data: Path, doubtful: "DoubtfulLabel") -> tuple[str, str, str, float, str]:
+    """The cells of a picture; its path if it is a file of the set, else its name."""
+    path = data / doubtful.name
+    name = str(path) if path.is_file() else doubtful.name
+    return name, doubtful.label, doubtful.answer, doubtful.probability, doubtful.split
+
+
+def _in_text(rows: Sequence[tuple[str, str, str, float, str]]) -> list[tuple[str, ...]]:
+    return [(path, label, answer, f"{probability:.4f}", split) for path, label, answer, probability, split in rows]
 
 
 def _described(named: NamedSet, data_dir: Path | None) -> dict[str, Any]:

@@ -9,6 +9,8 @@ from trine.cli.words import in_words
 from trine.datasets.lines import printable
 
 SAMPLES = {"classify": "pictures", "detect": "sequences", "generate": "pictures"}
+HEADLINE = ("accuracy_tta", "macro_recall")
+"""Figures that stand first: a mean over pictures, and one over classes, which differ where classes are uneven."""
 MOST_ROWS = 20
 """Largest number of classes, kinds or members in a table; larger results are complete in the JSON only."""
 
@@ -107,8 +109,8 @@ def _figures(task: str, metrics: dict[str, Any], prefix: str = "") -> list[tuple
 
 
 def _headline_first(metrics: dict[str, Any]) -> dict[str, Any]:
-    """The figures with the accuracy of the answers first, if there is one."""
-    return {name: metrics[name] for name in (*(["accuracy_tta"] if "accuracy_tta" in metrics else []), *metrics)}
+    """The figures with the `HEADLINE` first, if they have it."""
+    return {name: metrics[name] for name in (*(name for name in HEADLINE if name in metrics), *metrics)}
 
 
 def _cost(result: "Result") -> list[tuple[str, str]]:

@@ -13,6 +13,7 @@ CLASSIFY = {
     "macro_recall": "mean over classes of the share recognised",
     "abstain_threshold": "abstains below the probability",
     "coverage": "share of pictures answered",
+    "prior": "probabilities are for class frequencies",
     "selective_accuracy": "accuracy of these answers",
     "unlike_training": "share unlike the training pictures",
     "recall": "share recognised",

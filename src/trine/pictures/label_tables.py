@@ -17,6 +17,7 @@ from trine.datasets.lines import Skips, encodable
 from trine.datasets.tables import Row, read_table
 from trine.errors import DataError
 from trine.pictures.entries import Entry, Files, listed
+from trine.pictures.several_labels import refuse_several, several
 from trine.pictures.split_names import split_called, split_name, words_of
 from trine.plurals import quantity
 
@@ -99,23 +100,30 @@ class LabelTable:
     def labels(self) -> Iterator[tuple[int, str, str | None]]:
         """Index of the picture, label and, if the table has one, split, of each row that has them."""
         assert self.columns is not None
+        self._refuse_several(self.columns)
         for row in read_table(self.path, self.columns.picture, Skips(self.name)):
             index = self.match(row.cells.get(self.columns.picture))
-            label = self._label(row, self.columns)
+            label = next(iter(_classes(row, self.columns)), "")
             if index is not None and label:
                 split = _text(row.cells.get(self.columns.split)) if self.columns.split else ""
                 yield index, label, split_called(split, f"{self.path}: {row.position}") if split else None
 
-    def _label(self, row: Row, columns: Columns) -> str:
+    def _refuse_several(self, columns: Columns) -> None:
+        """Raise `DataError` if rows have several classes."""
+        rows = read_table(self.path, columns.picture, Skips(self.name))
         if columns.label is not None:
-            return _text(row.cells.get(columns.label))
-        ones = [name for name in columns.classes if _text(row.cells.get(name)).lower() in ONES]
-        if len(ones) > 1:
-            raise DataError(
-                f"{self.path}: {row.position}: {len(ones)} classes at once ({listed(ones)}): a picture has one class; "
-                "leave a 1 in one column per row"
-            )
-        return ones[0] if ones else ""
+            refuse_several(((row.position, row.cells.get(columns.label)) for row in rows), self.path)
+            return
+        if wrong := [(row.position, marked) for row in rows if len(marked := _classes(row, columns)) > 1]:
+            raise several(self.path, wrong)
+
+
+def _classes(row: Row, columns: Columns) -> list[str]:
+    """The classes of a row: its label, or those of the columns that have a 1."""
+    if columns.label is not None:
+        text = _text(row.cells.get(columns.label))
+        return [text] if text else []
+    return [name for name in columns.classes if _text(row.cells.get(name)).lower() in ONES]
 
 
 def label_from_tables(files: Files, splits: set[str], root: Path, tables: Iterable[Path]) -> Files:

@@ -9,6 +9,7 @@ from trine.datasets.tables import Row, read_table
 from trine.errors import DataError, UnsafeDataError
 from trine.pictures.entries import Entry, Files, stat_line
 from trine.pictures.label_names import labels_from_names
+from trine.pictures.several_labels import refuse_several
 from trine.pictures.split_names import split_called
 
 PATH = "path"
@@ -47,7 +48,10 @@ class PictureManifest:
     def _rows(self) -> tuple[list[Entry], list[str]]:
         """The entry of each row, and a line for each kind of row that cannot be read."""
         skips = Skips(self.path.name)
-        entries = [self._entry(row) for row in read_table(self.path, PATH, skips, COLUMNS)]
+        rows = list(read_table(self.path, PATH, skips, COLUMNS))
+        if self.label_from is None:
+            refuse_several(((row.position, row.cells.get("label")) for row in rows), self.path)
+        entries = [self._entry(row) for row in rows]
         if lines := skips.positions(NOT_UTF8):
             raise DataError(f"{self.path}: {lines[0]}: not UTF-8; save the table as UTF-8")
         skips.require(len(entries), "picture", "give a table with one picture per row")

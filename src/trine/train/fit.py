@@ -149,6 +149,10 @@ class Trainer(ABC, Generic[R, D, O, M]):
         """The recipe for a budget, before its number of steps is fitted to the time."""
         return self.recipe
 
+    def suited(self, opened: D, recipe: R, budget: Budget | None, report: Reporter) -> R:
+        """The recipe with the settings that depend on what the data show; a resumed run keeps those it has."""
+        return recipe
+
     def chapter(self, model: M, opened: D, pictures: Mapping[str, bytes]) -> Chapter | None:
         """What the run's report says of the trained model; `pictures` are those of the run, by file name."""
         return None
@@ -202,7 +206,7 @@ class Trainer(ABC, Generic[R, D, O, M]):
             elif out is None and not resume and run.folder.name != stem:
                 report.note(f"{run.folder}: a new run; --resume continues the last one, --overwrite replaces it")
             with report.working("choosing the network's shape"):
-                recipe = self._begin(run, opened, budget, resume)
+                recipe = self._begin(run, opened, budget, resume, report)
             fit = RunningFit(run, self.device, report, resume, budget)
             with run.held() if self.device.leads else nullcontext():
                 with report.working("preparing the network"):
@@ -226,7 +230,7 @@ class Trainer(ABC, Generic[R, D, O, M]):
         finally:
             machine.use_threads(before[1])
 
-    def _begin(self, run: Run, opened: D, budget: Budget | None, resume: bool) -> R:
+    def _begin(self, run: Run, opened: D, budget: Budget | None, resume: bool, report: Reporter) -> R:
         """The recipe of this run, written into its folder. Raises `RunError` when another one was started there."""
         plan: dict[str, Any] = {
             "data": self.describe(opened),
@@ -239,6 +243,7 @@ class Trainer(ABC, Generic[R, D, O, M]):
             recipe: R = type(self.recipe).read(run.folder / RECIPE)
         else:
             recipe = self.scaled(opened, budget) if budget else self.recipe
+            recipe = self.suited(opened, recipe, budget, report)
             if self.device.leads:
                 run.begin(recipe, plan)
         self.device.wait()
