@@ -16,7 +16,14 @@ from bench.support.claim import Claim, Figures  # noqa: E402
 from bench.support.record import RESULTS, SUFFIXES  # noqa: E402
 
 SECTIONS = {
-    "Classify": ("classify.cifar10", "classify.airbench", "classify.minutes", "classify.human", "classify.start"),
+    "Classify": (
+        "classify.cifar10",
+        "classify.airbench",
+        "classify.minutes",
+        "classify.human",
+        "classify.start",
+        "classify.few_pictures",
+    ),
     "Detect": (
         "detect.adfa",
         "detect.minutes",

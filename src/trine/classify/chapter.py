@@ -82,6 +82,7 @@ def chapter(
             *_confused(metrics.get("confusions", [])),
             *_captioned(pictures, "confusion.png", "All answers: true classes in rows, answers in columns."),
             *_doubted(train, doubtful),
+            *_promised(model),
             *_captioned(pictures, "reliability.png", "Is it right as often as its probabilities say?"),
             *_captioned(pictures, "curves.png", "The course of the training."),
         ],
@@ -95,10 +96,39 @@ def chapter(
 def figures(metrics: Mapping[str, Any], what: str) -> list[Figure]:
     """The headline: accuracy, calibration, answers given; `what` the pictures are called."""
     gap = "mean difference between predicted probability and accuracy"
+    right = f"of the {what} are classified correctly{_between(metrics)}"
     return [
-        Figure("accuracy", percent(metrics["accuracy_tta"]), f"of the {what} are classified correctly"),
+        Figure("accuracy", percent(metrics["accuracy_tta"]), right),
+        *_cross_validated(metrics.get("cross_validated"), what),
         Figure("calibration error", percent(metrics["ece"], 2), gap),
         Figure("answers given", percent(metrics["coverage"]), f"of the {what}; on the others it abstains"),
+    ]
+
+
+def _between(metrics: Mapping[str, Any]) -> str:
+    """The interval of the accuracy in words, and that it is wide."""
+    low, high = (percent(bound, 0) for bound in metrics["accuracy_interval"])
+    few = ": too few for a closer statement" if "remark" in metrics else ""
+    return f"; with 95 % confidence {low} to {high}{few}"
+
+
+def _cross_validated(figures: Mapping[str, Any] | None, what: str) -> list[Figure]:
+    if figures is None:
+        return []
+    meaning = f"of all {figures['n']:,} {what} of the training, each by a model that had not seen it"
+    return [Figure("cross-validated", percent(figures["accuracy"]), meaning + _between(figures))]
+
+
+def _promised(model: Classifier) -> list[Table]:
+    """What the held-out pictures show of the answers that are given."""
+    if model.promise is None:
+        return []
+    return [
+        Table(
+            "What is shown of its answers",
+            ("statement",),
+            [(model.promise.statement(model.recipe.selective_accuracy),)],
+        )
     ]
 
 

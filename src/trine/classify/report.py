@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt8
 
-from trine.classify.calibration import Reliability, reliability, selective_curve
+from trine.classify.calibration import Promise, Reliability, reliability, selective_curve
 from trine.classify.evaluation import Answers, confusion
 from trine.drawing import attempted, figure, png
 
@@ -105,17 +105,25 @@ def short(name: str) -> str:
     return name if len(name) <= LONGEST else name[: LONGEST - 1] + "…"
 
 
-def card(classes: tuple[str, ...], figures: dict[str, Any], data: dict[str, Any], recipe: dict[str, Any]) -> str:
+def card(
+    classes: tuple[str, ...],
+    figures: dict[str, Any],
+    data: dict[str, Any],
+    recipe: dict[str, Any],
+    promised: Promise | None = None,
+) -> str:
     """The model card, in Hugging Face's format."""
     measured, cost = figures.get("metrics", {}), figures.get("compute", {})
     where = figures.get("data", {})
     rows = [
         ("accuracy, one view", f"{100 * measured.get('accuracy', 0):.2f} %"),
         ("accuracy, averaged views", f"{100 * measured.get('accuracy_tta', 0):.2f} %"),
+        *_interval_row(measured),
         ("expected calibration error", f"{100 * measured.get('ece', 0):.2f} %"),
         ("macro F1", f"{measured.get('macro_f1', 0):.4f}"),
         ("training compute", f"{cost.get('train_pflop', 0):.4g} PFLOP in {cost.get('train_seconds', 0):.0f} s"),
     ]
+    promise = f" When calibrated, {promised.statement(recipe['selective_accuracy'])}." if promised else ""
     table = "\n".join(f"| {name} | {value} |" for name, value in rows)
     return f"""---
 library_name: trine
@@ -131,7 +139,7 @@ Classes: {", ".join(classes)}.
 {table}
 
 An answer is marked `abstain` when its probability is below {measured.get("abstain_threshold", 0):.3f} or its picture is
-unlike the training pictures. Use: `trine classify predict FOLDER PICTURE`.
+unlike the training pictures.{promise} Use: `trine classify predict FOLDER PICTURE`.
 
 ![confusion](confusion.png) ![reliability](reliability.png) ![selective accuracy](selective.png) ![errors](errors.png)
 
@@ -141,6 +149,15 @@ It knows only its classes, in the form of its training pictures; any other pictu
 Its fairness between groups of people was not checked.
 Trained with network `{recipe.get("network")}`, effort `{recipe.get("effort")}`, seed {recipe.get("seed")}.
 """
+
+
+def _interval_row(measured: dict[str, Any]) -> list[tuple[str, str]]:
+    """The row of the accuracy's interval, and of the remark that it is too wide."""
+    if "accuracy_interval" not in measured:
+        return []
+    low, high = measured["accuracy_interval"]
+    rows = [("its 95 % interval", f"{100 * low:.1f} to {100 * high:.1f} %")]
+    return [*rows, *([("remark", measured["remark"])] if "remark" in measured else [])]
 
 
 def _draw_bins(axes: Any, bins: Reliability, title: str) -> None:

@@ -107,8 +107,9 @@ def _figures(task: str, metrics: dict[str, Any], prefix: str = "") -> list[tuple
 
 
 def _headline_first(metrics: dict[str, Any]) -> dict[str, Any]:
-    """The figures with the accuracy of the answers first, if there is one."""
-    return {name: metrics[name] for name in (*(["accuracy_tta"] if "accuracy_tta" in metrics else []), *metrics)}
+    """The figures with the accuracy of the answers first, if there is one, and its interval."""
+    first = [name for name in ("accuracy_tta", "accuracy_interval") if name in metrics]
+    return {name: metrics[name] for name in (*first, *metrics)}
 
 
 def _cost(result: "Result") -> list[tuple[str, str]]:

@@ -14,6 +14,8 @@ CLASSIFY = {
     "abstain_threshold": "abstains below the probability",
     "coverage": "share of pictures answered",
     "selective_accuracy": "accuracy of these answers",
+    "promised_accuracy": "shown when calibrated: at least",
+    "cross_validated": "cross-validated on the training,",
     "unlike_training": "share unlike the training pictures",
     "recall": "share recognised",
     "precision": "right when answered",
