@@ -6,7 +6,7 @@
 """
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -26,6 +26,8 @@ COVERAGES = tuple(tenth / 10 for tenth in range(10, 0, -1))
 """Shares of the pictures answered that a promise is looked for at."""
 RISK = 0.05
 """Probability that an accuracy is promised which the answers do not have."""
+SLACK = 0.01
+"""Accuracy that is given up for more answers where the target cannot be shown."""
 NEVER = 1.01
 """Threshold that no probability reaches: every answer is marked."""
 
@@ -122,24 +124,20 @@ class Promise:
 def promise(
     confidence: Float[np.ndarray, "n"], correct: Bool[np.ndarray, "n"], target: float, folds: int = 0
 ) -> Promise:
-    """The threshold of most answers whose accuracy is shown to reach `target`, or else of the highest that is shown.
+    """The threshold of most answers that are shown to reach `target`, or else nearly the highest accuracy shown.
 
     Thresholds are looked for at the fixed `COVERAGES`, each with an equal part of the risk: whichever is chosen, its
     bound holds with probability 1 − `RISK` (Bonferroni; Angelopoulos et al., "Learn then Test", 2021).
     """
-    order = np.argsort(-confidence, kind="stable")
-    best = Promise(NEVER, 0.0, len(order), int(correct.sum()), folds)
-    for coverage in COVERAGES:
-        if not (given := round(coverage * len(order))):
-            break
-        threshold = float(confidence[order[given - 1]])
+    order, shown = np.argsort(-confidence, kind="stable"), []
+    for given in (round(coverage * len(order)) for coverage in COVERAGES):
+        threshold = float(confidence[order[given - 1]]) if given else NEVER
         answered = confidence >= threshold
-        shown = lower_bound(int(correct[answered].sum()), int(answered.sum()), RISK / len(COVERAGES))
-        if shown > best.accuracy:
-            best = replace(best, threshold=threshold, accuracy=shown)
-        if shown >= target:
-            break
-    return best
+        shown.append((threshold, lower_bound(int(correct[answered].sum()), int(answered.sum()), RISK / len(COVERAGES))))
+    highest = max(accuracy for _, accuracy in shown)
+    wanted = target if highest >= target else highest - SLACK
+    threshold, accuracy = next(each for each in shown if each[1] >= wanted) if highest else (NEVER, 0.0)
+    return Promise(threshold, accuracy, len(order), int(correct.sum()), folds)
 
 
 def _floored(share: float) -> str:

@@ -38,7 +38,7 @@ FEW, MANY = 200, 2_000
 """Pictures per class up to which colour pictures are few, and from which small ones are many."""
 MANY_GREY = 300
 """The same for small grey pictures: digits and letters take few pictures."""
-TRIED, HELD_OUT = 450, 1 / 3
+TRIED, HELD_OUT = 300, 1 / 3
 """Training pictures of a trial, and the share of them that both networks are measured on."""
 FEATURE_SHARE, FAST_SHARE = 0.07, 0.06
 """Shares of a budget for trying the pretrained and the fast network."""

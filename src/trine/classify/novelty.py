@@ -4,8 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F  # noqa: N812
 from jaxtyping import Float, Int64
 from torch import Tensor
+
+from trine.pictures.batches import evenly
 
 QUANTILES = 512
 """Quantiles of the reference that a bundle stores."""
@@ -13,8 +16,10 @@ NOVEL, MOST_NOVEL = 0.01, 0.015
 """p-value below which a picture counts as unlike the training pictures, and the largest that is chosen for it."""
 CAUGHT = 0.95
 """Share of pictures of no class that should count as unlike: the p-value is raised for it."""
-DIRECTIONS = 64
-"""Principal components of the features that are told apart; all others have one variance."""
+KEPT, NEAREST = 512, 3
+"""Training pictures whose features are kept, and how many of the nearest ones a picture is compared with."""
+CLOSE = 1e-3
+"""Added to the distance to the neighbours before its logarithm: copies are at zero."""
 LEAST_MOMENTS = 10
 """Held-out pictures from which mean and deviation of the scores are taken of them alone."""
 
@@ -50,7 +55,8 @@ class Novelty:
     - Energy, −log Σ exp(logits) (Liu et al., 2020): high when the logits of all classes are small.
     - Relative Mahalanobis distance of the logits (Ren et al., 2021): distance to the nearest class mean minus distance
       to the overall mean.
-    - Logarithm of the Mahalanobis distance of the features to the nearest class mean.
+    - Logarithm of the cosine distance to the nearest training pictures, between the square roots of the features, which
+      no single large feature decides. With 1,280 features of 300 pictures, a covariance of them would be worth nothing.
     - Logarithm of the Mahalanobis distance of the look to the mean.
 
     Models of earlier versions have the sum of the first two.
@@ -64,17 +70,15 @@ class Novelty:
         overall: Float[Tensor, "classes classes"],
         scale: Float[Tensor, "moments scores"],
         reference: Float[Tensor, "quantiles"],
-        feature_means: Float[Tensor, "known features"] | None = None,
-        feature_axes: Float[Tensor, "features directions"] | None = None,
-        feature_deviations: Float[Tensor, "directions+1"] | None = None,
+        neighbours: Float[Tensor, "kept features"] | None = None,
         look_centre: Float[Tensor, "figures"] | None = None,
         look_whitening: Float[Tensor, "figures figures"] | None = None,
         cut: Float[Tensor, ""] | None = None,
     ) -> None:
         self.means, self.within, self.centre, self.overall = means, within, centre, overall
         self.scale, self.reference = scale, reference
-        self.feature_means, self.feature_axes, self.feature_deviations = feature_means, feature_axes, feature_deviations
-        self.look_centre, self.look_whitening, self.cut = look_centre, look_whitening, cut
+        self.neighbours, self.cut = neighbours, cut
+        self.look_centre, self.look_whitening = look_centre, look_whitening
 
     @classmethod
     def fit(
@@ -135,8 +139,6 @@ class Novelty:
         logits = known.logits
         classes, index = torch.unique(labels, return_inverse=True)
         means = torch.stack([logits[labels == label].mean(0) for label in classes])
-        feature_means = torch.stack([known.features[labels == label].mean(0) for label in classes])
-        axes, deviations = _principal(known.features - feature_means[index])
         centre, look_centre = logits.mean(0), known.look.mean(0)
         return cls(
             means,
@@ -145,9 +147,7 @@ class Novelty:
             _whitening(logits - centre),
             scale=torch.tensor([[0.0] * 4, [1.0] * 4]),
             reference=torch.zeros(1),
-            feature_means=feature_means,
-            feature_axes=axes,
-            feature_deviations=deviations,
+            neighbours=_directions(known.features[torch.from_numpy(evenly(len(known), KEPT))]),
             look_centre=look_centre,
             look_whitening=_whitening(known.look - look_centre),
         )
@@ -166,51 +166,24 @@ class Novelty:
 
     def _combined(self, scores: Float[Tensor, "n scores"]) -> Float[Tensor, "n"]:
         standardised = (scores - self.scale[0]) / self.scale[1]
-        return standardised.sum(1) if self.feature_means is None else standardised.clamp_min(0).norm(dim=1)
+        return standardised.sum(1) if self.neighbours is None else standardised.clamp_min(0).norm(dim=1)
 
     def _scores(self, seen: Seen) -> Float[Tensor, "n scores"]:
         logits = seen.logits
         nearest = torch.cdist(logits @ self.within, self.means @ self.within).amin(1).square()
         overall = ((logits - self.centre) @ self.overall).square().sum(1)
         scores = [-torch.logsumexp(logits, 1), nearest - overall]
-        if self.feature_means is not None:
-            scores.append(torch.log(self._feature_distance(seen.features) + 1))
+        if self.neighbours is not None:
+            cosines = (_directions(seen.features) @ self.neighbours.T).topk(min(NEAREST, len(self.neighbours))).values
+            scores.append(torch.log((1 - cosines.mean(1)).clamp_min(0) + CLOSE))
         if self.look_centre is not None and self.look_whitening is not None:
             scores.append(torch.log(((seen.look - self.look_centre) @ self.look_whitening).square().sum(1) + 1))
         return torch.stack(scores, 1)
 
-    def _feature_distance(self, features: Float[Tensor, "n features"]) -> Float[Tensor, "n"]:
-        """Squared Mahalanobis distance to the nearest class mean."""
-        assert self.feature_means is not None
-        assert self.feature_axes is not None
-        assert self.feature_deviations is not None
-        means, axes, deviations = self.feature_means, self.feature_axes, self.feature_deviations
-        along, means_along = features @ axes, means @ axes
-        within = torch.cdist(along / deviations[:-1], means_along / deviations[:-1]).square()
-        beside = torch.cdist(features, means).square() - torch.cdist(along, means_along).square()
-        return (within + beside.clamp_min(0) / deviations[-1].square()).amin(1)
 
-
-def _principal(
-    centred: Float[Tensor, "n features"],
-) -> tuple[Float[Tensor, "features directions"], Float[Tensor, "directions+1"]]:
-    """Principal directions, and the deviations along them and along any other direction.
-
-    There is one direction per four pictures at most: so many variances can be told from the pictures.
-    """
-    count, size = centred.shape
-    keep = max(1, min(DIRECTIONS, size - 1, count // 4))
-    if count > size:
-        ascending, columns = torch.linalg.eigh(centred.double().T @ centred.double() / count)
-        variances, vectors = ascending.flip(0).clamp_min(0), columns.flip(1).T
-    else:
-        _, values, vectors = torch.linalg.svd(centred.double(), full_matrices=False)
-        variances = values.square() / count
-    keep = min(keep, len(variances))
-    rest = variances[keep:].sum() / max(1, size - keep)
-    floor = 1e-3 * variances.sum() / size + 1e-9
-    deviations = torch.cat([variances[:keep], rest[None]]).clamp_min(float(floor)).sqrt()
-    return vectors[:keep].T.float().contiguous(), deviations.float()
+def _directions(features: Float[Tensor, "n features"]) -> Float[Tensor, "n features"]:
+    """Square roots of the features, negative ones as zero, scaled to length 1."""
+    return F.normalize(features.clamp_min(0).sqrt(), dim=1).contiguous()
 
 
 def _whitening(centred: Float[Tensor, "n classes"]) -> Float[Tensor, "classes classes"]:
