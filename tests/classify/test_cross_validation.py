@@ -1,7 +1,7 @@
 import numpy as np
 import torch
 
-from trine.classify.cross_validation import FOLDS, cross_validated, folds_of
+from trine.classify.cross_validation import FOLDS, cross_validated, folds_of, spread
 from trine.classify.recipe import ClassifyRecipe
 
 RECIPE = ClassifyRecipe(network="pretrained")
@@ -32,3 +32,9 @@ def test_labels_without_meaning_are_not_learned_by_heart() -> None:
     features, labels = torch.randn(150, 200, generator=generator), torch.randint(2, (150,), generator=generator)
     logits = cross_validated(features, labels, folds_of(labels, np.arange(150), 0), 2, RECIPE)
     assert 0.3 < float((logits.argmax(1) == labels).float().mean()) < 0.7
+
+
+def test_spread_is_that_of_differences_between_classes() -> None:
+    logits = torch.tensor([[1.0, -1.0], [7.0, 9.0]])
+    assert float(spread(logits)) == 1
+    assert float(spread(3 * logits)) == 3

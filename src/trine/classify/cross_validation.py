@@ -43,6 +43,11 @@ def cross_validated(
     return logits
 
 
+def spread(logits: Float[Tensor, "n classes"]) -> Float[Tensor, ""]:
+    """Size of the differences between classes, which grows with the number of training steps."""
+    return (logits - logits.mean(1, keepdim=True)).square().mean().sqrt()
+
+
 def trained_head(
     features: Float[Tensor, "n features"], labels: Int64[Tensor, "n"], classes: int, recipe: ClassifyRecipe
 ) -> nn.Linear:

@@ -9,7 +9,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from typing_extensions import override
 
-from trine.classify.cross_validation import cross_validated, folds_of
+from trine.classify.cross_validation import cross_validated, folds_of, spread
 from trine.classify.feature_table import FeatureTable, most_views
 from trine.classify.held_out import HeldOut
 from trine.classify.look import look
@@ -131,8 +131,9 @@ class HeadObjective(ClassifyObjective):
     @override
     def answered(self, network: PictureNet, share: float, flip: bool) -> HeldOut:
         """Where the validation split is small, cross-validated answers to all pictures whose features are known."""
+        plain = super().answered(network, share, flip)
         if len(self.validation) >= FEWEST_HELD_OUT:
-            return super().answered(network, share, flip)
+            return plain
         assert self.held_out is not None
         seen, known = self.typical(network, share)
         features = torch.cat([seen.features, self.held_out.cpu()])
@@ -144,6 +145,9 @@ class HeadObjective(ClassifyObjective):
         groups = np.concatenate([own, len(own) + np.arange(len(self.looked_at))])
         folds = folds_of(labels, groups, self.recipe.seed)
         logits = cross_validated(features, labels, folds, self.whole.head.out_features, self.recipe)
+        logits *= spread(plain.seen.logits) / spread(logits[len(known) :]).clamp_min(
+            1e-9
+        )  # both of validation pictures
         looks = torch.cat([seen.look, self._looks(self.validation, self.looked_at)])
         return HeldOut(Seen(looks, features, logits), labels, folds)
 
