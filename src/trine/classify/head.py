@@ -145,9 +145,8 @@ class HeadObjective(ClassifyObjective):
         groups = np.concatenate([own, len(own) + np.arange(len(self.looked_at))])
         folds = folds_of(labels, groups, self.recipe.seed)
         logits = cross_validated(features, labels, folds, self.whole.head.out_features, self.recipe)
-        logits *= spread(plain.seen.logits) / spread(logits[len(known) :]).clamp_min(
-            1e-9
-        )  # both of validation pictures
+        of_validation = logits[len(known) :]  # a layer of other steps has other logits: the whole model's count
+        logits = logits * spread(plain.seen.logits) / spread(of_validation).clamp_min(1e-9)
         looks = torch.cat([seen.look, self._looks(self.validation, self.looked_at)])
         return HeldOut(Seen(looks, features, logits), labels, folds)
 
