@@ -12,7 +12,7 @@ from trine.pictures.batches import evenly
 
 QUANTILES = 512
 """Quantiles of the reference that a bundle stores."""
-NOVEL, MOST_NOVEL = 0.01, 0.015
+NOVEL, MOST_NOVEL = 0.01, 0.0125
 """p-value below which a picture counts as unlike the training pictures, and the largest that is chosen for it."""
 CAUGHT = 0.95
 """Share of pictures of no class that should count as unlike: the p-value is raised for it."""
