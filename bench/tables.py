@@ -22,6 +22,7 @@ SECTIONS = {
         "classify.minutes",
         "classify.human",
         "classify.labels",
+        "classify.few_pictures",
         "classify.start",
     ),
     "Detect": (

@@ -111,7 +111,7 @@ def our_step(precision: str) -> tuple[Callable[[], None], int]:
 
     From the middle of the training: in the first 3 % of the steps the stem is trained as well.
     """
-    trainer = ClassifierTrainer(ClassifyRecipe.preset("good", precision=precision), "cpu")
+    trainer = ClassifierTrainer(ClassifyRecipe.preset("good", network="fast", precision=precision), "cpu")
     objective = trainer.objective(trainer.open("cifar10", None), trainer.recipe)
     stepper = Stepper(objective, trainer.device)
     stepper.clock.step = stepper.clock.total // 2

@@ -9,6 +9,7 @@ from PIL import Image
 from trine.classify.head import HeadObjective
 from trine.classify.network import ClassicNet, FastNet
 from trine.classify.objective import ClassifyObjective
+from trine.classify.outliers import outliers
 from trine.classify.recipe import ClassifyRecipe
 from trine.classify.training import ClassifierTrainer
 from trine.device import Device
@@ -111,7 +112,7 @@ def test_validation_leaves_the_weights_as_they_were(opened: PictureSet) -> None:
 def test_the_last_layer_alone_learns_from_features_computed_once(opened: PictureSet) -> None:
     model = FastNet(3, 16, 3, widths=(8, 8)).eval()
     model.prepare(torch.from_numpy(opened.splits["train"].images))
-    recipe = ClassifyRecipe.preset("quick", shift=0, flip="none", colour_jitter=0, dropout=0.0)
+    recipe = ClassifyRecipe.preset("quick", network="fast", shift=0, flip="none", colour_jitter=0, dropout=0.0)
     made = HeadObjective(model, recipe, opened, CPU)
     made.prepare(None)
     batch = made.batch(0)
@@ -136,11 +137,12 @@ def test_time_is_kept_for_the_pictures_that_there_are_and_none_for_a_test_split_
 ) -> None:
     made = objective(opened, flip="none")
     held_out, train = len(made.validation), len(made.train)
-    assert made.closing_validations * held_out == pytest.approx(5 * held_out + train + 6 * held_out)
+    of_no_class = len(outliers(made.train.images))
+    assert made.closing_validations * held_out == pytest.approx(5 * held_out + train + of_no_class + 6 * held_out)
     test = repeated(opened.splits["train"], 30)
     tested = objective(replace(opened, splits={**opened.splits, "test": test}), flip="none")
-    assert tested.closing_validations * held_out == pytest.approx(5 * held_out + train + 6 * len(test))
-    trainer = ClassifierTrainer(ClassifyRecipe(flip="none"), "cpu")
+    assert tested.closing_validations * held_out == pytest.approx(5 * held_out + train + of_no_class + 6 * len(test))
+    trainer = ClassifierTrainer(ClassifyRecipe(network="fast", flip="none"), "cpu")
     trainer.tests = False
     kept = trainer.objective(replace(opened, splits={**opened.splits, "test": test}), trainer.recipe)
     assert kept.closing_validations == made.closing_validations
@@ -160,7 +162,7 @@ def test_the_shape_follows_the_budget(opened: PictureSet, monkeypatch: pytest.Mo
     chosen = {}
     for rate in (1.0, 6e10, 3e11, 1e13):
         monkeypatch.setattr(ClassifierTrainer, "_rate", lambda *_, rate=rate: rate)
-        trainer = ClassifierTrainer(ClassifyRecipe.preset("quick"), "cpu")
+        trainer = ClassifierTrainer(ClassifyRecipe.preset("quick", network="fast"), "cpu")
         count = np.zeros(400, np.int64)
         train = PictureSplit(np.zeros((400, 96, 96, 3), np.uint8), count, [""] * 400, count)
         recipe = trainer.scaled(replace(opened, splits={"train": train}), Budget(1.0))
@@ -169,7 +171,7 @@ def test_the_shape_follows_the_budget(opened: PictureSet, monkeypatch: pytest.Mo
     assert chosen[1.0] == (presets["quick"]["widths"], 4)
     assert chosen[1e13] == (presets["best"]["widths"], None)
     assert len(set(chosen.values())) >= 3
-    by_hand = ClassifierTrainer(ClassifyRecipe.preset("quick", widths=(8, 8)), "cpu")
+    by_hand = ClassifierTrainer(ClassifyRecipe.preset("quick", network="fast", widths=(8, 8)), "cpu")
     monkeypatch.setattr(ClassifierTrainer, "_rate", lambda *_: 1e13)
     assert by_hand.scaled(opened, Budget(1.0)).widths == (8, 8)
 
@@ -203,7 +205,9 @@ def test_features_are_computed_within_the_budget_and_as_many_again_on_resume(
     def prepared(done: int | None, seconds_per_picture: float) -> HeadObjective:
         watch = [100.0]
         torch.manual_seed(0)
-        made = HeadObjective(FastNet(3, 16, 3, widths=(8, 8)), ClassifyRecipe.preset("quick"), opened, CPU)
+        made = HeadObjective(
+            FastNet(3, 16, 3, widths=(8, 8)), ClassifyRecipe.preset("quick", network="fast"), opened, CPU
+        )
         features = made._view
 
         def slow(chosen: torch.Tensor, epoch: int) -> torch.Tensor:

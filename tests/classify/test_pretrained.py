@@ -64,6 +64,19 @@ def test_a_folder_of_few_pictures_is_learned_and_kept(shapes: Path, tmp_path: Pa
 
 
 @installed
+def test_with_few_held_out_pictures_calibration_rests_on_all_of_the_training(shapes: Path, tmp_path: Path) -> None:
+    model = Classifier(**SMALL).fit(shapes, out=tmp_path / "run")
+    assert model.promise
+    assert (model.promise.pictures, model.promise.folds) == (60, 5)
+    assert model.result
+    assert model.result.metrics["cross_validated"]["n"] == 60
+    assert 0 < model.promise.accuracy < model.promise.right / 60
+    again = Classifier.load(tmp_path / "run")
+    assert again.promise == model.promise
+    assert len(model.novelty.reference) == 60
+
+
+@installed
 def test_fine_tuning_changes_the_features(shapes: Path, tmp_path: Path) -> None:
     settings = {**SMALL, "picture_size": 8, "least_steps": 2, "epochs": 0.5, "batch_size": 8, "finetune_rate": 1e-4}
     model = Classifier(**settings).fit(shapes, out=tmp_path / "run")

@@ -7,6 +7,7 @@ from PIL import Image
 
 from tests.texts import written
 from trine.classify import report
+from trine.classify.calibration import Promise
 from trine.classify.evaluation import Answers
 
 CLASSES = ("ant", "bee", "cat")
@@ -74,6 +75,16 @@ def test_the_card_says_how_good_the_model_is_and_on_what() -> None:
     assert "test (1,234 pictures)" in card
     assert "ant, bee, cat" in card
     assert card.startswith("---\nlibrary_name: trine\n")
+
+
+def test_the_card_says_what_is_promised_and_what_the_accuracy_is_worth() -> None:
+    measured = {"accuracy_tta": 0.9, "accuracy_interval": [0.6, 0.98], "remark": "10 pictures are too few"}
+    recipe = {"network": "fast", "effort": "quick", "seed": 3, "selective_accuracy": 0.99}
+    promised = Promise(0.72, 0.87, 50, right=48)
+    card = report.card(CLASSES, {"metrics": measured}, {"name": "insects"}, recipe, promised)
+    assert "60.0 to 98.0 %" in card
+    assert "10 pictures are too few" in card
+    assert "right in at least 87 % of cases; 99 % cannot be shown with 50 held-out pictures" in card
 
 
 @pytest.mark.parametrize("name", ["$^$", "a_$b", "\\xe4 \\frac{", "\u65e5\u672c", "A" * 300, "\u202e", "50 % & more"])

@@ -1,11 +1,11 @@
-"""Calibration of a classifier's probabilities, novelty of pictures, and abstention.
+"""Calibration of a classifier's probabilities, and abstention.
 
-- One temperature, fitted on the validation split, calibrates the probabilities (Guo et al., 2017).
-- The energy of the logits and their distance to the nearest class measure how unlike the training pictures a picture
-  is, as a p-value against the validation split.
-- A threshold on the probability keeps the given answers at a target accuracy.
+- One temperature, fitted to held-out pictures, calibrates the probabilities (Guo et al., 2017).
+- Answers below a threshold of the probability are not given. The accuracy of the others is promised only as far as the
+  held-out pictures show it.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,12 +14,22 @@ import torch.nn.functional as F  # noqa: N812
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
+from trine.measures.shares import lower_bound
+
 BINS = 15
 """Bins of the calibration error."""
-QUANTILES = 512
-"""Quantiles of the novelty reference that a bundle stores."""
 SPREAD = 0.5
 """Standard deviation of the prior of the temperature's logarithm."""
+FOLDS = 5
+"""Parts of the held-out pictures: the temperature of all others must suit each part."""
+COVERAGES = tuple(tenth / 10 for tenth in range(10, 0, -1))
+"""Shares of the pictures answered that a promise is looked for at."""
+RISK = 0.05
+"""Probability that an accuracy is promised which the answers do not have."""
+SLACK = 0.01
+"""Accuracy that is given up for more answers where the target cannot be shown."""
+NEVER = 1.01
+"""Threshold that no probability reaches: every answer is marked."""
 
 
 def fit_temperature(logits: Float[Tensor, "n classes"], labels: Int64[Tensor, "n"]) -> float:
@@ -37,6 +47,19 @@ def fit_temperature(logits: Float[Tensor, "n classes"], labels: Int64[Tensor, "n
         left, right = high - ratio * (high - low), low + ratio * (high - low)
         low, high = (low, right) if loss(left) < loss(right) else (left, high)
     return float(np.exp((low + high) / 2))
+
+
+def useful_temperature(logits: Float[Tensor, "n classes"], labels: Int64[Tensor, "n"]) -> float:
+    """The fitted temperature, or 1 where fitted temperatures make the loss of pictures left out of the fit larger."""
+    if not len(labels):
+        return 1.0
+    loss = 0.0
+    for fold in range(min(FOLDS, len(labels))):
+        apart = torch.arange(len(labels)) % FOLDS == fold
+        temperature = fit_temperature(logits[~apart], labels[~apart])
+        loss += float(F.cross_entropy(logits[apart].double() / temperature, labels[apart], reduction="sum"))
+    plain = float(F.cross_entropy(logits.double(), labels, reduction="sum"))
+    return fit_temperature(logits, labels) if loss < plain else 1.0
 
 
 @dataclass(frozen=True)
@@ -74,85 +97,49 @@ def selective_curve(
     return confidence[order], given / len(order), np.cumsum(correct[order]) / given
 
 
-def abstain_threshold(confidence: Float[np.ndarray, "n"], correct: Bool[np.ndarray, "n"], target: float) -> float:
-    """Smallest threshold at which the given answers reach the accuracy `target`; at least half of them are given."""
-    if not len(confidence):
-        return 0.0
-    threshold, coverage, accuracy = selective_curve(confidence, correct)
-    fits = np.flatnonzero((accuracy >= target) | (coverage <= 0.5))
-    return float(threshold[fits[-1]]) if len(fits) else float(threshold[0])
+@dataclass(frozen=True)
+class Promise:
+    """What the held-out answers show: how often answers of at least this probability are right."""
+
+    threshold: float
+    accuracy: float
+    """The share of right answers that is shown, except with probability `RISK`; 0 where nothing can be shown."""
+    pictures: int
+    """Held-out pictures that it rests on."""
+    right: int = 0
+    """Those of them that are answered right."""
+    folds: int = 0
+    """Folds of a cross-validation on the training pictures; 0: the pictures are a validation split."""
+
+    def statement(self, target: float) -> str:
+        """The promise in words; `target` is the accuracy that was asked for."""
+        if not self.accuracy:
+            return f"no accuracy can be shown with {self.pictures:,} held-out pictures: every answer is marked abstain"
+        shown = f"answers from {self.threshold:.2f} on are right in at least {_floored(self.accuracy)} of cases"
+        if self.accuracy >= target:
+            return f"{shown}, as {self.pictures:,} held-out pictures show"
+        return f"{shown}; {100 * target:g} % cannot be shown with {self.pictures:,} held-out pictures"
 
 
-class Novelty:
-    """Novelty of a picture from its logits: the sum of two standardised scores.
+def promise(
+    confidence: Float[np.ndarray, "n"], correct: Bool[np.ndarray, "n"], target: float, folds: int = 0
+) -> Promise:
+    """The threshold of most answers that are shown to reach `target`, or else nearly the highest accuracy shown.
 
-    - Energy, −log Σ exp(logits) (Liu et al., 2020): high when the logits of all classes are small.
-    - Relative Mahalanobis distance (Ren et al., 2021): distance to the nearest class mean minus distance to the overall
-      mean.
-
-    With a network for CIFAR-10 (accuracy 88 %), this sum separates Fashion-MNIST, MNIST and noise from validation
-    pictures with AUROC 0.91, 0.91 and 0.99; the Mahalanobis distance of the features with 0.58, 0.50 and 0.63.
+    Thresholds are looked for at the fixed `COVERAGES`, each with an equal part of the risk: whichever is chosen, its
+    bound holds with probability 1 − `RISK` (Bonferroni; Angelopoulos et al., "Learn then Test", 2021).
     """
-
-    def __init__(
-        self,
-        means: Float[Tensor, "known classes"],
-        within: Float[Tensor, "classes classes"],
-        centre: Float[Tensor, "classes"],
-        overall: Float[Tensor, "classes classes"],
-        scale: Float[Tensor, "moments scores"],
-        reference: Float[Tensor, "quantiles"],
-    ) -> None:
-        self.means, self.within = means, within
-        self.centre, self.overall = centre, overall
-        self.scale, self.reference = scale, reference
-
-    @classmethod
-    def fit(
-        cls, logits: Float[Tensor, "n classes"], labels: Int64[Tensor, "n"], held_out: Float[Tensor, "m classes"]
-    ) -> "Novelty":
-        """Means and covariances from training pictures, reference scores from held-out pictures."""
-        known, index = torch.unique(labels, return_inverse=True)
-        means = torch.stack([logits[labels == label].mean(0) for label in known])
-        centre = logits.mean(0)
-        parts = means, _whitening(logits - means[index]), centre, _whitening(logits - centre)
-        fitted = cls(*parts, scale=torch.tensor([[0.0, 0.0], [1.0, 1.0]]), reference=torch.zeros(1))
-        raw = fitted._scores(torch.cat([logits, held_out]))
-        fitted.scale = torch.stack([raw.mean(0), raw.std(0).clamp_min(1e-6)])
-        scores = fitted.score(held_out)
-        fitted.reference = torch.quantile(scores, torch.linspace(0, 1, min(QUANTILES, len(scores))))
-        return fitted
-
-    def score(self, logits: Float[Tensor, "n classes"]) -> Float[Tensor, "n"]:
-        """Novelty in standard deviations; a higher score is less like the training pictures."""
-        return ((self._scores(logits) - self.scale[0]) / self.scale[1]).sum(1)
-
-    def p_value(self, logits: Float[Tensor, "n classes"]) -> Float[Tensor, "n"]:
-        """Share of held-out pictures with at least this novelty; a small p-value means unlike the training pictures.
-
-        Beyond the most novel held-out picture the share decays exponentially, at the rate of the tenth before it.
-        """
-        scores, count = self.score(logits).contiguous(), len(self.reference)
-        share = (count - torch.searchsorted(self.reference, scores) + 1) / (count + 1)
-        tail = self.reference[-max(3, count // 10) :]
-        decay = (tail.mean() - tail[0]).clamp_min(0.5)
-        return share * torch.exp(-(scores - self.reference[-1]).clamp_min(0) / decay)
-
-    def state(self) -> dict[str, Tensor]:
-        """The arguments of `__init__`, by name."""
-        return dict(vars(self))
-
-    def _scores(self, logits: Float[Tensor, "n classes"]) -> Float[Tensor, "n scores"]:
-        nearest = torch.cdist(logits @ self.within, self.means @ self.within).amin(1).square()
-        overall = ((logits - self.centre) @ self.overall).square().sum(1)
-        return torch.stack([-torch.logsumexp(logits, 1), nearest - overall], 1)
+    order, shown = np.argsort(-confidence, kind="stable"), []
+    for given in (round(coverage * len(order)) for coverage in COVERAGES):
+        threshold = float(confidence[order[given - 1]]) if given else NEVER
+        answered = confidence >= threshold
+        shown.append((threshold, lower_bound(int(correct[answered].sum()), int(answered.sum()), RISK / len(COVERAGES))))
+    highest = max(accuracy for _, accuracy in shown)
+    wanted = target if highest >= target else highest - SLACK
+    threshold, accuracy = next(each for each in shown if each[1] >= wanted) if highest else (NEVER, 0.0)
+    return Promise(threshold, accuracy, len(order), int(correct.sum()), folds)
 
 
-def _whitening(centred: Float[Tensor, "n classes"]) -> Float[Tensor, "classes classes"]:
-    """Matrix that transforms the vectors to uncorrelated components of unit variance."""
-    vectors = centred.double()
-    covariance = vectors.T @ vectors / len(vectors)
-    ridge = 1e-2 * covariance.diagonal().mean() + 1e-9
-    identity = torch.eye(len(covariance), dtype=torch.float64, device=covariance.device)
-    factor: Tensor = torch.linalg.cholesky(torch.linalg.inv(covariance + ridge * identity))
-    return factor.float().contiguous()  # the memory layout of a loaded bundle: products then agree to the last bit
+def _floored(share: float) -> str:
+    """A share in per cent, never rounded up."""
+    return f"{math.floor(1000 * share) / 10:g} %"

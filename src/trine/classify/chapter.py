@@ -37,6 +37,7 @@ def chapter(model: Classifier, train: PictureSplit, pictures: Mapping[str, bytes
             *_confused(metrics.get("confusions", [])),
             *_captioned(pictures, "confusion.png", "All answers: true classes in rows, answers in columns."),
             *_doubted(train, doubtful, model.classes),
+            *_promised(model),
             *_captioned(pictures, "reliability.png", "Is it right as often as its probabilities say?"),
             *_captioned(pictures, "curves.png", "The course of the training."),
         ],
@@ -59,11 +60,40 @@ def figures(metrics: Mapping[str, Any], what: str) -> list[Figure]:
     mean_class = Figure(
         "of the mean class", percent(metrics["macro_recall"]), "is classified correctly: classes differ"
     )
+    right = f"of the {what} are classified correctly{_between(metrics)}"
     return [
-        Figure("accuracy", percent(metrics["accuracy_tta"]), f"of the {what} are classified correctly"),
+        Figure("accuracy", percent(metrics["accuracy_tta"]), right),
         *([mean_class] if uneven else []),
+        *_cross_validated(metrics.get("cross_validated"), what),
         Figure("calibration error", percent(metrics["ece"], 2), gap),
         Figure("answers given", percent(metrics["coverage"]), f"of the {what}; on the others it abstains"),
+    ]
+
+
+def _between(metrics: Mapping[str, Any]) -> str:
+    """The interval of the accuracy in words, and that it is wide."""
+    low, high = (percent(bound, 0) for bound in metrics["accuracy_interval"])
+    few = ": too few for a closer statement" if "remark" in metrics else ""
+    return f"; with 95 % confidence {low} to {high}{few}"
+
+
+def _cross_validated(figures: Mapping[str, Any] | None, what: str) -> list[Figure]:
+    if figures is None:
+        return []
+    meaning = f"of all {figures['n']:,} {what} of the training, each by a model that had not seen it"
+    return [Figure("cross-validated", percent(figures["accuracy"]), meaning + _between(figures))]
+
+
+def _promised(model: Classifier) -> list[Table]:
+    """What the held-out pictures show of the answers that are given."""
+    if model.promise is None:
+        return []
+    return [
+        Table(
+            "What is shown of its answers",
+            ("statement",),
+            [(model.promise.statement(model.recipe.selective_accuracy),)],
+        )
     ]
 
 

@@ -1,6 +1,7 @@
 """A trained classifier: pictures in, labels with calibrated probabilities out."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -13,14 +14,15 @@ from typing_extensions import override
 from trine.bundle import joined, part
 from trine.classify import report
 from trine.classify.balance import PRIORS
-from trine.classify.calibration import Novelty
-from trine.classify.evaluation import NOVEL, Answers, metrics
+from trine.classify.calibration import Promise
+from trine.classify.evaluation import Answers, cross_validation, metrics
 from trine.classify.network import ClassicNet, FastNet, PictureNet
-from trine.classify.prediction import Prediction, predict_features, predict_logits
+from trine.classify.novelty import Novelty, Seen
+from trine.classify.prediction import Prediction, predict_features, predict_logits, predict_seen
 from trine.classify.pretrained import PretrainedNet
 from trine.classify.recipe import ClassifyRecipe
 from trine.device import Device
-from trine.errors import DataError, nearest
+from trine.errors import DataError, RecipeError, nearest
 from trine.model import Evaluation, Model
 from trine.pictures.batches import labels_of, mirrors
 from trine.pictures.decode import Picture, as_channels, read_picture
@@ -52,6 +54,8 @@ class Classifier(Model[ClassifyRecipe]):
     """Divisor of the logits that calibrates the probabilities."""
     threshold: float
     """Probability below which the classifier abstains."""
+    promise: Promise | None
+    """What is shown of the answers from the threshold on; none for models of earlier versions."""
     network: PictureNet
     novelty: Novelty
     margins: Tensor
@@ -90,6 +94,11 @@ class Classifier(Model[ClassifyRecipe]):
         """Logits of pictures at the model's size; with `tta` the weighted mean over their test-time views."""
         return predict_logits(self.network, images, self.device, tta, mirrors(self.recipe.flip, self.channels))
 
+    def seen(self, images: UInt8[np.ndarray, "n height width channels"]) -> Seen:
+        """Look, features, and logits averaged over test-time views, of pictures at the model's size."""
+        flip = mirrors(self.recipe.flip, self.channels)
+        return predict_seen(self.network, images, self.device, tta=True, flip=flip)
+
     def features(self, images: UInt8[np.ndarray, "n height width channels"]) -> Float[Tensor, "n features"]:
         """Inputs of the last layer, for pictures at the model's size."""
         return predict_features(self.network, as_channels(images, self.channels), self.device)
@@ -108,6 +117,8 @@ class Classifier(Model[ClassifyRecipe]):
         answers = self._answers(images, self.own_labels(opened, chosen))
         data = Data(name=opened.name, fingerprint=opened.fingerprint, split=name, n=len(images))
         figures = {**metrics(answers, self.classes), "prior": PRIORS[self.recipe.balance]}
+        if name == "validation" and self.promise and opened.fingerprint == self.data.get("fingerprint"):
+            figures |= cross_validation(self.promise)
         return Evaluation(data, figures, report.pictures(answers, self.classes, images))
 
     @override
@@ -119,6 +130,7 @@ class Classifier(Model[ClassifyRecipe]):
             "reading": self.reading.as_json(),
             "temperature": self.temperature,
             "threshold": self.threshold,
+            **({"promise": asdict(self.promise)} if self.promise else {}),
         }
 
     @override
@@ -141,6 +153,7 @@ class Classifier(Model[ClassifyRecipe]):
             "reading": Reading.from_json(content.get("reading")),
             "temperature": content["temperature"],
             "threshold": content["threshold"],
+            "promise": Promise(**content["promise"]) if "promise" in content else None,
             "network": network.to(device.name).eval(),
             "novelty": Novelty(**part(tensors, "novelty")),
             "margins": part(tensors, "labels").get("margins", torch.zeros(0)),
@@ -149,7 +162,7 @@ class Classifier(Model[ClassifyRecipe]):
     @override
     def card(self) -> str:
         figures = self.result.model_dump(mode="json") if self.result else {}
-        return report.card(self.classes, figures, self.data, self.recipe.model_dump(mode="json"))
+        return report.card(self.classes, figures, self.data, self.recipe.model_dump(mode="json"), self.promise)
 
     def _read(self, picture: Picture, name: str) -> UInt8[np.ndarray, "height width channels"] | str:
         """The picture's pixels, or why it cannot be read."""
@@ -159,26 +172,28 @@ class Classifier(Model[ClassifyRecipe]):
             return str(problem)
 
     def _predict(self, images: UInt8[np.ndarray, "n height width channels"]) -> Iterator[dict[str, Any]]:
-        logits = self.logits(images, tta=True)
-        probabilities = torch.softmax(logits.double() / self.temperature, 1)
-        typicality = self.novelty.p_value(logits)
+        seen = self.seen(images)
+        probabilities = torch.softmax(seen.logits.double() / self.temperature, 1)
+        typicality, unlike = self.novelty.p_value(seen), self.novelty.unlike
         best = probabilities.topk(min(5, len(self.classes)))
         for values, indices, typical in zip(
             best.values.tolist(), best.indices.tolist(), typicality.tolist(), strict=True
         ):
             top = tuple((self.classes[index], value) for index, value in zip(indices, values, strict=True))
-            abstain = values[0] < self.threshold or typical < NOVEL
+            abstain = values[0] < self.threshold or typical < unlike
             yield {"label": top[0][0], "probability": top[0][1], "top": top, "typicality": typical, "abstain": abstain}
 
     def _answers(self, images: UInt8[np.ndarray, "n height width channels"], labels: Tensor) -> Answers:
-        averaged = self.logits(images, tta=True)
+        seen = self.seen(images)
         return Answers(
             plain=self.logits(images),
-            averaged=averaged,
+            averaged=seen.logits,
             labels=labels,
             temperature=self.temperature,
             threshold=self.threshold,
-            novelty=self.novelty.p_value(averaged),
+            novelty=self.novelty.p_value(seen),
+            unlike=self.novelty.unlike,
+            promised=self.promise.accuracy if self.promise else None,
         )
 
     def _measured(self, opened: PictureSet, split: str | None) -> tuple[str, PictureSplit]:
@@ -211,4 +226,6 @@ def build_network(recipe: ClassifyRecipe, channels: int, size: int, classes: int
         return FastNet(*shape, widths=recipe.widths, depth=recipe.depth, stride=recipe.stem_stride)
     if recipe.network == "classic":
         return ClassicNet(*shape, widths=recipe.widths, dropout=recipe.dropout)
+    if recipe.network == "auto":
+        raise RecipeError("network=auto is not a network: fit chooses one; set network to fast, classic or pretrained")
     return PretrainedNet(*shape, dropout=recipe.dropout, trained=recipe.finetune_rate > 0)

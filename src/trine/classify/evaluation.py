@@ -8,10 +8,12 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
-from trine.classify.calibration import reliability
+from trine.classify.calibration import Promise, reliability
+from trine.classify.novelty import NOVEL
+from trine.measures.shares import wilson_interval
 
-NOVEL = 0.01
-"""p-value below which a picture counts as unlike the training pictures."""
+WIDE = 0.2
+"""Width of the accuracy's interval from which the pictures are too few for a statement."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,10 @@ class Answers:
     threshold: float
     novelty: Float[Tensor, "n"]
     """p-values against held-out pictures."""
+    unlike: float = NOVEL
+    """p-value below which a picture counts as unlike the training pictures."""
+    promised: float | None = None
+    """Accuracy of the given answers that the held-out pictures of the training show."""
 
     @property
     def probabilities(self) -> Float[np.ndarray, "n classes"]:
@@ -56,9 +62,12 @@ def metrics(answers: Answers, classes: tuple[str, ...]) -> dict[str, Any]:
     """The figures of a split, under the names that every result uses. Means over classes leave out absent ones."""
     per_class, given = _per_class(answers, classes), answers.confidence >= answers.threshold
     there = [figures for figures in per_class.values() if figures["n"]]
+    interval = wilson_interval(int(answers.correct.sum()), len(answers.labels))
     return {
         "accuracy": float((answers.plain.argmax(1) == answers.labels).float().mean()),
         "accuracy_tta": float(answers.correct.mean()),
+        "accuracy_interval": list(interval),
+        **remark(interval, len(answers.labels)),
         "nll": float(
             -np.log(answers.probabilities[np.arange(len(answers.labels)), answers.labels.numpy()] + 1e-12).mean()
         ),
@@ -69,10 +78,29 @@ def metrics(answers: Answers, classes: tuple[str, ...]) -> dict[str, Any]:
         "abstain_threshold": answers.threshold,
         "coverage": float(given.mean()),
         "selective_accuracy": float(answers.correct[given].mean()) if given.any() else 0.0,
-        "unlike_training": float((answers.novelty < NOVEL).float().mean()),
+        **({"promised_accuracy": answers.promised} if answers.promised is not None else {}),
+        "unlike_training": float((answers.novelty < answers.unlike).float().mean()),
         "confusions": confusions(answers, classes),
         "per_class": per_class,
     }
+
+
+def cross_validation(promise: Promise) -> dict[str, Any]:
+    """The figure `cross_validated`, where the model was calibrated by cross-validation on its training pictures."""
+    if not promise.folds:
+        return {}
+    accuracy, interval = promise.right / promise.pictures, wilson_interval(promise.right, promise.pictures)
+    figures = {"accuracy": accuracy, "accuracy_interval": list(interval)}
+    return {"cross_validated": {**figures, "n": promise.pictures, "folds": promise.folds}}
+
+
+def remark(interval: tuple[float, float], pictures: int) -> dict[str, str]:
+    """The figure `remark`, where the pictures are too few for a statement about the accuracy."""
+    low, high = interval
+    if high - low <= WIDE:
+        return {}
+    between = f"the accuracy is between {100 * low:.0f} and {100 * high:.0f} %"
+    return {"remark": f"{pictures:,} pictures are too few to say more than: {between}"}
 
 
 def confusions(answers: Answers, classes: tuple[str, ...], most: int = 10) -> list[dict[str, Any]]:

@@ -9,16 +9,21 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from typing_extensions import override
 
+from trine.classify.cross_validation import cross_validated, folds_of, spread
 from trine.classify.feature_table import FeatureTable, most_views
+from trine.classify.held_out import HeldOut
+from trine.classify.look import look
 from trine.classify.network import PictureNet
-from trine.classify.objective import PREPARED, Batch, ClassifyObjective, pieces
+from trine.classify.novelty import Seen
+from trine.classify.objective import FEWEST_HELD_OUT, PREPARED, Batch, ClassifyObjective, pieces
 from trine.classify.prediction import predict_features
 from trine.classify.recipe import ClassifyRecipe
 from trine.classify.sampler import Sampler
 from trine.device import Device
 from trine.nn.operations import count_flops
-from trine.pictures.batches import at_once, epoch_order
-from trine.pictures.picture_set import PictureSet
+from trine.pictures.batches import at_once, epoch_order, labels_of
+from trine.pictures.groups import copies
+from trine.pictures.picture_set import PictureSet, PictureSplit
 from trine.progress import Figures
 from trine.train.budget import CLOSING_SHARE, MEASURING, Budget
 from trine.train.objective import ParameterGroup
@@ -118,12 +123,38 @@ class HeadObjective(ClassifyObjective):
         return False
 
     @override
-    def typical(self, network: PictureNet, share: float) -> tuple[Float[Tensor, "n classes"], Int64[Tensor, "n"]]:
+    def typical(self, network: PictureNet, share: float) -> tuple[Seen, Int64[Tensor, "n"]]:
         """Those of the first view, whose features are known."""
-        features = self.table.views[0][:PREPARED].to(self.device.name)
+        features = self.table.views[0][:PREPARED]
+        known = self.table.order[: len(features)]
         with torch.inference_mode(), self.device.autocast():
-            logits = network.head(features).float().cpu()
-        return logits, self.table.order[: len(features)]
+            logits = network.head(features.to(self.device.name)).float().cpu()
+        return Seen(self._looks(self.train, known.numpy()), features, logits), known
+
+    @override
+    def answered(self, network: PictureNet, share: float, flip: bool) -> HeldOut:
+        """Where the validation split is small, cross-validated answers to all pictures whose features are known."""
+        plain = super().answered(network, share, flip)
+        if len(self.validation) >= FEWEST_HELD_OUT:
+            return plain
+        assert self.held_out is not None
+        seen, known = self.typical(network, share)
+        features = torch.cat([seen.features, self.held_out.cpu()])
+        labels = torch.cat([self.labels[known], labels_of(self.validation)[torch.from_numpy(self.looked_at)]])
+        chosen = known.numpy()
+        own = copies(
+            np.array(self.train.images[chosen]), self.labels[known].numpy(), [self.train.names[int(i)] for i in chosen]
+        )
+        groups = np.concatenate([own, len(own) + np.arange(len(self.looked_at))])
+        folds = folds_of(labels, groups, self.recipe.seed)
+        logits = cross_validated(features, labels, folds, self.whole.head.out_features, self.recipe)
+        of_validation = logits[len(known) :]  # a layer of other steps has other logits: the whole model's count
+        logits = logits * spread(plain.seen.logits) / spread(of_validation).clamp_min(1e-9)
+        looks = torch.cat([seen.look, self._looks(self.validation, self.looked_at)])
+        return HeldOut(Seen(looks, features, logits), labels, folds)
+
+    def _looks(self, split: PictureSplit, chosen: Int64[np.ndarray, "n"]) -> Float[Tensor, "n figures"]:
+        return torch.cat([look(torch.from_numpy(np.array(part))) for part in pieces(split.images, chosen)])
 
     @override
     def trained_network(self, network: nn.Module) -> PictureNet:

@@ -145,7 +145,11 @@ class PictureNet(nn.Module):
 
     def forward(self, images: UInt8[Tensor, "batch height width channels"]) -> Float[Tensor, "batch classes"]:
         """Logits."""
-        logits: Tensor = self.head(self.features(images))
+        return self.logits(self.features(images))
+
+    def logits(self, features: Float[Tensor, "batch features"]) -> Float[Tensor, "batch classes"]:
+        """Logits of inputs of the last layer."""
+        logits: Tensor = self.head(features)
         return logits
 
 
@@ -207,8 +211,8 @@ class FastNet(PictureNet):
         return self.stem.filters[: len(self.stem.filters) // 2]
 
     @override
-    def forward(self, images: UInt8[Tensor, "batch height width channels"]) -> Float[Tensor, "batch classes"]:
-        return super().forward(images) * self.scale
+    def logits(self, features: Float[Tensor, "batch features"]) -> Float[Tensor, "batch classes"]:
+        return super().logits(features) * self.scale
 
 
 class ClassicNet(PictureNet):

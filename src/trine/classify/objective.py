@@ -15,13 +15,16 @@ from trine.bundle import joined, part
 from trine.classify import augment
 from trine.classify.balance import log_shares
 from trine.classify.expectation import expected_accuracy
+from trine.classify.held_out import HeldOut
 from trine.classify.label_evidence import NOISY, LabelEvidence, contradicted
 from trine.classify.network import PatchWhitening, PictureNet
-from trine.classify.prediction import predict_logits
+from trine.classify.novelty import Seen
+from trine.classify.outliers import EACH, KINDS, PIECES, outliers
+from trine.classify.prediction import predict_logits, predict_seen
 from trine.classify.recipe import ClassifyRecipe
 from trine.classify.sampler import Sampler
 from trine.device import Device
-from trine.pictures.batches import PIXELS, at_once, evenly, labels_of, mirrors, share_of
+from trine.pictures.batches import PIXELS, at_once, evenly, labels_of, mirrors, part_of, share_of
 from trine.pictures.picture_set import PictureSet
 from trine.progress import Figures
 from trine.train.objective import Objective, ParameterGroup
@@ -31,6 +34,8 @@ PREPARED = 5_000
 """Training pictures for what is fitted without gradients: normalisation, whitening, typicality."""
 PIECE_BYTES = 2**25
 """Bytes of pictures that are copied at a time."""
+FEWEST_HELD_OUT = 200
+"""Held-out pictures below which calibration rests on the training pictures too, where that is cheap."""
 EXPLODED = 10.0
 """A validation loss of so many times that of guessing is a divergence."""
 
@@ -162,13 +167,25 @@ class ClassifyObjective(Objective):
             max(2, self.network.head.out_features)
         )
 
-    def typical(self, network: PictureNet, share: float) -> tuple[Float[Tensor, "n classes"], Int64[Tensor, "n"]]:
-        """Logits and indices of an even sample of the training pictures, of this share of `PREPARED`."""
+    def typical(self, network: PictureNet, share: float) -> tuple[Seen, Int64[Tensor, "n"]]:
+        """What the network makes of an even sample of the training pictures, and their indices.
+
+        share   of `PREPARED` pictures
+        """
         most = len(share_of(min(PREPARED, len(self.train)), share))
         known = evenly(len(self.train), most)
-        parts = pieces(self.train.images, known)
-        logits = torch.cat([predict_logits(network, part, self.device) for part in parts])
-        return logits, torch.from_numpy(known)
+        parts = [predict_seen(network, part, self.device) for part in pieces(self.train.images, known)]
+        return Seen.joined(parts), torch.from_numpy(known)
+
+    def answered(self, network: PictureNet, share: float, flip: bool) -> HeldOut:
+        """Answers to this share of the validation split, averaged over test-time views."""
+        split = part_of(self.validation, share)
+        return HeldOut(predict_seen(network, split.images, self.device, tta=True, flip=flip), labels_of(split))
+
+    def of_no_class(self, network: PictureNet, share: float) -> Seen:
+        """What the network makes of pictures that are certainly of no class."""
+        pieces_of = np.array(self.train.images[evenly(len(self.train), PIECES)])
+        return predict_seen(network, outliers(pieces_of, max(2, round(share * EACH)), self.recipe.seed), self.device)
 
     def trained_network(self, network: nn.Module) -> PictureNet:
         """The whole network, given what the loop trained of it."""
@@ -203,7 +220,8 @@ class ClassifyObjective(Objective):
         flip = mirrors(self.recipe.flip, pictures.channels)
         views = len(augment.views(torch.zeros(1, 2, 2, 1, dtype=torch.uint8), flip, self.network.view_shift))
         evaluated = pictures.splits.get("test", self.validation)
-        return views * len(self.validation) + min(PREPARED, len(self.train)) + (views + 1) * len(evaluated)
+        calibrated = views * len(self.validation) + min(PREPARED, len(self.train)) + EACH * (len(KINDS) + 1)
+        return calibrated + (views + 1) * len(evaluated)
 
     def _figures(self, logits: Float[Tensor, "n classes"]) -> Figures:
         labels = labels_of(self.validation)[torch.from_numpy(self.looked_at)]

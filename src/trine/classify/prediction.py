@@ -10,7 +10,9 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from trine.classify import augment
+from trine.classify.look import look
 from trine.classify.network import PictureNet
+from trine.classify.novelty import Seen
 from trine.device import Device
 from trine.pictures.batches import at_once, batches
 
@@ -56,6 +58,27 @@ def predict_logits(
         with device.autocast():
             logits.append(torch.stack([weight * network(view).float() for weight, view in weighted]).sum(0).cpu())
     return torch.cat(logits)
+
+
+@torch.inference_mode()
+def predict_seen(
+    network: PictureNet,
+    images: UInt8[np.ndarray, "n height width channels"],
+    device: Device,
+    tta: bool = False,
+    flip: bool = True,
+) -> Seen:
+    """Look, features and logits of pictures; with `tta` the logits are those of `predict_logits` with it."""
+    parts = []
+    for batch in device_batches(images, device):
+        weighted = augment.views(batch, flip, network.view_shift) if tta else [(1.0, batch)]
+        with device.autocast():
+            features = [network.features(view) for _, view in weighted]
+            views = [
+                weight * network.logits(each).float() for (weight, _), each in zip(weighted, features, strict=True)
+            ]
+        parts.append(Seen(look(batch).cpu(), features[0].float().cpu(), torch.stack(views).sum(0).cpu()))
+    return Seen.joined(parts)
 
 
 @torch.inference_mode()

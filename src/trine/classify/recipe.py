@@ -1,14 +1,18 @@
 """Every setting of a classifier, and its presets."""
 
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field
+from typing_extensions import override
 
 from trine.pictures.reading import Fit
 from trine.recipe import Recipe
 
 SMALLEST_MAP = 24
 """Smallest side of the whitening stem's map, in pixels, that a budget chooses."""
+SHAPE = ("widths", "depth", "stem_stride", "crop", "crop_until", "hard_share", "hard_from", "stem_until")
+RATES = ("filter_rate", "filter_momentum", "bias_rate", "head_rate", "momentum", "weight_decay")
+"""Settings of shape and course, and rates, that the pretrained network does not have."""
 FEW_PASSES = 30
 """Passes over a small set that are enough for a network with 128 channels; wider ones need more."""
 
@@ -16,8 +20,9 @@ FEW_PASSES = 30
 class ClassifyRecipe(Recipe):
     """Settings of one training of a classifier."""
 
-    network: Literal["fast", "classic", "pretrained"] = "fast"
-    """fast: best accuracy per compute; classic: the textbook's; pretrained: ImageNet features, for few pictures."""
+    network: Literal["auto", "fast", "classic", "pretrained"] = "auto"
+    """auto: fast or pretrained, whichever suits the pictures; fast: best accuracy per compute; classic: the textbook's;
+    pretrained: ImageNet features, for few pictures."""
     widths: tuple[int, ...] = Field((64, 128, 128), min_length=1, max_length=8)
     """Channels of the convolution blocks, first to last."""
     depth: int = Field(2, ge=1, le=8)
@@ -92,6 +97,21 @@ class ClassifyRecipe(Recipe):
     """Target accuracy of the given answers; less confident ones are marked `abstain`."""
 
     former: ClassVar[dict[str, Any]] = {"fit": "crop", "trust_labels": "always"}
+
+    @property
+    def network_by_hand(self) -> tuple[str, str] | None:
+        """The network that a setting changed by hand belongs to, and why; none where the pictures are to decide."""
+        by_hand = self.by_hand
+        if self.finetune_rate > 0:
+            return "pretrained", "finetune_rate is set"
+        own = [name for name in (*SHAPE, *RATES) if name in by_hand]
+        return ("fast", f"{own[0]} is set") if own else None
+
+    @override
+    def resumed(self, started: dict[str, Any]) -> Self:
+        """This recipe with the network that the run chose."""
+        same = super().resumed(started)
+        return same.changed(network=started["network"]) if same.network == "auto" and "network" in started else same
 
     def shapes(self, size: int) -> list["ClassifyRecipe"]:
         """This recipe in the presets' shapes, largest first, then with larger strides; settings by hand stay.

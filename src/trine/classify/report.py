@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt8
 
-from trine.classify.calibration import Reliability, reliability, selective_curve
+from trine.classify.calibration import Promise, Reliability, reliability, selective_curve
 from trine.classify.evaluation import Answers, confusion
 from trine.drawing import SMALL, attempted, figure, png, styled
 from trine.labels import labels, width
@@ -118,17 +118,25 @@ def draw_gallery(images: UInt8[np.ndarray, "n height width channels"], titles: S
     return png(drawn)
 
 
-def card(classes: tuple[str, ...], figures: dict[str, Any], data: dict[str, Any], recipe: dict[str, Any]) -> str:
+def card(
+    classes: tuple[str, ...],
+    figures: dict[str, Any],
+    data: dict[str, Any],
+    recipe: dict[str, Any],
+    promised: Promise | None = None,
+) -> str:
     """The model card, in Hugging Face's format."""
     measured, cost = figures.get("metrics", {}), figures.get("compute", {})
     where = figures.get("data", {})
     rows = [
         ("accuracy, one view", f"{100 * measured.get('accuracy', 0):.2f} %"),
         ("accuracy, averaged views", f"{100 * measured.get('accuracy_tta', 0):.2f} %"),
+        *_interval_row(measured),
         ("expected calibration error", f"{100 * measured.get('ece', 0):.2f} %"),
         ("macro F1", f"{measured.get('macro_f1', 0):.4f}"),
         ("training compute", f"{cost.get('train_pflop', 0):.4g} PFLOP in {cost.get('train_seconds', 0):.0f} s"),
     ]
+    promise = f" When calibrated, {promised.statement(recipe['selective_accuracy'])}." if promised else ""
     table = "\n".join(f"| {name} | {value} |" for name, value in rows)
     return f"""---
 library_name: trine
@@ -144,7 +152,7 @@ Classes: {_listed(classes)}.
 {table}
 
 An answer is marked `abstain` when its probability is below {measured.get("abstain_threshold", 0):.3f} or its picture is
-unlike the training pictures. Use: `trine classify predict FOLDER PICTURE`.
+unlike the training pictures.{promise} Use: `trine classify predict FOLDER PICTURE`.
 
 ![confusion](confusion.png) ![reliability](reliability.png) ![selective accuracy](selective.png) ![errors](errors.png)
 
@@ -164,6 +172,15 @@ def _listed(classes: tuple[str, ...]) -> str:
 
 def _is_numbered(text: str) -> bool:
     return re.match(r"#\d", text) is not None
+
+
+def _interval_row(measured: dict[str, Any]) -> list[tuple[str, str]]:
+    """The row of the accuracy's interval, and of the remark that it is too wide."""
+    if "accuracy_interval" not in measured:
+        return []
+    low, high = measured["accuracy_interval"]
+    rows = [("its 95 % interval", f"{100 * low:.1f} to {100 * high:.1f} %")]
+    return [*rows, *([("remark", measured["remark"])] if "remark" in measured else [])]
 
 
 def _draw_bins(axes: Any, bins: Reliability, title: str) -> None:

@@ -11,16 +11,14 @@ from jaxtyping import UInt8
 from torch import nn
 from typing_extensions import override
 
-from trine import files
 from trine.classify import mirrored
-from trine.classify.balance import as_answered, uneven
-from trine.classify.calibration import Novelty, abstain_threshold, fit_temperature
+from trine.classify.balance import uneven
 from trine.classify.chapter import chapter
+from trine.classify.choice import choose_network
 from trine.classify.classifier import Classifier, build_network
 from trine.classify.head import HeadObjective
 from trine.classify.network import SMALLEST, PictureNet
 from trine.classify.objective import PREPARED, ClassifyObjective, pieces
-from trine.classify.prediction import predict_logits
 from trine.classify.pretrained import PretrainedNet
 from trine.classify.recipe import ClassifyRecipe
 from trine.datasets.catalogue import CATALOGUE
@@ -28,7 +26,7 @@ from trine.errors import DataError
 from trine.nn.efficientnet import NATIVE
 from trine.nn.operations import count_flops
 from trine.page.chapter import Chapter
-from trine.pictures.batches import evenly, labels_of, mirrors, part_held_out, part_of
+from trine.pictures.batches import evenly, labels_of, mirrors, part_held_out
 from trine.pictures.check import refuse_unlearnable
 from trine.pictures.picture_set import PictureSet, PictureSplit
 from trine.pictures.squares import open_squares
@@ -72,6 +70,26 @@ class ClassifierTrainer(Trainer[ClassifyRecipe, PictureSet, ClassifyObjective, C
         if self.recipe.balance == "none" and (ratio := uneven(labels_of(opened.splits["train"]))):
             remarks = (*remarks, _uneven(ratio))
         return [*opened.understood(), *remarks]
+
+    @override
+    def settle(
+        self, data: str | Path, data_dir: Path | None, opened: PictureSet, budget: Budget | None, report: Reporter
+    ) -> PictureSet:
+        """Choose between the networks if the recipe says `auto`; the pretrained one reads larger pictures."""
+        if self.recipe.network != "auto":
+            return opened
+        with report.working("choosing the network"):
+            named = data in CATALOGUE
+            choice = self.device.agree(
+                choose_network(opened, self.recipe, self.device, named, budget) if self.device.leads else None
+            )
+            assert choice
+            report.note(f"network {choice.network}: {choice.why}")
+            self.recipe = self.recipe.changed(network=choice.network)
+            if choice.network == "fast":
+                return opened
+            with self.device.leader_first():
+                return self.open(data, data_dir)
 
     @override
     def describe(self, opened: PictureSet) -> dict[str, Any]:
@@ -132,16 +150,14 @@ class ClassifierTrainer(Trainer[ClassifyRecipe, PictureSet, ClassifyObjective, C
         recipe, flip = objective.recipe, mirrors(objective.recipe.flip, opened.channels)
         if remark := objective.remark(fit.figures):
             fit.report.note(f"warning: {remark}")
-        held_out = part_of(opened.splits["validation"], fit.share)
-        logits, labels = predict_logits(trained, held_out.images, self.device, tta=True, flip=flip), labels_of(held_out)
-        rows = as_answered(labels, recipe.balance)
-        logits, labels = logits[rows], labels[rows]
-        temperature = files.rounded(fit_temperature(logits, labels))
-        known, typical = objective.typical(trained, fit.share)
-        confidence = torch.softmax(logits.double() / temperature, 1).amax(1).numpy()
-        correct = (logits.argmax(1) == labels).numpy()
-        if remark := objective.noise_remark(torch.from_numpy(np.where(correct, confidence, -confidence))):
+        held_out = objective.answered(trained, fit.share, flip)
+        temperature = held_out.balanced(recipe.balance).temperature()
+        promised = held_out.promise(temperature, recipe.selective_accuracy)
+        fit.report.note(promised.statement(recipe.selective_accuracy))
+        if remark := objective.noise_remark(held_out.signed_confidence(temperature)):
             fit.report.note(f"warning: {remark}")
+        known, typical = objective.typical(trained, fit.share)
+        outliers = objective.of_no_class(trained, fit.share)
         return Classifier.assembled(
             recipe,
             classes=opened.classes,
@@ -149,9 +165,10 @@ class ClassifierTrainer(Trainer[ClassifyRecipe, PictureSet, ClassifyObjective, C
             channels=opened.channels,
             reading=opened.reading,
             temperature=temperature,
-            threshold=files.rounded(abstain_threshold(confidence, correct, recipe.selective_accuracy)),
+            threshold=promised.threshold,
+            promise=promised,
             network=trained,
-            novelty=Novelty.fit(known, objective.labels[typical], logits),
+            novelty=held_out.novelty(known, objective.labels[typical], outliers),
             margins=objective.evidence.mean_margins,
         )
 

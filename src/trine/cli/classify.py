@@ -29,7 +29,7 @@ COLUMNS = ("path", "label", "probability", "typicality", "abstain", "error")
 def fit(
     data: Data,
     *,
-    network: Literal["fast", "classic", "pretrained"] | None = None,
+    network: Literal["auto", "fast", "classic", "pretrained"] | None = None,
     label_from: str | None = None,
     balance: Literal["none", "sampling", "logits"] | None = None,
     start: Start = None,
@@ -44,7 +44,8 @@ def fit(
     Parameters
     ----------
     network
-        fast: most accuracy per compute; classic: as in textbooks; pretrained: for few pictures. [default: fast]
+        auto: fast or pretrained, by the pictures; fast: most accuracy per compute; classic: as in textbooks;
+        pretrained: for few pictures. [default: auto]
     label_from
         Regular expression with one group, the class, searched in the path of each picture: '([a-z]+)[^/]*$'.
         [default: classes are folders]

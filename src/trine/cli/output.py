@@ -9,8 +9,8 @@ from trine.cli.words import in_words
 from trine.datasets.lines import printable
 
 SAMPLES = {"classify": "pictures", "detect": "sequences", "generate": "pictures"}
-HEADLINE = ("accuracy_tta", "macro_recall")
-"""Figures that stand first: a mean over pictures, and one over classes, which differ where classes are uneven."""
+HEADLINE = ("accuracy_tta", "accuracy_interval", "macro_recall")
+"""Figures that stand first: a mean over pictures with its interval, and one over classes, which differs if uneven."""
 MOST_ROWS = 20
 """Largest number of classes, kinds or members in a table; larger results are complete in the JSON only."""
 

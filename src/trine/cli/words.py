@@ -15,6 +15,8 @@ CLASSIFY = {
     "coverage": "share of pictures answered",
     "prior": "probabilities are for class frequencies",
     "selective_accuracy": "accuracy of these answers",
+    "promised_accuracy": "shown when calibrated: at least",
+    "cross_validated": "cross-validated on the training,",
     "unlike_training": "share unlike the training pictures",
     "recall": "share recognised",
     "precision": "right when answered",

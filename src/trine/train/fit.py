@@ -145,6 +145,10 @@ class Trainer(ABC, Generic[R, D, O, M]):
         """Lines about the data for the user. Raises `DataError` when it cannot be learned from."""
         return []
 
+    def settle(self, data: Any, data_dir: Path | None, opened: D, budget: Budget | None, report: Reporter) -> D:
+        """Choose what the recipe leaves to the data; returns the data, opened anew if it is now read otherwise."""
+        return opened
+
     def scaled(self, opened: D, budget: Budget) -> R:
         """The recipe for a budget, before its number of steps is fitted to the time."""
         return self.recipe
@@ -201,6 +205,7 @@ class Trainer(ABC, Generic[R, D, O, M]):
                 opened = self.open(data, data_dir)
             for line in self.remarks(opened):
                 report.note(line)
+            opened = self.settle(data, data_dir, opened, budget, report)
             if overwrite and self.device.leads:
                 run.clear()
             elif out is None and not resume and run.folder.name != stem:
