@@ -60,7 +60,7 @@ def test_a_folder_of_few_pictures_is_learned_and_kept(shapes: Path, tmp_path: Pa
     assert model.result.metrics["accuracy"] > 0.6
     paths = [shapes / name / f"{name}0.png" for name in SHAPES]
     assert Classifier.load(tmp_path / "run").predict(paths) == model.predict(paths)
-    assert len(explain(model, paths[:1], tmp_path / "out")) == 3
+    assert len(explain(model, paths[:1], tmp_path / "out")) == 4
 
 
 @installed

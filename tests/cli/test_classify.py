@@ -114,7 +114,12 @@ def test_one_bad_file_does_not_keep_the_others_from_their_answers(model: Path, p
 def test_explain_names_the_files_it_wrote(trine: Callable, model: Path, photos: Path, tmp_path: Path) -> None:
     said = trine("classify", "explain", model, photos / "day" / "0.png", "--out", tmp_path / "out")
     assert said.status == 0
-    assert [Path(line).name for line in said.out.splitlines()] == ["filters.png", "0.png", "0-maps.png"]
+    assert [Path(line).name for line in said.out.splitlines()] == [
+        "filters.png",
+        "0.png",
+        "0-maps.png",
+        "0-filters.png",
+    ]
     assert all(Path(line).read_bytes().startswith(b"\x89PNG") for line in said.out.splitlines())
 
 

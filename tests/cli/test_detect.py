@@ -105,7 +105,11 @@ def test_explain_prints_one_json_document_and_draws(trine, run, table, tmp_path)
     (explanation,) = json.loads(done.out)["explanations"]
     assert explanation["name"] == "odd"
     assert explanation["nearest_normal"].startswith("n")
-    assert {path.name for path in (tmp_path / "seen").iterdir()} == {"odd-surprise.png", "odd-gates.png"}
+    assert {path.name for path in (tmp_path / "seen").iterdir()} == {
+        "odd-surprise.png",
+        "odd-gates.png",
+        "odd-unit.png",
+    }
 
 
 def test_sequences_of_the_same_name_have_a_picture_each(trine, run, tmp_path):

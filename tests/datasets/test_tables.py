@@ -223,7 +223,7 @@ def test_a_row_with_another_number_of_cells_is_left_out_for_pictures_and_for_seq
 @pytest.mark.parametrize("column", USERS)
 def test_a_table_with_more_bad_rows_than_good_ones_is_refused(tmp_path, column):
     path = write(tmp_path / "t.csv", f"{column},label\na,0\nb\nc\n")
-    with pytest.raises(DataError, match=r"t\.csv: 1 (pictures|sequences) could be read and 2 not \(t\.csv: "):
+    with pytest.raises(DataError, match=r"t\.csv: 1 (picture|sequence) could be read and 2 not \(t\.csv: "):
         USERS[column](path)
 
 

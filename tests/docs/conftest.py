@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from trine.classify import choice, mirrored
 from trine.classify.recipe import ClassifyRecipe
 from trine.detect.recipe import DetectRecipe
 from trine.generate.recipe import GenerateRecipe
@@ -22,6 +23,8 @@ def short_trainings(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every preset is a very short training, so that the commands of the docs can run unchanged."""
     for recipe, settings in SHORT.items():
         monkeypatch.setattr(recipe, "presets", dict.fromkeys(recipe.presets, settings))
+    monkeypatch.setattr(choice, "installed", lambda: False)  # no trial of networks: auto is the fast one
+    monkeypatch.setattr(mirrored, "STEPS", 2)
 
 
 @pytest.fixture

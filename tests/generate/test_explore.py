@@ -95,7 +95,7 @@ def test_fewer_than_two_steps_and_more_than_a_thousand_are_refused(fitted: Gener
 
 def test_an_interpolation_has_two_ends_and_a_traversal_one_start(fitted: Generator) -> None:
     for count in (1, 3):
-        with pytest.raises(UsageError, match=f"{count} pictures to interpolate between: give two"):
+        with pytest.raises(UsageError, match=f"{count} pictures? to interpolate between: give two"):
             between(fitted, dots(count))
     with pytest.raises(UsageError, match="2 pictures to start from: give one"):
         traverse(fitted, dots(2))

@@ -8,7 +8,7 @@ import time
 import numpy as np
 from PIL import Image
 
-MINUTES = 0.4
+MINUTES = 0.3
 
 
 def test_minutes_hold_beside_a_busy_process(start_trine, tmp_path):

@@ -26,6 +26,8 @@ COVERAGES = tuple(tenth / 10 for tenth in range(10, 0, -1))
 """Shares of the pictures answered that a promise is looked for at."""
 RISK = 0.05
 """Probability that an accuracy is promised which the answers do not have."""
+WORTH_SAYING = 0.5
+"""Smallest accuracy that is worth a promise: below it, wrong answers could be the rule."""
 SLACK = 0.01
 """Accuracy that is given up for more answers where the target cannot be shown."""
 NEVER = 1.01
@@ -115,6 +117,9 @@ class Promise:
         """The promise in words; `target` is the accuracy that was asked for."""
         if not self.accuracy:
             return f"no accuracy can be shown with {self.pictures:,} held-out pictures: every answer is marked abstain"
+        if self.accuracy < WORTH_SAYING:
+            few = f"{self.pictures:,} held-out pictures are too few to show how often its answers are right"
+            return f"{few}; those below {self.threshold:.2f} are marked abstain"
         shown = f"answers from {self.threshold:.2f} on are right in at least {_floored(self.accuracy)} of cases"
         if self.accuracy >= target:
             return f"{shown}, as {self.pictures:,} held-out pictures show"

@@ -10,6 +10,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from trine.classify.recipe import ClassifyRecipe
+from trine.nn.optimisers import AdamW
 
 FOLDS = 5
 """Parts of the pictures; a layer is trained on all but one of them."""
@@ -56,16 +57,14 @@ def trained_head(
     head = nn.Linear(features.shape[1], classes)
     nn.init.zeros_(head.weight)
     nn.init.zeros_(head.bias)
-    optimiser = torch.optim.AdamW(head.parameters(), recipe.adam_rate, weight_decay=0.01)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: 1 - step / STEPS)
-    for _ in range(STEPS):
+    optimiser = AdamW(head.parameters(), weight_decay=0.01)
+    for step in range(STEPS):
         chosen = torch.randint(len(labels), (min(BATCH, len(labels)),), generator=generator)
         kept = (torch.rand(len(chosen), features.shape[1], generator=generator) >= recipe.dropout) / (
             1 - recipe.dropout
         )
         loss = F.cross_entropy(head(features[chosen] * kept), labels[chosen], label_smoothing=recipe.label_smoothing)
-        optimiser.zero_grad()
+        optimiser.clear_gradients()
         loss.backward()  # type: ignore[no-untyped-call]
-        optimiser.step()
-        schedule.step()
+        optimiser.step(recipe.adam_rate * (1 - step / STEPS))
     return head

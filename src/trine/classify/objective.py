@@ -26,6 +26,7 @@ from trine.classify.sampler import Sampler
 from trine.device import Device
 from trine.pictures.batches import PIXELS, at_once, evenly, labels_of, mirrors, part_of, share_of
 from trine.pictures.picture_set import PictureSet
+from trine.plurals import quantity
 from trine.progress import Figures
 from trine.train.objective import Objective, ParameterGroup
 
@@ -200,8 +201,9 @@ class ClassifyObjective(Objective):
         commonest = float(labels.bincount().max()) / len(labels)
         if figures["accuracy"] > commonest + self.noise({**figures, "accuracy": commonest}) / 2:
             return None
-        shares = f"{100 * figures['accuracy']:.1f} % of the validation pictures are right, {100 * commonest:.1f} %"
-        return f"the network has not learned the classes: {shares} would be with the commonest class alone"
+        shares = f"{100 * figures['accuracy']:.1f} % of {quantity(len(labels), 'validation picture')} are right"
+        told = "it cannot be told whether the network has" if figures["accuracy"] > commonest else "the network has not"
+        return f"{told} learned the classes: {shares}, {100 * commonest:.1f} % would be with the commonest class alone"
 
     def noise_remark(self, held_out: Float[Tensor, "n"]) -> str | None:
         """What is to be said when many labels look wrong, in the training and among held-out pictures.

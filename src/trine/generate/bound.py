@@ -5,7 +5,7 @@ All values are negative log likelihoods in nats per picture: lower is better. Ne
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -34,9 +34,9 @@ class Bound:
     active_units: int
     units: int
     """Number of latent units, active or not."""
-    kl_per_unit: tuple[Float64[np.ndarray, "_"], ...] = ()
+    kl_per_unit: tuple[Float64[np.ndarray, "_"], ...] = field(default=(), compare=False)
     """KL divergence of every unit, group by group."""
-    active: tuple[Bool[np.ndarray, "_"], ...] = ()
+    active: tuple[Bool[np.ndarray, "_"], ...] = field(default=(), compare=False)
     """Whether a unit is active, group by group."""
 
     @property
