@@ -196,33 +196,47 @@ class Trainer(ABC, Generic[R, D, O, M]):
             if resume and run.finished:
                 report.note(f"{run.folder}: this run is complete already")
                 return self._loaded(run)
-            if start is not None:
-                self.start = self.model_type.load(start)  # type: ignore[assignment]
-                self.recipe = self._recipe_from(self.start)
-            if resume and run.started:
-                self.recipe = self.recipe.resumed(run.settings())
-            with self.device.leader_first(), report.working("reading the data"):
-                opened = self.open(data, data_dir)
-            for line in self.remarks(opened):
-                report.note(line)
-            opened = self.settle(data, data_dir, opened, budget, report)
+            fit = RunningFit(run, self.device, report, resume, budget)
+            opened = self._opened(fit, data, data_dir, start)
             if overwrite and self.device.leads:
                 run.clear()
             elif out is None and not resume and run.folder.name != stem:
                 report.note(f"{run.folder}: a new run; --resume continues the last one, --overwrite replaces it")
             with report.working("choosing the network's shape"):
-                recipe = self._begin(run, opened, budget, resume, report)
-            fit = RunningFit(run, self.device, report, resume, budget)
+                recipe = self._begin(fit, opened)
             with run.held() if self.device.leads else nullcontext():
-                with report.working("preparing the network"):
-                    objective = self.objective(opened, recipe)
-                if budget:
-                    budget.kept_back[STAGES] = self.stage_seconds(opened, recipe, budget)
-                network = fit.train(objective)
-                if not self.device.leads:
-                    return None
-                with report.working("measuring and drawing"):
-                    return self._finish(fit, opened, objective, network, test)
+                return self._trained(fit, opened, recipe, test)
+
+    def _opened(
+        self,
+        fit: RunningFit,
+        data: str | Path | Sequence[str | Path],
+        data_dir: Path | None,
+        start: str | Path | None,
+    ) -> D:
+        """The data, read as the recipe, the model to go on from and the run to resume say."""
+        if start is not None:
+            self.start = self.model_type.load(start)  # type: ignore[assignment]
+            self.recipe = self._recipe_from(self.start)
+        if fit.resume and fit.run.started:
+            self.recipe = self.recipe.resumed(fit.run.settings())
+        with self.device.leader_first(), fit.report.working("reading the data"):
+            opened = self.open(data, data_dir)
+        for line in self.remarks(opened):
+            fit.report.note(line)
+        return self.settle(data, data_dir, opened, fit.budget, fit.report)
+
+    def _trained(self, fit: RunningFit, opened: D, recipe: R, test: bool) -> M | None:
+        """The trained model, evaluated and saved; None in processes that do not lead."""
+        with fit.report.working("preparing the network"):
+            objective = self.objective(opened, recipe)
+        if fit.budget:
+            fit.budget.kept_back[STAGES] = self.stage_seconds(opened, recipe, fit.budget)
+        network = fit.train(objective)
+        if not self.device.leads:
+            return None
+        with fit.report.working("measuring and drawing"):
+            return self._finish(fit, opened, objective, network, test)
 
     @contextmanager
     def _threads(self, budget: Budget | None) -> Iterator[None]:
@@ -235,20 +249,21 @@ class Trainer(ABC, Generic[R, D, O, M]):
         finally:
             machine.use_threads(before[1])
 
-    def _begin(self, run: Run, opened: D, budget: Budget | None, resume: bool, report: Reporter) -> R:
+    def _begin(self, fit: RunningFit, opened: D) -> R:
         """The recipe of this run, written into its folder. Raises `RunError` when another one was started there."""
+        run, budget = fit.run, fit.budget
         plan: dict[str, Any] = {
             "data": self.describe(opened),
             "recipe": self.recipe.model_dump(mode="json"),
             "minutes": budget.minutes if budget else None,
             "start": self.start.data.get("fingerprint") if self.start else None,
         }
-        if resume and run.started:
+        if fit.resume and run.started:
             self._require_same_plan(run, plan)
             recipe: R = type(self.recipe).read(run.folder / RECIPE)
         else:
             recipe = self.scaled(opened, budget) if budget else self.recipe
-            recipe = self.suited(opened, recipe, budget, report)
+            recipe = self.suited(opened, recipe, budget, fit.report)
             if self.device.leads:
                 run.begin(recipe, plan)
         self.device.wait()
