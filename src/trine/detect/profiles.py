@@ -106,6 +106,11 @@ def _roots(table: EncodedTable, width: int) -> csr_array:
 
 
 def _nearest(products: Float32[np.ndarray, "piece normal"], count: int) -> tuple[Indices, Distances]:
-    best, indices = torch.from_numpy(products).topk(count)
-    squares = 2 - 2 * best.numpy()
-    return indices.numpy(), np.sqrt(np.where(squares < EQUAL, np.float32(0), squares))
+    if count == 1:  # much faster than topk
+        indices = products.argmax(1)[:, None]
+        best = np.take_along_axis(products, indices, 1)
+    else:
+        values, places = torch.from_numpy(products).topk(count)
+        best, indices = values.numpy(), places.numpy()
+    squares = 2 - 2 * best
+    return indices, np.sqrt(np.where(squares < EQUAL, np.float32(0), squares))
