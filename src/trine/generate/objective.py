@@ -156,7 +156,8 @@ class GenerateObjective(Objective):
 
     @override
     def load_state(self, state: dict[str, Tensor]) -> None:
-        self.growth, self.growth_steps = state["growth"], state["growth_steps"]
+        if "growth_steps" in state:  # checkpoints of earlier versions show other pictures
+            self.growth, self.growth_steps = state["growth"], state["growth_steps"]
 
     def _held_out_labels(self) -> Tensor | None:
         if self.labels is None or self.held_out.labels is None:
