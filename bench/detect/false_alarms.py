@@ -17,7 +17,7 @@ from trine.detect.detector import Detector
 from trine.detect.scoring import Panel
 from trine.detect.surprisal import surprisals
 from trine.measures.conformal import Reference
-from trine.measures.roc import share_interval
+from trine.measures.shares import share_interval
 from trine.sequences.vocabulary import EncodedTable
 
 CUTS, TARGET, SCORED = 20, 0.01, 0.2

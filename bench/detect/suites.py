@@ -38,7 +38,7 @@ from typing import Any, ClassVar
 
 from bench.support import record
 from bench.support.claim import Cells, Claim, mean
-from trine.measures.roc import share_interval
+from trine.measures.shares import share_interval
 
 TARGET = 0.01
 """Share of normal sessions that may be flagged."""

@@ -45,4 +45,4 @@ def test_calibration_sees_all_pictures_or_as_many_of_each_class():
 
 @pytest.mark.parametrize(("counts", "ratio"), [([30, 10], 3.0), ([29, 10], None), ([5], None)])
 def test_classes_are_uneven_from_three_times_as_many_pictures(counts, ratio):
-    assert uneven(labels(counts)) == ratio
+    assert uneven(counts) == ratio

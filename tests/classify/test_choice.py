@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 from trine.classify import choice
-from trine.classify.choice import PACKAGES, choose_network
+from trine.classify.choice import choose_network
 from trine.classify.classifier import Classifier
 from trine.classify.recipe import ClassifyRecipe
 from trine.device import Device
 from trine.errors import RecipeError
+from trine.nn.efficientnet import PACKAGES
 from trine.pictures.picture_set import PictureSet, PictureSplit
 from trine.pictures.reading import Reading
 from trine.progress import Reporter

@@ -9,7 +9,7 @@ from trine import bundle
 from trine.detect.detector import Detector
 from trine.detect.recipe import DetectRecipe
 from trine.errors import BundleError, DataError, UsageError
-from trine.measures.roc import share_interval
+from trine.measures.shares import share_interval
 
 THREADS = 8
 

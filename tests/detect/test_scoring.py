@@ -11,7 +11,7 @@ from trine.detect.members import MEMBERS, Member
 from trine.detect.recipe import COUNTING_MEMBERS, DetectRecipe
 from trine.detect.scoring import FUSIONS, Ensemble, Panel, harmonic, stouffer
 from trine.measures.conformal import Reference, smallest_bucket
-from trine.measures.roc import share_interval
+from trine.measures.shares import share_interval
 
 
 @dataclass(frozen=True, eq=False)

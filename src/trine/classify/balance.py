@@ -5,6 +5,8 @@
   favour large classes (logit adjustment: Menon et al., 2021).
 """
 
+from collections.abc import Sequence
+
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
@@ -43,11 +45,10 @@ def as_answered(labels: Int64[Tensor, "n"], balance: str) -> Int64[Tensor, "n"]:
     return torch.arange(len(labels)) if balance == "none" else balanced_order(labels, 0, 0)
 
 
-def uneven(labels: Int64[Tensor, "n"]) -> float | None:
-    """Ratio of the largest to the smallest class if it is `UNEVEN` or more."""
-    counts = labels.bincount()
-    counts = counts[counts > 0]
-    ratio = float(counts.max() / counts.min()) if len(counts) else 1.0
+def uneven(counts: Sequence[int]) -> float | None:
+    """Ratio of the largest to the smallest class if it is `UNEVEN` or more; `counts` are pictures per class."""
+    there = [count for count in counts if count]
+    ratio = max(there) / min(there) if there else 1.0
     return ratio if ratio >= UNEVEN else None
 
 

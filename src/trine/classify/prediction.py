@@ -53,8 +53,7 @@ def predict_logits(
 ) -> Float[Tensor, "n classes"]:
     """Logits of pictures; with `tta` the weighted mean over test-time views. The network is in evaluation mode."""
     logits = []
-    for batch in device_batches(images, device):
-        weighted = augment.views(batch, flip, network.view_shift) if tta else [(1.0, batch)]
+    for _, weighted in _weighted_views(network, images, device, tta, flip):
         with device.autocast():
             logits.append(torch.stack([weight * network(view).float() for weight, view in weighted]).sum(0).cpu())
     return torch.cat(logits)
@@ -70,8 +69,7 @@ def predict_seen(
 ) -> Seen:
     """Look, features and logits of pictures; with `tta` the logits are those of `predict_logits` with it."""
     parts = []
-    for batch in device_batches(images, device):
-        weighted = augment.views(batch, flip, network.view_shift) if tta else [(1.0, batch)]
+    for batch, weighted in _weighted_views(network, images, device, tta, flip):
         with device.autocast():
             features = [network.features(view) for _, view in weighted]
             views = [
@@ -96,3 +94,11 @@ def predict_features(
 def device_batches(images: UInt8[np.ndarray, "n height width channels"], device: Device) -> Iterator[Tensor]:
     """Batches of a size that suits the pictures, on the device."""
     return (batch.to(device.name) for batch in batches(images, at_once(*images.shape[1:3])))
+
+
+def _weighted_views(
+    network: PictureNet, images: UInt8[np.ndarray, "n height width channels"], device: Device, tta: bool, flip: bool
+) -> Iterator[tuple[Tensor, list[tuple[float, Tensor]]]]:
+    """Each batch with its test-time views and their weights; without `tta`, the batch itself is the only view."""
+    for batch in device_batches(images, device):
+        yield batch, augment.views(batch, flip, network.view_shift) if tta else [(1.0, batch)]

@@ -67,7 +67,7 @@ class ClassifierTrainer(Trainer[ClassifyRecipe, PictureSet, ClassifyObjective, C
         remarks = refuse_unlearnable(opened)
         if not opened.is_labelled("validation"):
             raise DataError(f"{opened.name}: the validation pictures have no classes: put each into its class's folder")
-        if self.recipe.balance == "none" and (ratio := uneven(labels_of(opened.splits["train"]))):
+        if self.recipe.balance == "none" and (ratio := uneven(labels_of(opened.splits["train"]).bincount().tolist())):
             remarks = (*remarks, _uneven(ratio))
         return [*opened.understood(), *remarks]
 

@@ -13,7 +13,7 @@ from jaxtyping import Bool
 
 from trine.detect.scoring import Panel, share_at_least
 from trine.measures.conformal import Reference, References
-from trine.measures.roc import share_interval
+from trine.measures.shares import share_interval
 
 
 @dataclass(frozen=True)

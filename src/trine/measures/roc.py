@@ -61,15 +61,6 @@ def auc_interval(
     return float(low), float(high)
 
 
-def share_interval(count: int, total: int) -> tuple[float, float]:
-    """95 % Clopper-Pearson interval of a share."""
-    from scipy.special import betaincinv  # scipy.stats has it too, and takes a second to import
-
-    low = float(betaincinv(count, total - count + 1, 0.025)) if count else 0.0
-    high = float(betaincinv(count + 1, total - count, 0.975)) if count < total else 1.0
-    return low, high
-
-
 def at_threshold(flagged: Bool[np.ndarray, "n"], abnormal: Bool[np.ndarray, "n"]) -> dict[str, float]:
     """Precision, recall and F1 of the alerts."""
     hits = int((flagged & abnormal).sum())

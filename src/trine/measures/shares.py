@@ -17,8 +17,16 @@ def wilson_interval(count: int, total: int) -> tuple[float, float]:
     return max(0.0, low), 1.0 if count == total else min(1.0, centre + half)
 
 
+def share_interval(count: int, total: int) -> tuple[float, float]:
+    """95 % Clopper-Pearson interval of a share."""
+    from scipy.special import betaincinv
+
+    high = float(betaincinv(count + 1, total - count, 0.975)) if count < total else 1.0
+    return lower_bound(count, total, 0.025), high
+
+
 def lower_bound(count: int, total: int, risk: float) -> float:
     """Share that is exceeded except with probability `risk`: the one-sided bound of Clopper and Pearson (1934)."""
-    from scipy.stats import beta
+    from scipy.special import betaincinv  # scipy.stats has it too, and takes a second to import
 
-    return float(beta.ppf(risk, count, total - count + 1)) if count else 0.0
+    return float(betaincinv(count, total - count + 1, risk)) if count else 0.0

