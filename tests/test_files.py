@@ -2,10 +2,8 @@ import json
 import sys
 
 import pytest
-import torch
 from hypothesis import example, given
 from hypothesis import strategies as st
-from safetensors.torch import load
 
 from trine import files
 from trine.errors import BundleError, RunError
@@ -96,14 +94,6 @@ def test_leftovers_are_swept_and_nothing_else(tmp_path):
         (tmp_path / name).touch()
     files.sweep(tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == [".hidden", "own.part"]
-
-
-def test_tied_and_strided_tensors_become_safetensors():
-    weight = torch.randn(4, 6)
-    found = load(files.tensor_bytes({"a": weight, "b": weight, "c": weight.T, "d": torch.tensor(3)}))
-    assert torch.equal(found["a"], found["b"])
-    assert torch.equal(found["c"], weight.T)
-    assert found["d"] == 3
 
 
 @given(value=st.floats(), digits=st.integers(3, 12))

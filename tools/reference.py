@@ -1,11 +1,13 @@
 """Write docs/reference/*.md from the code: commands, recipes, errors, file formats."""
 
 import argparse
+import ast
 import inspect
 import json
 import sys
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 from pydantic import BaseModel
 
@@ -141,13 +143,25 @@ def _first_line(kind: type[Format]) -> str:
     return (inspect.getdoc(kind) or "").split("\n\n")[0]
 
 
-def fields(name: str, kind: type[BaseModel]) -> str:
-    """A table of a document's fields."""
-    rows = [
-        row(f"`{key}`", typed(field.annotation), flat(field.description) or "see below")
-        for key, field in kind.model_fields.items()
-    ]
+def fields(name: str, kind: type) -> str:
+    """A table of the fields of a document: a pydantic model, or a dataclass."""
+    if issubclass(kind, BaseModel):
+        described = {key: (field.annotation, field.description) for key, field in kind.model_fields.items()}
+    else:
+        documented = attribute_docstrings(kind)
+        described = {key: (hint, documented.get(key)) for key, hint in get_type_hints(kind).items()}
+    rows = [row(f"`{key}`", typed(hint), flat(text) or "see below") for key, (hint, text) in described.items()]
     return "\n".join([row(name, "type", "meaning"), row(*["---"] * 3), *rows])
+
+
+def attribute_docstrings(kind: type) -> dict[str, str]:
+    """The text below each attribute of a class."""
+    body = ast.parse(inspect.getsource(kind)).body[0].body
+    return {
+        field.target.id: text.value.value
+        for field, text in pairwise(body)
+        if isinstance(field, ast.AnnAssign) and isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant)
+    }
 
 
 def row(*cells: str) -> str:

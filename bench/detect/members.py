@@ -20,7 +20,7 @@ from bench.support.claim import Cells, Claim
 from trine.detect.detector import Detector
 from trine.detect.evaluation import metrics
 from trine.detect.ngrams import NGramCounts, NGrams
-from trine.detect.surprisal import sequence_means
+from trine.detect.padding import sequence_means
 from trine.measures.roc import auc, roc
 from trine.sequences.readers import open_sequences
 from trine.sequences.table import SequenceTable

@@ -8,13 +8,13 @@ README.md             the model card
 
 import json
 from collections.abc import Mapping
+from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, get_origin, get_type_hints
 
-from pydantic import BaseModel, ConfigDict, ValidationError
-from safetensors import SafetensorError
-from safetensors.torch import load_file
-from torch import Tensor
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save as safetensors_bytes
 
 from trine import files
 from trine.errors import BundleError, UsageError
@@ -25,10 +25,14 @@ WEIGHTS = "model.safetensors"
 CARD = "README.md"
 
 
-class BundleManifest(BaseModel):
-    """The content of trine.json."""
+Arrays = Mapping[str, np.ndarray]
+"""The weights, and what else a model has in arrays, by name."""
+T = TypeVar("T")
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+@dataclass(frozen=True, kw_only=True)
+class BundleManifest:
+    """The content of trine.json."""
 
     format: int = FORMAT
     """Version of this layout."""
@@ -44,21 +48,42 @@ class BundleManifest(BaseModel):
     """Result of the evaluation, as in result.json."""
     versions: dict[str, str]
     """Versions of the libraries used in the training."""
-    files: dict[str, str] = {}
+    files: dict[str, str] = field(default_factory=dict)
     """sha256 of every other file in the folder."""
     checksum: str = ""
     """sha256 of this document without this field."""
 
     def sealed(self, file_sums: dict[str, str]) -> "BundleManifest":
         """This manifest with the other files' checksums and its own."""
-        body = {**self.model_dump(mode="json", exclude={"checksum"}), "files": file_sums}
-        return BundleManifest(**body, checksum=files.digest(body))
+        whole = replace(self, files=file_sums)
+        return replace(whole, checksum=files.digest(whole._unsealed()))
+
+    def as_json(self) -> dict[str, Any]:
+        """The document, with the checksum at its end."""
+        return {**self._unsealed(), "checksum": self.checksum}
+
+    @classmethod
+    def from_json(cls, document: dict[str, Any]) -> "BundleManifest":
+        """The manifest that `as_json` gave. Raises `ValueError` that names the first wrong field."""
+        types = get_type_hints(cls)
+        for name, value in document.items():
+            if name not in types:
+                raise ValueError(f"{name} is not known")
+            if not isinstance(value, get_origin(types[name]) or types[name]):
+                raise ValueError(f"{name} is no {(get_origin(types[name]) or types[name]).__name__}")
+        for each in fields(cls):
+            if each.name not in document and each.default is MISSING and each.default_factory is MISSING:
+                raise ValueError(f"{each.name} is missing")
+        return cls(**document)
+
+    def _unsealed(self) -> dict[str, Any]:
+        return {name: value for name, value in asdict(self).items() if name != "checksum"}
 
 
 def save(
     folder: Path,
     manifest: BundleManifest,
-    tensors: dict[str, Tensor],
+    arrays: Arrays,
     card: str,
     pictures: dict[str, bytes] | None = None,
 ) -> BundleManifest:
@@ -67,12 +92,14 @@ def save(
         raise BundleError(f"{folder}: is neither empty nor a model, and is left unchanged: choose another folder")
     with files.writing(folder, BundleError) as part:
         part.mkdir()
-        (part / WEIGHTS).write_bytes(files.tensor_bytes(tensors))
+        in_order = {name: np.asarray(value, order="C") for name, value in arrays.items()}  # else stored transposed
+        (part / WEIGHTS).write_bytes(safetensors_bytes(in_order))
         (part / CARD).write_text(card, encoding="utf-8")
         for name, content in (pictures or {}).items():
             (part / name).write_bytes(content)
         sealed = manifest.sealed({path.name: files.sha256(path) for path in sorted(part.iterdir())})
-        (part / MANIFEST).write_text(sealed.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        document = json.dumps(sealed.as_json(), indent=2, ensure_ascii=False)
+        (part / MANIFEST).write_text(document + "\n", encoding="utf-8")
     return sealed
 
 
@@ -106,16 +133,21 @@ def read_manifest(folder: Path, task: str | None = None) -> BundleManifest:
     if document.pop("checksum", None) != files.digest(document):
         raise BundleError(f"{path}: altered since it was saved (its checksum differs): copy the model again")
     try:
-        manifest = BundleManifest(**document)
-    except ValidationError as problem:
-        raise BundleError(f"{path}: not a model of this format ({problem.errors()[0]['msg']})") from None
+        manifest = BundleManifest.from_json(document)
+    except ValueError as problem:
+        raise BundleError(f"{path}: not a model of this format ({problem})") from None
     if task is not None and manifest.task != task:
         raise BundleError(f"{folder}: a model for {manifest.task}, not for {task}: use `trine {manifest.task}`")
     return manifest
 
 
-def read(model: str | Path, task: str | None = None) -> tuple[BundleManifest, dict[str, Tensor]]:
-    """Manifest and tensors of a bundle or run folder, every file verified. Raises `BundleError`."""
+def read(
+    model: str | Path, task: str | None = None, prefixes: tuple[str, ...] = ("",)
+) -> tuple[BundleManifest, dict[str, np.ndarray]]:
+    """Manifest and arrays of a bundle or run folder, every file verified. Raises `BundleError`.
+
+    prefixes   beginnings of the names of the arrays that are wanted; by default all are
+    """
     folder = locate(model)
     manifest = read_manifest(folder, task)
     for name, expected in manifest.files.items():
@@ -126,16 +158,18 @@ def read(model: str | Path, task: str | None = None) -> tuple[BundleManifest, di
     if WEIGHTS not in manifest.files:
         raise BundleError(f"{folder}: the model has no {WEIGHTS}: copy the model again")
     try:
-        return manifest, load_file(folder / WEIGHTS)
-    except (OSError, SafetensorError) as problem:
+        with safe_open(folder / WEIGHTS, framework="numpy") as weights:
+            names = weights.keys()
+            return manifest, {name: weights.get_tensor(name) for name in names if name.startswith(prefixes)}
+    except (OSError, SafetensorError, TypeError) as problem:
         raise BundleError(f"{folder / WEIGHTS}: not readable ({problem}): copy the model again") from None
 
 
-def joined(parts: Mapping[str, Mapping[str, Tensor]]) -> dict[str, Tensor]:
-    """All tensors of named parts, under `part.name`; `part` takes one part out again."""
+def joined(parts: Mapping[str, Mapping[str, T]]) -> dict[str, T]:
+    """All values of named parts, under `part.name`; `part` takes one part out again."""
     return {f"{prefix}.{name}": value for prefix, values in parts.items() for name, value in values.items()}
 
 
-def part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    """The tensors under `prefix.`, with the prefix removed."""
-    return {name.removeprefix(f"{prefix}."): value for name, value in tensors.items() if name.startswith(f"{prefix}.")}
+def part(values: Mapping[str, T], prefix: str) -> dict[str, T]:
+    """The values under `prefix.`, with the prefix removed."""
+    return {name.removeprefix(f"{prefix}."): value for name, value in values.items() if name.startswith(f"{prefix}.")}

@@ -10,12 +10,9 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from trine.errors import RunError
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 
 @contextmanager
@@ -54,16 +51,6 @@ def write_bytes(path: Path, content: bytes) -> None:
 def write_json(path: Path, content: Any) -> None:
     """Write `content` to `path` atomically as indented JSON."""
     write_bytes(path, (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode())
-
-
-def tensor_bytes(tensors: "dict[str, Tensor]") -> bytes:
-    """The content of a safetensors file; tied weights are stored separately.
-
-    safetensors' own function that writes a file does not report a full disk as an `OSError`.
-    """
-    from safetensors.torch import save
-
-    return save({name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()})
 
 
 def sweep(folder: Path) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
 
-from torch import Tensor
+import numpy as np
 
 from trine import bundle, files, machine
 from trine.bundle import BundleManifest
@@ -110,8 +110,8 @@ class Model(ABC, Generic[R]):
         """The bundle's JSON content in addition to the recipe."""
 
     @abstractmethod
-    def tensors(self) -> dict[str, Tensor]:
-        """The bundle's tensors."""
+    def arrays(self) -> dict[str, np.ndarray]:
+        """The bundle's arrays."""
 
     @abstractmethod
     def card(self) -> str:
@@ -119,8 +119,8 @@ class Model(ABC, Generic[R]):
 
     @classmethod
     @abstractmethod
-    def parts(cls, recipe: R, content: dict[str, Any], tensors: dict[str, Tensor], device: Device) -> dict[str, Any]:
-        """The attributes that a bundle's content and tensors stand for."""
+    def parts(cls, recipe: R, content: dict[str, Any], arrays: dict[str, np.ndarray], device: Device) -> dict[str, Any]:
+        """The attributes that a bundle's content and arrays stand for."""
 
     # ---- what all tasks share
 
@@ -186,26 +186,26 @@ class Model(ABC, Generic[R]):
             figures=self.result.model_dump(mode="json") if self.result else {},
             versions=machine.versions(),
         )
-        bundle.save(Path(path), manifest, self.tensors(), self.card(), pictures)
+        bundle.save(Path(path), manifest, self.arrays(), self.card(), pictures)
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
         """The model in a bundle or run folder. Raises `BundleError`."""
-        manifest, tensors = bundle.read(path, cls.task)
+        manifest, arrays = bundle.read(path, cls.task)
         try:
-            return cls._rebuilt(manifest, tensors)
+            return cls._rebuilt(manifest, arrays)
         except (RecipeError, ValueError, KeyError, TypeError, RuntimeError) as problem:
             reason = " ".join(str(problem).split())[:200]
             raise BundleError(f"{path}: made for another version of Trine ({reason}): use that version") from problem
 
     @classmethod
-    def _rebuilt(cls, manifest: BundleManifest, tensors: dict[str, Tensor]) -> Self:
+    def _rebuilt(cls, manifest: BundleManifest, arrays: dict[str, np.ndarray]) -> Self:
         recipe: Any = cls.recipe_type.stored(manifest.recipe)
         device = choose("auto", recipe.precision)
         result = Result.model_validate(manifest.figures) if manifest.figures else None
         return cls.assembled(
             recipe,
-            **cls.parts(recipe, manifest.content, tensors, device),
+            **cls.parts(recipe, manifest.content, arrays, device),
             device=device,
             data=manifest.data,
             result=result,

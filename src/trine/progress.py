@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from typing_extensions import override
+from trine.annotations import override
 
 if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
@@ -99,10 +100,10 @@ def test_a_model_of_another_task_is_refused_by_name(trine, run, tmp_path):
 def test_a_model_of_another_version_is_one_line(trine, run, tmp_path):
     from trine import bundle
 
-    manifest, tensors = bundle.read(run)
+    manifest, arrays = bundle.read(run)
     for number, change in enumerate(({"recipe": {"spell": 1}}, {"content": {}}, {"figures": {"metrics": 1}})):
         folder = tmp_path / str(number)
-        bundle.save(folder, manifest.model_copy(update=change), tensors, "card")
+        bundle.save(folder, replace(manifest, **change), arrays, "card")
         said = trine("classify", "evaluate", folder, "digits")
         assert said.status == 1
         assert "made for another version of Trine" in said.err

@@ -1,4 +1,5 @@
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from threading import Barrier
 
 import numpy as np
@@ -191,9 +192,9 @@ def test_a_loaded_detector_reads_a_log_as_the_trained_one(make_detector, tmp_pat
 
 def test_a_bundle_with_the_former_name_of_the_network_is_read(make_detector, programs, tmp_path):
     model = make_detector(programs, members=["network", "counts"], epochs=1)
-    manifest, tensors = bundle.read(model.run)
-    former = manifest.model_copy(update={"recipe": {**manifest.recipe, "members": ["lstm", "counts"]}})
-    bundle.save(tmp_path / "former", former, tensors, "card")
+    manifest, arrays = bundle.read(model.run)
+    former = replace(manifest, recipe={**manifest.recipe, "members": ["lstm", "counts"]})
+    bundle.save(tmp_path / "former", former, arrays, "card")
     assert Detector.load(tmp_path / "former").score(programs) == model.score(programs)
 
 

@@ -124,11 +124,11 @@ def evidence_of(table, seed):
 
 
 @pytest.mark.parametrize("name", MEMBERS)
-def test_a_member_of_its_tensors_gives_the_same_scores(name):
+def test_a_member_of_its_arrays_gives_the_same_scores(name):
     draw = np.random.default_rng(0)
     train, held_out, table = (encoded(*draw.integers(2, most, (30, 8))) for most in (9, 9, 12))
     member, evidence = MEMBERS[name].fitted(train, evidence_of(held_out, 0)), evidence_of(table, 1)
-    again = MEMBERS[name].of_tensors(member.tensors())
+    again = MEMBERS[name].of_arrays(member.arrays())
     assert np.array_equal(again.score(evidence), member.score(evidence))
     assert np.isfinite(member.score(evidence)).all()
 

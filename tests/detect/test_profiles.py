@@ -55,21 +55,22 @@ def test_the_table_stays_as_it_is():
 
 def test_profiles_of_earlier_versions_have_the_distances_that_these_computed():
     draw = np.random.default_rng(0)
-    cells = torch.from_numpy(np.sqrt(draw.dirichlet(np.ones(9), 40)).astype(np.float32))
-    profiles = Profiles.of_tensors({"profiles": cells})
+    cells = np.sqrt(draw.dirichlet(np.ones(9), 40)).astype(np.float32)
+    profiles = Profiles.of_arrays({"profiles": cells})
     new = encoded(*draw.integers(2, 9, (30, 12)))
-    roots = torch.from_numpy(
-        np.stack([np.sqrt(np.bincount(codes, minlength=9) / 12) for codes in new.codes]).astype(np.float32)
-    )
-    assert np.array_equal(profiles.nearest(new, 1)[1][:, 0], torch.cdist(roots, cells).min(1).values.numpy())
-    assert torch.equal(profiles.tensors()["profiles"], cells)
+    roots = np.stack([np.sqrt(np.bincount(codes, minlength=9) / 12) for codes in new.codes]).astype(np.float32)
+    former = torch.cdist(torch.from_numpy(roots), torch.from_numpy(cells)).topk(3, largest=False)
+    indices, nearest = profiles.nearest(new, 3)
+    assert np.array_equal(indices, former.indices)
+    assert nearest == pytest.approx(former.values.numpy(), abs=1e-6)
+    assert np.array_equal(profiles.arrays()["profiles"], cells)
 
 
 def test_a_hundred_thousand_sequences_over_thousands_of_kinds_are_compared_in_the_memory_of_their_events():
     draw = np.random.default_rng(0)
     table = encoded(*draw.integers(2, 5_000, (20_000, 5)))
     profiles = Profiles.of(table, 5_002)
-    assert sum(value.numel() for value in profiles.tensors().values()) < 3 * table.events
+    assert sum(value.size for value in profiles.arrays().values()) < 3 * table.events
     indices, nearest = profiles.nearest(encoded(*table.codes[:20]), 1)
     assert indices[:, 0].tolist() == list(range(20))
     assert (nearest == 0).all()
@@ -78,7 +79,7 @@ def test_a_hundred_thousand_sequences_over_thousands_of_kinds_are_compared_in_th
 def test_of_very_many_sequences_an_even_sample_is_compared_with_and_keeps_its_indices(monkeypatch):
     monkeypatch.setattr(module, "MOST", 5)
     train = [[code] * 3 for code in range(2, 15)]
-    profiles = Profiles.of_tensors(Profiles.of(encoded(*train), 20).tensors())
+    profiles = Profiles.of_arrays(Profiles.of(encoded(*train), 20).arrays())
     indices, nearest = profiles.nearest(encoded(*train), 1)
     compared = nearest[:, 0] == 0
     assert compared.sum() == 5

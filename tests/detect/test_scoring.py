@@ -27,11 +27,11 @@ class Given(Member):
     def score(self, evidence):
         return self.scores
 
-    def tensors(self):
+    def arrays(self):
         return {}
 
     @classmethod
-    def of_tensors(cls, tensors):
+    def of_arrays(cls, arrays):
         raise NotImplementedError
 
 
@@ -54,7 +54,7 @@ def test_lengths_are_ranked_apart_where_ten_sequences_per_length_may_be_flagged(
             ("network",), smallest_bucket(share), table, table, {"event": draw.exponential(size=12_000)}
         )
         ensemble = Ensemble(("network",), (panel,))
-        (again,) = Ensemble.of_tensors(("network",), 1, share, ensemble.tensors()).panels
+        (again,) = Ensemble.of_arrays(("network",), 1, share, ensemble.arrays()).panels
         assert len(panel.reference.edges) == len(again.reference.edges) == buckets - 1
 
 
@@ -121,7 +121,7 @@ def test_two_surprised_members_outweigh_one_and_an_extreme_member_outweighs_both
 @pytest.mark.parametrize(
     "members", [("network",), ("counts", "network"), tuple(MEMBERS), DetectRecipe().members, COUNTING_MEMBERS]
 )
-def test_an_ensemble_of_its_tensors_gives_the_same_scores(members):
+def test_an_ensemble_of_its_arrays_gives_the_same_scores(members):
     draw = np.random.default_rng(0)
     train, held_out, table = (encoded(*draw.integers(2, 9, (30, 8))) for _ in range(3))
     surprisal = [
@@ -130,7 +130,7 @@ def test_an_ensemble_of_its_tensors_gives_the_same_scores(members):
     ]
     panels = [Panel.fitted(members, 1_000, train, held_out, of_fold) for of_fold in surprisal]
     ensemble = Ensemble(members, tuple(panels), np.sort(panels[-1].fused_reference[:20]))
-    again = Ensemble.of_tensors(members, 2, 0.01, ensemble.tensors())
+    again = Ensemble.of_arrays(members, 2, 0.01, ensemble.arrays())
     before, after = (each.scores(table, surprisal) for each in (ensemble, again))
     assert np.array_equal(before.p_value, after.p_value)
     assert np.array_equal(before.raw, after.raw)

@@ -2,9 +2,10 @@ import numpy as np
 import pytest
 import torch
 
-from trine.detect import surprisal
+from trine.detect import padding, surprisal
 from trine.detect.cells import CELLS
-from trine.detect.surprisal import sequence_means, surprisals
+from trine.detect.padding import sequence_means
+from trine.detect.surprisal import surprisals
 from trine.sequences.vocabulary import EncodedTable
 
 
@@ -31,7 +32,7 @@ def test_padding_does_not_change_the_surprisal_of_an_event(make_net, ragged, cel
 def test_small_batches_give_the_same_surprisal(make_net, ragged, monkeypatch):
     net = make_net()
     whole = surprisals(net, ragged)["event"]
-    monkeypatch.setattr(surprisal, "BATCH_EVENTS", 10)
+    monkeypatch.setattr(padding, "BATCH_EVENTS", 10)
     assert np.allclose(surprisals(net, ragged)["event"], whole, atol=1e-5)
 
 

@@ -103,7 +103,7 @@ def test_without_a_member_that_reads_a_network_none_is_trained(counting, program
     assert counting.result.metrics["auc"] > 0.99
     assert counting.result.metrics["recall"] == 1.0
     again = Detector.load(counting.run)
-    assert not any("network" in name for name in again.tensors())
+    assert not any("network" in name for name in again.arrays())
     assert again.score(programs) == counting.score(programs)
     assert again.evaluate(programs, split="validation").metrics["mean_surprisal"] < 1
 

@@ -24,6 +24,7 @@ from trine.classify.recipe import ClassifyRecipe
 from trine.device import Device
 from trine.errors import DataError, RecipeError, nearest
 from trine.model import Evaluation, Model
+from trine.nn.weights import arrays_of, tensors_of
 from trine.pictures.batches import labels_of, mirrors
 from trine.pictures.decode import Picture, as_channels, read_picture
 from trine.pictures.paths import as_list, picture_name
@@ -134,16 +135,18 @@ class Classifier(Model[ClassifyRecipe]):
         }
 
     @override
-    def tensors(self) -> dict[str, Tensor]:
+    def arrays(self) -> dict[str, np.ndarray]:
         labels = {"margins": self.margins}
-        return joined({"network": self.network.state_dict(), "novelty": self.novelty.state(), "labels": labels})
+        parts = {"network": self.network.state_dict(), "novelty": self.novelty.state(), "labels": labels}
+        return arrays_of(joined(parts))
 
     @override
     @classmethod
     def parts(
-        cls, recipe: ClassifyRecipe, content: dict[str, Any], tensors: dict[str, Tensor], device: Device
+        cls, recipe: ClassifyRecipe, content: dict[str, Any], arrays: dict[str, np.ndarray], device: Device
     ) -> dict[str, Any]:
         classes, size, channels = tuple(content["classes"]), content["size"], content["channels"]
+        tensors = tensors_of(arrays)
         network = build_network(recipe, channels, size, len(classes))
         network.load_state_dict(part(tensors, "network"))
         return {

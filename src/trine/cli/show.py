@@ -40,13 +40,13 @@ def _described(path: Path) -> dict[str, Any]:
         if not run.started:
             raise
         return _unfinished(run)
-    manifest, tensors = bundle.read(folder)
+    manifest, arrays = bundle.read(folder)
     return {
         "task": manifest.task,
         "state": "trained",
         "data": manifest.data,
         "format": manifest.format,
-        "parameters": sum(value.numel() for value in tensors.values()),
+        "parameters": sum(value.size for value in arrays.values()),
         "files": sorted(manifest.files),
         "versions": manifest.versions,
         "content": manifest.content,

@@ -8,7 +8,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 from jaxtyping import Float64, Shaped
-from torch import Tensor
 from typing_extensions import override
 
 from trine.bundle import joined, part
@@ -30,6 +29,7 @@ from trine.logs.carried import Carried
 from trine.logs.events import EventNames
 from trine.logs.readers import LogSettings, OpenedSequences, Sources, open_events
 from trine.model import Evaluation, Model
+from trine.nn.weights import arrays_of, tensors_of
 from trine.result import Data
 from trine.sequences.readers import open_sequences
 from trine.sequences.table import SequenceTable
@@ -223,23 +223,23 @@ class Detector(Model[DetectRecipe]):
         }
 
     @override
-    def tensors(self) -> dict[str, Tensor]:
-        return joined({"network": self.networks.state_dict(), "ensemble": self.ensemble.tensors()})
+    def arrays(self) -> dict[str, np.ndarray]:
+        return joined({"network": arrays_of(self.networks.state_dict()), "ensemble": self.ensemble.arrays()})
 
     @override
     @classmethod
     def parts(
-        cls, recipe: DetectRecipe, content: dict[str, Any], tensors: dict[str, Tensor], device: Device
+        cls, recipe: DetectRecipe, content: dict[str, Any], arrays: dict[str, np.ndarray], device: Device
     ) -> dict[str, Any]:
         vocabulary, folds, share = Vocabulary.from_json(content["vocabulary"]), content["folds"], content["share"]
         networks = build_networks(recipe, vocabulary, content.get("networks", folds))
         members, fusion = content.get("members", recipe.members), content.get("fusion", FORMER_FUSION)
         drift = content.get("drift")
-        networks.load_state_dict(part(tensors, "network"))
+        networks.load_state_dict(tensors_of(part(arrays, "network")))
         return {
             "vocabulary": vocabulary,
             "networks": networks.eval(),
-            "ensemble": Ensemble.of_tensors(members, folds, share, part(tensors, "ensemble"), fusion),
+            "ensemble": Ensemble.of_arrays(members, folds, share, part(arrays, "ensemble"), fusion),
             "drift": Drift.from_json(drift) if drift else None,
             "share": share,
             "templates": content["templates"],

@@ -6,8 +6,8 @@ import numpy as np
 from jaxtyping import Bool, Float64
 
 from trine.detect.members import sources
+from trine.detect.padding import sequence_means
 from trine.detect.scoring import TableScores
-from trine.detect.surprisal import sequence_means
 from trine.measures.roc import at_threshold, auc, roc, separation
 from trine.measures.shares import share_interval
 from trine.sequences.table import SequenceTable

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
-from jaxtyping import Float64
 
+from trine.annotations import Float64
 from trine.sequences.vocabulary import EVENT, EncodedTable
 
 Surprisal = Float64[np.ndarray, "events"]

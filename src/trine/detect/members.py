@@ -15,14 +15,11 @@ from functools import reduce
 from typing import ClassVar, Literal, Self
 
 import numpy as np
-import torch
-from jaxtyping import Float64, Int64
-from torch import Tensor
-from typing_extensions import override
 
+from trine.annotations import Float64, Int64, override
 from trine.detect.evidence import Evidence, Surprisal
+from trine.detect.padding import sequence_means
 from trine.detect.profiles import Profiles
-from trine.detect.surprisal import sequence_means
 from trine.measures.conformal import Scores
 from trine.sequences.vocabulary import EVENT, EncodedTable
 
@@ -59,14 +56,14 @@ class Member(ABC):
     def score(self, evidence: Evidence) -> Scores:
         """One number per sequence."""
 
-    def tensors(self) -> dict[str, Tensor]:
+    def arrays(self) -> dict[str, np.ndarray]:
         """What the member learned: its fields, which are arrays."""
-        return {field.name: torch.from_numpy(getattr(self, field.name)) for field in fields(self)}
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
     @classmethod
-    def of_tensors(cls, tensors: dict[str, Tensor]) -> Self:
-        """The member with these tensors."""
-        return cls(**{name: tensor.numpy() for name, tensor in tensors.items()})
+    def of_arrays(cls, arrays: dict[str, np.ndarray]) -> Self:
+        """The member with these arrays."""
+        return cls(**arrays)
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,13 +156,13 @@ class NearestCounts(Member):
         return indices[:, 0], distances[:, 0].astype(np.float64) / 2**0.5
 
     @override
-    def tensors(self) -> dict[str, Tensor]:
-        return self.profiles.tensors()
+    def arrays(self) -> dict[str, np.ndarray]:
+        return self.profiles.arrays()
 
     @override
     @classmethod
-    def of_tensors(cls, tensors: dict[str, Tensor]) -> Self:
-        return cls(Profiles.of_tensors(tensors))
+    def of_arrays(cls, arrays: dict[str, np.ndarray]) -> Self:
+        return cls(Profiles.of_arrays(arrays))
 
 
 @dataclass(frozen=True, eq=False)
@@ -198,13 +195,13 @@ class LengthGivenCounts(NearestCounts):
         return np.asarray(distance / np.maximum(usual.std(1), self.floor))
 
     @override
-    def tensors(self) -> dict[str, Tensor]:
-        return {**self.profiles.tensors(), "lengths": torch.from_numpy(self.lengths)}
+    def arrays(self) -> dict[str, np.ndarray]:
+        return {**self.profiles.arrays(), "lengths": self.lengths}
 
     @override
     @classmethod
-    def of_tensors(cls, tensors: dict[str, Tensor]) -> Self:
-        return cls(Profiles.of_tensors(tensors), tensors["lengths"].numpy())
+    def of_arrays(cls, arrays: dict[str, np.ndarray]) -> Self:
+        return cls(Profiles.of_arrays(arrays), arrays["lengths"])
 
 
 @dataclass(frozen=True, eq=False)

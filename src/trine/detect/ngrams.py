@@ -11,10 +11,8 @@ from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
-import torch
-from jaxtyping import Bool, Float64, Int64
-from torch import Tensor
 
+from trine.annotations import Bool, Float64, Int64
 from trine.sequences.vocabulary import BEGIN, EVENT, FIRST, UNKNOWN, EncodedTable
 
 ORDER = 12
@@ -135,27 +133,23 @@ class NGrams:
             probabilities = np.tile(single, (min(rows, table.events - start), 1))
             for level, of_level in zip(self.longer, contexts, strict=True):
                 level.spread(probabilities, of_level[start : start + rows])
-            best.append(torch.from_numpy(probabilities).topk(min(count, len(single))))
-        return np.concatenate([top.indices for top in best]), np.concatenate([top.values for top in best])
+            top = np.argsort(-probabilities, 1, kind="stable")[:, :count]
+            best.append((top, np.take_along_axis(probabilities, top, 1)))
+        return np.concatenate([codes for codes, _ in best]), np.concatenate([values for _, values in best])
 
-    def tensors(self) -> dict[str, Tensor]:
+    def arrays(self) -> dict[str, np.ndarray]:
         """The counts."""
-        tensors = {"single": torch.from_numpy(self.single)}
+        arrays = {"single": self.single}
         for length, level in enumerate(self.longer, 2):
-            tensors |= {
-                f"{length}.keys": torch.from_numpy(level.keys),
-                f"{length}.counts": torch.from_numpy(level.counts),
-            }
-        return tensors
+            arrays |= {f"{length}.keys": level.keys, f"{length}.counts": level.counts}
+        return arrays
 
     @classmethod
-    def of_tensors(cls, tensors: dict[str, Tensor]) -> "NGrams":
+    def of_arrays(cls, arrays: dict[str, np.ndarray]) -> "NGrams":
         """The n-grams with these counts."""
-        single = tensors["single"].numpy()
-        lengths = range(2, 2 + sum(name.endswith(".keys") for name in tensors))
-        longer = [
-            NGramCounts(tensors[f"{n}.keys"].numpy(), tensors[f"{n}.counts"].numpy(), len(single)) for n in lengths
-        ]
+        single = arrays["single"]
+        lengths = range(2, 2 + sum(name.endswith(".keys") for name in arrays))
+        longer = [NGramCounts(arrays[f"{n}.keys"], arrays[f"{n}.counts"], len(single)) for n in lengths]
         return cls(single, tuple(longer))
 
     def _probabilities(self, table: EncodedTable) -> Float64[np.ndarray, "events"]:

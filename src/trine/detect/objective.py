@@ -12,9 +12,10 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from trine.detect.network import Columns, FoldNets, Logits, State
+from trine.detect.padding import sequence_means
 from trine.detect.recipe import DetectRecipe
 from trine.detect.streams import Streams
-from trine.detect.surprisal import sequence_means, surprisals
+from trine.detect.surprisal import surprisals
 from trine.device import Device
 from trine.progress import Figures
 from trine.sequences.vocabulary import BEGIN, CLASSES, EVENT, UNKNOWN, EncodedTable

@@ -8,11 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import torch
-from jaxtyping import Float32, Int64
-from scipy.sparse import csc_array, csr_array
-from torch import Tensor
 
+from trine.annotations import Float32, Int32, Int64
 from trine.sequences.vocabulary import EVENT, EncodedTable
 
 EQUAL = 4e-6
@@ -23,94 +20,168 @@ ROWS, KINDS = 512, 1_024
 """Largest numbers of sequences and of kinds in a full matrix: with 20,000 normal sequences, 80 MB."""
 FULL = 0.02
 """Share of the profiles that have a kind from which on it is part of the full matrix."""
+PRODUCTS = 1_000_000
+"""Number of products of single cells that are added at once."""
 Indices = Int64[np.ndarray, "sequences count"]
 Distances = Float32[np.ndarray, "sequences count"]
+Products = Float32[np.ndarray, "piece normal"]
+
+
+@dataclass(frozen=True, eq=False)
+class Cells:
+    """What is not zero of a sparse matrix of sequences × kinds: square roots of shares; each row has length 1.
+
+    In rising order of their rows, then of their kinds.
+    """
+
+    rows: Int64[np.ndarray, "cells"]
+    kinds: Int64[np.ndarray, "cells"]
+    values: Float32[np.ndarray, "cells"]
+
+    @classmethod
+    def of(cls, table: EncodedTable, width: int) -> "Cells":
+        """The cells of a table's sequences; codes of `width` or more count as the last one."""
+        codes = np.minimum(table.columns[EVENT], width - 1).astype(np.int64)
+        places, counts = np.unique(np.repeat(np.arange(len(table)) * width, table.lengths) + codes, return_counts=True)
+        rows, kinds = np.divmod(places, width)
+        return cls(rows, kinds, np.sqrt(counts / table.lengths[rows]).astype(np.float32))
+
+    def at(self, start: int, end: int) -> "Cells":
+        """The rows from `start` to `end`, which are then counted from 0."""
+        first, last = np.searchsorted(self.rows, (start, end))
+        return Cells(self.rows[first:last] - start, self.kinds[first:last], self.values[first:last])
+
+    def full(self, rows: int, columns: Int64[np.ndarray, "kinds"]) -> Float32[np.ndarray, "rows columns"]:
+        """A full matrix of `rows` rows; `columns` has the column of each kind, −1 for kinds that are left out."""
+        inside = columns[self.kinds] >= 0
+        matrix = np.zeros((rows, int(columns.max(initial=-1)) + 1), np.float32)
+        matrix[self.rows[inside], columns[self.kinds[inside]]] = self.values[inside]
+        return matrix
 
 
 @dataclass(frozen=True, eq=False)
 class Profiles:
-    """Square roots of the event shares of sequences; the distance of two is √2 times the Hellinger distance."""
+    """Square roots of the event shares of sequences; the distance of two is √2 times the Hellinger distance.
 
-    roots: csc_array
-    """Sequences × kinds; each row has length 1."""
+    A sparse matrix of sequences × kinds in compressed columns: kind k has the cells `starts[k]` to `starts[k + 1]`.
+    """
+
+    starts: Int64[np.ndarray, "kinds1"]
+    rows: Int32[np.ndarray, "cells"]
+    """Index of each cell's profile."""
+    values: Float32[np.ndarray, "cells"]
+    sequences: int
+    """Number of profiles."""
     kept: Int64[np.ndarray, "normal"]
-    """Index of each row's sequence in the table of all normal ones."""
-    former: Float32[Tensor, "normal kinds"] | None = None
+    """Index of each profile's sequence in the table of all normal ones."""
+    former: Float32[np.ndarray, "normal kinds"] | None = None
     """All cells, in bundles of earlier versions: compared as these did, so that their distances are the same."""
 
     @classmethod
     def of(cls, table: EncodedTable, width: int) -> "Profiles":
         """The profiles of a table; codes of `width` or more count as the last one."""
-        roots = _roots(table, width)
         kept = np.linspace(0, len(table) - 1, min(len(table), MOST)).astype(np.int64)
-        return cls((roots if len(kept) == len(table) else roots[kept]).tocsc(), kept)
+        place = np.full(len(table), -1)
+        place[kept] = np.arange(len(kept))
+        cells = Cells.of(table, width)
+        inside = np.flatnonzero(place[cells.rows] >= 0)
+        order = inside[np.argsort(cells.kinds[inside], kind="stable")]
+        starts = np.searchsorted(cells.kinds[order], np.arange(width + 1))
+        return cls(starts, place[cells.rows[order]].astype(np.int32), cells.values[order], len(kept), kept)
 
     def nearest(self, table: EncodedTable, count: int) -> tuple[Indices, Distances]:
         """Indices of the `count` nearest profiles of each sequence of a table, nearest first, and their distances."""
-        roots = _roots(table, self.roots.shape[1])
+        cells = Cells.of(table, self.width)
         if self.former is not None:
-            best = torch.cdist(torch.from_numpy(roots.toarray()), self.former).topk(count, largest=False)
-            return best.indices.numpy(), best.values.numpy()
-        found = [_nearest(piece, count) for piece in self._products(roots)]
+            distances = _distances(cells.full(len(table), np.arange(self.width)), self.former)
+            indices = _largest(-distances, count)
+            return indices, np.take_along_axis(distances, indices, 1)
+        found = [_nearest(piece, count) for piece in self._products(cells, len(table))]
         if not found:
             return np.zeros((0, count), np.int64), np.zeros((0, count), np.float32)
         indices = np.concatenate([indices for indices, _ in found])
         return self.kept[indices], np.concatenate([distances for _, distances in found])
 
-    def _products(self, roots: csr_array) -> Iterator[Float32[np.ndarray, "piece normal"]]:
-        """Scalar products with all profiles, for a piece of the sequences at a time.
+    @property
+    def width(self) -> int:
+        """Number of kinds."""
+        return len(self.starts) - 1 if self.former is None else self.former.shape[1]
 
-        Kinds that many profiles have are multiplied as full matrices, the others as sparse ones.
+    def _products(self, cells: Cells, count: int) -> Iterator[Products]:
+        """Scalar products of sequences with all profiles, for a piece of the `count` sequences at a time.
+
+        Kinds that many profiles have are multiplied as full matrices, the others cell by cell.
         """
-        having = np.diff(self.roots.indptr)
-        order = np.argsort(-having, kind="stable")[:KINDS]
-        full = np.sort(order[having[order] > FULL * self.roots.shape[0]])
-        rest = np.setdiff1d(np.arange(len(having)), full)
-        full_profiles, rest_profiles = self.roots[:, full].toarray().T, self.roots[:, rest].T.tocsr()
-        for start in range(0, roots.shape[0], ROWS):
-            piece = roots[start : start + ROWS]
-            products = piece[:, full].toarray() @ full_profiles
-            products += (piece[:, rest] @ rest_profiles).toarray()
+        having = np.diff(self.starts)
+        frequent = np.argsort(-having, kind="stable")[:KINDS]
+        full = np.sort(frequent[having[frequent] > FULL * self.sequences])
+        columns = np.full(self.width, -1)
+        columns[full] = np.arange(len(full))
+        kinds = np.repeat(np.arange(self.width), having)
+        profiles = Cells(self.rows.astype(np.int64), kinds, self.values).full(self.sequences, columns).T
+        for start in range(0, count, ROWS):
+            rows = min(ROWS, count - start)
+            piece = cells.at(start, start + rows)
+            products = np.ascontiguousarray(piece.full(rows, columns) @ profiles)
+            rest = columns[piece.kinds] < 0
+            self._add(products, Cells(piece.rows[rest], piece.kinds[rest], piece.values[rest]))
             yield products
 
-    def tensors(self) -> dict[str, Tensor]:
+    def _add(self, products: Products, cells: Cells) -> None:
+        """Add the products of single cells with all profiles that have their kind."""
+        counts = np.diff(self.starts)[cells.kinds]
+        ends = np.cumsum(counts)
+        cuts = np.searchsorted(ends, np.arange(PRODUCTS, ends[-1] if len(ends) else 0, PRODUCTS))
+        for some in np.split(np.arange(len(counts)), cuts):
+            repeated = np.repeat(some, counts[some])
+            within = np.arange(len(repeated)) - np.repeat(np.cumsum(counts[some]) - counts[some], counts[some])
+            of_profiles = self.starts[cells.kinds[repeated]] + within
+            places = cells.rows[repeated] * self.sequences + self.rows[of_profiles]
+            np.add.at(products.reshape(-1), places, cells.values[repeated] * self.values[of_profiles])
+
+    def arrays(self) -> dict[str, np.ndarray]:
         """The profiles in compressed columns."""
         if self.former is not None:
             return {"profiles": self.former}
+        sequences = np.array(self.sequences, np.int64)
         return {
-            "starts": torch.from_numpy(self.roots.indptr.astype(np.int64)),
-            "rows": torch.from_numpy(self.roots.indices.astype(np.int32)),
-            "values": torch.from_numpy(self.roots.data),
-            "sequences": torch.tensor(self.roots.shape[0]),
-            "kept": torch.from_numpy(self.kept),
+            "starts": self.starts,
+            "rows": self.rows,
+            "values": self.values,
+            "sequences": sequences,
+            "kept": self.kept,
         }
 
     @classmethod
-    def of_tensors(cls, tensors: dict[str, Tensor]) -> "Profiles":
-        """The profiles with these tensors; earlier versions kept all cells as `profiles`."""
-        if "profiles" in tensors:
-            former = tensors["profiles"]
-            return cls(csc_array(former.numpy()), np.arange(len(former)), former)
-        starts = tensors["starts"].numpy()
-        shape = (int(tensors["sequences"]), len(starts) - 1)
-        kept = tensors["kept"].numpy() if "kept" in tensors else np.arange(shape[0])
-        return cls(csc_array((tensors["values"].numpy(), tensors["rows"].numpy(), starts), shape), kept)
+    def of_arrays(cls, arrays: dict[str, np.ndarray]) -> "Profiles":
+        """The profiles with these arrays; earlier versions kept all cells as `profiles`."""
+        if "profiles" in arrays:
+            former = arrays["profiles"]
+            none = np.zeros(0, np.int64), np.zeros(0, np.int32), np.zeros(0, np.float32)
+            return cls(*none, len(former), np.arange(len(former)), former)
+        sequences = int(arrays["sequences"])
+        kept = arrays.get("kept", np.arange(sequences))
+        return cls(arrays["starts"], arrays["rows"], arrays["values"], sequences, kept)
 
 
-def _roots(table: EncodedTable, width: int) -> csr_array:
-    codes = np.minimum(table.columns[EVENT], width - 1).astype(np.int32)
-    counts = csr_array((np.ones(len(codes), np.float64), codes, table.offsets), (len(table), width), copy=True)
-    counts.sum_duplicates()
-    shares = counts.data / np.repeat(table.lengths, np.diff(counts.indptr))
-    return csr_array((np.sqrt(shares).astype(np.float32), counts.indices, counts.indptr), counts.shape)
-
-
-def _nearest(products: Float32[np.ndarray, "piece normal"], count: int) -> tuple[Indices, Distances]:
-    if count == 1:  # much faster than topk
-        indices = products.argmax(1)[:, None]
-        best = np.take_along_axis(products, indices, 1)
-    else:
-        values, places = torch.from_numpy(products).topk(count)
-        best, indices = values.numpy(), places.numpy()
-    squares = 2 - 2 * best
+def _nearest(products: Products, count: int) -> tuple[Indices, Distances]:
+    indices = products.argmax(1)[:, None] if count == 1 else _largest(products, count)  # argmax is much faster
+    squares = 2 - 2 * np.take_along_axis(products, indices, 1)
     return indices, np.sqrt(np.where(squares < EQUAL, np.float32(0), squares))
+
+
+def _largest(values: Products, count: int) -> Indices:
+    """Indices of the `count` largest values of each row, the largest first."""
+    some = np.argpartition(-values, count - 1, 1)[:, :count]
+    return np.take_along_axis(some, np.argsort(-np.take_along_axis(values, some, 1), 1, kind="stable"), 1)
+
+
+def _distances(
+    new: Float32[np.ndarray, "piece kinds"], profiles: Float32[np.ndarray, "normal kinds"]
+) -> Float32[np.ndarray, "piece normal"]:
+    """Distances of all pairs by one matrix product, |a − b|² = |a|² − 2ab + |b|², in single precision."""
+    ones = (np.ones((len(each), 1), np.float32) for each in (new, profiles))
+    squares = [np.square(each).sum(1, keepdims=True) for each in (new, profiles)]
+    left = np.concatenate([-2 * new, squares[0], next(ones)], 1)
+    right = np.concatenate([profiles, next(ones), squares[1]], 1)
+    return np.asarray(np.sqrt(np.maximum(left @ right.T, 0)))

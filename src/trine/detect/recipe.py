@@ -24,7 +24,7 @@ MemberName = Literal[
     "attributes",
     "attribute_excess",
 ]
-"""Names of the members in `trine.detect.members`, which imports torch."""
+"""Names of the members in `trine.detect.members`, which takes longer to import."""
 DEFAULT_MEMBERS: tuple[MemberName, ...] = ("either", "counts", "unseen", "excess", "pairs", "rare", "size")
 COUNTING_MEMBERS: tuple[MemberName, ...] = ("ngrams", "counts", "unseen", "ngram_excess", "pairs", "rare", "size")
 COUNTING = "counting"

@@ -6,12 +6,11 @@ This score becomes a p-value among held-out normal sequences too. No step uses a
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
-import torch
-from jaxtyping import Bool, Float64, Int64
-from torch import Tensor
 
+from trine.annotations import Bool, Float64, Int64
 from trine.bundle import part
 from trine.detect.evidence import Evidence, Surprisal
 from trine.detect.members import MEMBERS, Member, sources
@@ -33,7 +32,8 @@ def stouffer(p: MemberScores, weights: Weights) -> Scores:
     Two members that are both surprised outweigh one that is surprised alone. But each ordinary member lowers the sum:
     with many members, several typical scores cancel one extreme one.
     """
-    return np.asarray(-torch.special.ndtri(torch.from_numpy(np.minimum(p, LARGEST_P))).sum(1).numpy())
+    quantiles = np.frompyfunc(NormalDist().inv_cdf, 1, 1)(np.minimum(p, LARGEST_P))
+    return -np.asarray(quantiles.astype(np.float64).sum(1))
 
 
 def harmonic(p: MemberScores, weights: Weights) -> Scores:
@@ -115,21 +115,21 @@ class Panel:
         """Number of held-out sequences that are at least as strange, for each fused score."""
         return len(self.fused_reference) - np.searchsorted(self.fused_reference, fused, side="left")
 
-    def tensors(self) -> dict[str, Tensor]:
-        """The reference's scores and lengths, the n-grams, and each member's tensors."""
-        own = {"raw": torch.from_numpy(self.reference.raw), "lengths": torch.from_numpy(self.reference.lengths)}
-        grams = self.grams.tensors() if self.grams else {}
+    def arrays(self) -> dict[str, np.ndarray]:
+        """The reference's scores and lengths, the n-grams, and each member's arrays."""
+        own = {"raw": self.reference.raw, "lengths": self.reference.lengths}
+        grams = self.grams.arrays() if self.grams else {}
         own |= {f"{GRAMS}.{name}": value for name, value in grams.items()}
-        return own | {f"{m.name}.{name}": value for m in self.members for name, value in m.tensors().items()}
+        return own | {f"{m.name}.{name}": value for m in self.members for name, value in m.arrays().items()}
 
     @classmethod
-    def of_tensors(
-        cls, names: Sequence[str], smallest: int, tensors: dict[str, Tensor], fusion: str = FUSION
+    def of_arrays(
+        cls, names: Sequence[str], smallest: int, arrays: dict[str, np.ndarray], fusion: str = FUSION
     ) -> "Panel":
-        """The panel with these tensors."""
-        members = tuple(MEMBERS[name].of_tensors(part(tensors, name)) for name in names)
-        reference = Reference(tensors["raw"].numpy(), tensors["lengths"].numpy(), smallest, units(members))
-        return cls.calibrated(members, reference, fusion, _grams(tensors))
+        """The panel with these arrays."""
+        members = tuple(MEMBERS[name].of_arrays(part(arrays, name)) for name in names)
+        reference = Reference(arrays["raw"], arrays["lengths"], smallest, units(members))
+        return cls.calibrated(members, reference, fusion, _grams(arrays))
 
 
 @dataclass(frozen=True)
@@ -226,26 +226,26 @@ class Ensemble:
         p = (1 + np.sum(stranger, 0)) / (1 + self.calibrated_on)
         return p if self.recent is None else np.asarray(np.maximum(p, share_at_least(self.recent, fused[-1])))
 
-    def tensors(self) -> dict[str, Tensor]:
-        """The panels' tensors, by the fold's index."""
-        recent = {} if self.recent is None else {"recent": torch.from_numpy(self.recent)}
-        return recent | {f"{i}.{k}": v for i, panel in enumerate(self.panels) for k, v in panel.tensors().items()}
+    def arrays(self) -> dict[str, np.ndarray]:
+        """The panels' arrays, by the fold's index."""
+        recent = {} if self.recent is None else {"recent": self.recent}
+        return recent | {f"{i}.{k}": v for i, panel in enumerate(self.panels) for k, v in panel.arrays().items()}
 
     @classmethod
-    def of_tensors(
-        cls, names: Sequence[str], folds: int, share: float, tensors: dict[str, Tensor], fusion: str = FUSION
+    def of_arrays(
+        cls, names: Sequence[str], folds: int, share: float, arrays: dict[str, np.ndarray], fusion: str = FUSION
     ) -> "Ensemble":
-        """The ensemble with these tensors; `share` is the share of normal sequences that may be flagged."""
+        """The ensemble with these arrays; `share` is the share of normal sequences that may be flagged."""
         smallest = smallest_bucket(share)
         return cls(
             tuple(names),
-            tuple(Panel.of_tensors(names, smallest, part(tensors, str(fold)), fusion) for fold in range(folds)),
-            tensors["recent"].numpy() if "recent" in tensors else None,
+            tuple(Panel.of_arrays(names, smallest, part(arrays, str(fold)), fusion) for fold in range(folds)),
+            arrays.get("recent"),
         )
 
 
 GRAMS = "grams"
-"""Name of the n-grams among a panel's tensors; earlier versions kept them with the members that read them."""
+"""Name of the n-grams among a panel's arrays; earlier versions kept them with the members that read them."""
 
 
 def share_at_least(reference: References, fused: Scores) -> Scores:
@@ -263,9 +263,9 @@ def weights(members: Sequence[Member]) -> Weights:
     return tuple(member.weight for member in members)
 
 
-def _grams(tensors: dict[str, Tensor]) -> NGrams | None:
-    own = next((own for name in (GRAMS, "either", "ngrams") if (own := part(tensors, name))), None)
-    return NGrams.of_tensors(own) if own else None
+def _grams(arrays: dict[str, np.ndarray]) -> NGrams | None:
+    own = next((own for name in (GRAMS, "either", "ngrams") if (own := part(arrays, name))), None)
+    return NGrams.of_arrays(own) if own else None
 
 
 def _evidence(table: EncodedTable, columns: NetworkSurprisal, grams: NGrams | None) -> Evidence:

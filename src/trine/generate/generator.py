@@ -23,6 +23,7 @@ from trine.generate.report import draw_kl, metrics, model_card
 from trine.model import Evaluation, Model
 from trine.nn.likelihood import Bernoulli, CalibratedGaussian, Likelihood
 from trine.nn.logistic import LogisticMixture
+from trine.nn.weights import arrays_of, tensors_of
 from trine.pictures.batches import evenly, labels_of
 from trine.pictures.decode import as_channels
 from trine.pictures.picture_set import ALL, PictureSet, PictureSplit
@@ -206,16 +207,17 @@ class Generator(Model[GenerateRecipe]):
         return {"classes": list(self.classes), "size": self.size, "channels": self.channels, "reading": reading}
 
     @override
-    def tensors(self) -> dict[str, Tensor]:
+    def arrays(self) -> dict[str, np.ndarray]:
         parts = {"network": self.network.state_dict(), "priors": self.priors.state_dict()}
-        return {**joined(parts), "information": self.information}
+        return arrays_of({**joined(parts), "information": self.information})
 
     @override
     @classmethod
     def parts(
-        cls, recipe: GenerateRecipe, content: dict[str, Any], tensors: dict[str, Tensor], device: Device
+        cls, recipe: GenerateRecipe, content: dict[str, Any], arrays: dict[str, np.ndarray], device: Device
     ) -> dict[str, Any]:
         classes, size, channels = tuple(content["classes"]), content["size"], content["channels"]
+        tensors = tensors_of(arrays)
         with torch.device("meta"):  # no values yet: drawing first weights would change torch's random state
             network, priors = build_network(recipe, channels, size, classes), build_priors(recipe, channels, classes)
         for name, module in (("network", network), ("priors", priors)):

@@ -4,8 +4,7 @@ import re
 from collections.abc import Sequence
 from typing import ClassVar
 
-from typing_extensions import override
-
+from trine.annotations import override
 from trine.log_formats.actors import who
 from trine.log_formats.log_event import HEADER, Format, Header, LogEvent, known
 from trine.log_formats.text_formats import text_event

@@ -6,8 +6,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import ClassVar
 
-from typing_extensions import override
-
+from trine.annotations import override
 from trine.log_formats.arguments import MOST_FOLDERS, classes_of, folder, program, subcommand
 from trine.log_formats.audit_records import AuditJoiner, Record, Socket, is_separator, read_records, socket_of
 from trine.log_formats.log_event import HEADER, Entity, Format, FormatSettings, Header, LogEvent, known

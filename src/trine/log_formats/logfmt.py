@@ -4,8 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import ClassVar
 
-from typing_extensions import override
-
+from trine.annotations import override
 from trine.log_formats.actors import is_address, with_marks
 from trine.log_formats.log_event import Entity, Format, FormatSettings, LogEvent, known
 from trine.log_formats.request_marks import request_marks

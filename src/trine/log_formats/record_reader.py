@@ -10,8 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import ClassVar
 
-from typing_extensions import override
-
+from trine.annotations import override
 from trine.log_formats.actors import who
 from trine.log_formats.escapes import without_escapes
 from trine.log_formats.field_names import guessed

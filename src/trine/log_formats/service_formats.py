@@ -4,8 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import ClassVar
 
-from typing_extensions import override
-
+from trine.annotations import override
 from trine.log_formats.actors import who
 from trine.log_formats.log_event import HEADER, Entity, Format, FormatSettings, Header, Line, LogEvent, known
 from trine.log_formats.syslog_formats import Syslog

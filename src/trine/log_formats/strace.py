@@ -7,8 +7,7 @@ import re
 from collections.abc import Sequence
 from typing import ClassVar
 
-from typing_extensions import override
-
+from trine.annotations import override
 from trine.log_formats.arguments import classes_of, folder, program
 from trine.log_formats.log_event import HEADER, Entity, Format, FormatSettings, Header, Line, LogEvent, known
 

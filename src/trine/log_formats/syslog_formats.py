@@ -3,8 +3,7 @@
 import re
 from typing import ClassVar
 
-from typing_extensions import override
-
+from trine.annotations import override
 from trine.log_formats.actors import is_address, who, with_marks
 from trine.log_formats.log_event import HEADER, Entity, Format, Header, LogEvent
 from trine.log_formats.text_formats import payload

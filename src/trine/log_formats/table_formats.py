@@ -6,8 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import ClassVar
 from urllib.parse import unquote
 
-from typing_extensions import override
-
+from trine.annotations import override
 from trine.log_formats.field_names import guessed
 from trine.log_formats.json_presets import PRESETS, Preset
 from trine.log_formats.log_event import HEADER, Entity, FormatSettings, Header, Line, LogEvent

@@ -9,8 +9,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import ClassVar
 
-from typing_extensions import override
-
+from trine.annotations import override
 from trine.errors import UsageError
 from trine.log_formats.actors import who, with_marks
 from trine.log_formats.cef_formats import cef_payload

@@ -11,8 +11,7 @@ from collections.abc import Callable, Iterator
 from itertools import chain
 from typing import Any, Final
 
-from typing_extensions import override
-
+from trine.annotations import override
 from trine.errors import DataError, UsageError
 
 CHUNK = 1 << 18

@@ -12,8 +12,8 @@ from operator import attrgetter
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Bool
 
+from trine.annotations import Bool
 from trine.datasets.catalogue import CATALOGUE, nothing_there
 from trine.datasets.lines import Skips
 from trine.datasets.tables import has_column, is_table

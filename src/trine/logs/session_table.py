@@ -6,8 +6,8 @@ from itertools import chain, compress, repeat
 from typing import Any
 
 import numpy as np
-from jaxtyping import Int32, Shaped
 
+from trine.annotations import Int32, Shaped
 from trine.log_formats.log_event import ENTITIES, Fields
 from trine.logs.events import EventNames
 from trine.logs.sessions import SessionEvent

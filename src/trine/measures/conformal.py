@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from jaxtyping import Float64, Int64
+
+from trine.annotations import Float64, Int64
 
 Scores = Float64[np.ndarray, "sequences"]
 MemberScores = Float64[np.ndarray, "sequences members"]

@@ -14,9 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Int64, UInt8
-from typing_extensions import override
 
+from trine.annotations import Int64, UInt8, override
 from trine.datasets.tables import is_table
 from trine.errors import DataError, UnsafeDataError
 from trine.pictures.entries import TEST, TRAIN, Arrays, Block, Source, stat_line

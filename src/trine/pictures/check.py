@@ -4,9 +4,9 @@ from collections import Counter
 from itertools import combinations
 
 import numpy as np
-from jaxtyping import Int64
 from pydantic import BaseModel, ConfigDict
 
+from trine.annotations import Int64
 from trine.errors import DataError
 from trine.pictures.duplicates import Pairs, exact_pairs, near_pairs, signatures
 from trine.pictures.entries import TEST, TRAIN, VALIDATION

@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import UInt8
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError
 
+from trine.annotations import UInt8
 from trine.errors import DataError, UnsafeDataError
 from trine.pictures.deep_colour import colour_levels, is_deep_colour
 from trine.pictures.formats import formats, open_image

@@ -6,8 +6,9 @@ Pillow's unpackers for the other byte order give the low bytes, so that a second
 import sys
 
 import numpy as np
-from jaxtyping import UInt16
 from PIL import Image, ImageFile
+
+from trine.annotations import UInt16
 
 SWAPPED = {"16B": "16L", "16L": "16B", "16N": "16B" if sys.byteorder == "little" else "16L"}
 """The unpacker of the other byte order."""

@@ -14,8 +14,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float32, Int64, UInt8, UInt64
 
+from trine.annotations import Bool, Float32, Int64, UInt8, UInt64
 from trine.pictures.store import forget
 
 HASH_BITS = 3

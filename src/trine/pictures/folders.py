@@ -9,8 +9,7 @@ from collections.abc import Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
 
-from typing_extensions import override
-
+from trine.annotations import override
 from trine.errors import DataError
 from trine.pictures.entries import SPLITS, TRAIN, Entry, Files, Source, listed, stat_line
 from trine.pictures.kinds import PICTURE_SUFFIXES

@@ -11,8 +11,8 @@ import re
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from jaxtyping import Int64, UInt8
 
+from trine.annotations import Int64, UInt8
 from trine.pictures.duplicates import Pairs, Thumbnails, exact_pairs, near_pairs, signatures, turned_pairs
 
 TURNS: tuple[Callable[[Thumbnails], Thumbnails], ...] = (

@@ -13,8 +13,8 @@ from statistics import median
 from typing import TypeVar
 
 import numpy as np
-from jaxtyping import UInt8
 
+from trine.annotations import UInt8
 from trine.errors import DataError
 from trine.pictures.decode import Header, decode, quiet_pillow, read_header, resize
 from trine.pictures.entries import SPLITS, Arrays, Entry, Files, Source, class_name, listed, natural_order, readable

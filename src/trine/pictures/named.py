@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from typing_extensions import override
 
+from trine.annotations import override
 from trine.datasets.catalogue import NamedSet, installed_version, location
 from trine.errors import UsageError
 from trine.pictures.binaries import CifarFolder, IdxFolder

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Int64, UInt8
 
 from trine import files
+from trine.annotations import Int64, UInt8
 from trine.datasets.cache import cache_dir, disk_errors
 from trine.datasets.catalogue import CATALOGUE, is_present, named_set, nothing_there, refuse_empty
 from trine.errors import DataError, UsageError, nearest

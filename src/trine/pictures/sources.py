@@ -3,8 +3,7 @@
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from typing_extensions import override
-
+from trine.annotations import override
 from trine.datasets.archives import is_archive, unpack
 from trine.datasets.tables import READERS, has_column, is_table
 from trine.errors import DataError, TrineError, UnsafeDataError

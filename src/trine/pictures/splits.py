@@ -1,8 +1,8 @@
 """Cuts one part off a split: seeded, and with the same share of every class."""
 
 import numpy as np
-from jaxtyping import Int64
 
+from trine.annotations import Int64
 from trine.errors import UsageError
 
 

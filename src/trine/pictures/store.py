@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import IO, Any, overload
 
 import numpy as np
-from jaxtyping import Int64, UInt8
 
 from trine import files
+from trine.annotations import Int64, UInt8
 from trine.datasets.cache import disk_errors
 from trine.errors import DataError
 from trine.pictures.reading import Reading

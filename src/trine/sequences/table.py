@@ -15,8 +15,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float64, Int8, Int32, Int64, Shaped
 
+from trine.annotations import Float64, Int8, Int32, Int64, Shaped
 from trine.datasets.lines import Skips, encodable
 from trine.errors import DataError
 

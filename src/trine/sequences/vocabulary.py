@@ -11,8 +11,8 @@ from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
-from jaxtyping import Float64, Int, Int32, Shaped
 
+from trine.annotations import Float64, Int, Int32, Shaped
 from trine.sequences.table import SequenceTable
 
 EVENT, TIME, HOUR, WEEKDAY, ENTITY = "event", "time", "hour", "weekday", "entity"

@@ -14,6 +14,7 @@ from torch import Tensor
 from trine import files
 from trine.bundle import part
 from trine.errors import CheckpointError
+from trine.nn.weights import tensor_bytes
 
 KEPT = 2
 """Checkpoints that a run keeps: when the newest is damaged, the one before it is used."""
@@ -36,7 +37,7 @@ class Checkpoint:
 def save(folder: Path, checkpoint: Checkpoint) -> None:
     """Write the tensors, then the JSON that validates them; delete all but the newest `KEPT` checkpoints."""
     tensors, document = _paths(folder, checkpoint.step)
-    files.write_bytes(tensors, files.tensor_bytes(checkpoint.tensors))
+    files.write_bytes(tensors, tensor_bytes(checkpoint.tensors))
     body = {"step": checkpoint.step, "state": checkpoint.state, "sha256": files.sha256(tensors)}
     files.write_json(document, {**body, "checksum": files.digest(body)})
     for step in steps(folder)[:-KEPT]:
