@@ -21,6 +21,7 @@ from trine.errors import (
     UnsafeDataError,
     UsageError,
 )
+from trine.extras import installed
 from trine.tasks import TASKS
 
 if TYPE_CHECKING:
@@ -47,15 +48,17 @@ __all__ = [
 
 
 def load(path: str | Path) -> Any:
-    """The model in a bundle or run folder, whatever its task. Raises `BundleError`."""
-    from trine.model import load
+    """The model in a bundle or run folder, whatever its task. Raises `BundleError`, `UsageError` without torch."""
+    with installed():
+        from trine.model import load
 
     return load(path)
 
 
 def __getattr__(name: str) -> Any:
-    """Models are imported when they are first used: torch is heavy."""
+    """Models are imported when they are first used: torch is heavy, and need not be installed."""
     for task in TASKS.values():
         if task.model.endswith(f":{name}"):
-            return task.model_class()
+            with installed():
+                return task.model_class()
     raise AttributeError(f"module 'trine' has no attribute {name!r}")

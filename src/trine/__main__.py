@@ -5,14 +5,21 @@ import signal
 import sys
 from types import FrameType
 
+from trine.errors import UsageError
+from trine.extras import installed
+
 
 def main() -> None:
-    """Run the command line; Ctrl-C while the program is still being loaded ends it in one line."""
+    """Run the command line. Ctrl-C while it is being loaded, or a missing extra, ends the program in one line."""
     given = signal.getsignal(signal.SIGINT)
     if given is signal.default_int_handler:
         signal.signal(signal.SIGINT, _leave)
-    from trine import cli
-
+    try:
+        with installed():
+            from trine import cli
+    except UsageError as problem:
+        sys.stderr.write(f"trine: {problem}\n")
+        sys.exit(problem.exit_status)
     if given is signal.default_int_handler:
         signal.signal(signal.SIGINT, given)
     cli.main()

@@ -12,6 +12,7 @@ from traceback import print_exc
 from cyclopts import App, CycloptsError, Group
 
 from trine.errors import TrineError
+from trine.extras import installed
 from trine.start import command_began
 from trine.tasks import TASKS
 
@@ -60,7 +61,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _run(words: list[str], traceback: bool) -> int:
     try:
-        status = app(words, exit_on_error=False, print_error=False)
+        with installed():
+            status = app(words, exit_on_error=False, print_error=False)
         sys.stdout.flush()
     except CycloptsError as problem:
         return _failed(_one_line(problem), 2)

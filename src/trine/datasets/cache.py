@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from trine.errors import DataError
+from trine.extras import installed
 
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 """Numbers of the errors of a full disk."""
@@ -16,7 +17,8 @@ def cache_dir() -> Path:
     """The cache folder: the environment variable TRINE_CACHE, else the user's cache folder."""
     if named := os.environ.get("TRINE_CACHE"):
         return Path(named)
-    from platformdirs import user_cache_path
+    with installed():
+        from platformdirs import user_cache_path
 
     return user_cache_path("trine")
 

@@ -12,6 +12,7 @@ from trine.datasets.archives import unpack
 from trine.datasets.cache import disk_errors
 from trine.datasets.catalogue import NamedSet, data_folder, is_present, location
 from trine.errors import DataError
+from trine.extras import installed
 from trine.progress import counted
 
 CHUNK = 2**18
@@ -56,8 +57,9 @@ def _install(file: Path, path: Path) -> None:
 
 
 def _download(url: str, md5: str, folder: Path, progress: bool) -> Path:
-    import pooch
-    from requests import RequestException
+    with installed():
+        import pooch
+        from requests import RequestException
 
     name = url.rpartition("/")[2]
     partial = folder / f"{name}.partial"

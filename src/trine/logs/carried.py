@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from filelock import FileLock, Timeout
 
 from trine import files
 from trine.errors import DataError, UsageError
+from trine.extras import installed
 from trine.logs.events import EventNames
 from trine.logs.sessions import OpenSession, SessionEvent, Sessions
 from trine.sequences.table import SequenceTable, source_and_line
@@ -217,6 +217,9 @@ def held(path: Path) -> Iterator[None]:
     """Keep a state file for this call. Raises `DataError` if another call has it, or no file can be written there."""
     if path.is_dir():
         raise DataError(f"{path}: a folder; give a file for the state")
+    with installed():
+        from filelock import FileLock, Timeout
+
     lock = FileLock(path.with_name(f".{path.name}.lock"))
     try:
         lock.acquire(timeout=0)
