@@ -12,7 +12,12 @@ from trine.extras import EXTRAS, installed
 ROOMS = ("datasets", "log_formats", "logs", "sequences", "pictures")
 NEED_MORE = {"trine.pictures.batches", "trine.pictures.check"}
 """Modules of these rooms that serve trainings and the command line."""
-OF_DETECTORS = ("evidence", "findings", "members", "ngrams", "padding", "profiles", "scoring")
+OF_MODELS = {
+    "classify": ("predictor",),
+    "detect": ("evidence", "findings", "members", "ngrams", "padding", "profiles", "scorer", "scoring", "states"),
+    "generate": ("noise",),
+    "measures": ("conformal",),
+}
 BLOCKED = """
 import sys, importlib
 class Absent:
@@ -38,7 +43,7 @@ def without_modules(absent: set[str], code: str) -> "subprocess.CompletedProcess
 def modules() -> list[str]:
     source = Path(trine.__file__).parent
     in_rooms = [path for room in ROOMS for path in (source / room).glob("*.py")]
-    chosen = [source / "detect" / f"{name}.py" for name in OF_DETECTORS] + [source / "measures" / "conformal.py"]
+    chosen = [source / room / f"{name}.py" for room, names in OF_MODELS.items() for name in names]
     names = [".".join(path.relative_to(source.parent).with_suffix("").parts) for path in in_rooms + chosen]
     return [*(name.removesuffix(".__init__") for name in names if name not in NEED_MORE), "trine.bundle", "trine.tasks"]
 

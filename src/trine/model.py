@@ -90,7 +90,7 @@ class Model(ABC, Generic[R]):
 
         def __getattr__(self, name: str) -> Any:
             """Called for attributes that are not set. Raises `UsageError` for those of a trained model."""
-            if name in type(self).__annotations__:
+            if any(name in vars(base).get("__annotations__", {}) for base in type(self).__mro__):
                 kind = type(self).__name__
                 raise _NotTrainedError(f"{kind} is not trained yet: call fit(data), or load a trained model")
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")

@@ -10,7 +10,7 @@ from tests.texts import written
 from trine.classify.classifier import Classifier
 from trine.classify.explain import draw_heat, draw_maps, draw_responses, explain, feature_maps, grad_cam
 from trine.classify.network import ClassicNet, FastNet, PictureNet, Pixels
-from trine.classify.prediction import Prediction
+from trine.classify.predictor import Prediction
 from trine.errors import DataError, RunError
 
 NETWORKS = {"fast": FastNet, "classic": ClassicNet}

@@ -3,8 +3,9 @@ import pytest
 import torch
 
 from trine.classify.look import look
-from trine.classify.novelty import MOST_NOVEL, NOVEL, Novelty, Seen
+from trine.classify.novelty import MOST_NOVEL, Novelty, Seen
 from trine.classify.outliers import KINDS, outliers
+from trine.classify.predictor import NOVEL
 
 
 def seen(logits: torch.Tensor, seed: int = 0, strange: float = 0.0) -> Seen:

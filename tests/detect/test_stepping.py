@@ -5,7 +5,8 @@ import pytest
 
 from trine.detect.cells import CELLS
 from trine.detect.network import FoldNets
-from trine.detect.stepping import HEADER, step
+from trine.detect.states import HEADER
+from trine.detect.stepping import step
 from trine.detect.surprisal import surprisals
 from trine.errors import UsageError
 from trine.sequences.vocabulary import EncodedTable, Vocabulary

@@ -4,8 +4,9 @@ import torch
 
 from trine.device import Device
 from trine.errors import DataError
-from trine.generate.codec import BLOCK, Codec, Noise
+from trine.generate.codec import Codec, Noise
 from trine.generate.network import VAE, PictureVAE
+from trine.generate.noise import BLOCK
 from trine.generate.prior import NormalPrior
 from trine.nn.likelihood import CalibratedGaussian
 

@@ -16,7 +16,7 @@ from PIL import Image
 from trine.errors import DataError, UnsafeDataError
 from trine.pictures import decode
 from trine.pictures.decode import read_picture
-from trine.pictures.paths import picture_name
+from trine.pictures.given import picture_name
 
 MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "I;16")
 LOSSLESS = {

@@ -1,6 +1,5 @@
 """A trained classifier: pictures in, labels with calibrated probabilities out."""
 
-from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, ClassVar
@@ -18,7 +17,8 @@ from trine.classify.calibration import Promise
 from trine.classify.evaluation import Answers, cross_validation, metrics
 from trine.classify.network import ClassicNet, FastNet, PictureNet
 from trine.classify.novelty import Novelty, Seen
-from trine.classify.prediction import Prediction, predict_features, predict_logits, predict_seen
+from trine.classify.prediction import predict_features, predict_logits, predict_seen
+from trine.classify.predictor import Predictor
 from trine.classify.pretrained import PretrainedNet
 from trine.classify.recipe import ClassifyRecipe
 from trine.device import Device
@@ -26,15 +26,14 @@ from trine.errors import DataError, RecipeError, nearest
 from trine.model import Evaluation, Model
 from trine.nn.weights import arrays_of, tensors_of
 from trine.pictures.batches import labels_of, mirrors
-from trine.pictures.decode import Picture, as_channels, read_picture
-from trine.pictures.paths import as_list, picture_name
+from trine.pictures.decode import as_channels
 from trine.pictures.picture_set import ALL, PictureSet, PictureSplit
 from trine.pictures.reading import Reading
 from trine.pictures.squares import open_to_evaluate
 from trine.result import Data
 
 
-class Classifier(Model[ClassifyRecipe]):
+class Classifier(Predictor, Model[ClassifyRecipe]):
     """Says what a picture shows.
 
     >>> model = Classifier(effort="quick").fit("photos/", minutes=10)
@@ -44,17 +43,8 @@ class Classifier(Model[ClassifyRecipe]):
     task: ClassVar[str] = "classify"
     recipe_type: ClassVar[type[ClassifyRecipe]] = ClassifyRecipe
 
-    classes: tuple[str, ...]
-    size: int
-    """Side of the square that pictures are scaled to, in pixels."""
-    channels: int
-    """1 for grey pictures, 3 for colour."""
-    reading: Reading
-    """How pictures become pixels, as in the training."""
     temperature: float
     """Divisor of the logits that calibrates the probabilities."""
-    threshold: float
-    """Probability below which the classifier abstains."""
     promise: Promise | None
     """What is shown of the answers from the threshold on; none for models of earlier versions."""
     network: PictureNet
@@ -62,32 +52,18 @@ class Classifier(Model[ClassifyRecipe]):
     margins: Tensor
     """Mean margin of each training picture over the training, for `label_check`; 0: not shown. Older models: empty."""
 
-    def predict(self, pictures: Picture | Sequence[Picture]) -> list[Prediction]:
-        """Answers for pictures, or for a single one: paths, bytes, file objects, PIL images or uint8 arrays.
+    @property
+    @override
+    def unlike(self) -> float:
+        return self.novelty.unlike
 
-        A picture that cannot be read has its `error` set. Raises `UsageError` for what is no list of pictures.
-        """
-        return list(self.predict_stream(pictures))
-
-    def predict_stream(
-        self, pictures: Picture | Sequence[Picture], batch: int = 64, names: Sequence[str] = ()
-    ) -> Iterator[Prediction]:
-        """`predict` batch by batch: memory does not grow with the number of pictures.
-
-        names   what the answers call the pictures; without, their paths
-        """
-        listed = as_list(pictures)
-        return self._predict_listed(listed, batch, names or [picture_name(each, n) for n, each in enumerate(listed, 1)])
-
-    def _predict_listed(self, pictures: Sequence[Picture], batch: int, called: Sequence[str]) -> Iterator[Prediction]:
-        for start in range(0, len(pictures), batch):
-            given, names = pictures[start : start + batch], called[start : start + batch]
-            read = [self._read(picture, name) for picture, name in zip(given, names, strict=True)]
-            images = [image for image in read if not isinstance(image, str)]
-            answers = iter(self._predict(np.stack(images)) if images else [])
-            for name, image in zip(names, read, strict=True):
-                error = image if isinstance(image, str) else None
-                yield Prediction(name, error=error) if error else Prediction(name, **next(answers))
+    @override
+    def answers(
+        self, images: UInt8[np.ndarray, "n height width channels"]
+    ) -> tuple[Float[np.ndarray, "n classes"], Float[np.ndarray, "n"]]:
+        seen = self.seen(images)
+        probabilities = torch.softmax(seen.logits.double() / self.temperature, 1)
+        return probabilities.numpy(), self.novelty.p_value(seen).numpy()
 
     def logits(
         self, images: UInt8[np.ndarray, "n height width channels"], tta: bool = False
@@ -166,25 +142,6 @@ class Classifier(Model[ClassifyRecipe]):
     def card(self) -> str:
         figures = self.result.model_dump(mode="json") if self.result else {}
         return report.card(self.classes, figures, self.data, self.recipe.model_dump(mode="json"), self.promise)
-
-    def _read(self, picture: Picture, name: str) -> UInt8[np.ndarray, "height width channels"] | str:
-        """The picture's pixels, or why it cannot be read."""
-        try:
-            return read_picture(picture, (self.size, self.size), self.channels, name, self.reading)
-        except DataError as problem:
-            return str(problem)
-
-    def _predict(self, images: UInt8[np.ndarray, "n height width channels"]) -> Iterator[dict[str, Any]]:
-        seen = self.seen(images)
-        probabilities = torch.softmax(seen.logits.double() / self.temperature, 1)
-        typicality, unlike = self.novelty.p_value(seen), self.novelty.unlike
-        best = probabilities.topk(min(5, len(self.classes)))
-        for values, indices, typical in zip(
-            best.values.tolist(), best.indices.tolist(), typicality.tolist(), strict=True
-        ):
-            top = tuple((self.classes[index], value) for index, value in zip(indices, values, strict=True))
-            abstain = values[0] < self.threshold or typical < unlike
-            yield {"label": top[0][0], "probability": top[0][1], "top": top, "typicality": typical, "abstain": abstain}
 
     def _answers(self, images: UInt8[np.ndarray, "n height width channels"], labels: Tensor) -> Answers:
         seen = self.seen(images)

@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from trine.classify.calibration import Promise, reliability
-from trine.classify.novelty import NOVEL
+from trine.classify.predictor import NOVEL
 from trine.measures.shares import wilson_interval
 
 WIDE = 0.2

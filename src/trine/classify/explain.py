@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from trine import files
 from trine.classify.classifier import Classifier
 from trine.classify.network import PictureNet
-from trine.classify.prediction import Prediction
+from trine.classify.predictor import Prediction
 from trine.drawing import SMALL, figure, png, styled
 from trine.errors import DataError
 from trine.labels import labels

@@ -8,12 +8,13 @@ import torch.nn.functional as F  # noqa: N812
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from trine.classify.predictor import NOVEL, unlike_from
 from trine.pictures.batches import evenly
 
 QUANTILES = 512
 """Quantiles of the reference that a bundle stores."""
-NOVEL, MOST_NOVEL = 0.01, 0.0125
-"""p-value below which a picture counts as unlike the training pictures, and the largest that is chosen for it."""
+MOST_NOVEL = 0.0125
+"""Largest p-value that is chosen as the one below which a picture counts as unlike the training pictures."""
 CAUGHT = 0.95
 """Share of pictures of no class that should count as unlike: the p-value is raised for it."""
 KEPT, NEAREST = 512, 3
@@ -112,7 +113,7 @@ class Novelty:
     @property
     def unlike(self) -> float:
         """p-value below which a picture counts as unlike the training pictures."""
-        return NOVEL if self.cut is None else round(float(self.cut), 6)
+        return unlike_from(None if self.cut is None else self.cut.numpy())
 
     def score(self, seen: Seen) -> Float[Tensor, "n"]:
         """Novelty in standard deviations; a higher score is less like the training pictures."""

@@ -1,8 +1,6 @@
-"""A trained network applied to many pictures: logits, features, and answers with honest probabilities."""
+"""A trained network applied to many pictures: logits and features."""
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -15,32 +13,6 @@ from trine.classify.network import PictureNet
 from trine.classify.novelty import Seen
 from trine.device import Device
 from trine.pictures.batches import at_once, batches
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """The classifier's answer for one picture."""
-
-    path: str
-    """The path, or the name of a picture that was not given as a path: `picture 1` and so on."""
-    label: str = ""
-    probability: float = 0.0
-    """Calibrated probability of the label."""
-    top: tuple[tuple[str, float], ...] = ()
-    """The five most probable classes."""
-    typicality: float = 0.0
-    """p-value against held-out pictures of the training set; small means unlike them."""
-    abstain: bool = True
-    """Whether the answer should not be used: not sure enough, or not typical enough."""
-    error: str | None = None
-    """Why the picture cannot be read."""
-
-    def as_json(self) -> dict[str, Any]:
-        """A JSON object: path and error of an unreadable picture, else all fields but the error."""
-        fields = asdict(self)
-        return {
-            name: fields[name] for name in (("path", "error") if self.error else [n for n in fields if n != "error"])
-        }
 
 
 @torch.inference_mode()

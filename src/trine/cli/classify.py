@@ -16,7 +16,7 @@ from trine.cli.options import Data, DataDir, FitOptions, Json, Model, Split, Sta
 from trine.errors import UsageError
 
 if TYPE_CHECKING:
-    from trine.classify.prediction import Prediction
+    from trine.classify.predictor import Prediction
 
 app = App(name="classify", help="Say what a picture shows, with a convolutional network.")
 

@@ -71,11 +71,11 @@ def check(data: Logs, *, log: LogOptions | None = None, json: Json = False) -> N
 
     trine detect check /var/log/auth.log* --entity address
     """
-    from trine.detect.detector import log_settings
+    from trine.detect.scorer import log_settings
     from trine.logs.check import check_log
 
     settings = {name: value for name, value in (log or LogOptions()).settings().items() if value is not None}
-    checked = check_log(data, log_settings(DetectRecipe.preset("quick", **settings), keep_attributes=True))
+    checked = check_log(data, log_settings(DetectRecipe.preset("quick", **settings).model_dump(), keep_attributes=True))
     if json:
         output.print_json(checked.as_json())
     else:

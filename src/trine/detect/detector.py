@@ -1,46 +1,35 @@
 """A trained detector: event sequences in, surprisal and findings out."""
 
-import time
-from collections.abc import Iterator, Sequence
-from itertools import pairwise
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-from jaxtyping import Float64, Shaped
 from typing_extensions import override
 
 from trine.bundle import joined, part
-from trine.datasets.tables import is_table
 from trine.detect import report
 from trine.detect.drift import Drift
 from trine.detect.evaluation import metrics
 from trine.detect.evidence import Surprisal
-from trine.detect.findings import Finding, time_text
 from trine.detect.folds import NormalFolds, split_normal
 from trine.detect.network import EventNet, FoldNets
 from trine.detect.recipe import DetectRecipe
-from trine.detect.scoring import FORMER_FUSION, Ensemble, EnsembleScores, TableScores
+from trine.detect.scorer import Scorer, log_settings
+from trine.detect.scoring import FORMER_FUSION, Ensemble, NetworkSurprisal
 from trine.detect.stepping import step
 from trine.detect.surprisal import event_surprisal, surprisals
 from trine.device import Device
 from trine.errors import DataError, nearest
-from trine.logs.carried import Carried
-from trine.logs.events import EventNames
-from trine.logs.readers import LogSettings, OpenedSequences, Sources, open_events
+from trine.logs.readers import LogSettings, Sources
 from trine.model import Evaluation, Model
 from trine.nn.weights import arrays_of, tensors_of
 from trine.result import Data
-from trine.sequences.readers import open_sequences
 from trine.sequences.table import SequenceTable
-from trine.sequences.vocabulary import EVENT, UNKNOWN, EncodedTable, Vocabulary
-
-Times = Float64[np.ndarray, "sequences"]
-PART = 1_000_000
-"""Number of events that are scored together; it bounds the memory."""
+from trine.sequences.vocabulary import EVENT, EncodedTable, Vocabulary
 
 
-class Detector(Model[DetectRecipe]):
+class Detector(Scorer, Model[DetectRecipe]):
     """Learns the normal order of a system's events, and flags deviations.
 
     >>> model = Detector().fit("adfa-ld")
@@ -50,94 +39,24 @@ class Detector(Model[DetectRecipe]):
     task: ClassVar[str] = "detect"
     recipe_type: ClassVar[type[DetectRecipe]] = DetectRecipe
 
-    vocabulary: Vocabulary
     networks: FoldNets
-    ensemble: Ensemble
     drift: Drift | None
     """False alarms on the most recent normal sequences; None without times, and in bundles of earlier versions."""
-    share: float
-    """Threshold of the p-value: the share of normal sequences that may be flagged."""
-    templates: str | None
-    """Templates of the messages of the training's raw log, as `TemplateMiner.to_json` writes them; None for a table."""
-    log_format: str | None
-    """Format of the raw log of the training, or several joined by commas; None for a table."""
-    unparsed_share: float | None
-    """Share of the training log's lines that did not have the format; None for a table."""
-    continued_share: float | None
-    """Share of the training log's lines that belonged to the record before; None for a table."""
     normal_names: tuple[str, ...]
     """Names of the normal sequences that the first fold's members compare event counts with, in their order."""
 
-    def read(self, data: Sources, data_dir: Path | None = None) -> SequenceTable:
-        """Sequences, read as in the training: a raw log by the same format and templates. Raises `DataError`."""
-        return self.open_log(data, data_dir).table
+    @property
+    @override
+    def log_settings(self) -> LogSettings:
+        return log_settings(self.recipe.model_dump(), self.log_format)
 
-    def open_log(self, data: Sources, data_dir: Path | None = None, carried: Carried | None = None) -> OpenedSequences:
-        """The same, with the files of a log and what became of their lines; `carried` are open sessions that go on."""
-        if self.log_format is None and isinstance(data, str | Path) and is_table(Path(data)):
-            table = open_sequences(data, data_dir=data_dir)
-            return OpenedSequences(table, table.skipped)
-        names = EventNames.from_json(self.templates) if self.templates else EventNames(learn=False)
-        return open_events(data, data_dir, log_settings(self.recipe, self.log_format), names, carried)
-
-    def remarks(self, opened: OpenedSequences) -> list[str]:
-        """How the lines of a log were read, and how that differs from the training, for a person, a line each."""
-        if opened.reading is None:
-            return list(opened.remarks)
-        name = opened.table.name
-        warnings = opened.reading.warnings(self.unparsed_share, self.continued_share)
-        return [f"{name}: {line}" for line in (opened.reading.summary(), *warnings)] + list(opened.table.skipped)
-
-    def score(self, data: Sources | SequenceTable, *, data_dir: Path | None = None) -> list[Finding]:
-        """A finding for every sequence, flagged or not, in the order of the data; without their events."""
-        table = data if isinstance(data, SequenceTable) else self.read(data, data_dir)
-        return self.findings(table, self.scores(table)) if len(table) else []
-
-    def findings(self, table: SequenceTable, scores: TableScores, rows: Sequence[int] | None = None) -> list[Finding]:
-        """A finding for every sequence of a table with these scores, or for some rows; without their events."""
-        names, ensemble = self.ensemble.names, scores.ensemble
-        unknown = np.array([self.vocabulary.code(word) == UNKNOWN for word in table.vocabulary], dtype=bool)
-        never = np.add.reduceat(unknown[table.events], table.offsets[:-1], dtype=np.int64)
-        begins, ends = _known_times(table)
-        lengths, sources = table.lengths, _sources(table)
-        return [
-            Finding(
-                name=str(table.names[i]),
-                p_value=float(ensemble.p_value[i]),
-                score=float(ensemble.fused[i]),
-                flagged=bool(scores.flagged[i]),
-                loudest=names[int(ensemble.member_p[i].argmin())],
-                members=dict(zip(names, ensemble.member_p[i].tolist(), strict=True)),
-                length=int(lengths[i]),
-                entity="" if table.owners is None else str(table.owners[i]),
-                source=str(sources[i]),
-                first_time=time_text(float(begins[i])),
-                last_time=time_text(float(ends[i])),
-                never_seen=int(never[i]),
-            )
-            for i in (range(len(table)) if rows is None else rows)
-        ]
-
-    def scores(self, table: SequenceTable) -> TableScores:
-        """Scores, p-values and alerts of every sequence, and the surprisal of every event."""
-        begin = time.perf_counter()
-        ensemble = EnsembleScores.joined([self._scores(part) for part in _parts(table)])
-        flagged = ensemble.p_value <= self.share
-        order = ensemble.strangest_first(_known_times(table)[0])
-        return TableScores(ensemble, flagged, order, ensemble.surprisal[EVENT], time.perf_counter() - begin)
-
-    def _scores(self, table: SequenceTable) -> EnsembleScores:
-        encoded = EncodedTable.of(table, self.vocabulary)
-        networks = self.networks if self.ensemble.reads_network else ()
-        return self.ensemble.scores(encoded, [surprisals(network, encoded) for network in networks])
+    @override
+    def network_surprisal(self, table: EncodedTable) -> list[NetworkSurprisal]:
+        return [surprisals(network, table) for network in self.networks]
 
     def surprisal(self, table: SequenceTable) -> dict[str, Surprisal]:
         """Surprisal of every event per column (`event`, and the attributes) in nats, averaged over the folds."""
         return self.scores(table).ensemble.surprisal
-
-    def strangest(self, table: SequenceTable, count: int) -> SequenceTable:
-        """The `count` sequences with the smallest p-values, strangest first: see `TableScores.strangest_first`."""
-        return table.rows(self.scores(table).strangest_first[:count])
 
     def step(
         self, states: Sequence[bytes | None], events: Sequence[str], **attributes: Sequence[str]
@@ -258,53 +177,6 @@ class Detector(Model[DetectRecipe]):
 def _reading(opened: NormalFolds) -> dict[str, Any]:
     """What became of the lines of a log, as a figure; nothing for a table."""
     return {"reading": opened.reading.shares()} if opened.reading else {}
-
-
-def _parts(table: SequenceTable) -> Iterator[SequenceTable]:
-    """The sequences in parts of about `PART` events, or of one longer sequence; the whole table if it is small."""
-    cuts = np.searchsorted(table.offsets, np.arange(PART, len(table.events), PART))
-    bounds = np.unique(np.concatenate([[0], cuts, [len(table)]]))
-    if len(bounds) <= 2:
-        yield table
-    else:
-        yield from (table.rows(np.arange(first, last)) for first, last in pairwise(bounds))
-
-
-def _known_times(table: SequenceTable) -> tuple[Times, Times]:
-    """The first and the last known time of each sequence; NaN if none is known."""
-    if table.times is None:
-        return np.full(len(table), np.nan), np.full(len(table), np.nan)
-    starts = table.offsets[:-1]
-    return np.fmin.reduceat(table.times, starts), np.fmax.reduceat(table.times, starts)
-
-
-def _sources(table: SequenceTable) -> Shaped[np.ndarray, "sequences"]:
-    """What the finding of each sequence is grouped by: its address, else its user, its host, or what it belongs to."""
-    chosen = np.full(len(table), "", object) if table.owners is None else table.owners.copy()
-    for kind in ("host", "user", "address"):
-        if kind in table.entities:
-            chosen = np.where(table.entities[kind] != "", table.entities[kind], chosen)
-    return np.asarray(chosen)
-
-
-def log_settings(recipe: DetectRecipe, log_format: str | None = None, keep_attributes: bool = False) -> LogSettings:
-    """How to read a raw log.
-
-    log_format        the format of the log that was learned from
-    keep_attributes   keep all attributes, and not only those that the recipe names
-    """
-    return LogSettings(
-        format=log_format if log_format and not recipe.log_pattern else recipe.log_format,
-        pattern=recipe.log_pattern,
-        event=recipe.log_event,
-        entity=recipe.entity,
-        time=recipe.log_time,
-        time_format=recipe.time_format,
-        gap_seconds=recipe.gap_seconds,
-        window_seconds=recipe.window_seconds,
-        window_events=recipe.window_events,
-        attributes=None if keep_attributes else recipe.attributes,
-    )
 
 
 def build_networks(recipe: DetectRecipe, vocabulary: Vocabulary, folds: int) -> FoldNets:

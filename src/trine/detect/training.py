@@ -12,7 +12,7 @@ from torch import nn
 from typing_extensions import override
 
 from trine.detect.chapter import chapter
-from trine.detect.detector import Detector, build_networks, log_settings
+from trine.detect.detector import Detector, build_networks
 from trine.detect.drift import Drift, drifts, fused_scores, measured
 from trine.detect.folds import Fold, NormalFolds, even_sample, split_normal
 from trine.detect.members import sources, without_network
@@ -20,6 +20,7 @@ from trine.detect.network import EventNet, FoldNets
 from trine.detect.ngrams import NGrams
 from trine.detect.objective import DetectObjective, EncodedFold
 from trine.detect.recipe import DEFAULT_MEMBERS, DetectRecipe
+from trine.detect.scorer import log_settings
 from trine.detect.scoring import Ensemble, NetworkSurprisal, Panel
 from trine.detect.surprisal import surprisals
 from trine.errors import UsageError
@@ -47,7 +48,7 @@ class DetectorTrainer(Trainer[DetectRecipe, NormalFolds, DetectObjective, Detect
 
     @override
     def open(self, data: Sources, data_dir: Path | None) -> NormalFolds:
-        opened = open_events(data, data_dir, log_settings(self.recipe))
+        opened = open_events(data, data_dir, log_settings(self.recipe.model_dump()))
         table = replace(opened.table, positions=None, records=None)  # nothing is shown of its lines
         return split_normal(table, self.recipe, opened.remarks).of_log(opened)
 

@@ -13,12 +13,10 @@ from trine.errors import DataError
 from trine.generate.bound import labelled_batches, on_device
 from trine.generate.latent import Latent
 from trine.generate.network import PictureVAE
+from trine.generate.noise import BLOCK, block_noise
 from trine.generate.prior import Prior
 from trine.pictures.decode import as_channels
 
-BLOCK = 64
-"""Number of pictures whose noise is drawn together. A seed's pictures depend on it; they do not depend on how many are
-sampled."""
 ENCODED = 256
 """Number of pictures that are encoded together."""
 
@@ -51,10 +49,8 @@ class Noise:
 
         shapes   shape of each group's latent
         """
-        generator = torch.Generator().manual_seed(seed * 1_000_003 + block)
-        groups = [torch.randn(BLOCK, *shape, generator=generator) for shape in shapes]
-        chance = torch.rand(BLOCK, generator=generator)
-        return cls(groups, chance, int(torch.randint(2**62, (1,), generator=generator)))
+        groups, chance, pixel_seed = block_noise(shapes, seed, block)
+        return cls([torch.from_numpy(values) for values in groups], torch.from_numpy(chance), pixel_seed)
 
     def scaled(self, temperature: float, pixels: float = 0.0) -> "Noise":
         """A copy with the latents' noise multiplied by `temperature`, and with pixel noise of scale `pixels`."""

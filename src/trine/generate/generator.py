@@ -15,8 +15,9 @@ from trine.device import Device
 from trine.drawing import attempted
 from trine.errors import UsageError, nearest
 from trine.generate.bound import importance_nll, measure_bound
-from trine.generate.codec import BLOCK, Codec, EncodedPictures, Noise
+from trine.generate.codec import Codec, EncodedPictures, Noise
 from trine.generate.network import VAE, PictureVAE
+from trine.generate.noise import BLOCK
 from trine.generate.prior import FlowPrior, MixturePrior, NormalPrior, Prior
 from trine.generate.recipe import GenerateRecipe
 from trine.generate.report import draw_kl, metrics, model_card

@@ -1,24 +1,19 @@
-"""The picture files that words on a command line stand for, and the names of pictures in messages.
+"""The picture files that words on a command line stand for.
 
 Folders, archives and tables give the pictures that a training on them would read, at any depth.
 """
 
 import glob
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import cast
-
-import numpy as np
-from PIL import Image
 
 from trine.datasets.archives import is_archive, unpack
 from trine.datasets.catalogue import refuse_empty
 from trine.datasets.tables import has_column, is_table
-from trine.errors import DataError, UsageError
-from trine.pictures.decode import BinaryReader, Picture
+from trine.errors import DataError
 from trine.pictures.manifests import PATH, PictureManifest
 from trine.pictures.tree import scan
 
@@ -59,25 +54,6 @@ def found_pictures(words: Iterable[str | Path]) -> Iterator[FoundPictures]:
                 "no picture was named: give files, folders or globs, or - to read names from standard input"
             )
         yield found
-
-
-def picture_name(picture: Picture, number: int) -> str:
-    """The picture's path; `picture 3` for a picture without a path that is the third of its list."""
-    return str(picture) if isinstance(picture, str | Path) else f"picture {number}"
-
-
-def as_list(pictures: Picture | Sequence[Picture]) -> Sequence[Picture]:
-    """The pictures of a list; a list of one for a single picture. Raises `UsageError` for what is neither.
-
-    An array of two dimensions, or of three with the channels last, is one picture.
-    """
-    if isinstance(pictures, np.ndarray):
-        return [pictures] if pictures.ndim < 3 or pictures.shape[2:] in ((1,), (3,), (4,)) else list(pictures)
-    if isinstance(pictures, str | Path | bytes | bytearray | memoryview | Image.Image | BinaryReader):
-        return [pictures]
-    if isinstance(pictures, Sequence):
-        return cast("Sequence[Picture]", pictures)
-    raise UsageError(f"{pictures!r:.80} is no list of pictures: give one of paths, bytes, files, images or arrays")
 
 
 def _matches(word: str) -> list[Path]:
