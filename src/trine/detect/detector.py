@@ -15,6 +15,7 @@ from trine.detect.evidence import Surprisal
 from trine.detect.folds import NormalFolds, split_normal
 from trine.detect.network import EventNet, FoldNets
 from trine.detect.recipe import DetectRecipe
+from trine.detect.running import Running
 from trine.detect.scorer import Scorer, log_settings
 from trine.detect.scoring import FORMER_FUSION, Ensemble, NetworkSurprisal
 from trine.detect.stepping import step
@@ -42,6 +43,8 @@ class Detector(Scorer, Model[DetectRecipe]):
     networks: FoldNets
     drift: Drift | None
     """False alarms on the most recent normal sequences; None without times, and in bundles of earlier versions."""
+    running: Running | None
+    """How sequences that still go on are judged; None in bundles of earlier versions."""
     normal_names: tuple[str, ...]
     """Names of the normal sequences that the first fold's members compare event counts with, in their order."""
 
@@ -122,7 +125,7 @@ class Detector(Scorer, Model[DetectRecipe]):
         """Surprisal of a table's events under the models of one fold."""
         if self.ensemble.reads_network:
             return event_surprisal(list(self.networks)[fold], table)
-        return self.ensemble.panels[fold].evidence(table, {}).ngrams
+        return self.ensemble.panels[fold].evidence(table, {}).events.ngrams
 
     @override
     def content(self) -> dict[str, Any]:
@@ -143,7 +146,9 @@ class Detector(Scorer, Model[DetectRecipe]):
 
     @override
     def arrays(self) -> dict[str, np.ndarray]:
-        return joined({"network": arrays_of(self.networks.state_dict()), "ensemble": self.ensemble.arrays()})
+        running = {} if self.running is None else {"running": self.running.arrays()}
+        networks = arrays_of(self.networks.state_dict())
+        return joined({"network": networks, "ensemble": self.ensemble.arrays(), **running})
 
     @override
     @classmethod
@@ -155,10 +160,13 @@ class Detector(Scorer, Model[DetectRecipe]):
         members, fusion = content.get("members", recipe.members), content.get("fusion", FORMER_FUSION)
         drift = content.get("drift")
         networks.load_state_dict(tensors_of(part(arrays, "network")))
+        ensemble = Ensemble.of_arrays(members, folds, share, part(arrays, "ensemble"), fusion)
+        running = part(arrays, "running")
         return {
             "vocabulary": vocabulary,
             "networks": networks.eval(),
-            "ensemble": Ensemble.of_arrays(members, folds, share, part(arrays, "ensemble"), fusion),
+            "ensemble": ensemble,
+            "running": Running.of_arrays(ensemble, running) if running else None,
             "drift": Drift.from_json(drift) if drift else None,
             "share": share,
             "templates": content["templates"],

@@ -1,4 +1,4 @@
-"""What the members of the ensemble read of a table: its events, and their surprisal under the models of a fold."""
+"""What the members of the ensemble read: events, and their surprisal under the models of a fold."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -6,18 +6,22 @@ from functools import cached_property
 
 import numpy as np
 
-from trine.annotations import Float64
+from trine.annotations import Float64, Int64
 from trine.sequences.vocabulary import EVENT, EncodedTable
 
 Surprisal = Float64[np.ndarray, "events"]
 """Surprisal of every event of a table, in nats."""
+FIRST = -1
+"""Stands for the event before the first one of a sequence."""
 
 
 @dataclass(frozen=True, eq=False)
-class Evidence:
-    """A table's events, and how surprising each is to the models that learned from the same normal sequences."""
+class EventEvidence:
+    """Events of any sequences, and how surprising each is to models that learned from the same normal sequences."""
 
-    table: EncodedTable
+    codes: Int64[np.ndarray, "events"]
+    previous: Int64[np.ndarray, "events"]
+    """Code of the event before each one in its sequence, or `FIRST`."""
     columns: Mapping[str, Surprisal] = field(default_factory=dict)
     """The network's surprisal per column, `event` included; empty without a network."""
     grams: Surprisal | None = None
@@ -43,3 +47,20 @@ class Evidence:
     def attributes(self) -> dict[str, Surprisal]:
         """The network's surprisal of each further column."""
         return {name: values for name, values in self.columns.items() if name != EVENT}
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """The evidence of whole sequences."""
+
+    table: EncodedTable
+    columns: Mapping[str, Surprisal] = field(default_factory=dict)
+    grams: Surprisal | None = None
+
+    @cached_property
+    def events(self) -> EventEvidence:
+        """The events of the table in its order."""
+        codes = self.table.columns[EVENT].astype(np.int64)
+        previous = np.roll(codes, 1)
+        previous[self.table.offsets[:-1]] = FIRST
+        return EventEvidence(codes, previous, self.columns, self.grams)

@@ -17,10 +17,9 @@ from typing import ClassVar, Literal, Self
 import numpy as np
 
 from trine.annotations import Float64, Int64, override
-from trine.detect.evidence import Evidence, Surprisal
-from trine.detect.padding import sequence_means
+from trine.detect.evidence import FIRST, EventEvidence, Evidence, Surprisal
 from trine.detect.profiles import Profiles
-from trine.measures.conformal import Scores
+from trine.measures.conformal import Lengths, Scores
 from trine.sequences.vocabulary import EVENT, EncodedTable
 
 Source = Literal["network", "ngrams", "attributes"]
@@ -66,18 +65,50 @@ class Member(ABC):
         return cls(**arrays)
 
 
+class Additive(Member):
+    """A member whose score follows from a sum over the events: sequences that still go on are scored event by event."""
+
+    @abstractmethod
+    def terms(self, events: EventEvidence) -> Surprisal:
+        """What each event adds to the sum of its sequence."""
+
+    @abstractmethod
+    def of_sums(self, sums: Scores, lengths: Lengths) -> Scores:
+        """The scores of sequences with these sums and these numbers of events."""
+
+    @override
+    def score(self, evidence: Evidence) -> Scores:
+        sums = np.add.reduceat(self.terms(evidence.events), evidence.table.offsets[:-1], dtype=np.float64)
+        return self.of_sums(np.asarray(sums), evidence.table.lengths)
+
+
 @dataclass(frozen=True, eq=False)
-class Fixed(Member):
-    """A member that learns nothing of its own."""
+class Mean(Additive):
+    """A mean per event. It learns nothing of its own."""
 
     @override
     @classmethod
     def fitted(cls, train: EncodedTable, held_out: Evidence) -> Self:
         return cls()
 
+    @override
+    def of_sums(self, sums: Scores, lengths: Lengths) -> Scores:
+        return np.asarray(sums / lengths)
+
+
+class LogSum(Additive):
+    """The logarithm of 1 + a sum."""
+
+    weight: ClassVar[float] = EXTREME
+    unit: ClassVar[float] = 1.0
+
+    @override
+    def of_sums(self, sums: Scores, lengths: Lengths) -> Scores:
+        return np.asarray(np.log1p(sums))
+
 
 @dataclass(frozen=True, eq=False)
-class NetworkSurprisal(Fixed):
+class NetworkSurprisal(Mean):
     """The network's mean surprisal per event."""
 
     name: ClassVar[str] = "network"
@@ -85,12 +116,12 @@ class NetworkSurprisal(Fixed):
     reads: ClassVar[frozenset[Source]] = frozenset({"network"})
 
     @override
-    def score(self, evidence: Evidence) -> Scores:
-        return sequence_means(evidence.network, evidence.table.offsets)
+    def terms(self, events: EventEvidence) -> Surprisal:
+        return events.network
 
 
 @dataclass(frozen=True, eq=False)
-class NGramSurprisal(Fixed):
+class NGramSurprisal(Mean):
     """The mean surprisal per event under an n-gram model."""
 
     name: ClassVar[str] = "ngrams"
@@ -98,12 +129,12 @@ class NGramSurprisal(Fixed):
     reads: ClassVar[frozenset[Source]] = frozenset({"ngrams"})
 
     @override
-    def score(self, evidence: Evidence) -> Scores:
-        return sequence_means(evidence.ngrams, evidence.table.offsets)
+    def terms(self, events: EventEvidence) -> Surprisal:
+        return events.ngrams
 
 
 @dataclass(frozen=True, eq=False)
-class EitherSurprisal(Fixed):
+class EitherSurprisal(Mean):
     """The mean per event of the larger of two surprisals: the network's and the n-gram model's.
 
     An event counts as expected only if both models expect it. In a mixture of the two models, it would count as
@@ -115,12 +146,12 @@ class EitherSurprisal(Fixed):
     reads: ClassVar[frozenset[Source]] = frozenset({"network", "ngrams"})
 
     @override
-    def score(self, evidence: Evidence) -> Scores:
-        return sequence_means(evidence.larger, evidence.table.offsets)
+    def terms(self, events: EventEvidence) -> Surprisal:
+        return events.larger
 
 
 @dataclass(frozen=True, eq=False)
-class AttributeSurprisal(Fixed):
+class AttributeSurprisal(Mean):
     """The network's mean surprisal per event of the further columns, summed over them."""
 
     name: ClassVar[str] = "attributes"
@@ -128,8 +159,8 @@ class AttributeSurprisal(Fixed):
     reads: ClassVar[frozenset[Source]] = frozenset({"attributes"})
 
     @override
-    def score(self, evidence: Evidence) -> Scores:
-        return sequence_means(_total(evidence.attributes), evidence.table.offsets)
+    def terms(self, events: EventEvidence) -> Surprisal:
+        return _total(events.attributes)
 
 
 @dataclass(frozen=True, eq=False)
@@ -205,7 +236,7 @@ class LengthGivenCounts(NearestCounts):
 
 
 @dataclass(frozen=True, eq=False)
-class UnseenPairs(Member):
+class UnseenPairs(Additive):
     """The share of a sequence's pairs of neighbouring events that no normal sequence has, 0 to 1.
 
     After stide (Forrest et al., 1996), with its shortest window: longer windows are often new in normal sequences too,
@@ -222,36 +253,29 @@ class UnseenPairs(Member):
     @override
     @classmethod
     def fitted(cls, train: EncodedTable, held_out: Evidence) -> Self:
-        pairs = _pairs(train)
+        pairs = _pairs(Evidence(train).events)
         return cls(np.unique(pairs[pairs >= 0]))
 
     @override
-    def score(self, evidence: Evidence) -> Scores:
-        return np.asarray(self.unseen(evidence.table) / (evidence.table.lengths - 1).clip(1))
+    def terms(self, events: EventEvidence) -> Surprisal:
+        pairs = _pairs(events)
+        return ((pairs >= 0) & ~np.isin(pairs, self.pairs)).astype(np.float64)
 
-    def unseen(self, table: EncodedTable) -> Scores:
-        """Number of unseen pairs of each sequence."""
-        pairs = _pairs(table)
-        unseen = (pairs >= 0) & ~np.isin(pairs, self.pairs)
-        return np.asarray(np.add.reduceat(unseen, table.offsets[:-1], dtype=np.float64))
+    @override
+    def of_sums(self, sums: Scores, lengths: Lengths) -> Scores:
+        return np.asarray(sums / (lengths - 1).clip(1))
 
 
 @dataclass(frozen=True, eq=False)
-class UnseenPairCount(UnseenPairs):
+class UnseenPairCount(LogSum, UnseenPairs):
     """The logarithm of 1 + the number of pairs of neighbouring events that no normal sequence has."""
 
     name: ClassVar[str] = "pairs"
     says: ClassVar[str] = "it has many pairs of neighbouring events that no normal sequence has"
-    weight: ClassVar[float] = EXTREME
-    unit: ClassVar[float] = 1.0
-
-    @override
-    def score(self, evidence: Evidence) -> Scores:
-        return np.asarray(np.log1p(self.unseen(evidence.table)))
 
 
 @dataclass(frozen=True, eq=False)
-class RareEvents(Member):
+class RareEvents(LogSum):
     """The logarithm of 1 + the summed rarity of a sequence's events, beyond what is ordinary.
 
     Rarity of an event: −ln of the share of the normal sequences that have it, in nats. Rarer than ordinary: rarer than
@@ -260,8 +284,6 @@ class RareEvents(Member):
 
     name: ClassVar[str] = "rare"
     says: ClassVar[str] = "it has many events that are rare in normal sequences, or that no normal sequence has"
-    weight: ClassVar[float] = EXTREME
-    unit: ClassVar[float] = 1.0
 
     rarity: Float64[np.ndarray, "codes"]
     """Rarity of each event beyond the ordinary; the last is that of all further codes."""
@@ -277,13 +299,12 @@ class RareEvents(Member):
         return cls(np.maximum(0.0, rarity - np.quantile(rarity[codes], ORDINARY)))
 
     @override
-    def score(self, evidence: Evidence) -> Scores:
-        codes = np.minimum(evidence.table.columns[EVENT], len(self.rarity) - 1)
-        return _log_sums(self.rarity[codes], evidence.table)
+    def terms(self, events: EventEvidence) -> Surprisal:
+        return np.asarray(self.rarity[np.minimum(events.codes, len(self.rarity) - 1)])
 
 
 @dataclass(frozen=True, eq=False)
-class Size(Fixed):
+class Size(Additive):
     """The logarithm of the number of events."""
 
     name: ClassVar[str] = "size"
@@ -292,12 +313,21 @@ class Size(Fixed):
     unit: ClassVar[float] = 1.0
 
     @override
-    def score(self, evidence: Evidence) -> Scores:
-        return np.asarray(np.log(evidence.table.lengths))
+    @classmethod
+    def fitted(cls, train: EncodedTable, held_out: Evidence) -> Self:
+        return cls()
+
+    @override
+    def terms(self, events: EventEvidence) -> Surprisal:
+        return np.zeros(len(events.codes))
+
+    @override
+    def of_sums(self, sums: Scores, lengths: Lengths) -> Scores:
+        return np.asarray(np.log(lengths))
 
 
 @dataclass(frozen=True, eq=False)
-class ExcessSurprisal(Member):
+class ExcessSurprisal(LogSum):
     """The logarithm of 1 + the summed surprisal of a sequence's events, beyond what is ordinary, in nats.
 
     Ordinary is what 99 % of the events of held-out normal sequences stay below.
@@ -306,8 +336,6 @@ class ExcessSurprisal(Member):
     name: ClassVar[str] = "excess"
     says: ClassVar[str] = "many of its events are very surprising to the network or the n-gram model"
     reads: ClassVar[frozenset[Source]] = frozenset({"network", "ngrams"})
-    weight: ClassVar[float] = EXTREME
-    unit: ClassVar[float] = 1.0
 
     level: Float64[np.ndarray, "columns"]
     """The ordinary surprisal; one value per column that is read."""
@@ -315,18 +343,18 @@ class ExcessSurprisal(Member):
     @override
     @classmethod
     def fitted(cls, train: EncodedTable, held_out: Evidence) -> Self:
-        levels = [np.quantile(values, ORDINARY) for values in cls.surprisals(held_out)]
+        levels = [np.quantile(values, ORDINARY) for values in cls.surprisals(held_out.events)]
         return cls(np.array(levels, dtype=np.float64))
 
     @classmethod
-    def surprisals(cls, evidence: Evidence) -> list[Surprisal]:
+    def surprisals(cls, events: EventEvidence) -> list[Surprisal]:
         """What is summed: one array per column."""
-        return [evidence.larger]
+        return [events.larger]
 
     @override
-    def score(self, evidence: Evidence) -> Scores:
-        read = zip(self.surprisals(evidence), self.level.tolist(), strict=True)
-        return _log_sums(reduce(np.add, [np.maximum(0.0, values - level) for values, level in read]), evidence.table)
+    def terms(self, events: EventEvidence) -> Surprisal:
+        read = zip(self.surprisals(events), self.level.tolist(), strict=True)
+        return np.asarray(reduce(np.add, [np.maximum(0.0, values - level) for values, level in read]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -339,8 +367,8 @@ class NGramExcess(ExcessSurprisal):
 
     @override
     @classmethod
-    def surprisals(cls, evidence: Evidence) -> list[Surprisal]:
-        return [evidence.ngrams]
+    def surprisals(cls, events: EventEvidence) -> list[Surprisal]:
+        return [events.ngrams]
 
 
 @dataclass(frozen=True, eq=False)
@@ -353,8 +381,8 @@ class AttributeExcess(ExcessSurprisal):
 
     @override
     @classmethod
-    def surprisals(cls, evidence: Evidence) -> list[Surprisal]:
-        return list(evidence.attributes.values())
+    def surprisals(cls, events: EventEvidence) -> list[Surprisal]:
+        return list(events.attributes.values())
 
 
 MEMBERS: dict[str, type[Member]] = {
@@ -394,13 +422,6 @@ def _total(columns: Mapping[str, Surprisal]) -> Surprisal:
     return np.asarray(reduce(np.add, columns.values()))
 
 
-def _log_sums(values: Surprisal, table: EncodedTable) -> Scores:
-    return np.asarray(np.log1p(np.add.reduceat(values, table.offsets[:-1])))
-
-
-def _pairs(table: EncodedTable) -> Int64[np.ndarray, "events"]:
+def _pairs(events: EventEvidence) -> Int64[np.ndarray, "events"]:
     """Each event and its predecessor as one number; -1 for the first event of a sequence."""
-    codes = table.columns[EVENT].astype(np.int64)
-    pairs = np.asarray((np.roll(codes, 1) << 32) | codes, dtype=np.int64)
-    pairs[table.offsets[:-1]] = -1
-    return pairs
+    return np.where(events.previous == FIRST, -1, (events.previous << 32) | events.codes)

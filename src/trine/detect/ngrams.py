@@ -30,6 +30,10 @@ Positions = Int64[np.ndarray, "joined"]
 """For each event, the position of the n-gram that ends there among the counted n-grams of its length; -1 for none."""
 
 
+Contexts = Int64[np.ndarray, "sequences lengths"]
+"""Of sequences that go on: positions of the n-grams that end at their last events, shortest first; -1 for none."""
+
+
 @dataclass(frozen=True, eq=False)
 class NGramCounts:
     """Counts of the n-grams of one length.
@@ -115,6 +119,25 @@ class NGrams:
         bounds = np.unique(np.concatenate([[0], cuts, [len(table)]]))
         pieces = [_rows(table, int(a), int(b)) for a, b in pairwise(bounds)]
         return np.concatenate([np.zeros(0), *(-np.log(self._probabilities(piece)) for piece in pieces)])
+
+    def begun(self, count: int) -> Contexts:
+        """The contexts of sequences without events."""
+        contexts = np.full((count, len(self.longer)), -1, dtype=np.int64)
+        contexts[:, :1] = BEGIN
+        return contexts
+
+    def advance(self, contexts: Contexts, table: EncodedTable) -> tuple[Float64[np.ndarray, "events"], Contexts]:
+        """The surprisal of the next events of sequences that go on, one or more each, and their contexts after them."""
+        codes, after = self._known(table.columns[EVENT].astype(np.int64)), np.empty_like(contexts)
+        first, last = table.offsets[:-1], table.offsets[1:] - 1
+        probabilities, positions = self._single_probabilities()[codes], codes
+        for i, level in enumerate(self.longer):
+            before = np.roll(positions, 1)
+            before[first] = contexts[:, i]
+            after[:, i] = positions[last]
+            positions = level.find(before, codes)
+            probabilities = level.refine(probabilities, before, positions)
+        return -np.log(probabilities), after
 
     def likeliest(
         self, table: EncodedTable, count: int

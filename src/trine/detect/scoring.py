@@ -275,7 +275,7 @@ def _evidence(table: EncodedTable, columns: NetworkSurprisal, grams: NGrams | No
 def _mean_surprisal(evidence: Sequence[Evidence]) -> dict[str, Surprisal]:
     if evidence[0].columns:
         return {name: np.mean([each.columns[name] for each in evidence], 0) for name in evidence[0].columns}
-    return {EVENT: np.mean([each.ngrams for each in evidence], 0)}
+    return {EVENT: np.mean([each.events.ngrams for each in evidence], 0)}
 
 
 def _raw(members: Sequence[Member], evidence: Evidence) -> MemberScores:

@@ -20,6 +20,7 @@ from trine.detect.network import EventNet, FoldNets
 from trine.detect.ngrams import NGrams
 from trine.detect.objective import DetectObjective, EncodedFold
 from trine.detect.recipe import DEFAULT_MEMBERS, DetectRecipe
+from trine.detect.running import Running, RunningPanel
 from trine.detect.scorer import log_settings
 from trine.detect.scoring import Ensemble, NetworkSurprisal, Panel
 from trine.detect.surprisal import surprisals
@@ -119,6 +120,7 @@ class DetectorTrainer(Trainer[DetectRecipe, NormalFolds, DetectObjective, Detect
             vocabulary=vocabulary,
             networks=networks,
             ensemble=ensemble,
+            running=Running(tuple(each.running(panel) for each, panel in zip(learned, panels, strict=True))),
             share=share,
             drift=drift,
             templates=opened.templates,
@@ -157,6 +159,10 @@ class Learned:
         return Panel.fitted(
             members, smallest, self.compared, self.held_out, self.columns if reads else {}, grams=self.grams
         )
+
+    def running(self, panel: Panel) -> RunningPanel:
+        """The fitted members, calibrated on held-out sequences that still go on."""
+        return RunningPanel.fitted(panel, panel.evidence(self.held_out, self.columns))
 
 
 def compared_rows(fold: Fold) -> Int64[np.ndarray, "chosen"]:
