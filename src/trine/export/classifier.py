@@ -24,22 +24,23 @@ from trine.classify.explain import feature_maps
 from trine.classify.look import look
 from trine.classify.network import ConvBlock, FastNet, PictureNet
 from trine.classify.novelty import Novelty, Seen
-from trine.classify.prediction import predict_logits, predict_seen
+from trine.classify.prediction import predict_seen
 from trine.classify.pretrained import PretrainedNet
 from trine.errors import ExportError
-from trine.export.exporter import LEAST_INPUTS, EightBit, Exporter, Proof, largest
+from trine.export import quantise
+from trine.export.exporter import EIGHT_BIT, LEAST_INPUTS, EightBit, Exporter, Proof, largest
 from trine.export.framing import framing, test_time_views
-from trine.export.graph import joined, traced
-from trine.export.quantise import quantise_network
+from trine.export.graph import joined, marked, traced
 from trine.export.real_inputs import RealPictures, held_out_pictures, photographs, training_data
 from trine.graphs import Graph
 from trine.nn.efficientnet import fused
-from trine.pictures.batches import mirrors
+from trine.pictures.batches import evenly, mirrors
 from trine.pictures.decode import resize
 from trine.pictures.reading import Reading
 
-CALIBRATION = 512
-"""Held-out pictures that 8-bit ranges are calibrated on and the graphs are compared on, where there are so many."""
+CALIBRATION, MOST = 512, 2_000
+"""Most held-out pictures that graph and network are compared on and 8-bit ranges are calibrated on; and most that the
+accuracy of 8-bit numbers is measured on."""
 BATCH = 64
 """Pictures that are compared together."""
 TOLERANCE = {"probabilities": 1e-5, "logits": 1e-3}
@@ -126,12 +127,23 @@ class ClassifierExporter(Exporter[Classifier]):
 
     @override
     def eight_bit(self, graphs: Mapping[str, ModelProto], folder: Path, weights: str) -> EightBit:
-        pictures = self._pictures
+        pictures, graph = self._pictures, graphs["model"]
         if pictures.labels is None:
             raise ExportError(
                 "--int8: the labelled pictures that the model was trained on are not at hand: name them with --data"
             )
-        return quantise_network(graphs["model"], pictures, folder, weights)
+        chosen = pictures.images[evenly(len(pictures), CALIBRATION)]
+        inputs = ({"pictures": batch, "views": np.array(False)} for batch in _batches(chosen))
+        name = f"model{EIGHT_BIT}"
+        small = marked(quantise.of_convolutions(graph, inputs, folder), name, weights)
+        contents = graph.SerializeToString(), small.SerializeToString()
+        both = [Graph(content, each, weights, each, 1) for content, each in zip(contents, ("model", name), strict=True)]
+        whole, eight = (self._accuracy(each, pictures) for each in both)
+        timed = {"pictures": np.resize(pictures.images, (BATCH, *pictures.images.shape[1:])), "views": np.array(False)}
+        rates = [quantise.per_second(lambda one=each: one.run(**timed), BATCH) for each in both]  # type: ignore[misc]
+        figures = quantise.compared("accuracy", whole, eight, contents, rates)
+        figures |= {"inputs": len(pictures), "calibrated_on": len(chosen), "source": pictures.source}
+        return EightBit({"model": small}, figures, quantise.refusal("accuracy", whole, eight))
 
     @cached_property
     def _pictures(self) -> RealPictures:
@@ -140,19 +152,24 @@ class ClassifierExporter(Exporter[Classifier]):
         if (data := training_data(model, self.data, self.data_dir)) is None:
             return photographs(model.size, model.channels, LEAST_INPUTS)
         opened = model.open(data, self.data_dir)
-        real = held_out_pictures(opened, model.channels, CALIBRATION, LEAST_INPUTS)
+        real = held_out_pictures(opened, model.channels, MOST, LEAST_INPUTS)
         if real.labels is None or set(opened.classes) - set(model.classes):
             return RealPictures(real.images, None, real.source)
         own = np.array([model.classes.index(name) for name in opened.classes])
         return RealPictures(real.images, own[real.labels], real.source)
 
+    @property
+    def _compared(self) -> UInt8[np.ndarray, "n height width channels"]:
+        """The pictures that graph and network are compared on."""
+        images = self._pictures.images
+        return np.asarray(images[evenly(len(images), CALIBRATION)])
+
     def _answers(self, images: UInt8[np.ndarray, "n height width channels"], views: bool) -> dict[str, np.ndarray]:
         """The network's own answers."""
         model, flip = self.model, mirrors(self.model.recipe.flip, self.model.channels)
         seen = predict_seen(model.network, images, model.device, tta=views, flip=flip)
-        logits = predict_logits(model.network, images, model.device, views, flip)
-        probabilities = torch.softmax(logits.double() / model.temperature, 1)
-        answers = {"probabilities": probabilities, "logits": logits, "typicality": model.novelty.p_value(seen)}
+        probabilities = torch.softmax(seen.logits.double() / model.temperature, 1)
+        answers = {"probabilities": probabilities, "logits": seen.logits, "typicality": model.novelty.p_value(seen)}
         return {name: value.numpy() for name, value in answers.items()}
 
     def _decisions(self, answers: Mapping[str, np.ndarray]) -> np.ndarray:
@@ -161,13 +178,17 @@ class ClassifierExporter(Exporter[Classifier]):
         abstains = (probabilities.max(1) < self.model.threshold) | (typicality < self.model.novelty.unlike)
         return np.stack([probabilities.argmax(1), abstains], 1)
 
+    def _accuracy(self, graph: Graph, pictures: RealPictures) -> float:
+        """Share of right answers, views averaged."""
+        found = [graph.run(pictures=batch, views=np.array(True))["logits"] for batch in _batches(pictures.images)]
+        return float((np.concatenate(found).argmax(1) == pictures.labels).mean())
+
     def _proof(self, graph: Graph) -> Proof:
-        images = self._pictures.images
+        images = self._compared
         differences: list[tuple[str, float]] = []
         equal: list[np.ndarray] = []
         for views in (True, False):
-            for start in range(0, len(images), BATCH):
-                batch = images[start : start + BATCH]
+            for batch in _batches(images):
                 expected, found = self._answers(batch, views), graph.run(pictures=batch, views=np.array(views))
                 differences += [(name, float(np.abs(expected[name] - found[name]).max())) for name in expected]
                 equal.append((self._decisions(expected) == self._decisions(found)).all(1))
@@ -185,7 +206,7 @@ class ClassifierExporter(Exporter[Classifier]):
 
     def _resized(self) -> Iterator[np.ndarray]:
         """Pictures of other sizes, which the graph was not traced with."""
-        images, size = self._pictures.images, self.model.size
+        images, size = self._compared, self.model.size
         for number, (down, across) in enumerate(RESIZED):
             some = images[number * RESIZED_EACH : (number + 1) * RESIZED_EACH]
             if len(some):
@@ -204,14 +225,14 @@ class ClassifierExporter(Exporter[Classifier]):
         share = float(np.concatenate(equal).mean())
         if share < RESIZED_EQUAL:
             raise ExportError(
-                f"model.onnx resizes otherwise than Pillow: {100 * share:.1f} % of {sum(map(len, equal))} decisions are "
-                f"equal, accepted are {100 * RESIZED_EQUAL:g} %: nothing is written"
+                f"model.onnx resizes otherwise than Pillow: {100 * share:.1f} % of {sum(map(len, equal))} decisions "
+                f"are equal, accepted are {100 * RESIZED_EQUAL:g} %: nothing is written"
             )
         return {"inputs": sum(map(len, equal)), "equal_decisions": share, "largest_difference": difference}
 
     def _proof_of_maps(self, graph: Graph) -> Proof:
         network, differences = copy.deepcopy(self.model.network), []
-        images = self._pictures.images[:8]
+        images = self._compared[:8]
         found = graph.run(pictures=images)
         for index in range(len(images)):
             for name, maps in feature_maps(network, torch.from_numpy(images[index : index + 1].copy())).items():
@@ -224,6 +245,10 @@ class ClassifierExporter(Exporter[Classifier]):
             largest_difference=largest([*differences, ("head_weights", float(weights))]),
             tolerance={"maps": 1e-4, "head_weights": 1e-6},
         )
+
+
+def _batches(images: UInt8[np.ndarray, "n height width channels"]) -> Iterator[np.ndarray]:
+    return (images[start : start + BATCH] for start in range(0, len(images), BATCH))
 
 
 def map_name(layer: str) -> str:
@@ -250,7 +275,7 @@ def _fold_norms(block: ConvBlock) -> None:
         if isinstance(part, nn.Conv2d):
             convolution = index
         elif isinstance(part, nn.BatchNorm2d):
-            block[convolution] = fuse_conv_bn_eval(block[convolution], part)  # type: ignore[type-var, arg-type]
+            block[convolution] = fuse_conv_bn_eval(block[convolution], part)  # type: ignore[type-var]
             block[index] = nn.Identity()
 
 

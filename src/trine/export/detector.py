@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Bool, Float, Int64
 from onnx import ModelProto
 from torch import Tensor, nn
 from typing_extensions import override
@@ -19,11 +19,13 @@ from typing_extensions import override
 from trine.detect.cells import CELLS
 from trine.detect.detector import Detector
 from trine.detect.network import EventNet, FoldNets, State
-from trine.export.exporter import LEAST_INPUTS, EightBit, Exporter, Proof, largest
-from trine.export.graph import Inputs, traced
-from trine.export.quantise import quantise_steps
+from trine.errors import ExportError
+from trine.export import quantise
+from trine.export.exporter import EIGHT_BIT, LEAST_INPUTS, EightBit, Exporter, Proof, largest
+from trine.export.graph import Inputs, marked, traced
 from trine.export.real_inputs import training_data
 from trine.graphs import Graph
+from trine.measures.roc import auc
 from trine.sequences.table import SequenceTable
 from trine.sequences.vocabulary import BEGIN, EVENT, FIRST, EncodedTable
 
@@ -38,6 +40,8 @@ BATCH = 32
 """Sequences that are compared together."""
 LONGEST = 2_000
 """Longest sequence that is compared, in events."""
+ENTITIES = 64
+"""Entities of which one event each is timed."""
 STEPS = 20
 """Events that are also given one by one."""
 SEED, SAMPLED_LENGTHS = 0, (2, 80)
@@ -81,7 +85,7 @@ class OnnxRecurrence(nn.Module):
         return hidden, tuple(torch.cat(parts) for parts in zip(*after, strict=True))
 
     def _ordered(self, weights: Float[Tensor, "gates *rest"]) -> Float[Tensor, "gates *rest"]:
-        blocks = weights.split(self.width)
+        blocks = torch.split(weights, self.width)
         return torch.cat([blocks[index] for index in self.cell.onnx_order])
 
 
@@ -142,7 +146,37 @@ class DetectorExporter(Exporter[Detector]):
 
     @override
     def eight_bit(self, graphs: Mapping[str, ModelProto], folder: Path, weights: str) -> EightBit:
-        return quantise_steps(graphs, list(self._batches()), self, folder, weights)
+        if not graphs or not quantise.has_lstm(graphs["model"]):
+            raise ExportError("--int8: only detectors with an LSTM are exported as 8-bit numbers: leave it out")
+        graph, name = graphs["model"], f"model{EIGHT_BIT}"
+        small = marked(quantise.of_recurrence(graph, folder), name, weights)
+        contents = graph.SerializeToString(), small.SerializeToString()
+        both = [Graph(content, each, weights, each, 1) for content, each in zip(contents, ("model", name), strict=True)]
+        whole, eight = map(self._auc, both)
+        timed = {column_name(column): np.full((1, ENTITIES), FIRST) for column in self.model.vocabulary.values}
+        timed |= self.states(ENTITIES)
+        rates = [quantise.per_second(lambda one=each: one.run(**timed), ENTITIES) for each in both]  # type: ignore[misc]
+        figures = quantise.compared("auc", whole, eight, contents, rates)
+        figures |= {"inputs": len(self._sequences[0]), "source": self._sequences[1], "against": "their events shuffled"}
+        return EightBit({"model": small}, figures, quantise.refusal("auc", whole, eight))
+
+    def _auc(self, graph: Graph) -> float:
+        """How well mean surprisal tells sequences from the same ones with their events shuffled."""
+        draw, scores = np.random.default_rng(SEED), []
+        for codes, inside in self._batches():
+            shuffled = {name: values.copy() for name, values in codes.items()}
+            for column in range(inside.shape[1]):
+                places = np.flatnonzero(inside[:, column])
+                order = draw.permutation(places)
+                for values in shuffled.values():
+                    values[places, column] = values[order, column]
+            for each in (codes, shuffled):
+                given = {column_name(name): values for name, values in each.items()}
+                nats = graph.run(**given, **self.states(inside.shape[1]))["surprisals"].mean(0)
+                scores.append((nats * inside).sum(0) / inside.sum(0))
+        means = np.concatenate(scores).astype(np.float64)
+        abnormal = np.concatenate([np.full(len(part), number % 2 == 1) for number, part in enumerate(scores)])
+        return auc(means, abnormal)
 
     @property
     def _state_names(self) -> tuple[str, ...]:
@@ -172,8 +206,11 @@ class DetectorExporter(Exporter[Detector]):
         table = opened.folds[-1].held_out if opened.folds else opened.table
         return EncodedTable.of(_some(table, LEAST_INPUTS), model.vocabulary), f"held-out sequences of {table.name}"
 
-    def _batches(self) -> Iterator[dict[str, Codes]]:
-        """Codes per column of sequences of similar length, the start token first; padded with it at the end."""
+    def _batches(self) -> Iterator[tuple[dict[str, Codes], Bool[np.ndarray, "length batch"]]]:
+        """Codes per column of sequences of similar length, the start token first; padded with it at the end.
+
+        With them the places of the events.
+        """
         table, _ = self._sequences
         lengths = np.minimum(table.lengths, LONGEST)
         order = np.argsort(lengths, kind="stable")
@@ -182,9 +219,8 @@ class DetectorExporter(Exporter[Detector]):
             steps = np.arange(int(lengths[chosen].max()) + 1)[:, None] - 1
             inside = (steps >= 0) & (steps < lengths[chosen])
             places = np.where(inside, table.offsets[:-1][chosen] + steps, 0)
-            yield {
-                name: np.where(inside, values[places], BEGIN).astype(np.int64) for name, values in table.columns.items()
-            }
+            codes = {name: np.where(inside, values[places], BEGIN) for name, values in table.columns.items()}
+            yield {name: values.astype(np.int64) for name, values in codes.items()}, inside
 
     def _expected(self, codes: Mapping[str, Codes]) -> dict[str, np.ndarray]:
         """Surprisals, probabilities and last states by the networks themselves; the start token is not scored."""
@@ -199,9 +235,8 @@ class DetectorExporter(Exporter[Detector]):
                 nats[name].append((torch.logsumexp(values[:, :-1], -1) - chosen).T)
             probabilities.append(torch.softmax(logits[EVENT][:, :-1], -1).transpose(0, 1))
             states.append(state)
-        after = {
-            f"{name}_after": torch.stack(parts) for name, parts in zip(self._state_names, zip(*states), strict=True)
-        }
+        parts = [torch.stack([state[i] for state in states]) for i in range(len(self._state_names))]
+        after = {f"{name}_after": part for name, part in zip(self._state_names, parts, strict=True)}
         surprisals = {surprisal_name(name): torch.stack(values) for name, values in nats.items()}
         answers = {**surprisals, **after, "probabilities": torch.stack(probabilities).mean(0)}
         return {name: value.numpy() for name, value in answers.items()}
@@ -209,7 +244,7 @@ class DetectorExporter(Exporter[Detector]):
     def _proof(self, graph: Graph) -> Proof:
         differences: list[tuple[str, float]] = []
         events, equal = 0, 0
-        for codes in self._batches():
+        for codes, _ in self._batches():
             expected = self._expected(codes)
             given = {column_name(name): values for name, values in codes.items()}
             found = graph.run(**given, **self.states(codes[EVENT].shape[1]))

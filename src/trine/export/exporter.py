@@ -1,14 +1,16 @@
 """The way of all exports: graphs, proof, 8-bit graphs, and only then files."""
 
+import copy
 import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import torch
 from onnx import ModelProto
+from torch import nn
 
 from trine import bundle, files, machine
 from trine.device import Device
@@ -40,8 +42,8 @@ class Proof:
     """Per output, over all inputs."""
     tolerance: dict[str, float]
     """The largest difference that is accepted, per output."""
-    equal_decisions: float = 1.0
-    """Share of inputs with the same decision."""
+    equal_decisions: float | None = None
+    """Share of inputs with the same decision; None where nothing is decided."""
     further: dict[str, Any] = field(default_factory=dict)
     """Figures of some tasks only."""
 
@@ -81,11 +83,12 @@ class Exporter(ABC, Generic[M]):
     """A task's part of an export."""
 
     def __init__(self, model: M, data: str | Path | None, data_dir: Path | None) -> None:
-        """The network computes in single precision on the processor, as the graphs do."""
-        self.model: M = model.replaced(device=Device("cpu", bfloat16=False))
+        """The networks are copies, which compute in single precision on the processor, as the graphs do."""
+        networks = {
+            name: copy.deepcopy(part).cpu() for name, part in vars(model).items() if isinstance(part, nn.Module)
+        }
+        self.model: M = model.replaced(device=Device("cpu", bfloat16=False), **networks)
         self.data, self.data_dir = data, data_dir
-
-    notes: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod
     def graphs(self) -> dict[str, ModelProto]:

@@ -10,7 +10,8 @@ import torch
 from onnx import ModelProto
 
 from trine.classify import augment
-from trine.export.graph import IR_VERSION, OPSET
+from trine.export.graph import IR_VERSION
+from trine.graphs import OPSET
 from trine.pictures.framing import CROPPED_UP_TO, SAME
 from trine.pictures.reading import Fit
 
@@ -30,8 +31,9 @@ frame (uint8[batch, height, width, {channels}] pictures, bool views) => (
 <int64[2] square = {{{size}, {size}}}, int64 one = {{1}}, int64[1] first = {{0}}, int64[1] second = {{1}},
  int64[1] last = {{-1}}, int64[1] end = {{9223372036854775807}}, int64 two = {{2}},
  int64[2] sides_of = {{1, 2}}, double size = {{{size}}}, double unit = {{1}}, double same = {{{same!r}}},
- double most = {{{most!r}}}, int64[1] rows = {{1}}, int64[1] columns = {{2}}, int64 zero = {{0}}, bool no = {{0}}, bool yes = {{1}},
- int64[3] flat = {{0, {pixels}, {channels}}}, int64[5] split = {{0, -1, {size}, {size}, {channels}}}>
+ double most = {{{most!r}}}, int64[1] rows = {{1}}, int64[1] columns = {{2}}, int64 zero = {{0}},
+ bool no = {{0}}, bool yes = {{1}}, int64[3] flat = {{0, {pixels}, {channels}}},
+ int64[5] split = {{0, -1, {size}, {size}, {channels}}}>
 {{
   sides = Shape <start = 1, end = 3> (pictures)
   right_sides = Equal (sides, square)
@@ -172,4 +174,4 @@ def framing(size: int, channels: int, fit: Fit, views: list[tuple[float, np.ndar
 def test_time_views(size: int, flip: bool, shift: int) -> list[tuple[float, np.ndarray]]:
     """Weight of each test-time view of a square picture, and the pixel that each of its pixels shows."""
     numbers = torch.arange(size * size).view(1, size, size, 1)
-    return [(weight, view.flatten().numpy()) for weight, view in augment.views(numbers, flip, shift)]  # type: ignore[arg-type]
+    return [(weight, view.flatten().numpy()) for weight, view in augment.views(numbers, flip, shift)]

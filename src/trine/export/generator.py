@@ -2,8 +2,8 @@
 
 All noise is an input, so that graphs draw nothing and give the same pictures everywhere.
 
-- `encoder`: pictures, and N(0, I) noise of each group but the last -> mean and variance of every group. The posterior of
-  a group depends on a sample of the groups above it.
+- `encoder`: pictures, and N(0, I) noise of each group but the last -> mean and variance of every group. The posterior
+  of a group depends on a sample of the groups above it.
 - `decoder`: per group a latent, or noise that it is sampled from; how many groups are given; a label -> the expected
   pictures, as 8-bit levels and as levels from 0 to 1.
 - `prior`: noise, and what the recipe's prior needs beside it -> latent vectors.
@@ -54,9 +54,11 @@ class Encoder(nn.Module):
     def forward(self, images: UInt8[Tensor, "batch height width channels"], *noise: Tensor) -> tuple[Tensor, ...]:
         """Means of all groups, then their variances. Of black and white pictures the first noise is uniform."""
         vae, likelihood = self.network.vae, self.network.likelihood
-        black_and_white = isinstance(likelihood, Bernoulli)
-        observed = likelihood.binarised(images, noise[0]) if black_and_white else likelihood.observe(images)
-        drawn = list(noise[1:] if black_and_white else noise)
+        drawn = list(noise)
+        if isinstance(likelihood, Bernoulli):
+            observed = likelihood.binarised(images, drawn.pop(0))
+        else:
+            observed = likelihood.observe(images)
         encoding, posteriors = vae.encode(observed), []
         if drawn:
             last = torch.zeros(observed.shape[0], *vae.shapes[-1])  # the last group's sample leads to nothing
@@ -135,7 +137,7 @@ class GeneratorExporter(Exporter[Generator]):
 
     @override
     def graphs(self) -> dict[str, ModelProto]:
-        network = self.model.network.cpu()
+        network = self.model.network
         groups, axes = range(len(network.vae.shapes)), [_axes(shape) for shape in network.vae.shapes]
         moments = {f"{moment}.{i}": axes[i] for moment in ("mean", "variance") for i in groups}
         picture = ("batch", None, None, None)
@@ -147,7 +149,6 @@ class GeneratorExporter(Exporter[Generator]):
 
     @override
     def proofs(self, graphs: Mapping[str, Graph]) -> dict[str, Proof]:
-        self.model.network.eval()
         return {
             "encoder": self._proof_of_encoder(graphs["encoder"]),
             "decoder": self._proof_of_decoder(graphs["decoder"]),
@@ -179,13 +180,19 @@ class GeneratorExporter(Exporter[Generator]):
         generator = torch.Generator().manual_seed(seed)
         return [torch.randn(count, *shape, generator=generator) for shape in self.model.network.vae.shapes]
 
-    def _binarisation(self, count: int) -> list[Tensor]:
-        """Uniform numbers for black and white pictures; nothing for others."""
+    def _binarisation(self, count: int) -> Tensor | None:
+        """Uniform numbers for black and white pictures; None for others."""
         model = self.model
         if not isinstance(model.network.likelihood, Bernoulli):
-            return []
+            return None
         generator = torch.Generator().manual_seed(SEED)
-        return [torch.rand(count, model.channels, model.size, model.size, generator=generator)]
+        return torch.rand(count, model.channels, model.size, model.size, generator=generator)
+
+    def _encoder_noise(self, count: int) -> dict[str, Tensor]:
+        """What the encoder takes beside pictures: uniform numbers, and noise of each group but the last."""
+        uniform, noise = self._binarisation(count), self._noise(count)[:-1]
+        binarisation = {} if uniform is None else {BINARISATION: uniform}
+        return {**binarisation, **{f"{NOISE}.{i}": each for i, each in enumerate(noise)}}
 
     def _labels(self, count: int) -> Tensor:
         """Every class, and none, in turn."""
@@ -194,10 +201,9 @@ class GeneratorExporter(Exporter[Generator]):
     def _encoder_inputs(self) -> Inputs:
         model, count = self.model, 3
         images = torch.zeros(count, model.size, model.size, model.channels, dtype=torch.uint8)
-        inputs = {"pictures": (images, ("batch", None, None, None))}
-        inputs |= {BINARISATION: (each, _axes(each.shape[1:])) for each in self._binarisation(count)}
-        noise = self._noise(count)[:-1]
-        return inputs | {f"{NOISE}.{i}": (each, _axes(each.shape[1:])) for i, each in enumerate(noise)}
+        further = self._encoder_noise(count)
+        inputs: dict[str, tuple[Tensor, Sequence[str | None]]] = {"pictures": (images, ("batch", None, None, None))}
+        return inputs | {name: (each, _axes(each.shape[1:])) for name, each in further.items()}
 
     def _decoder_inputs(self) -> Inputs:
         values = self._noise(3)
@@ -225,15 +231,15 @@ class GeneratorExporter(Exporter[Generator]):
         images = self._pictures.images
         return (images[start : start + BATCH] for start in range(0, len(images), BATCH))
 
-    def _posteriors(self, images: np.ndarray, binarisation: list[Tensor], noise: list[Tensor]) -> list[Normal]:
+    def _posteriors(self, images: np.ndarray, uniform: Tensor | None, noise: list[Tensor]) -> list[Normal]:
         """The network's own posteriors."""
         vae, likelihood, pictures = (
             self.model.network.vae,
             self.model.network.likelihood,
             torch.from_numpy(images.copy()),
         )
-        if isinstance(likelihood, Bernoulli):
-            observed = likelihood.binarised(pictures, binarisation[0])
+        if isinstance(likelihood, Bernoulli) and uniform is not None:
+            observed = likelihood.binarised(pictures, uniform)
         else:
             observed = likelihood.observe(pictures)
         latents = vae.decode(len(images), encoding=vae.encode(observed), noise=noise).latents
@@ -244,8 +250,7 @@ class GeneratorExporter(Exporter[Generator]):
         for images in self._batches():
             noise, uniform = self._noise(len(images)), self._binarisation(len(images))
             expected = self._posteriors(images, uniform, noise)
-            given = {BINARISATION: each.numpy() for each in uniform}
-            given |= {f"{NOISE}.{i}": each.numpy() for i, each in enumerate(noise[:-1])}
+            given = {name: each.numpy() for name, each in self._encoder_noise(len(images)).items()}
             found = graph.run(pictures=images, **given)
             for i, posterior in enumerate(expected):
                 differences.append(("means", _relative(posterior.mean, found[f"mean.{i}"])))
@@ -285,7 +290,9 @@ class GeneratorExporter(Exporter[Generator]):
             differences.append(("latents", _relative(expected, found["latent.0"])))
         return self._proof(differences, {"latents": LATENT_TOLERANCE})
 
-    def _proof(self, differences: list[tuple[str, float]], tolerance: dict[str, float], equal: float = 1.0) -> Proof:
+    def _proof(
+        self, differences: list[tuple[str, float]], tolerance: dict[str, float], equal: float | None = None
+    ) -> Proof:
         pictures = self._pictures
         return Proof(len(pictures), pictures.source, largest(differences), tolerance, equal)
 

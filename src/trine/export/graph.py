@@ -17,6 +17,8 @@ from trine.graphs import GRAPH, OPSET, WEIGHTS, as_port
 
 IR_VERSION = 10
 """Version of ONNX's file format: the first with the operators of opset 20 and later."""
+BEFORE = "before/"
+"""What names of a graph that stands before a network begin with."""
 DYNAMIC = torch.export.Dim.DYNAMIC
 Inputs = Mapping[str, tuple[Tensor, Sequence[str | None]]]
 """Per input of a graph an example, and the name of each axis; None for an axis of fixed length."""
@@ -61,8 +63,12 @@ def name_axes(value: onnx.ValueInfoProto, axes: Sequence[str | None]) -> None:
 def joined(first: ModelProto, second: ModelProto) -> ModelProto:
     """One graph: the outputs of the first are the inputs of the second with the same names."""
     links = [(value.name, value.name) for value in first.graph.output]
-    model: ModelProto = onnx.compose.merge_models(first, second, io_map=links)
+    apart = ModelProto()
+    apart.CopyFrom(first)
+    _rename(apart.graph, {value.name for value in [*first.graph.input, *first.graph.output]})
+    model: ModelProto = onnx.compose.merge_models(apart, second, io_map=links)
     model.ir_version = IR_VERSION
+    del model.opset_import[1:]  # both have the same
     return model
 
 
@@ -103,14 +109,35 @@ def ports(values: Sequence[onnx.ValueInfoProto]) -> list[dict[str, Any]]:
     ]
 
 
+def _rename(graph: onnx.GraphProto, kept: set[str]) -> None:
+    """Mark all names of a graph but those kept, so that no other graph has them.
+
+    `onnx.compose.add_prefix` forgets what graphs inside it read of the graph around them.
+    """
+
+    def renamed(name: str) -> str:
+        return name if not name or name in kept else f"{BEFORE}{name}"
+
+    for value in [*graph.initializer, *graph.input, *graph.output, *graph.value_info]:
+        value.name = renamed(value.name)
+    for node in graph.node:
+        node.input[:], node.output[:] = map(renamed, node.input), map(renamed, node.output)
+        for inner in _inner_graphs(node):
+            _rename(inner, kept)
+
+
+def _inner_graphs(node: onnx.NodeProto) -> list[onnx.GraphProto]:
+    """The branches of a node."""
+    return [attribute.g for attribute in node.attribute if attribute.HasField("g")]
+
+
 def _names_used(graph: onnx.GraphProto) -> set[str]:
     """Names that nodes of a graph and of the graphs inside it read, and its outputs."""
     used = {value.name for value in graph.output}
     for node in graph.node:
         used.update(node.input)
-        for attribute in node.attribute:
-            for inner in [*attribute.graphs, *([attribute.g] if attribute.HasField("g") else [])]:
-                used |= _names_used(inner)
+        for inner in _inner_graphs(node):
+            used |= _names_used(inner)
     return used
 
 
