@@ -10,7 +10,8 @@ from typing import Any, Self
 import numpy as np
 
 from trine import files
-from trine.errors import BundleError, UsageError
+from trine.errors import BundleError
+from trine.extras import installed
 
 OPSET = 20
 """Version of ONNX's operators that graphs are written in."""
@@ -36,7 +37,8 @@ class Graph:
         threads   threads that compute; without, one per core
         Raises `BundleError`, `UsageError` without onnxruntime.
         """
-        runtime = _onnxruntime()
+        with installed():
+            import onnxruntime as runtime
         options = runtime.SessionOptions()
         options.log_severity_level = 4
         if threads is not None:
@@ -79,11 +81,3 @@ class Graph:
     def run(self, **inputs: np.ndarray) -> dict[str, np.ndarray]:
         """All outputs by name."""
         return dict(zip(self.outputs, self.session.run(None, inputs), strict=True))
-
-
-def _onnxruntime() -> Any:
-    try:
-        import onnxruntime
-    except ImportError:
-        raise UsageError("onnxruntime is not installed: run pip install 'trine[runtime]'") from None
-    return onnxruntime

@@ -5,7 +5,6 @@ from typing import Any
 
 from trine.cli import output
 from trine.cli.options import DataDir, Flag, Json, Model
-from trine.errors import UsageError
 
 
 def export(
@@ -31,7 +30,9 @@ def export(
         A named set or a path with held-out inputs to compare on. [default: the data of the training if it is a named
         set, else photographs, or what the model itself makes]
     """
-    document = _writer()(path, out, int8=int8, data=data, data_dir=data_dir, report=_reporter())
+    from trine.export.exporter import export_bundle
+
+    document = export_bundle(path, out, int8=int8, data=data, data_dir=data_dir, report=_reporter())
     if json:
         output.print_json(document)
         return
@@ -42,15 +43,6 @@ def export(
     if "int8" in document:
         output.print_table("8-bit numbers", ("figure", "value"), document["int8"].items())
     output.note(f"model: {out or path}")
-
-
-def _writer() -> Any:
-    """The function that exports. Raises `UsageError` when the extra is missing."""
-    try:
-        from trine.export.exporter import export_bundle
-    except ImportError as problem:
-        raise UsageError(f"{problem.name} is not installed: run pip install 'trine[export]'") from None
-    return export_bundle
 
 
 def _reporter() -> Any:

@@ -15,8 +15,8 @@ from trine.detect.evidence import Surprisal
 from trine.detect.folds import NormalFolds, split_normal
 from trine.detect.network import EventNet, FoldNets
 from trine.detect.recipe import DetectRecipe
-from trine.detect.scorer import Scorer, log_settings
-from trine.detect.scoring import FORMER_FUSION, Ensemble, NetworkSurprisal
+from trine.detect.scorer import Scorer, log_settings, scoring_parts
+from trine.detect.scoring import NetworkSurprisal
 from trine.detect.stepping import step
 from trine.detect.surprisal import event_surprisal, surprisals
 from trine.device import Device
@@ -150,21 +150,13 @@ class Detector(Scorer, Model[DetectRecipe]):
     def parts(
         cls, recipe: DetectRecipe, content: dict[str, Any], arrays: dict[str, np.ndarray], device: Device
     ) -> dict[str, Any]:
-        vocabulary, folds, share = Vocabulary.from_json(content["vocabulary"]), content["folds"], content["share"]
-        networks = build_networks(recipe, vocabulary, content.get("networks", folds))
-        members, fusion = content.get("members", recipe.members), content.get("fusion", FORMER_FUSION)
-        drift = content.get("drift")
+        scoring, drift = scoring_parts(recipe.model_dump(), content, arrays), content.get("drift")
+        networks = build_networks(recipe, scoring["vocabulary"], content.get("networks", content["folds"]))
         networks.load_state_dict(tensors_of(part(arrays, "network")))
         return {
-            "vocabulary": vocabulary,
+            **scoring,
             "networks": networks.eval(),
-            "ensemble": Ensemble.of_arrays(members, folds, share, part(arrays, "ensemble"), fusion),
             "drift": Drift.from_json(drift) if drift else None,
-            "share": share,
-            "templates": content["templates"],
-            "log_format": content["log_format"],
-            "unparsed_share": content.get("unparsed_share"),
-            "continued_share": content.get("continued_share"),
             "normal_names": tuple(content["normal_names"]),
         }
 
