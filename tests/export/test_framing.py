@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trine.classify.augment import views
-from trine.export.framing import framing, test_time_views
+from trine.export.framing import framing, pixels_of_views
 from trine.pictures.decode import resize
 from trine.pictures.reading import Reading
 
@@ -13,7 +13,7 @@ SIZE, FITS = 24, ("auto", "crop", "pad", "squash")
 
 
 def opened(fit, channels=3, size=SIZE):
-    model = framing(size, channels, fit, test_time_views(size, True, 1))
+    model = framing(size, channels, fit, pixels_of_views(size, True, 1))
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
     return onnxruntime.InferenceSession(model.SerializeToString(), options)

@@ -29,7 +29,7 @@ from trine.classify.pretrained import PretrainedNet
 from trine.errors import ExportError
 from trine.export import quantise
 from trine.export.exporter import EIGHT_BIT, LEAST_INPUTS, EightBit, Exporter, Proof, largest
-from trine.export.framing import framing, test_time_views
+from trine.export.framing import framing, pixels_of_views
 from trine.export.graph import joined, marked, traced
 from trine.export.real_inputs import RealPictures, held_out_pictures, photographs, training_data
 from trine.graphs import Graph
@@ -104,7 +104,7 @@ class ClassifierExporter(Exporter[Classifier]):
     def graphs(self) -> dict[str, ModelProto]:
         model = self.model
         flip, size = mirrors(model.recipe.flip, model.channels), model.size
-        views = test_time_views(size, flip, model.network.view_shift)
+        views = pixels_of_views(size, flip, model.network.view_shift)
         before = framing(size, model.channels, model.reading.fit, views)
         shape = (size, size, model.channels)
         inputs = {

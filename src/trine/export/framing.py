@@ -171,7 +171,7 @@ def framing(size: int, channels: int, fit: Fit, views: list[tuple[float, np.ndar
     return model
 
 
-def test_time_views(size: int, flip: bool, shift: int) -> list[tuple[float, np.ndarray]]:
+def pixels_of_views(size: int, flip: bool, shift: int) -> list[tuple[float, np.ndarray]]:
     """Weight of each test-time view of a square picture, and the pixel that each of its pixels shows."""
     numbers = torch.arange(size * size).view(1, size, size, 1)
     return [(weight, view.flatten().numpy()) for weight, view in augment.views(numbers, flip, shift)]

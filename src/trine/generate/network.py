@@ -207,7 +207,7 @@ class VAE(nn.Module):
 
     def decode(
         self,
-        count: int,
+        count: int | torch.SymInt,
         labels: Int64[Tensor, "batch"] | None = None,
         *,
         encoding: Encoding | None = None,
@@ -217,7 +217,7 @@ class VAE(nn.Module):
     ) -> DecoderPass:
         """Compute all groups from the top down, then the likelihood parameters.
 
-        count      number of pictures
+        count      number of pictures; a symbol while the network is traced for an export
         encoding   latents are sampled from their posteriors; without, from their priors
         given      latents of the first groups, used instead of samples
         noise      N(0, I) noise of each group; without, it is drawn from `generator`
@@ -247,7 +247,7 @@ class VAE(nn.Module):
         maps = torch.addmm(self.out.bias[:, None], self.out.weight.flatten(1), pixels.T)
         return maps.view(-1, 2, 2, hidden.shape[0], *hidden.shape[2:])
 
-    def noise(self, count: int, generator: torch.Generator | None = None) -> list[Tensor]:
+    def noise(self, count: int | torch.SymInt, generator: torch.Generator | None = None) -> list[Tensor]:
         """N(0, I) noise for each group; without a generator, from torch's global one."""
         device = self.out.weight.device
         drawn = [torch.randn(count, *shape[1:], shape[0], generator=generator, device=device) for shape in self.shapes]
