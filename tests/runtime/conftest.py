@@ -7,13 +7,12 @@ import numpy as np
 import pytest
 
 import trine
-from tests.detect.conftest import normal_runs, spliced, write_log, write_table
+from tests.detect.conftest import WITH_NETWORK, normal_runs, spliced, write_log, write_table
 from trine import Classifier, Detector, Generator, bundle, files
 
 PICTURES = {"widths": [8, 16], "least_steps": 20, "epochs": 0.1, "validations": 1, "network": "fast"}
 DRAWINGS = {"widths": (8,), "latent": 4, "least_steps": 20, "epochs": 0.1, "flow_steps": 20, "validations": 1}
 EVENTS = {"embedding": 8, "hidden": 8, "epochs": 2, "least_steps": 1, "batch_size": 8, "folds": 2, "false_alarms": 0.1}
-WITH_NETWORK = ("either", "counts", "unseen", "excess", "pairs", "rare", "size")
 
 
 @pytest.fixture(scope="session")
@@ -64,13 +63,17 @@ def table(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def timed_table(tmp_path_factory) -> Path:
-    """Sequences whose events have a time and a process."""
-    draw, rows = np.random.default_rng(0), []
-    for i, run in enumerate(normal_runs(40, 3)):
-        times = (i * 3600 + draw.exponential(size=len(run)).cumsum()).tolist()
-        rows.append({"events": run, "times": times, "process": ["web" if i % 2 else "job"] * len(run)})
-    return write_table(tmp_path_factory.mktemp("timed") / "timed.jsonl", rows)
+def make_timed(tmp_path_factory):
+    """A table of sequences whose events have a time and a process."""
+
+    def make(seed: int) -> Path:
+        draw, rows = np.random.default_rng(seed), []
+        for i, run in enumerate(normal_runs(40, seed)):
+            times = (i * 3600 + draw.exponential(size=len(run)).cumsum()).tolist()
+            rows.append({"events": run, "times": times, "process": ["web" if i % 2 else "job"] * len(run)})
+        return write_table(tmp_path_factory.mktemp("timed") / "timed.jsonl", rows)
+
+    return make
 
 
 @pytest.fixture(scope="session")

@@ -74,7 +74,8 @@ def test_the_extra_brings_onnxruntime_and_neither_torch_nor_what_trains(environm
 def test_without_torch_the_answers_are_those_of_the_full_package(
     environment, make_exported, classifier, photos, detector, table, generator, log, full, tmp_path
 ):
-    from tests.runtime.conftest import EVENTS, WITH_NETWORK
+    from tests.detect.conftest import WITH_NETWORK
+    from tests.runtime.conftest import EVENTS
     from trine import Detector
 
     log_detector = make_exported(Detector(**EVENTS, members=WITH_NETWORK), log)

@@ -5,19 +5,19 @@ from tests.runtime.conftest import DRAWINGS
 from trine import Generator, runtime
 from trine.errors import DataError, UsageError
 
-DEEP = {"network": "deep", "widths": (8, 8), "groups": (1, 1)}
 KINDS = {
-    "plain": {"label": True},
     "mixture": {"prior": "mixture", "likelihood": "logistic"},
-    "deep": {**DEEP, "prior": "normal"},
-    "black and white": {**DEEP, "likelihood": "bernoulli", "label": True},
+    "deep": {"network": "deep", "widths": (8, 8), "groups": (1, 1), "prior": "normal", "likelihood": "bernoulli"},
 }
 
 
-@pytest.fixture(scope="module", params=KINDS)
+@pytest.fixture(scope="module", params=["plain", *KINDS])
 def both(request, make_exported, full):
-    """A model without torch, and the full one."""
-    folder = make_exported(Generator(**{**DRAWINGS, **KINDS[request.param]}), "digits")
+    """A model without torch, and the full one; the plain one knows labels."""
+    if request.param == "plain":
+        folder = request.getfixturevalue("generator")
+    else:
+        folder = make_exported(Generator(**{**DRAWINGS, **KINDS[request.param]}), "digits")
     return runtime.load(folder), full(folder)
 
 
