@@ -80,7 +80,7 @@ def test_without_torch_the_answers_are_those_of_the_full_package(
 
     log_detector = make_exported(Detector(**EVENTS, members=WITH_NETWORK), log)
     (tmp_path / "answers.py").write_text(ANSWERS)
-    line = [environment, "answers.py", classifier, photos, detector, table, log_detector, log, generator]
+    line = [environment, "-I", "answers.py", classifier, photos, detector, table, log_detector, log, generator]
     done = subprocess.run(line, capture_output=True, text=True, check=False, timeout=120, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
@@ -106,7 +106,7 @@ def test_without_torch_the_answers_are_those_of_the_full_package(
 
 @pytest.mark.parametrize("program", [("-m", "trine"), ("-c", "from trine import Generator")])
 def test_what_needs_torch_says_what_to_install(environment, program, tmp_path):
-    line = [environment, *program]
+    line = [environment, "-I", *program]
     done = subprocess.run(line, capture_output=True, text=True, check=False, timeout=60, cwd=tmp_path)
     assert done.returncode
     assert done.stderr.splitlines()[-1].endswith("is not installed: pip install 'trine[train]' brings it")
@@ -116,5 +116,5 @@ def test_without_onnxruntime_a_line_says_what_to_install(environment, classifier
     code = (
         f"import sys; sys.modules['onnxruntime'] = None; from trine import runtime; runtime.load({str(classifier)!r})"
     )
-    done = subprocess.run([environment, "-c", code], capture_output=True, text=True, check=False, cwd=tmp_path)
+    done = subprocess.run([environment, "-I", "-c", code], capture_output=True, text=True, check=False, cwd=tmp_path)
     assert "pip install 'trine[runtime]'" in done.stderr.splitlines()[-1]
