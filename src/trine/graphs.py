@@ -3,6 +3,7 @@
 It needs onnxruntime and numpy, not torch: exports are proved by it, and models without torch run by it.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -17,6 +18,8 @@ OPSET = 20
 """Version of ONNX's operators that graphs are written in."""
 GRAPH, WEIGHTS = "trine.graph", "trine.weights"
 """Keys of a graph's metadata: its name, and the sha256 of the weights of the model that it was made of."""
+SOURCE = re.compile(r"^\[ONNXRuntimeError\] : \d+ : \w+ : (?:/\S+:\d+ .*?\) (?=[A-Z]))?")
+"""What stands before the reason in an error of onnxruntime: its kind, and the place in onnxruntime's source."""
 
 
 def as_port(name: str, dtype: str, shape: Sequence[int | str]) -> dict[str, Any]:
@@ -46,7 +49,7 @@ class Graph:
         try:
             self.session = runtime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
         except Exception as problem:  # noqa: BLE001  (onnxruntime's errors have no common root)
-            reason = " ".join(str(problem).split())[:200]
+            reason = SOURCE.sub("", " ".join(str(problem).split()))[:200]
             raise BundleError(
                 f"{where}: onnxruntime {runtime.__version__} cannot read it ({reason}): export the model again, or "
                 "upgrade onnxruntime"

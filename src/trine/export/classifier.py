@@ -22,7 +22,7 @@ from typing_extensions import override
 from trine.classify.classifier import Classifier
 from trine.classify.explain import feature_maps
 from trine.classify.look import look
-from trine.classify.network import ConvBlock, FastNet, PictureNet
+from trine.classify.network import ConvBlock, FastNet, PictureNet, Pixels
 from trine.classify.novelty import Novelty, Seen
 from trine.classify.prediction import predict_seen
 from trine.classify.pretrained import PretrainedNet
@@ -164,7 +164,7 @@ class ClassifierExporter(Exporter[Classifier]):
         images = self._pictures.images
         return np.asarray(images[evenly(len(images), CALIBRATION)])
 
-    def _answers(self, images: UInt8[np.ndarray, "n height width channels"], views: bool) -> dict[str, np.ndarray]:
+    def answers(self, images: UInt8[np.ndarray, "n height width channels"], views: bool) -> dict[str, np.ndarray]:
         """The network's own answers."""
         model, flip = self.model, mirrors(self.model.recipe.flip, self.model.channels)
         seen = predict_seen(model.network, images, model.device, tta=views, flip=flip)
@@ -189,7 +189,7 @@ class ClassifierExporter(Exporter[Classifier]):
         equal: list[np.ndarray] = []
         for views in (True, False):
             for batch in _batches(images):
-                expected, found = self._answers(batch, views), graph.run(pictures=batch, views=np.array(views))
+                expected, found = self.answers(batch, views), graph.run(pictures=batch, views=np.array(views))
                 differences += [(name, float(np.abs(expected[name] - found[name]).max())) for name in expected]
                 equal.append((self._decisions(expected) == self._decisions(found)).all(1))
         resized = list(self._resized())
@@ -217,7 +217,7 @@ class ClassifierExporter(Exporter[Classifier]):
         equal, difference = [], 0.0
         for images in resized:
             square = resize(images, (self.model.size, self.model.size), self.model.reading)
-            expected, found = self._answers(square, True), graph.run(pictures=images, views=np.array(True))
+            expected, found = self.answers(square, True), graph.run(pictures=images, views=np.array(True))
             equal.append((self._decisions(expected) == self._decisions(found)).all(1))
             difference = max(
                 difference, float(np.abs(expected["probabilities"] - found["probabilities"]).max(initial=0))
@@ -256,8 +256,32 @@ def map_name(layer: str) -> str:
     return f"maps/{layer}"
 
 
+class Planes(nn.Module):
+    """8-bit levels as they are, channels first."""
+
+    def forward(self, images: UInt8[Tensor, "batch height width channels"]) -> Float[Tensor, "batch channels h w"]:
+        """Levels from 0 to 255."""
+        return images.permute(0, 3, 1, 2).float()
+
+
+class NormalisedPlanes(nn.Module):
+    """The normalisation of `Pixels` after the channels are put first, where onnxruntime computes it faster."""
+
+    def __init__(self, pixels: Pixels) -> None:
+        super().__init__()
+        self.register_buffer("mean", pixels.mean[:, None, None])
+        self.register_buffer("deviation", pixels.deviation[:, None, None])
+
+    mean: Tensor
+    deviation: Tensor
+
+    def forward(self, images: UInt8[Tensor, "batch height width channels"]) -> Float[Tensor, "batch channels h w"]:
+        """Normalised pictures."""
+        return (images.permute(0, 3, 1, 2).float() - self.mean) / self.deviation
+
+
 def for_inference(network: PictureNet) -> PictureNet:
-    """A copy whose batch norms are folded into the convolutions before them."""
+    """A copy whose normalisations are folded into convolutions, where they can be."""
     folded = copy.deepcopy(network).eval().requires_grad_(False)
     if isinstance(folded, PretrainedNet):
         fused(folded.network)
@@ -265,7 +289,19 @@ def for_inference(network: PictureNet) -> PictureNet:
         for block in folded.blocks:
             assert isinstance(block, ConvBlock)
             _fold_norms(block)
+        _fold_pixels(folded)
+    else:
+        folded.pixels = NormalisedPlanes(folded.pixels)  # type: ignore[assignment]
     return folded
+
+
+def _fold_pixels(network: FastNet) -> None:
+    """Fold the normalisation of pixels into the stem, which has no padding."""
+    stem, pixels = network.stem, network.pixels
+    scaled = stem.filters.double() / pixels.deviation.double()[:, None, None]
+    stem.bias.copy_(stem.bias.double() - (scaled * pixels.mean.double()[:, None, None]).sum((1, 2, 3)))
+    stem.filters.copy_(scaled)
+    network.pixels = Planes()  # type: ignore[assignment]
 
 
 def _fold_norms(block: ConvBlock) -> None:

@@ -7,11 +7,12 @@ numpy, in `detect`, and not part of it.
 
 from collections.abc import Iterator, Mapping
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int64
+from jaxtyping import Bool, Float, Float64, Int64
 from onnx import ModelProto
 from torch import Tensor, nn
 from typing_extensions import override
@@ -160,23 +161,24 @@ class DetectorExporter(Exporter[Detector]):
         figures |= {"inputs": len(self._sequences[0]), "source": self._sequences[1], "against": "their events shuffled"}
         return EightBit({"model": small}, figures, quantise.refusal("auc", whole, eight))
 
+    def mean_surprisals(self, graph: Graph, table: EncodedTable) -> Float64[np.ndarray, "sequences"]:
+        """Mean surprisal of every sequence over its events and the folds, by a graph."""
+        means = np.zeros(len(table))
+        for chosen, codes, inside in _batches(table):
+            given = {column_name(name): values for name, values in codes.items()}
+            nats = graph.run(**given, **self.states(len(chosen)))["surprisals"].mean(0)
+            means[chosen] = (nats * inside).sum(0) / inside.sum(0)
+        return means
+
     def _auc(self, graph: Graph) -> float:
         """How well mean surprisal tells sequences from the same ones with their events shuffled."""
-        draw, scores = np.random.default_rng(SEED), []
-        for codes, inside in self._batches():
-            shuffled = {name: values.copy() for name, values in codes.items()}
-            for column in range(inside.shape[1]):
-                places = np.flatnonzero(inside[:, column])
-                order = draw.permutation(places)
-                for values in shuffled.values():
-                    values[places, column] = values[order, column]
-            for each in (codes, shuffled):
-                given = {column_name(name): values for name, values in each.items()}
-                nats = graph.run(**given, **self.states(inside.shape[1]))["surprisals"].mean(0)
-                scores.append((nats * inside).sum(0) / inside.sum(0))
-        means = np.concatenate(scores).astype(np.float64)
-        abnormal = np.concatenate([np.full(len(part), number % 2 == 1) for number, part in enumerate(scores)])
-        return auc(means, abnormal)
+        table, _ = self._sequences
+        draw = np.random.default_rng(SEED)
+        pieces = [begin + draw.permutation(end - begin) for begin, end in pairwise(table.offsets)]
+        order = np.concatenate(pieces)
+        shuffled = EncodedTable({name: values[order] for name, values in table.columns.items()}, table.offsets)
+        means = np.concatenate([self.mean_surprisals(graph, each) for each in (table, shuffled)])
+        return auc(means, np.arange(len(means)) >= len(table))
 
     @property
     def _state_names(self) -> tuple[str, ...]:
@@ -206,22 +208,6 @@ class DetectorExporter(Exporter[Detector]):
         table = opened.folds[-1].held_out if opened.folds else opened.table
         return EncodedTable.of(_some(table, LEAST_INPUTS), model.vocabulary), f"held-out sequences of {table.name}"
 
-    def _batches(self) -> Iterator[tuple[dict[str, Codes], Bool[np.ndarray, "length batch"]]]:
-        """Codes per column of sequences of similar length, the start token first; padded with it at the end.
-
-        With them the places of the events.
-        """
-        table, _ = self._sequences
-        lengths = np.minimum(table.lengths, LONGEST)
-        order = np.argsort(lengths, kind="stable")
-        for start in range(0, len(order), BATCH):
-            chosen = order[start : start + BATCH]
-            steps = np.arange(int(lengths[chosen].max()) + 1)[:, None] - 1
-            inside = (steps >= 0) & (steps < lengths[chosen])
-            places = np.where(inside, table.offsets[:-1][chosen] + steps, 0)
-            codes = {name: np.where(inside, values[places], BEGIN) for name, values in table.columns.items()}
-            yield {name: values.astype(np.int64) for name, values in codes.items()}, inside
-
     def _expected(self, codes: Mapping[str, Codes]) -> dict[str, np.ndarray]:
         """Surprisals, probabilities and last states by the networks themselves; the start token is not scored."""
         columns = {name: torch.from_numpy(values.T.copy()) for name, values in codes.items()}
@@ -244,7 +230,7 @@ class DetectorExporter(Exporter[Detector]):
     def _proof(self, graph: Graph) -> Proof:
         differences: list[tuple[str, float]] = []
         events, equal = 0, 0
-        for codes, _ in self._batches():
+        for _, codes, _ in _batches(self._sequences[0]):
             expected = self._expected(codes)
             given = {column_name(name): values for name, values in codes.items()}
             found = graph.run(**given, **self.states(codes[EVENT].shape[1]))
@@ -286,6 +272,24 @@ def column_name(column: str) -> str:
 def surprisal_name(column: str) -> str:
     """Name of the output that holds a column's surprisals."""
     return "surprisals" if column == EVENT else f"surprisals/{column}"
+
+
+def _batches(
+    table: EncodedTable,
+) -> Iterator[tuple[Int64[np.ndarray, "batch"], dict[str, Codes], Bool[np.ndarray, "length batch"]]]:
+    """Sequences of similar length: which they are, their codes per column, the places of their events.
+
+    A start token comes first, and fills the end of shorter ones. Of long sequences the first `LONGEST` events.
+    """
+    lengths = np.minimum(table.lengths, LONGEST)
+    order = np.argsort(lengths, kind="stable")
+    for start in range(0, len(order), BATCH):
+        chosen = order[start : start + BATCH]
+        steps = np.arange(int(lengths[chosen].max()) + 1)[:, None] - 1
+        inside = (steps >= 0) & (steps < lengths[chosen])
+        places = np.where(inside, table.offsets[:-1][chosen] + steps, 0)
+        codes = {name: np.where(inside, values[places], BEGIN) for name, values in table.columns.items()}
+        yield chosen, {name: values.astype(np.int64) for name, values in codes.items()}, inside
 
 
 def _some(table: SequenceTable, count: int) -> SequenceTable:
