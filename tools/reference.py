@@ -11,13 +11,13 @@ from typing import Any, get_type_hints
 
 from pydantic import BaseModel
 
-from trine import bundle, errors
+from trine import bundle, errors, runtime
 from trine.cli import app
 from trine.log_formats.log_event import Format
 from trine.log_formats.registry import FORMATS
 from trine.recipe import Recipe
 from trine.result import Compute, Data, Result
-from trine.tasks import TASKS
+from trine.tasks import TASKS, imported
 
 FOLDER = Path(__file__).parent.parent / "docs" / "reference"
 EFFORTS = ("quick", "good", "best")
@@ -139,6 +139,44 @@ def logs() -> str:
     )
 
 
+def runtime_page() -> str:
+    """What can be called without torch: `load`, and the methods of each kind of model."""
+    parts = [
+        "# Without torch",
+        flat_paragraphs(inspect.getdoc(runtime)),
+        f"## `{called('runtime.load', runtime.load)}`\n\n{documented(runtime.load)}",
+    ]
+    for target in runtime.MODELS.values():
+        kind = imported(target)
+        parts.append(f"## {kind.__name__}\n\n{documented(kind)}")
+        methods = {name: method for base in kind.__mro__[::-1] for name, method in vars(base).items()}
+        for name, method in methods.items():
+            if not name.startswith("_") and inspect.isfunction(method):
+                parts.append(f"### `{called(name, method)}`\n\n{documented(method)}")
+    return "\n\n".join(parts)
+
+
+def called(name: str, function: Any) -> str:
+    """A function with the names and defaults of its parameters."""
+    parameters = inspect.signature(function).parameters.values()
+    plain = [each.replace(annotation=inspect.Parameter.empty) for each in parameters if each.name != "self"]
+    return f"{name}{inspect.Signature(plain)}"
+
+
+def documented(thing: Any) -> str:
+    """A docstring as Markdown: its table of parameters as text."""
+    return flat_paragraphs(inspect.getdoc(thing))
+
+
+def flat_paragraphs(text: str | None) -> str:
+    """The paragraphs of a docstring; those with aligned columns or a program as blocks of text."""
+    parts = []
+    for paragraph in (text or "").split("\n\n"):
+        columns = any("   " in line or line.startswith(">>>") for line in paragraph.splitlines())
+        parts.append(f"```text\n{paragraph}\n```" if columns else paragraph)
+    return "\n\n".join(parts)
+
+
 def _first_line(kind: type[Format]) -> str:
     return (inspect.getdoc(kind) or "").split("\n\n")[0]
 
@@ -187,7 +225,14 @@ def flat(text: str | None) -> str:
 
 def written() -> dict[Path, str]:
     """The content of each page."""
-    pages = {"commands": commands, "recipes": recipes, "logs": logs, "errors": error_tree, "formats": formats}
+    pages = {
+        "commands": commands,
+        "recipes": recipes,
+        "logs": logs,
+        "errors": error_tree,
+        "formats": formats,
+        "runtime": runtime_page,
+    }
     return {FOLDER / f"{name}.md": f"{page().strip()}\n" for name, page in pages.items()}
 
 

@@ -4,9 +4,11 @@ trine.json            task, recipe, what the model needs besides its weights, fi
 model.safetensors     the weights
 README.md             the model card
 *.png                 pictures of its evaluation
+*.onnx                the model as graphs, where it was exported
 """
 
 import json
+import shutil
 from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from pathlib import Path
@@ -48,6 +50,8 @@ class BundleManifest:
     """Result of the evaluation, as in result.json."""
     versions: dict[str, str]
     """Versions of the libraries used in the training."""
+    export: dict[str, Any] = field(default_factory=dict)
+    """The model's ONNX graphs: what each takes and gives, and its proof; empty for a model that is not exported."""
     files: dict[str, str] = field(default_factory=dict)
     """sha256 of every other file in the folder."""
     checksum: str = ""
@@ -77,7 +81,13 @@ class BundleManifest:
         return cls(**document)
 
     def _unsealed(self) -> dict[str, Any]:
-        return {name: value for name, value in asdict(self).items() if name != "checksum"}
+        """The document without its checksum; versions before there were exports read one without any."""
+        absent = {"checksum"} if self.export else {"checksum", "export"}
+        return {name: value for name, value in asdict(self).items() if name not in absent}
+
+    def written(self) -> str:
+        """The text of trine.json."""
+        return json.dumps(self.as_json(), indent=2, ensure_ascii=False) + "\n"
 
 
 def save(
@@ -88,8 +98,7 @@ def save(
     pictures: dict[str, bytes] | None = None,
 ) -> BundleManifest:
     """Write the bundle atomically; an earlier bundle is replaced. Raises `BundleError`."""
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / MANIFEST).is_file():
-        raise BundleError(f"{folder}: is neither empty nor a model, and is left unchanged: choose another folder")
+    _refuse_others(folder)
     with files.writing(folder, BundleError) as part:
         part.mkdir()
         in_order = {name: np.asarray(value, order="C") for name, value in arrays.items()}  # else stored transposed
@@ -98,9 +107,39 @@ def save(
         for name, content in (pictures or {}).items():
             (part / name).write_bytes(content)
         sealed = manifest.sealed({path.name: files.sha256(path) for path in sorted(part.iterdir())})
-        document = json.dumps(sealed.as_json(), indent=2, ensure_ascii=False)
-        (part / MANIFEST).write_text(document + "\n", encoding="utf-8")
+        (part / MANIFEST).write_text(sealed.written(), encoding="utf-8")
     return sealed
+
+
+def extend(folder: Path, out: Path, further: Mapping[str, bytes], export: dict[str, Any]) -> BundleManifest:
+    """Write a bundle at `out`, or in its own place, with the files of an export. Raises `BundleError`.
+
+    Files of an earlier export are left out.
+    """
+    manifest = read_manifest(folder)
+    earlier = {graph["file"] for graph in manifest.export.get("graphs", {}).values()}
+    kept = [name for name in manifest.files if name not in earlier]
+    _refuse_others(out)
+    with files.writing(out, BundleError) as part:
+        part.mkdir()
+        for name in kept:
+            shutil.copyfile(folder / name, part / name)
+        for name, content in further.items():
+            (part / name).write_bytes(content)
+        sums = {path.name: files.sha256(path) for path in sorted(part.iterdir())}
+        if changed := [name for name in kept if sums[name] != manifest.files[name]]:
+            raise BundleError(
+                f"{folder / changed[0]}: altered or truncated (its checksum differs): copy the model again"
+            )
+        sealed = replace(manifest, export=export).sealed(sums)
+        (part / MANIFEST).write_text(sealed.written(), encoding="utf-8")
+    return sealed
+
+
+def _refuse_others(folder: Path) -> None:
+    """Raise `BundleError` for a folder that holds something else than a model."""
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / MANIFEST).is_file():
+        raise BundleError(f"{folder}: is neither empty nor a model, and is left unchanged: choose another folder")
 
 
 def locate(model: str | Path) -> Path:

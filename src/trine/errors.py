@@ -6,6 +6,7 @@ TrineError                    any error below; the command line prints it as one
 ├── DataError                 the data cannot be read, or nothing can be learned from it
 │   └── UnsafeDataError       a picture bomb, an archive bomb, a path that leaves its archive
 ├── BundleError               a trained model lacks a file, is altered, truncated, too new or of another task
+├── ExportError               an exported graph does not agree with its model, or loses too much
 ├── RunError                  a run folder cannot be written, or holds another training
 │   └── CheckpointError       no checkpoint of the run is intact
 ├── DivergedError             the loss is not finite, even after two restarts at a lower learning rate
@@ -50,6 +51,10 @@ class UnsafeDataError(DataError):
 
 class BundleError(TrineError):
     """A trained model on disk is damaged, not readable by this version, or of another task."""
+
+
+class ExportError(TrineError):
+    """An exported graph does not agree with the model that it was made of, or loses more than is accepted."""
 
 
 class RunError(TrineError):

@@ -7,6 +7,7 @@ from trine.errors import UsageError
 
 EXTRAS: Mapping[str, tuple[str, ...]] = {
     "runtime": ("onnxruntime",),
+    "export": ("onnx", "onnxscript"),
     "train": (
         "torch",
         "pydantic",

@@ -6,7 +6,7 @@ import platform
 import resource
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -86,10 +86,10 @@ def facts() -> dict[str, Any]:
     }
 
 
-def versions() -> dict[str, str]:
-    """Versions of Python and of the libraries that figures depend on."""
+def versions(further: Sequence[str] = ()) -> dict[str, str]:
+    """Versions of Python and of the libraries that figures depend on, and of further ones."""
     installed = {"python": platform.python_version()}
-    for name in VERSIONED:
+    for name in (*VERSIONED, *further):
         try:
             installed[name] = version(name)
         except PackageNotFoundError:

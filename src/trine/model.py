@@ -15,7 +15,7 @@ from trine.errors import BundleError, RecipeError, UsageError
 from trine.progress import Reporter
 from trine.recipe import Recipe
 from trine.result import Compute, Data, Result
-from trine.tasks import TASKS
+from trine.tasks import TASKS, imported
 
 R = TypeVar("R", bound=Recipe)
 
@@ -187,6 +187,25 @@ class Model(ABC, Generic[R]):
             versions=machine.versions(),
         )
         bundle.save(Path(path), manifest, self.arrays(), self.card(), pictures)
+
+    def export(
+        self,
+        path: str | Path,
+        *,
+        int8: bool = False,
+        data: str | Path | None = None,
+        data_dir: Path | None = None,
+        report: Reporter | None = None,
+    ) -> dict[str, Any]:
+        """Write the bundle with the model as ONNX graphs, each proved against the network.
+
+        int8   also as graphs of 8-bit numbers
+        data   held-out inputs are taken from here; without, from the training data where that is a named set
+        Returns what `trine.json` says of the graphs. Raises `BundleError`, `ExportError`; nothing is written then.
+        """
+        write = imported("trine.export.exporter:export_model")
+        document: dict[str, Any] = write(self, path, int8=int8, data=data, data_dir=data_dir, report=report)
+        return document
 
     @classmethod
     def load(cls, path: str | Path) -> Self:

@@ -17,6 +17,7 @@ class Task:
     model: str
     trainer: str
     recipe: str
+    exporter: str
     job: str
     example: str
     verbs: str
@@ -28,6 +29,10 @@ class Task:
     def trainer_class(self) -> Any:
         """The class that trains them, a `trine.train.fit.Trainer`."""
         return imported(self.trainer)
+
+    def exporter_class(self) -> Any:
+        """The class that writes them as ONNX graphs, a `trine.export.exporter.Exporter`."""
+        return imported(self.exporter)
 
     def recipe_class(self) -> Any:
         """The class of their recipes, a `trine.recipe.Recipe`."""
@@ -42,6 +47,7 @@ TASKS: Mapping[str, Task] = {
             model="trine.classify.classifier:Classifier",
             trainer="trine.classify.training:ClassifierTrainer",
             recipe="trine.classify.recipe:ClassifyRecipe",
+            exporter="trine.export.classifier:ClassifierExporter",
             job="Say what a picture shows",
             example="trine classify fit photos/ --minutes 10",
             verbs="fit, evaluate, predict, explain",
@@ -51,6 +57,7 @@ TASKS: Mapping[str, Task] = {
             model="trine.detect.detector:Detector",
             trainer="trine.detect.training:DetectorTrainer",
             recipe="trine.detect.recipe:DetectRecipe",
+            exporter="trine.export.detector:DetectorExporter",
             job="Flag deviations in event sequences",
             example="trine detect fit access.log",
             verbs="fit, evaluate, score, explain",
@@ -60,6 +67,7 @@ TASKS: Mapping[str, Task] = {
             model="trine.generate.generator:Generator",
             trainer="trine.generate.training:GeneratorTrainer",
             recipe="trine.generate.recipe:GenerateRecipe",
+            exporter="trine.export.generator:GeneratorExporter",
             job="Make new pictures",
             example="trine generate fit drawings/ --minutes 10",
             verbs="fit, evaluate, sample, reconstruct, score, interpolate, traverse, map",

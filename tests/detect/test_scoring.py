@@ -156,3 +156,10 @@ def test_where_no_normal_sequence_has_a_tail_more_is_still_stranger():
     reference = Reference(np.zeros((100, 1)), np.ones(100, np.int64), units=(1.0,))
     few, many = reference.p_values(np.log1p([[1.0], [7_000.0]]), np.ones(2, np.int64))[:, 0]
     assert 0 < many < few / 1_000 < few < 0.01
+
+
+def test_a_session_like_all_normal_ones_is_never_flagged_for_a_digit_that_was_rounded_otherwise():
+    held_out = np.full((200, 2), 0.25)
+    for rounding in (-1e-6, 0.0, 1e-6):
+        (p,) = ensemble_p_values([held_out], [held_out[:1] + rounding])
+        assert p == 1.0

@@ -4,7 +4,7 @@ import itertools
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Int64, UInt8
+from jaxtyping import Bool, Int64, Shaped, UInt8
 from torch import Tensor
 
 from trine.classify.recipe import ClassifyRecipe
@@ -96,11 +96,12 @@ def colour_jitter(
 
 
 def views(
-    images: UInt8[Tensor, "batch height width channels"], flip: bool = True, shift: int = 1
-) -> list[tuple[float, UInt8[Tensor, "batch height width channels"]]]:
+    images: Shaped[Tensor, "batch height width channels"], flip: bool = True, shift: int = 1
+) -> list[tuple[float, Shaped[Tensor, "batch height width channels"]]]:
     """Views for test-time averaging, with their weights: unchanged, and shifted by `shift` pixels towards each corner.
 
-    flip   add the mirror image of every view
+    images   pictures, or other values per pixel
+    flip     add the mirror image of every view
     """
     weighted = [(1.0, images)]
     if shift:

@@ -21,6 +21,8 @@ KEPT, NEAREST = 512, 3
 """Training pictures whose features are kept, and how many of the nearest ones a picture is compared with."""
 CLOSE = 1e-3
 """Added to the distance to the neighbours before its logarithm: copies are at zero."""
+DIFFERENCES = 25
+"""Most points whose distances are computed from differences, not from products."""
 LEAST_MOMENTS = 10
 """Held-out pictures from which mean and deviation of the scores are taken of them alone."""
 
@@ -125,7 +127,8 @@ class Novelty:
         Beyond the most novel held-out picture the share decays exponentially, at the rate of the tenth before it.
         """
         scores, count = self.score(seen).contiguous(), len(self.reference)
-        share = (count - torch.searchsorted(self.reference, scores) + 1) / (count + 1)
+        below = (self.reference < scores[:, None]).sum(1)  # torch.searchsorted has no counterpart in ONNX
+        share = (count - below + 1) / (count + 1)
         tail = self.reference[-max(3, count // 10) :]
         decay = (tail.mean() - tail[0]).clamp_min(0.5)
         return share * torch.exp(-(scores - self.reference[-1]).clamp_min(0) / decay)
@@ -171,7 +174,7 @@ class Novelty:
 
     def _scores(self, seen: Seen) -> Float[Tensor, "n scores"]:
         logits = seen.logits
-        nearest = torch.cdist(logits @ self.within, self.means @ self.within).amin(1).square()
+        nearest = _squared_distances(logits @ self.within, self.means @ self.within).amin(1)
         overall = ((logits - self.centre) @ self.overall).square().sum(1)
         scores = [-torch.logsumexp(logits, 1), nearest - overall]
         if self.neighbours is not None:
@@ -180,6 +183,17 @@ class Novelty:
         if self.look_centre is not None and self.look_whitening is not None:
             scores.append(torch.log(((seen.look - self.look_centre) @ self.look_whitening).square().sum(1) + 1))
         return torch.stack(scores, 1)
+
+
+def _squared_distances(
+    points: Float[Tensor, "n classes"], means: Float[Tensor, "known classes"]
+) -> Float[Tensor, "n known"]:
+    """Squared distances of all points to all means."""
+    if not torch.compiler.is_exporting():
+        return torch.cdist(points, means).square()
+    if len(means) <= DIFFERENCES:  # torch.cdist has no counterpart in ONNX; it takes differences up to here as well
+        return (points[:, None] - means).square().sum(2)
+    return points.square().sum(1, keepdim=True) - 2 * points @ means.T + means.square().sum(1)
 
 
 def _directions(features: Float[Tensor, "n features"]) -> Float[Tensor, "n features"]:

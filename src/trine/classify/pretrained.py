@@ -51,6 +51,8 @@ class PretrainedNet(PictureNet):
         """The mean of each feature map."""
         if self.training and self.trained:
             return F.dropout(self._pooled(images), self.dropout)
+        if torch.compiler.is_exporting():  # a graph has batches of any size, which chunks would freeze
+            return self._pooled(images)
         return torch.cat([self._pooled(part) for part in torch.split(images, CHUNK)])
 
     @override

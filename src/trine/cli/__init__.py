@@ -35,6 +35,7 @@ further = Group("Further commands", help="trine demo", sort_key=len(TASKS))
 for name, target, line in (
     ("demo", "demo:demo", "All tasks on data that comes with the package, and a report"),
     ("data", "data:app", "Named data sets: list, fetch; check a set of pictures"),
+    ("export", "export:export", "A model as ONNX graphs, proved against it, to run without torch"),
     ("show", "show:show", "Show a model or a run in the terminal"),
     ("completion", "completion:completion", "Completion of names in bash, zsh or fish"),
 ):

@@ -5,7 +5,7 @@ fused layers. This module does not import torch: recipes and the command line re
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -23,6 +23,10 @@ class Cell:
     """Name of the class in `torch.nn`."""
     step: Step
     """Equations of one step."""
+    onnx_order: tuple[int, ...]
+    """For each gate of ONNX's operator of the same name, the index of its block among torch's weights."""
+    onnx_settings: Mapping[str, int] = field(default_factory=dict)
+    """Attributes of that operator with which it computes the same."""
     open_gate: int | None = None
     """Index of the forget gate among the blocks of the bias. Its bias starts at 1 (Jozefowicz et al., 2015)."""
 
@@ -49,9 +53,9 @@ def _rnn(x: "Tensor", h: "Tensor", before: Mapping[str, "Tensor"]) -> dict[str, 
 
 
 CELLS: dict[str, Cell] = {
-    "lstm": Cell("LSTM", _lstm, open_gate=1),
-    "gru": Cell("GRU", _gru),
-    "rnn": Cell("RNN", _rnn),
+    "lstm": Cell("LSTM", _lstm, onnx_order=(0, 3, 1, 2), open_gate=1),
+    "gru": Cell("GRU", _gru, onnx_order=(1, 0, 2), onnx_settings={"linear_before_reset": 1}),
+    "rnn": Cell("RNN", _rnn, onnx_order=(0,)),
 }
 
 if TYPE_CHECKING:

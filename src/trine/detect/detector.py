@@ -15,9 +15,8 @@ from trine.detect.evidence import Surprisal
 from trine.detect.folds import NormalFolds, split_normal
 from trine.detect.network import EventNet, FoldNets
 from trine.detect.recipe import DetectRecipe
-from trine.detect.running import Running
-from trine.detect.scorer import Scorer, log_settings
-from trine.detect.scoring import FORMER_FUSION, Ensemble, NetworkSurprisal
+from trine.detect.scorer import Scorer, log_settings, scoring_parts
+from trine.detect.scoring import NetworkSurprisal
 from trine.detect.stepping import step
 from trine.detect.surprisal import event_surprisal, surprisals
 from trine.device import Device
@@ -43,8 +42,6 @@ class Detector(Scorer, Model[DetectRecipe]):
     networks: FoldNets
     drift: Drift | None
     """False alarms on the most recent normal sequences; None without times, and in bundles of earlier versions."""
-    running: Running | None
-    """How sequences that still go on are judged; None in bundles of earlier versions."""
     normal_names: tuple[str, ...]
     """Names of the normal sequences that the first fold's members compare event counts with, in their order."""
 
@@ -155,24 +152,13 @@ class Detector(Scorer, Model[DetectRecipe]):
     def parts(
         cls, recipe: DetectRecipe, content: dict[str, Any], arrays: dict[str, np.ndarray], device: Device
     ) -> dict[str, Any]:
-        vocabulary, folds, share = Vocabulary.from_json(content["vocabulary"]), content["folds"], content["share"]
-        networks = build_networks(recipe, vocabulary, content.get("networks", folds))
-        members, fusion = content.get("members", recipe.members), content.get("fusion", FORMER_FUSION)
-        drift = content.get("drift")
+        scoring, drift = scoring_parts(recipe.model_dump(), content, arrays), content.get("drift")
+        networks = build_networks(recipe, scoring["vocabulary"], content.get("networks", content["folds"]))
         networks.load_state_dict(tensors_of(part(arrays, "network")))
-        ensemble = Ensemble.of_arrays(members, folds, share, part(arrays, "ensemble"), fusion)
-        running = part(arrays, "running")
         return {
-            "vocabulary": vocabulary,
+            **scoring,
             "networks": networks.eval(),
-            "ensemble": ensemble,
-            "running": Running.of_arrays(ensemble, running) if running else None,
             "drift": Drift.from_json(drift) if drift else None,
-            "share": share,
-            "templates": content["templates"],
-            "log_format": content["log_format"],
-            "unparsed_share": content.get("unparsed_share"),
-            "continued_share": content.get("continued_share"),
             "normal_names": tuple(content["normal_names"]),
         }
 

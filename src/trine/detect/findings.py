@@ -5,8 +5,6 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from trine.logs.record_texts import place_text
-
 
 @dataclass(frozen=True)
 class FindingEvent:
@@ -42,6 +40,8 @@ class FindingEvent:
         """File, line and record, or the position in the sequence."""
         if self.file is None or self.line is None:
             return f"event {self.position}"
+        from trine.logs.record_texts import place_text  # formats of logs take long to import, and findings are without
+
         return place_text(self.file, self.line, self.record)
 
 

@@ -404,6 +404,8 @@ MEMBERS: dict[str, type[Member]] = {
     )
 }
 
+FORMER_MEMBERS = {"lstm": "network"}
+"""Names of members in recipes of version 0.1.0, and their present names."""
 WITHOUT_NETWORK: Mapping[str, str] = {"network": "ngrams", "either": "ngrams", "excess": "ngram_excess"}
 """The member that takes another's place where the network is not used."""
 

@@ -7,8 +7,6 @@ from pydantic import Field, field_validator
 from trine.detect.cells import CellName
 from trine.recipe import Recipe
 
-FORMER_MEMBERS = {"lstm": "network"}
-"""Names of members in recipes of version 0.1.0, and their present names."""
 MemberName = Literal[
     "network",
     "counts",
@@ -121,6 +119,8 @@ class DetectRecipe(Recipe):
             return members
         if list(members) == [COUNTING]:
             return COUNTING_MEMBERS
+        from trine.detect.members import FORMER_MEMBERS
+
         return [FORMER_MEMBERS.get(name, name) if isinstance(name, str) else name for name in members]
 
     presets: ClassVar[dict[str, dict[str, Any]]] = {

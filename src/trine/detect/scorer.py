@@ -5,20 +5,24 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
 
 from trine.annotations import Float64, Shaped
+from trine.bundle import part
 from trine.datasets.tables import is_table
 from trine.detect.findings import Finding, time_text
-from trine.detect.scoring import Ensemble, EnsembleScores, NetworkSurprisal, TableScores
-from trine.logs.carried import Carried
-from trine.logs.events import EventNames
-from trine.logs.readers import LogSettings, OpenedSequences, Sources, open_events
+from trine.detect.members import FORMER_MEMBERS
+from trine.detect.running import Running
+from trine.detect.scoring import FORMER_FUSION, Ensemble, EnsembleScores, NetworkSurprisal, TableScores
 from trine.sequences.readers import open_sequences
 from trine.sequences.table import SequenceTable
 from trine.sequences.vocabulary import EVENT, UNKNOWN, EncodedTable, Vocabulary
+
+if TYPE_CHECKING:  # formats of logs take a third of a second to import, and tables need none
+    from trine.logs.carried import Carried
+    from trine.logs.readers import LogSettings, OpenedSequences, Sources
 
 Times = Float64[np.ndarray, "sequences"]
 PART = 1_000_000
@@ -30,6 +34,8 @@ class Scorer(ABC):
 
     vocabulary: Vocabulary
     ensemble: Ensemble
+    running: Running | None
+    """How sequences that still go on are judged; None in bundles of earlier versions."""
     share: float
     """Threshold of the p-value: the share of normal sequences that may be flagged."""
     templates: str | None
@@ -43,26 +49,33 @@ class Scorer(ABC):
 
     @property
     @abstractmethod
-    def log_settings(self) -> LogSettings:
+    def log_settings(self) -> "LogSettings":
         """How a raw log is read."""
 
     @abstractmethod
     def network_surprisal(self, table: EncodedTable) -> Sequence[NetworkSurprisal]:
         """Surprisal of a table's events under each fold's network; none where no member reads a network."""
 
-    def read(self, data: Sources, data_dir: Path | None = None) -> SequenceTable:
+    def read(self, data: "Sources", data_dir: Path | None = None) -> SequenceTable:
         """Sequences, read as in the training: a raw log by the same format and templates. Raises `DataError`."""
-        return self.open_log(data, data_dir).table
+        return (
+            open_sequences(data, data_dir=data_dir) if self._reads_table(data) else self.open_log(data, data_dir).table
+        )
 
-    def open_log(self, data: Sources, data_dir: Path | None = None, carried: Carried | None = None) -> OpenedSequences:
+    def open_log(
+        self, data: "Sources", data_dir: Path | None = None, carried: "Carried | None" = None
+    ) -> "OpenedSequences":
         """The same, with the files of a log and what became of their lines; `carried` are open sessions that go on."""
-        if self.log_format is None and isinstance(data, str | Path) and is_table(Path(data)):
+        from trine.logs.events import EventNames
+        from trine.logs.readers import OpenedSequences, open_events
+
+        if self._reads_table(data):
             table = open_sequences(data, data_dir=data_dir)
             return OpenedSequences(table, table.skipped)
         names = EventNames.from_json(self.templates) if self.templates else EventNames(learn=False)
         return open_events(data, data_dir, self.log_settings, names, carried)
 
-    def remarks(self, opened: OpenedSequences) -> list[str]:
+    def remarks(self, opened: "OpenedSequences") -> list[str]:
         """How the lines of a log were read, and how that differs from the training, for a person, a line each."""
         if opened.reading is None:
             return list(opened.remarks)
@@ -70,7 +83,7 @@ class Scorer(ABC):
         warnings = opened.reading.warnings(self.unparsed_share, self.continued_share)
         return [f"{name}: {line}" for line in (opened.reading.summary(), *warnings)] + list(opened.table.skipped)
 
-    def score(self, data: Sources | SequenceTable, *, data_dir: Path | None = None) -> list[Finding]:
+    def score(self, data: "Sources | SequenceTable", *, data_dir: Path | None = None) -> list[Finding]:
         """A finding for every sequence, flagged or not, in the order of the data; without their events."""
         table = data if isinstance(data, SequenceTable) else self.read(data, data_dir)
         return self.findings(table, self.scores(table)) if len(table) else []
@@ -103,7 +116,7 @@ class Scorer(ABC):
     def scores(self, table: SequenceTable) -> TableScores:
         """Scores, p-values and alerts of every sequence, and the surprisal of every event."""
         begin = time.perf_counter()
-        ensemble = EnsembleScores.joined([self._scores(part) for part in _parts(table)])
+        ensemble = EnsembleScores.joined([self._scores(rows) for rows in _parts(table)])
         flagged = ensemble.p_value <= self.share
         order = ensemble.strangest_first(_known_times(table)[0])
         return TableScores(ensemble, flagged, order, ensemble.surprisal[EVENT], time.perf_counter() - begin)
@@ -112,20 +125,46 @@ class Scorer(ABC):
         """The `count` sequences with the smallest p-values, strangest first: see `TableScores.strangest_first`."""
         return table.rows(self.scores(table).strangest_first[:count])
 
+    def _reads_table(self, data: "Sources") -> "TypeGuard[str | Path]":
+        """Whether data is a table, for a detector that learned from one."""
+        return self.log_format is None and isinstance(data, str | Path) and is_table(Path(data))
+
     def _scores(self, table: SequenceTable) -> EnsembleScores:
         encoded = EncodedTable.of(table, self.vocabulary)
         return self.ensemble.scores(encoded, self.network_surprisal(encoded) if self.ensemble.reads_network else ())
 
 
+def scoring_parts(
+    recipe: Mapping[str, Any], content: Mapping[str, Any], arrays: dict[str, np.ndarray]
+) -> dict[str, Any]:
+    """The attributes of a `Scorer` that a bundle's recipe, content and arrays stand for."""
+    named = content.get("members") or [FORMER_MEMBERS.get(name, name) for name in recipe["members"]]
+    fusion, share = content.get("fusion", FORMER_FUSION), content["share"]
+    ensemble = Ensemble.of_arrays(named, content["folds"], share, part(arrays, "ensemble"), fusion)
+    running = part(arrays, "running")
+    return {
+        "vocabulary": Vocabulary.from_json(content["vocabulary"]),
+        "ensemble": ensemble,
+        "running": Running.of_arrays(ensemble, running) if running else None,
+        "share": share,
+        "templates": content["templates"],
+        "log_format": content["log_format"],
+        "unparsed_share": content.get("unparsed_share"),
+        "continued_share": content.get("continued_share"),
+    }
+
+
 def log_settings(
     recipe: Mapping[str, Any], log_format: str | None = None, keep_attributes: bool = False
-) -> LogSettings:
+) -> "LogSettings":
     """How to read a raw log.
 
     recipe            the settings of the training by name; those of earlier versions may lack some
     log_format        the format of the log that was learned from
     keep_attributes   keep all attributes, and not only those that the recipe names
     """
+    from trine.logs.readers import LogSettings
+
     given = LogSettings()
     pattern = recipe.get("log_pattern")
     return LogSettings(

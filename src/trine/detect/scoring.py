@@ -15,7 +15,7 @@ from trine.bundle import part
 from trine.detect.evidence import Evidence, Surprisal
 from trine.detect.members import MEMBERS, Member, sources
 from trine.detect.ngrams import NGrams
-from trine.measures.conformal import MemberScores, Reference, References, Scores, smallest_bucket
+from trine.measures.conformal import EQUAL, MemberScores, Reference, References, Scores, smallest_bucket
 from trine.sequences.vocabulary import EVENT, EncodedTable
 
 LARGEST_P = 0.995
@@ -113,7 +113,7 @@ class Panel:
 
     def at_least_as_strange(self, fused: Scores) -> Int64[np.ndarray, "sequences"]:
         """Number of held-out sequences that are at least as strange, for each fused score."""
-        return len(self.fused_reference) - np.searchsorted(self.fused_reference, fused, side="left")
+        return len(self.fused_reference) - np.searchsorted(self.fused_reference, fused - EQUAL)
 
     def arrays(self) -> dict[str, np.ndarray]:
         """The reference's scores and lengths, the n-grams, and each member's arrays."""
@@ -250,7 +250,7 @@ GRAMS = "grams"
 
 def share_at_least(reference: References, fused: Scores) -> Scores:
     """Conformal p-values: the share of the rising reference that is at least as strange, itself included."""
-    return np.asarray((1 + len(reference) - np.searchsorted(reference, fused, side="left")) / (1 + len(reference)))
+    return np.asarray((1 + len(reference) - np.searchsorted(reference, fused - EQUAL)) / (1 + len(reference)))
 
 
 def units(members: Sequence[Member]) -> tuple[float, ...]:

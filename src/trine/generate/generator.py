@@ -14,6 +14,7 @@ from trine.bundle import joined, part
 from trine.device import Device
 from trine.drawing import attempted
 from trine.errors import UsageError, nearest
+from trine.generate.arguments import check_sample, check_seed, label_index
 from trine.generate.bound import importance_nll, measure_bound
 from trine.generate.codec import Codec, EncodedPictures, Noise
 from trine.generate.network import VAE, PictureVAE
@@ -38,8 +39,6 @@ SHOWN = 64
 """Number of pictures on the sheet of samples."""
 RECONSTRUCTED = 10
 """Number of pictures on the sheet of reconstructions."""
-LARGEST_SEED = 2**42
-"""Largest seed of a sample: every block of pictures has random numbers of its own, and torch's seeds have 64 bits."""
 LIKELIHOODS: dict[str, Callable[[GenerateRecipe, int], Likelihood]] = {
     "gaussian": lambda recipe, channels: CalibratedGaussian(channels),
     "logistic": lambda recipe, channels: LogisticMixture(channels, recipe.components),
@@ -122,7 +121,7 @@ class Generator(Model[GenerateRecipe]):
         self, latents: Sequence[Float[Tensor, "n ..."]], label: str | None = None
     ) -> UInt8[np.ndarray, "n height width channels"]:
         """The expected pictures of latents, top group first. Missing latents are the means of their priors."""
-        return self.codec.decode(latents, self._label(label))
+        return self.codec.decode(latents, label_index(label, self.classes))
 
     def reconstruct(self, images: UInt8[np.ndarray, "n height width from"]) -> UInt8[np.ndarray, "n height width to"]:
         """Pictures decoded from the means of their posteriors."""
@@ -145,14 +144,14 @@ class Generator(Model[GenerateRecipe]):
 
     def noise(self, seed: int, block: int = 0) -> Noise:
         """The random numbers of a block of pictures, from which `from_noise` makes them. Raises `UsageError`."""
-        _check_seed(seed)
+        check_seed(seed)
         return Noise.drawn(self.network.vae.shapes, seed, block)
 
     def from_noise(
         self, noise: Noise, label: str | None = None, prior: str | None = None
     ) -> UInt8[np.ndarray, "n height width channels"]:
         """The pictures of given noise. Raises `UsageError` for an unknown label or prior."""
-        return self.codec.from_noise(noise, self._prior(prior), self._label(label))
+        return self.codec.from_noise(noise, self._prior(prior), label_index(label, self.classes))
 
     def importance(self, opened: PictureSet, split: str, samples: int, count: int = 1000) -> dict[str, Any]:
         """Importance-sampled negative log likelihood of the first `count` pictures of a split, in nats.
@@ -242,17 +241,13 @@ class Generator(Model[GenerateRecipe]):
         self, n: int, label: str | None, temperature: float, pixel_noise: float, seed: int, prior: str | None
     ) -> None:
         """Raise `UsageError` for arguments of `sample` that are out of range."""
-        if not isinstance(n, int | np.integer) or n < 1:
-            raise UsageError(f"{n!r:.80} pictures: ask for one or more")
-        if not isinstance(temperature, int | float) or not 0 <= temperature < float("inf"):
-            raise UsageError(f"temperature {temperature!r:.80}: give 0 (the most typical picture) or more, such as 0.8")
+        check_sample(n, temperature, seed)
         if not isinstance(pixel_noise, int | float) or not 0 <= pixel_noise <= 1:
             raise UsageError(
                 f"pixel noise {pixel_noise!r:.80}: give 0 (the expected picture) to 1 (all noise of the likelihood)"
             )
-        _check_seed(seed)
         self._prior(prior)
-        self._label(label)
+        label_index(label, self.classes)
 
     def _prior(self, name: str | None) -> Prior:
         """A prior by name; without, the recipe's. Raises `UsageError`."""
@@ -264,21 +259,6 @@ class Generator(Model[GenerateRecipe]):
         prior = self.priors[name]
         assert isinstance(prior, Prior)
         return prior
-
-    def _label(self, label: str | None) -> int | None:
-        """Index of a label. Raises `UsageError` when the model does not know it."""
-        if label is None:
-            return None
-        if label not in self.classes:
-            known = ", ".join(self.classes) if self.classes else "none: it was trained without --label"
-            meant = nearest(label, self.classes)
-            raise UsageError(f"label {label!r} is not known to the model: it knows {known}{meant}")
-        return self.classes.index(label)
-
-
-def _check_seed(seed: int) -> None:
-    if not isinstance(seed, int | np.integer) or not 0 <= seed <= LARGEST_SEED:
-        raise UsageError(f"seed {seed!r:.80}: give a whole number from 0 to {LARGEST_SEED:,}")
 
 
 def build_network(recipe: GenerateRecipe, channels: int, size: int, classes: tuple[str, ...]) -> PictureVAE:

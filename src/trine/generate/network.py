@@ -6,6 +6,8 @@
 - Further groups are latent maps at the decoder's resolutions, coarsest first (`deep`). Their prior is computed from
   the decoder's activation (Sønderby et al., "Ladder variational autoencoders", 2016; Child, "Very deep VAEs", 2021).
 - The finest resolution is half the picture's: each 2×2 square of pixels becomes the channels of one position.
+
+Batch sizes are read as `shape[0]`: `len` would freeze the batch of an exported graph.
 """
 
 import math
@@ -57,7 +59,7 @@ class TopGroup(nn.Module):
         given: Tensor | None,
     ) -> tuple[Float[Tensor, "batch width rows columns"], Latent]:
         """The coarsest map and the latent vector: `given`, else a sample of the posterior, else one of the prior."""
-        zeros = torch.zeros(len(condition), self.latent, device=condition.device)
+        zeros = torch.zeros(condition.shape[0], self.latent, device=condition.device)
         prior = Normal(zeros, zeros)
         z = given if given is not None else (posterior or prior).at(noise)
         hidden = self.project(torch.cat([z, condition], 1)).view(-1, *self.shape)
@@ -185,7 +187,7 @@ class VAE(nn.Module):
 
         generator   source of the noise; without, torch's global one, as in training
         """
-        return self.decode(len(observed), labels, encoding=self.encode(observed, labels), generator=generator)
+        return self.decode(observed.shape[0], labels, encoding=self.encode(observed, labels), generator=generator)
 
     def encode(
         self, observed: Float[Tensor, "batch channels height width"], labels: Int64[Tensor, "batch"] | None = None
@@ -205,7 +207,7 @@ class VAE(nn.Module):
 
     def decode(
         self,
-        count: int,
+        count: int | torch.SymInt,
         labels: Int64[Tensor, "batch"] | None = None,
         *,
         encoding: Encoding | None = None,
@@ -215,7 +217,7 @@ class VAE(nn.Module):
     ) -> DecoderPass:
         """Compute all groups from the top down, then the likelihood parameters.
 
-        count      number of pictures
+        count      number of pictures; a symbol while the network is traced for an export
         encoding   latents are sampled from their posteriors; without, from their priors
         given      latents of the first groups, used instead of samples
         noise      N(0, I) noise of each group; without, it is drawn from `generator`
@@ -243,9 +245,9 @@ class VAE(nn.Module):
         pixels = hidden.permute(0, 2, 3, 1).flatten(0, 2)
         assert self.out.bias is not None
         maps = torch.addmm(self.out.bias[:, None], self.out.weight.flatten(1), pixels.T)
-        return maps.view(-1, 2, 2, len(hidden), *hidden.shape[2:])
+        return maps.view(-1, 2, 2, hidden.shape[0], *hidden.shape[2:])
 
-    def noise(self, count: int, generator: torch.Generator | None = None) -> list[Tensor]:
+    def noise(self, count: int | torch.SymInt, generator: torch.Generator | None = None) -> list[Tensor]:
         """N(0, I) noise for each group; without a generator, from torch's global one."""
         device = self.out.weight.device
         drawn = [torch.randn(count, *shape[1:], shape[0], generator=generator, device=device) for shape in self.shapes]
@@ -259,8 +261,8 @@ class VAE(nn.Module):
         like   gives batch size and device
         """
         if self.labels is None:
-            return torch.zeros(len(like), 0, device=like.device)
-        unknown = torch.full((len(like),), self.classes, device=like.device)
+            return torch.zeros(like.shape[0], 0, device=like.device)
+        unknown = torch.full((like.shape[0],), self.classes, device=like.device)
         features: Tensor = self.labels(unknown if labels is None else labels)
         return features
 

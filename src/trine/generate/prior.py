@@ -99,7 +99,8 @@ class MixturePrior(Prior):
         chance: Float[Tensor, "batch"],
         labels: Int64[Tensor, "batch"] | None,
     ) -> Float[Tensor, "batch latent"]:
-        chosen = torch.searchsorted(self.weights.cumsum(0), chance).clamp_max(len(self.weights) - 1)
+        below = self.weights.cumsum(0) < chance[:, None]  # torch.searchsorted has no counterpart in ONNX
+        chosen = below.sum(1).clamp_max(len(self.weights) - 1)
         return self.means[chosen] + torch.einsum("bij,bj->bi", self.factors[chosen], noise)
 
 
@@ -133,7 +134,7 @@ class FlowPrior(Prior):
     ) -> Float[Tensor, "batch latent"]:
         """Velocity of scaled latents `at` a point, at a time t in [0, 1]; without labels, for an unknown label."""
         waves = time[:, None] * torch.pi * 2.0 ** torch.arange(FREQUENCIES, device=at.device) / 4
-        label = self.labels(torch.full((len(at),), self.classes, device=at.device) if labels is None else labels)
+        label = self.labels(torch.full((at.shape[0],), self.classes, device=at.device) if labels is None else labels)
         hidden = F.silu(self.first(torch.cat([at, waves.sin(), waves.cos(), label], 1)))
         for layer in self.hidden:
             hidden = hidden + F.silu(layer(hidden))
@@ -155,4 +156,4 @@ class FlowPrior(Prior):
 
     def _velocity_at(self, at: Tensor, time: float, labels: Tensor | None) -> Float[Tensor, "batch latent"]:
         trained = min(max(time, EDGE), 1 - EDGE)
-        return self.velocity(at, torch.full((len(at),), trained, device=at.device), labels)
+        return self.velocity(at, torch.full((at.shape[0],), trained, device=at.device), labels)

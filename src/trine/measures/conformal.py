@@ -26,6 +26,9 @@ FLAGGED = 10
 """Smallest number of sequences per bucket beyond the threshold: with fewer, the threshold is not precise."""
 BUCKETS = 8
 """Largest number of length buckets."""
+EQUAL = 1e-5
+"""Scores that differ by less are equal. Rounding differs with the batch, the processor and the runtime: where most
+normal sequences have the same score, it must not make one of them stranger than all others."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +47,7 @@ class Reference:
         p, buckets = np.empty_like(raw), self._buckets(lengths)
         for bucket, reference in enumerate(self._sorted):
             rows = buckets == bucket
-            p[rows] = tail_p_values(raw[rows], reference, self.units)
+            p[rows] = tail_p_values(merged(raw[rows], reference), reference, self.units)
         return p
 
     def own_p_values(self) -> MemberReferences:
@@ -52,7 +55,7 @@ class Reference:
         p, buckets = np.empty_like(self.raw), self._buckets(self.lengths)
         for bucket in range(len(self.edges) + 1):
             rows = buckets == bucket
-            p[rows] = own_tail_p_values(self.raw[rows])
+            p[rows] = own_tail_p_values(merged(self.raw[rows], np.sort(self.raw[rows], 0)))
         return p
 
     @cached_property
@@ -71,10 +74,20 @@ class Reference:
     def _sorted(self) -> list[MemberReferences]:
         """Scores per bucket, each member's column in rising order."""
         buckets = self._buckets(self.lengths)
-        return [np.sort(self.raw[buckets == bucket], 0) for bucket in range(len(self.edges) + 1)]
+        rising = (np.sort(self.raw[buckets == bucket], 0) for bucket in range(len(self.edges) + 1))
+        return [merged(scores, scores) for scores in rising]
 
     def _buckets(self, lengths: Lengths) -> Lengths:
         return np.searchsorted(self.edges, lengths).astype(np.int64)
+
+
+def merged(scores: MemberScores, reference: MemberReferences) -> MemberScores:
+    """The scores, those that are equal but for rounding to a score of the rising reference replaced by it."""
+    found = scores.copy()
+    for column, references in zip(found.T, reference.T, strict=True):
+        nearest = references[np.minimum(np.searchsorted(references, column - EQUAL), len(references) - 1)]
+        column[:] = np.where(np.abs(nearest - column) <= EQUAL, nearest, column)
+    return found
 
 
 def smallest_bucket(share: float) -> int:

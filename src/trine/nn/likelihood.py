@@ -84,8 +84,14 @@ class Likelihood(nn.Module, ABC):
         """
 
     @abstractmethod
+    def expected(
+        self, outputs: Float[Tensor, "batch maps height width"]
+    ) -> Float[Tensor, "batch channels height width"]:
+        """The expected values, from −1 to 1."""
+
     def mean(self, outputs: Float[Tensor, "batch maps height width"]) -> UInt8[Tensor, "batch height width channels"]:
         """The expected picture."""
+        return as_picture(self.expected(outputs))
 
     @abstractmethod
     def sample(
@@ -111,9 +117,17 @@ class Bernoulli(Likelihood):
     def observe(
         self, images: UInt8[Tensor, "batch height width channels"], generator: torch.Generator | None = None
     ) -> Float[Tensor, "batch channels height width"]:
-        grey = images.permute(0, 3, 1, 2).float() / 255
-        uniform = torch.rand(grey.shape, generator=generator, device=grey.device)
-        return torch.where(uniform < grey, 1.0, -1.0)
+        count, height, width, channels = images.shape
+        uniform = torch.rand((count, channels, height, width), generator=generator, device=images.device)
+        return self.binarised(images, uniform)
+
+    def binarised(
+        self,
+        images: UInt8[Tensor, "batch height width channels"],
+        uniform: Float[Tensor, "batch channels height width"],
+    ) -> Float[Tensor, "batch channels height width"]:
+        """Black and white pictures, from a uniform random number per pixel and channel."""
+        return torch.where(uniform < images.permute(0, 3, 1, 2).float() / 255, 1.0, -1.0)
 
     @override
     def log_prob_with_gradient(
@@ -128,8 +142,10 @@ class Bernoulli(Likelihood):
         return logits.abs().neg_().exp_().log1p_().neg_().add_(logits.clamp_(max=0)).sum(0)
 
     @override
-    def mean(self, outputs: Float[Tensor, "batch maps height width"]) -> UInt8[Tensor, "batch height width channels"]:
-        return as_picture(2 * torch.sigmoid(outputs.float()) - 1)
+    def expected(
+        self, outputs: Float[Tensor, "batch maps height width"]
+    ) -> Float[Tensor, "batch channels height width"]:
+        return 2 * torch.sigmoid(outputs.float()) - 1
 
     @override
     def sample(
@@ -187,8 +203,10 @@ class CalibratedGaussian(Likelihood):
         self.deviation.lerp_(best, 0.1)
 
     @override
-    def mean(self, outputs: Float[Tensor, "batch maps height width"]) -> UInt8[Tensor, "batch height width channels"]:
-        return as_picture(torch.tanh(outputs.float()))
+    def expected(
+        self, outputs: Float[Tensor, "batch maps height width"]
+    ) -> Float[Tensor, "batch channels height width"]:
+        return torch.tanh(outputs.float())
 
     @override
     def sample(

@@ -65,10 +65,12 @@ class LogisticMixture(Likelihood):
         return log_prob
 
     @override
-    def mean(self, outputs: Float[Tensor, "batch maps height width"]) -> UInt8[Tensor, "batch height width channels"]:
+    def expected(
+        self, outputs: Float[Tensor, "batch maps height width"]
+    ) -> Float[Tensor, "batch channels height width"]:
         logits, means, _, coefficients = self._distributions(outputs.transpose(0, 1))
         weights = F.softmax(logits, 0)
-        return as_picture(self._by_channel(means, coefficients, lambda channel, mean: (weights * mean).sum(0)))
+        return self._by_channel(means, coefficients, lambda channel, mean: (weights * mean).sum(0))
 
     @override
     def sample(

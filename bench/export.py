@@ -1,0 +1,269 @@
+"""Exported graphs beside their networks: differences, decisions, 8-bit numbers, rates. Cost: 10 to 40 min.
+
+Networks compute in single precision, as the graphs do. Rates are measured alternately, turn by turn, because the load of
+the machine changes; a ratio is the median of the turns' ratios.
+"""
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from bench.support import record
+from bench.support.claim import Cells, Claim, Figures, times
+from trine import Classifier, Detector, bundle
+from trine.detect.network import EventNet
+from trine.device import Device
+from trine.export.classifier import ClassifierExporter
+from trine.export.detector import DetectorExporter, column_name
+from trine.export.exporter import export_bundle
+from trine.graphs import Graph
+from trine.measures.roc import auc
+from trine.pictures.decode import resize
+from trine.pictures.picture_set import open_pictures
+from trine.pictures.reading import Reading
+from trine.sequences.vocabulary import EVENT, FIRST, EncodedTable
+
+SIZES = ((40, 40), (64, 48), (48, 90), (33, 31), (120, 130))
+"""Heights and widths that the test pictures are brought to, for the comparison of resizing."""
+BATCHES, ENTITIES = (1, 64), (1, 64, 512)
+TURNS, SECONDS = 9, 0.25
+"""Turns of each comparison of rates, and seconds per side and turn."""
+
+
+def shares(figures: Figures) -> Cells:
+    same, other = figures["classify"]["same_pictures"], figures["classify"]["other_sizes"]
+    return Cells(f"{100 * same:.2f} / {100 * other:.2f} %")
+
+
+def rates(figures: Figures, threads: int) -> Cells:
+    found = figures["classify"]["rates"][str(threads)]
+    return Cells(
+        " / ".join(f"{found[name]['graph']:,.0f}" for name in ("1", "64", "int8 64")),
+        " / ".join(f"{found[name]['torch']:,.0f}" for name in ("1", "64", "int8 64")),
+        " / ".join(times(found[name]["ratio"], 1) for name in ("1", "64", "int8 64")),
+    )
+
+
+def steps(figures: Figures) -> Cells:
+    found = [figures["detect"]["rates"][str(entities)] for entities in ENTITIES]
+    return Cells(
+        " / ".join(f"{each['graph']:,.0f}" for each in found),
+        " / ".join(f"{each['torch']:,.0f}" for each in found),
+        " / ".join(times(each["ratio"], 1) for each in found),
+    )
+
+
+def losses(figures: Figures) -> Cells:
+    classify, detect = figures["classify"]["int8"], figures["detect"]["int8"]
+    points, area = 100 * (classify["whole"] - classify["eight"]), detect["whole"] - detect["eight"]
+    return Cells(f"{points:+.2f} points / {area:+.4f}")
+
+
+CLAIMS = [
+    Claim(
+        "Graph against network, largest difference: probabilities / surprisals in nats / pixels from 0 to 1",
+        "export",
+        lambda f: Cells(
+            f"{f['classify']['difference']:.0e} / {f['detect']['difference']:.0e} / {f['generate']['difference']:.0e}"
+        ),
+    ),
+    Claim(
+        "CIFAR-10 test pictures with the network's decision: as they are / of other sizes, resized in the graph",
+        "export",
+        shares,
+        "Pictures of other sizes are the test pictures enlarged; the network is given them as Pillow resizes them.",
+    ),
+    Claim("8-bit numbers: accuracy lost on CIFAR-10 / AUC lost on ADFA-LD", "export", losses),
+    Claim(
+        "8-bit numbers: size of the convolutional network / of the LSTM",
+        "export",
+        lambda f: Cells(f"{100 * f['classify']['int8']['size']:.1f} / {100 * f['detect']['int8']['size']:.1f} %"),
+    ),
+    *(
+        Claim(
+            f"Pictures of CIFAR-10 per second, {threads} thread{'s' * (threads > 1)}, against torch: "
+            "one at a time / batches of 64 / batches of 64 in 8-bit numbers",
+            "export",
+            lambda f, threads=threads: rates(f, threads),
+        )
+        for threads in (1, 2)
+    ),
+    Claim("Events per second of 1 / 64 / 512 entities, one event each, one thread, against torch", "export", steps),
+]
+
+
+def trained(task: str, data: str, *words: str, **settings: object) -> Path:
+    """Folder of a finished training for these measurements."""
+    folder = record.RUNS / f"export-{task}"
+    record.fit(task, data, folder, "--no-test", *words, **settings)
+    return folder / "bundle"
+
+
+def opened(folder: Path, name: str = "model", threads: int = 1) -> Graph:
+    manifest = bundle.read_manifest(folder)
+    return Graph.of_bundle(folder, name, manifest.export or {}, manifest.files, threads)
+
+
+def precise(model: Any) -> Any:
+    """The model in single precision."""
+    return model.replaced(device=Device("cpu", bfloat16=False))
+
+
+def in_turns(first: Callable[[], Any], second: Callable[[], Any], count: int) -> dict[str, float]:
+    """Rates of the graph (first) and of torch (second), and the median of their ratios."""
+    first(), second()
+    sides: list[tuple[float, float]] = [(rate(first, count), rate(second, count)) for _ in range(TURNS)]
+    graph, network = (statistics.median(side) for side in zip(*sides, strict=True))
+    return {"graph": graph, "torch": network, "ratio": statistics.median(a / b for a, b in sides)}
+
+
+def rate(work: Callable[[], Any], count: int) -> float:
+    """Things per second: the fastest call of `SECONDS`, which other processes disturbed least."""
+    end, best = time.perf_counter() + SECONDS, float("inf")
+    while time.perf_counter() < end:
+        begin = time.perf_counter()
+        work()
+        best = min(best, time.perf_counter() - begin)
+    return count / best
+
+
+def parts(images: np.ndarray, size: int = 250) -> Iterator[np.ndarray]:
+    return (np.array(images[start : start + size]) for start in range(0, len(images), size))
+
+
+def equal(exporter: ClassifierExporter, graph: Graph, given: np.ndarray, square: np.ndarray, views: bool) -> int:
+    """Number of pictures with the same label from the graph and from the network."""
+    found = graph.run(pictures=given, views=np.array(views))["logits"]
+    return int((found.argmax(1) == exporter.answers(square, views)["logits"].argmax(1)).sum())
+
+
+def classify(count: int) -> dict[str, Any]:
+    folder = trained("classify", "cifar10", "--network", "fast", precision="float32")
+    document = export_bundle(folder, int8=True)
+    model = precise(Classifier.load(folder))
+    test = open_pictures("cifar10", square=True).splits["test"]
+    images, labels = np.array(test.images[:count]), np.array(test.labels[:count])
+    exporter, graph, small = ClassifierExporter(model, None, None), opened(folder), opened(folder, "model.int8")
+    same = sum(equal(exporter, graph, part, part, views=True) for part in parts(images))
+    other, compared = 0, 0
+    for size, part in zip(SIZES * len(images), parts(images), strict=False):
+        given = resize(part, size, Reading(fit="squash"))
+        other += equal(exporter, graph, given, resize(given, images.shape[1:3], model.reading), views=True)
+        compared += len(part)
+    whole, eight = (
+        float(
+            np.mean(
+                np.concatenate(
+                    [each.run(pictures=part, views=np.array(True))["logits"].argmax(1) for part in parts(images)]
+                )
+                == labels
+            )
+        )
+        for each in (graph, small)
+    )
+    figures = document["int8"]
+    return {
+        "difference": document["graphs"]["model"]["proof"]["largest_difference"]["probabilities"],
+        "same_pictures": same / len(images),
+        "other_sizes": other / compared,
+        "n": len(images),
+        "int8": {"whole": whole, "eight": eight, "size": figures["size"], "kept": figures},
+        "rates": {str(threads): picture_rates(exporter, folder, images, threads) for threads in (1, 2)},
+    }
+
+
+def picture_rates(exporter: ClassifierExporter, folder: Path, images: np.ndarray, threads: int) -> dict[str, Any]:
+    """Pictures per second without test-time views, from 8-bit pixels to probabilities and typicality."""
+    torch.set_num_threads(threads)
+    graph, small = (opened(folder, name, threads) for name in ("model", "model.int8"))
+    found = {}
+    for name, one, size in (("1", graph, 1), ("64", graph, 64), ("int8 1", small, 1), ("int8 64", small, 64)):
+        batch, views = images[:size], np.array(False)
+        found[name] = in_turns(
+            lambda one=one, batch=batch: one.run(pictures=batch, views=views),
+            lambda batch=batch: exporter.answers(batch, False),
+            size,
+        )
+    return found
+
+
+def detect() -> dict[str, Any]:
+    folder = trained("detect", "adfa-ld", precision="float32")
+    document = export_bundle(folder, int8=True)
+    model = precise(Detector.load(folder))
+    figures = document["int8"]
+    areas = [network_auc(model, opened(folder, name)) for name in ("model", "model.int8")]
+    torch.set_num_threads(1)
+    return {
+        "difference": document["graphs"]["model"]["proof"]["largest_difference"]["surprisals"],
+        "int8": {"whole": areas[0], "eight": areas[1], "size": figures["size"], "kept": figures},
+        "rates": {str(entities): step_rates(model, opened(folder), entities) for entities in ENTITIES},
+        "rates_int8": {
+            str(entities): step_rates(model, opened(folder, "model.int8"), entities) for entities in ENTITIES
+        },
+    }
+
+
+def network_auc(model: Detector, graph: Graph) -> float:
+    """AUC of the mean surprisal on ADFA-LD's test traces."""
+    test = model.read("adfa-ld").split("test")
+    exporter = DetectorExporter(model, None, None)
+    means = exporter.mean_surprisals(graph, EncodedTable.of(test, model.vocabulary))
+    return auc(means, np.asarray(test.labels == 1))
+
+
+def step_rates(model: Detector, graph: Graph, entities: int) -> dict[str, float]:
+    """Events per second, one event of each entity, under the networks of all folds; states as arrays on both sides."""
+    exporter, draw = DetectorExporter(model, None, None), np.random.default_rng(0)
+    codes = {name: draw.integers(FIRST, size, (1, entities)) for name, size in model.vocabulary.sizes.items()}
+    given = {column_name(name): values for name, values in codes.items()} | exporter.states(entities)
+    columns = {name: torch.from_numpy(values.T.copy()) for name, values in codes.items()}
+    states = [
+        tuple(torch.from_numpy(part[fold]) for part in exporter.states(entities).values())
+        for fold in range(len(model.networks))
+    ]
+
+    @torch.inference_mode()
+    def by_torch() -> None:
+        for net, state in zip(model.networks, states, strict=True):
+            stepped(net, columns, state)
+
+    return in_turns(lambda: graph.run(**given), by_torch, entities)
+
+
+def stepped(net: EventNet, columns: dict[str, torch.Tensor], state: tuple[torch.Tensor, ...]) -> torch.Tensor:
+    """One step of one network, as `trine.detect.stepping` takes it, and the five most expected events."""
+    known = net.recognise(columns)
+    logits = net.head(EVENT)(state[0][-1])
+    surprisal = torch.logsumexp(logits, -1) - logits.gather(-1, known[EVENT])[:, 0]
+    torch.softmax(logits, -1).topk(5)
+    net.recur(net.embed(known), state)
+    return surprisal
+
+
+def generate() -> dict[str, Any]:
+    folder = trained("generate", "mnist", epochs=1, flow_steps=300)
+    graphs = export_bundle(folder)["graphs"]
+    return {
+        "difference": graphs["decoder"]["proof"]["largest_difference"]["levels"],
+        "proofs": {name: graph["proof"] for name, graph in graphs.items()},
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--pictures", type=int, default=10_000, help="test pictures of CIFAR-10 that are compared")
+    pictures = parser.parse_args().pictures
+    command = "python -m bench.export" + (f" --pictures {pictures}" if pictures != 10_000 else "")
+    figures = {"classify": classify(pictures), "detect": detect(), "generate": generate()}
+    record.keep("export", command, figures)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,35 @@
+"""Arguments of a generator's methods, checked before anything is computed."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from trine.errors import UsageError, nearest
+
+LARGEST_SEED = 2**42
+"""Largest seed of a sample: every block of pictures has random numbers of its own, and seeds have 64 bits."""
+
+
+def check_sample(n: object, temperature: object, seed: object) -> None:
+    """Raise `UsageError` for arguments of `sample` that are out of range."""
+    if not isinstance(n, int | np.integer) or n < 1:
+        raise UsageError(f"{n!r:.80} pictures: ask for one or more")
+    if not isinstance(temperature, int | float) or not 0 <= temperature < float("inf"):
+        raise UsageError(f"temperature {temperature!r:.80}: give 0 (the most typical picture) or more, such as 0.8")
+    check_seed(seed)
+
+
+def check_seed(seed: object) -> None:
+    """Raise `UsageError` for what is no seed."""
+    if not isinstance(seed, int | np.integer) or not 0 <= seed <= LARGEST_SEED:
+        raise UsageError(f"seed {seed!r:.80}: give a whole number from 0 to {LARGEST_SEED:,}")
+
+
+def label_index(label: str | None, classes: Sequence[str]) -> int | None:
+    """Index of a label; None for none. Raises `UsageError` when the model does not know it."""
+    if label is None:
+        return None
+    if label not in classes:
+        known = ", ".join(classes) if classes else "none: it was trained without --label"
+        raise UsageError(f"label {label!r} is not known to the model: it knows {known}{nearest(label, classes)}")
+    return list(classes).index(label)

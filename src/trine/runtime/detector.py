@@ -1,0 +1,145 @@
+"""A detector at work without torch: logs and tables to findings, or one event at a time."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from trine.annotations import Float32, Int64, override
+from trine.detect.padding import padded
+from trine.detect.scorer import Scorer, log_settings, scoring_parts
+from trine.detect.scoring import NetworkSurprisal
+from trine.detect.states import Rows, StateForm, codes_of_words
+from trine.errors import UsageError
+from trine.graphs import Graph
+from trine.runtime.exported import ExportedBundle
+from trine.sequences.vocabulary import BEGIN, EVENT, EncodedTable
+
+if TYPE_CHECKING:
+    from trine.logs.readers import LogSettings
+
+LOGITS = 2_097_152
+"""Largest number of logits per network that are computed at once, 8 MiB; long sequences are read in pieces."""
+Codes = Int64[np.ndarray, "length batch"]
+Surprisals = Float32[np.ndarray, "folds length batch"]
+States = dict[str, Float32[np.ndarray, "folds layers batch hidden"]]
+
+
+class ExportedDetector(Scorer):
+    """`score`, `scores` and `step` answer as those of `trine.Detector`; states of the one go on in the other."""
+
+    def __init__(self, exported: ExportedBundle) -> None:
+        content, recipe = exported.content, exported.manifest.recipe
+        networks = content.get("networks", content["folds"])
+        begins = [f"network.nets.{i}.embeddings.0.weight" for i in range(networks)]
+        arrays = exported.arrays("ensemble.", "running.", *begins)
+        vars(self).update(scoring_parts(recipe, content, arrays))
+        self._recipe = recipe
+        self._steps = StepGraph(exported, recipe, [arrays[name][BEGIN] for name in begins]) if networks else None
+
+    @property
+    @override
+    def log_settings(self) -> "LogSettings":
+        return log_settings(self._recipe, self.log_format)
+
+    @override
+    def network_surprisal(self, table: EncodedTable) -> list[NetworkSurprisal]:
+        return self._steps.surprisals(table, sum(self.vocabulary.sizes.values())) if self._steps else []
+
+    def step(
+        self, states: Sequence[bytes | None], events: Sequence[str], **attributes: Sequence[str]
+    ) -> tuple[list[bytes], list[float]]:
+        """Process one event for each of several entities.
+
+        states       state of each entity before the event; None for an entity without events
+        attributes   further columns; `time` is the seconds since the entity's previous event, as text
+        Returns the states after the event, and its surprisal in nats. Raises `UsageError` for a state of another model.
+        """
+        if self._steps is None:
+            raise UsageError(
+                "step: the detector has no network: train it with a member that reads one, such as `either`"
+            )
+        codes = codes_of_words(self.vocabulary, {EVENT: events, **attributes}, len(states))
+        return self._steps.step(states, {name: values[None] for name, values in codes.items()})
+
+
+class StepGraph:
+    """The networks of all folds as one graph: codes and states in; surprisals and the states after out."""
+
+    def __init__(self, exported: ExportedBundle, recipe: Mapping[str, Any], begins: list[np.ndarray]) -> None:
+        """begins   each network's embedding of the start token, which identifies the model in states"""
+        self._graph: Graph = exported.graph("model")
+        self._parts = [name for name in ("hidden", "cell") if name in self._graph.inputs]
+        self._shape = (len(begins), recipe["layers"], recipe["hidden"])
+        self._form = StateForm.of_model(begins, len(self._parts) * int(np.prod(self._shape)))
+        begin = {name: np.full((1, 1), BEGIN) for name in self._columns()}
+        self._fresh = self._rows(self._run(begin, self._zeros(1))[1])[0]
+
+    def step(self, states: Sequence[bytes | None], codes: dict[str, Codes]) -> tuple[list[bytes], list[float]]:
+        """One event of each entity: the states after it, and its surprisal averaged over the networks, in nats."""
+        if not states:
+            return [], []
+        nats, after = self._run(codes, self._states(self._form.unpacked(states, self._fresh)))
+        mean: list[float] = nats[EVENT][:, 0].mean(0).tolist()
+        return self._form.packed(self._rows(after)), mean
+
+    def surprisals(self, table: EncodedTable, width: int) -> list[NetworkSurprisal]:
+        """Surprisal of every event of a table per column, in nats: one mapping per network.
+
+        width   number of codes of all columns
+        """
+        folds, cells = range(self._shape[0]), max(1, LOGITS // width)
+        nats = [{name: np.zeros(table.events) for name in table.columns} for _ in folds]
+        for positions, codes in padded(table, cells):
+            for piece, found in self._pieces(codes, max(1, cells // len(positions))):
+                inside = positions[:, piece] >= 0
+                places = positions[:, piece][inside]
+                for name, values in found.items():
+                    for fold in folds:
+                        nats[fold][name][places] = values[fold].T[inside]
+        return list(nats)
+
+    def _pieces(
+        self, codes: dict[str, Int64[np.ndarray, "batch time"]], length: int
+    ) -> Iterator[tuple[slice, dict[str, Surprisals]]]:
+        """Surprisals of the events of sequences that begin with the start token, so many events at a time."""
+        batch, time = codes[EVENT].shape
+        _, states = self._run({name: values[:, :1].T for name, values in codes.items()}, self._zeros(batch))
+        for start in range(1, time, length):
+            piece = slice(start, min(start + length, time))
+            found, states = self._run({name: values[:, piece].T for name, values in codes.items()}, states)
+            yield slice(piece.start - 1, piece.stop - 1), found
+
+    def _run(self, codes: dict[str, Codes], states: States) -> tuple[dict[str, Surprisals], States]:
+        inputs = {_input(name): np.ascontiguousarray(values) for name, values in codes.items()}
+        found = self._graph.run(**inputs, **states)
+        nats = {name: found[_output(name)] for name in codes}
+        return nats, {name: found[f"{name}_after"] for name in self._parts}
+
+    def _columns(self) -> list[str]:
+        prefix = _input("")
+        return [EVENT, *(name.removeprefix(prefix) for name in self._graph.inputs if name.startswith(prefix))]
+
+    def _zeros(self, batch: int) -> States:
+        folds, layers, hidden = self._shape
+        return {name: np.zeros((folds, layers, batch, hidden), np.float32) for name in self._parts}
+
+    def _rows(self, states: States) -> Rows:
+        """States as one row per entity: of each network in turn hidden state, then cell state, each of all layers."""
+        stacked = np.stack([states[name] for name in self._parts])
+        return np.ascontiguousarray(stacked.transpose(3, 1, 0, 2, 4).reshape(stacked.shape[3], -1))
+
+    def _states(self, rows: Rows) -> States:
+        folds, layers, hidden = self._shape
+        parts = rows.reshape(len(rows), folds, len(self._parts), layers, hidden).transpose(2, 1, 3, 0, 4)
+        return {name: np.ascontiguousarray(part) for name, part in zip(self._parts, parts, strict=True)}
+
+
+def _input(column: str) -> str:
+    """Name of the input that holds a column's codes."""
+    return "events" if column == EVENT else f"column/{column}"
+
+
+def _output(column: str) -> str:
+    """Name of the output that holds a column's surprisals."""
+    return "surprisals" if column == EVENT else f"surprisals/{column}"
