@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 Figures = dict[str, float]
 """Figures by name, of one moment of a training."""
-LINE_SECONDS = 5.0
+LINE_SECONDS = 4.5
 """Seconds between plain lines; work that reports nothing for so long is named again."""
 
 
@@ -48,7 +48,7 @@ class Lines(Reporter):
 
     def __init__(self) -> None:
         self.next_time = 0.0
-        self.spoken_at = 0.0
+        self.spoken_at = time.monotonic()
         self.last = ""
 
     @override
@@ -66,7 +66,6 @@ class Lines(Reporter):
                 if time.monotonic() - self.spoken_at >= LINE_SECONDS:
                     self.note(f"{what}: {time.monotonic() - begin:.0f} s so far")
 
-        self.spoken_at = max(self.spoken_at, begin)
         watcher = Thread(target=watch, daemon=True)
         watcher.start()
         try:

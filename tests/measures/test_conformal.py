@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from trine.measures.conformal import SMALLEST, TAIL, Reference, own_tail_p_values, tail_p_values
+from trine.measures.conformal import SMALLEST, Reference, own_tail_p_values, tail_p_values, tail_share
 
 scores = st.integers(2, 60).flatmap(lambda n: arrays(float, n, elements=st.integers(-20, 20).map(float)))
 
@@ -25,7 +25,7 @@ def test_beyond_all_references_the_tail_keeps_the_order(reference):
     ordered = np.sort(reference)
     spread = max(1e-3, float(ordered[-1] - ordered[0]))
     p = tail_p_values(column(ordered[-1] + spread * np.array([0.1, 1.0, 5.0])), column(ordered))[:, 0]
-    if (ordered > np.quantile(ordered, 1 - TAIL)).any():
+    if (ordered > np.quantile(ordered, 1 - tail_share(len(ordered)))).any():
         assert p[0] > p[1] > p[2]
 
 
@@ -47,8 +47,8 @@ def test_the_own_p_value_is_close_to_that_among_the_other_references(reference, 
     i = pick % len(reference)
     own = own_tail_p_values(column(reference))[i, 0]
     others = np.sort(np.delete(reference, i))
-    if reference[i] <= np.quantile(reference, 1 - 1.5 * TAIL) and len(reference) > 20:
-        share = float((reference > np.quantile(reference, 1 - TAIL)).mean())
+    if reference[i] <= np.quantile(reference, 1 - 1.5 * tail_share(len(reference))) and len(reference) > 20:
+        share = float((reference > np.quantile(reference, 1 - tail_share(len(reference)))).mean())
         assert own == pytest.approx(
             max(tail_p_values(column(reference[i : i + 1]), column(others))[0, 0], share), abs=0.08
         )
@@ -69,7 +69,7 @@ def test_the_own_p_value_is_close_to_that_when_the_sequence_is_left_out():
 def test_below_the_tail_a_new_score_has_the_p_value_of_the_reference_that_equals_it(reference):
     new = tail_p_values(column(reference), column(np.sort(reference)))[:, 0]
     own = own_tail_p_values(column(reference))[:, 0]
-    below = reference <= np.quantile(reference, 1 - TAIL)
+    below = reference <= np.quantile(reference, 1 - tail_share(len(reference)))
     assert np.array_equal(own[below], new[below])
 
 
@@ -128,3 +128,10 @@ def test_each_length_is_flagged_at_the_target_rate():
         flagged = Reference(raw, of).p_values(new, of)[:, 0] <= 0.05
         rates.append([flagged[of == 5].mean(), flagged[of == 500].mean()])
     assert np.mean(rates, 0) == pytest.approx([0.05, 0.05], abs=0.01)
+
+
+@pytest.mark.parametrize("sigma", [0.5, 1.0, 1.5])
+def test_small_p_values_are_as_rare_as_they_say_however_heavy_the_tail(sigma):
+    rng = np.random.default_rng(0)
+    found = [(own_tail_p_values(rng.lognormal(sigma=sigma, size=(4_000, 1))) < 1e-3).sum() for _ in range(10)]
+    assert 20 < sum(found) < 60, "of ten times 4,000 scores, 40 are expected"

@@ -160,3 +160,19 @@ def test_a_list_of_classes_in_a_row_is_refused_with_the_row(tmp_path):
     rows = [{"path": "a.png", "label": ["cat"]}, {"path": "b.png", "label": ["cat", "dog"]}]
     with pytest.raises(DataError, match=r"set\.jsonl: line 2: several classes at once \(cat, dog\)"):
         manifest(tmp_path / "set.jsonl", "\n".join(map(json.dumps, rows))).read(tmp_path)
+
+
+@pytest.mark.parametrize("suffix", ["jsonl", "parquet"])
+def test_a_list_of_one_class_is_that_class(tmp_path, make_picture, suffix):
+    rows = {"path": ["a.png", "b.png"], "label": [["cat"], ["dog"]]}
+    for name in rows["path"]:
+        make_picture(tmp_path / name)
+    path = tmp_path / f"set.{suffix}"
+    if suffix == "parquet":
+        parquet = pytest.importorskip("pyarrow.parquet")
+        parquet.write_table(pytest.importorskip("pyarrow").table(rows), path)
+    else:
+        path.write_text(
+            "\n".join(json.dumps({"path": name, "label": label}) for name, label in zip(*rows.values(), strict=True))
+        )
+    assert [entry.label for entry in PictureManifest(path).read(tmp_path).entries] == ["cat", "dog"]

@@ -154,6 +154,11 @@ _KINDS: Final[dict[bytes, Callable[[], Decompressor]]] = {
 _LONGEST_MAGIC = 10
 
 
+def is_compressed(prefix: bytes) -> bool:
+    """Whether a file that begins with these bytes is a compressed stream."""
+    return any(prefix.startswith(magic) for magic in _KINDS)
+
+
 def unpacked(chunks: Iterator[bytes]) -> Iterator[bytes]:
     """The bytes of a stream, unpacked if it is compressed. Raises `Damaged` after all that can be unpacked."""
     first = b""

@@ -100,7 +100,7 @@ def text_blocks(chunks: Iterator[bytes], note: Note) -> Iterator[tuple[int, list
     for block, reason in _line_blocks(_in_utf8(chunks, note_here)):
         if reason:
             note(reason, number)
-        texts = _texts(block, number, note)
+        texts = texts_of(block, number, note)
         if not block.endswith(b"\n"):
             note(UNFINISHED, number)
         yield number, texts
@@ -132,28 +132,32 @@ def _in_utf8(chunks: Iterator[bytes], note: Callable[[str], None]) -> Iterator[b
         yield pending
         yield from chunks
         return
-    decode, chunk = _DECODERS[encoding], pending
+    chunk = pending
     while chunk:
-        text, used = _decoded(decode, pending, False, note)
-        yield text.encode()
+        text, used = in_utf8(encoding, pending, False, note)
+        yield text
         chunk = next(chunks, b"")
         pending = pending[used:] + chunk
-    yield _decoded(decode, pending, True, note)[0].encode()
+    yield in_utf8(encoding, pending, True, note)[0]
 
 
-def _decoded(
-    decode: Callable[[bytes, str, bool], tuple[str, int]], data: bytes, final: bool, note: Callable[[str], None]
-) -> tuple[str, int]:
+def in_utf8(encoding: str, data: bytes, final: bool, note: Callable[[str], None]) -> tuple[bytes, int]:
+    """Text of an encoding that `encoding_of` names, other than UTF-8, in UTF-8; and how many bytes of it were used.
+
+    Unless it is `final`, a character that the end of the data cuts is not used.
+    """
+    decode = _DECODERS[encoding]
     try:
-        return decode(data, "strict", final)
+        text, used = decode(data, "strict", final)
     except UnicodeDecodeError as error:
         note(f"not {error.encoding.upper()}, bytes kept as \\xNN")
-        return decode(data, "backslashreplace", final)
+        text, used = decode(data, "backslashreplace", final)
+    return text.encode(), used
 
 
 def _line_blocks(chunks: Iterator[bytes]) -> Iterator[tuple[bytes, str]]:
     """Blocks of whole lines, the last with or without a line break; and why the one line of a block was shortened."""
-    lines = _Lines()
+    lines = LineBlocks()
     damage: Damaged | None = None
     try:
         for chunk in chunks:
@@ -165,17 +169,35 @@ def _line_blocks(chunks: Iterator[bytes]) -> Iterator[tuple[bytes, str]]:
         raise damage
 
 
-class _Lines:
-    """Divides bytes into blocks of whole lines, and holds the last line until it is whole."""
+class LineBlocks:
+    """Divides the UTF-8 bytes of a file into blocks of whole lines, and holds the last line until it is whole.
 
-    def __init__(self) -> None:
+    shortened   why the line is shortened in which the bytes begin: `CUT` or `HOLE`; "": they begin with a line
+    is_json     whether the first line of the file with content begins like JSON; None: not known yet
+    """
+
+    def __init__(self, shortened: str = "", is_json: bool | None = None) -> None:
         self._parts: list[bytes] = []
         """The pieces of the last line, as far as it was read."""
         self._size = 0
-        self._reason = ""
+        self._reason = shortened
         """Why the last line is shortened: `CUT`, it was yielded and the rest is left out; `HOLE`, zero bytes were."""
-        self._is_json: bool | None = None
+        self._is_json = is_json
+
+    @property
+    def held(self) -> int:
+        """Number of bytes of the last line that are held: all before them is in the blocks, or left out."""
+        return self._size
+
+    @property
+    def shortened(self) -> str:
+        """Why the last line is shortened; with `is_json`, what it takes to go on before the held bytes."""
+        return self._reason
+
+    @property
+    def is_json(self) -> bool | None:
         """Whether the first line of the file with content begins like JSON; None: not known yet."""
+        return self._is_json
 
     def feed(self, chunk: bytes) -> Iterator[tuple[bytes, str]]:
         """The blocks that end in this chunk of at most `MAX_LINE` bytes."""
@@ -242,7 +264,8 @@ def _whole_characters(line: bytes) -> bytes:
     return line
 
 
-def _texts(block: bytes, number: int, note: Note) -> list[str]:
+def texts_of(block: bytes, number: int, note: Note) -> list[str]:
+    """The texts of a block of lines; `number` is that of the first."""
     try:
         text = block.decode()
     except UnicodeDecodeError:

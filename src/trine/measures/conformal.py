@@ -18,10 +18,13 @@ MemberScores = Float64[np.ndarray, "sequences members"]
 Lengths = Int64[np.ndarray, "sequences"]
 References = Float64[np.ndarray, "references"]
 MemberReferences = Float64[np.ndarray, "references members"]
-TAIL = 0.1
-"""Share of the reference to which the exponential tail is fitted: its upper tenth."""
+TAIL = 40
+"""Number of the strangest reference scores to which the exponential tail is fitted."""
+SMALLEST_TAIL, LARGEST_TAIL = 0.01, 0.1
+"""Limits of their share. Tails heavier than exponential look light from far inside: fitted to the upper tenth, one
+member's extremes outrank those of all others (bench/notes/detect.md)."""
 SMALLEST = 1_000
-"""Smallest number of normal sequences per length bucket: the tail is fitted to the top tenth, 100 of them."""
+"""Smallest number of normal sequences per length bucket: the threshold lies beyond most of them."""
 FLAGGED = 10
 """Smallest number of sequences per bucket beyond the threshold: with fewer, the threshold is not precise."""
 BUCKETS = 8
@@ -96,15 +99,20 @@ def smallest_bucket(share: float) -> int:
 
 
 def tail_p_values(scores: MemberScores, reference: MemberReferences, units: tuple[float, ...] = ()) -> MemberScores:
-    """p-values, one column per member: mid-ranks in the reference, and an exponential tail beyond its upper tenth.
+    """p-values, one column per member: mid-ranks in the reference, and an exponential tail beyond its strangest scores.
 
-    Ranks alone cannot tell how far a score lies beyond all normal sequences. Never exactly 0. Where the upper tenth of
-    the reference are equal scores, as where no normal sequence has an unseen event, the tail's scale is the member's
+    Ranks alone cannot tell how far a score lies beyond all normal sequences. Never exactly 0. Where the strangest
+    scores of the reference are equal, as where no normal sequence has an unseen event, the tail's scale is the member's
     unit; without a finite one there is no tail.
     """
     given = units or (math.inf,) * scores.shape[1]
     columns = [_tail_p(scores[:, m], reference[:, m], given[m]) for m in range(scores.shape[1])]
     return np.stack(columns, 1)
+
+
+def tail_share(count: int) -> float:
+    """Share of a reference of so many scores that is its tail."""
+    return min(LARGEST_TAIL, max(SMALLEST_TAIL, TAIL / count))
 
 
 def own_tail_p_values(reference: MemberScores) -> MemberScores:
@@ -119,7 +127,7 @@ def own_tail_p_values(reference: MemberScores) -> MemberScores:
 
 def _own_tail_p(scores: Scores) -> Scores:
     ranks = _mid_ranks(scores, np.sort(scores))
-    edge = np.quantile(scores, 1 - TAIL)
+    edge = _tail_edge(scores)
     excess = np.maximum(scores - edge, 0)
     count = int((excess > 0).sum())
     if count <= 1:
@@ -130,11 +138,16 @@ def _own_tail_p(scores: Scores) -> Scores:
 
 def _tail_p(scores: Scores, reference: References, unit: float) -> Scores:
     ranks = _mid_ranks(scores, reference)
-    edge = np.quantile(reference, 1 - TAIL)
+    edge = _tail_edge(reference)
     beyond = reference[reference > edge]
     if not len(beyond):
         return np.asarray(ranks * np.exp(-np.clip((scores - edge) / unit, 0, 600)))
     return _with_tail(ranks, (scores - edge) / np.mean(beyond - edge), len(beyond) / len(reference))
+
+
+def _tail_edge(reference: Scores) -> float:
+    """Where the tail begins."""
+    return float(np.quantile(reference, 1 - tail_share(len(reference))))
 
 
 def _with_tail(ranks: Scores, excess: Scores, share: float) -> Scores:

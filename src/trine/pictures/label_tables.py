@@ -13,11 +13,11 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
-from trine.datasets.lines import Skips, encodable
+from trine.datasets.lines import Skips
 from trine.datasets.tables import Row, read_table
 from trine.errors import DataError
 from trine.pictures.entries import Entry, Files, listed
-from trine.pictures.several_labels import refuse_several, several
+from trine.pictures.several_labels import refuse_several, several, text_of
 from trine.pictures.split_names import split_called, split_name, words_of
 from trine.plurals import quantity
 
@@ -89,7 +89,7 @@ class LabelTable:
 
     def match(self, value: object) -> int | None:
         """The index of the picture that a cell names."""
-        text = _text(value).replace("\\", "/").removeprefix("./").lower()
+        text = text_of(value).replace("\\", "/").removeprefix("./").lower()
         if not text:
             return None
         for key in (text, text.rpartition("/")[2]):
@@ -105,7 +105,7 @@ class LabelTable:
             index = self.match(row.cells.get(self.columns.picture))
             label = next(iter(_classes(row, self.columns)), "")
             if index is not None and label:
-                split = _text(row.cells.get(self.columns.split)) if self.columns.split else ""
+                split = text_of(row.cells.get(self.columns.split)) if self.columns.split else ""
                 yield index, label, split_called(split, f"{self.path}: {row.position}") if split else None
 
     def _refuse_several(self, columns: Columns) -> None:
@@ -121,9 +121,9 @@ class LabelTable:
 def _classes(row: Row, columns: Columns) -> list[str]:
     """The classes of a row: its label, or those of the columns that have a 1."""
     if columns.label is not None:
-        text = _text(row.cells.get(columns.label))
+        text = text_of(row.cells.get(columns.label))
         return [text] if text else []
-    return [name for name in columns.classes if _text(row.cells.get(name)).lower() in ONES]
+    return [name for name in columns.classes if text_of(row.cells.get(name)).lower() in ONES]
 
 
 def label_from_tables(files: Files, splits: set[str], root: Path, tables: Iterable[Path]) -> Files:
@@ -197,18 +197,14 @@ def _keys(entries: list[Entry], folder: Path) -> dict[str, int]:
 
 
 def _are_marks(rows: list[Row], names: list[str]) -> bool:
-    cells = {_text(row.cells.get(name)).lower() for row in rows for name in names}
+    cells = {text_of(row.cells.get(name)).lower() for row in rows for name in names}
     return bool(cells & ONES) and cells <= ONES | ZEROS
 
 
 def _are_splits(rows: list[Row], name: str) -> bool:
-    found = {_text(row.cells.get(name)) for row in rows} - {""}
+    found = {text_of(row.cells.get(name)) for row in rows} - {""}
     return bool(found) and all(split_name(text).split and not split_name(text).rest for text in found)
 
 
 def _plain(name: str) -> str:
     return re.sub(r"[^a-z]", "", name)
-
-
-def _text(value: object) -> str:
-    return "" if value is None else encodable(str(value)).strip()

@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 
-from trine.datasets.lines import NOT_UTF8, Skips, encodable
+from trine.datasets.lines import NOT_UTF8, Skips
 from trine.datasets.tables import Row, read_table
 from trine.errors import DataError, UnsafeDataError
 from trine.pictures.entries import Entry, Files, stat_line
 from trine.pictures.label_names import labels_from_names
-from trine.pictures.several_labels import refuse_several
+from trine.pictures.several_labels import refuse_several, text_of
 from trine.pictures.split_names import split_called
 
 PATH = "path"
@@ -70,14 +70,10 @@ class PictureManifest:
 
     def _entry(self, row: Row) -> Entry:
         where = f"{self.path}: {row.position}"
-        name, label, split = (_text(row.cells.get(column)) for column in COLUMNS)
+        name, label, split = (text_of(row.cells.get(column)) for column in COLUMNS)
         if not name or "\0" in name:
             raise DataError(f"{where}: no path in the column {PATH!r}; give the path of a picture")
         path = self.path.parent / name
         if self.confined and not path.resolve().is_relative_to(self.path.parent.resolve()):
             raise UnsafeDataError(f"{where}: {name} leaves the archive; remove the row")
         return Entry(path, name, label or None, split_called(split, where))
-
-
-def _text(value: object) -> str:
-    return "" if value is None else encodable(str(value)).strip()

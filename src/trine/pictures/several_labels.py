@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 
+from trine.datasets.lines import encodable
 from trine.errors import DataError
 from trine.pictures.entries import listed
 
@@ -23,6 +24,12 @@ def refuse_several(labels: Iterable[tuple[str, object]], path: Path) -> None:
         wrong = [(position, _parts(parts[0], mark)) for position, parts in cells if parts and parts[0] in joined]
         if wrong:
             raise several(path, wrong)
+
+
+def text_of(cell: object) -> str:
+    """A cell as text; a list of one value, as JSON lines and Parquet can have, as that value."""
+    value = cell[0] if isinstance(cell, list | tuple) and len(cell) == 1 else cell
+    return "" if value is None else encodable(str(value)).strip()
 
 
 def several(path: Path, rows: list[tuple[str, list[str]]]) -> DataError:

@@ -27,8 +27,8 @@ VALIDATING_SHARE = 0.06
 """Largest share of a budget for the validations during the training."""
 CLOSING_SHARE = 0.1
 """Largest share of a budget for measuring after the last step: calibration and evaluation."""
-DRAWING_SECONDS = 5.0
-"""Processor seconds for drawing, measuring the machine and saving."""
+DRAWING_SECONDS = 7.0
+"""Processor seconds for drawing, measuring the machine, saving and ending the process."""
 DRAWING_SHARE = 0.25
 """Largest share of a budget that is kept back for them."""
 LEAST_STAGE = 0.5

@@ -1,0 +1,1 @@
+"""A detector at work: sources, durable state, findings, sinks."""

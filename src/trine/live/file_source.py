@@ -1,0 +1,293 @@
+"""`FileSource`: log files that are written while they are read, through every kind of rotation.
+
+- A file is known by its bytes (`identity.py`), not by its name: renamed, copied and compressed parts are read on where
+  they are, and never twice.
+- Files that match a pattern are read. Other parts of the same log, such as `app.log.1` beside `app.log`, are read only
+  if rotation made them after the first start, from where reading had come to.
+- What is removed is read to its end as long as it is open, and named.
+"""
+
+import resource
+import time
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from trine.datasets.lines import Skips, printable
+from trine.live.identity import COPYING, NEAR, Candidate, Identity
+from trine.live.parts import Looks, inodes, log_of, matches, oldest_first, parts_of
+from trine.live.source import Batch, Notes, log
+from trine.live.tail import Tail
+from trine.log_formats.log_event import Line
+from trine.logs.compression import CHUNK
+
+POLL: Final = 0.05
+"""Seconds between two looks at the files."""
+SEARCH: Final = 1.0
+"""Seconds between two searches for new files."""
+PAUSE: Final = 5.0
+"""Seconds without growth after which the last line of a rotated file is taken for whole, and a file that cannot be
+found again is given up."""
+KEPT: Final = 600.0
+"""Seconds without growth after which a rotated file is closed."""
+REMEMBERED: Final = 20
+"""Parts of a log that are remembered as read even if they are not found: one may be about to be compressed."""
+REMOVED = "removed or overwritten; what was written after the last line that was read is lost"
+
+
+class Finished(NamedTuple):
+    """A file that is not read any further."""
+
+    name: str
+    identity: Identity
+    lines: int
+
+
+class FileSource:
+    """Files and patterns, followed.
+
+    patterns   paths and patterns such as `/var/log/*.log`; a folder stands for all files below it. Files may be
+               missing, and come later
+    """
+
+    def __init__(self, patterns: Sequence[str]) -> None:
+        self.name = ",".join(patterns)
+        self.files: list[str] = []
+        self.skips = Skips(printable(self.name))
+        self._patterns = list(patterns)
+        self._notes = Notes(self.skips)
+        self._looks = Looks(self._notes)
+        self._tails: list[Tail] = []
+        """The files that are read, the oldest first."""
+        self._finished: dict[str, list[Finished]] = {}
+        """By log: parts that are read, or were there before the first start and were not asked for."""
+        self._next_look = self._next_search = 0.0
+        self._unclear: set[str] = set()
+        """Logs with a file that may be a copy which is being written: they are searched again."""
+        self._changed = False
+        """Whether the position changed, even if no line was read."""
+        self._closed = False
+        _allow_many_files()
+
+    @property
+    def ended(self) -> bool:
+        """Files that are followed never end."""
+        return self._closed
+
+    def resume(self, position: Any | None) -> None:
+        """Find the files again; None: everything that the patterns match is read from its beginning."""
+        self._changed = position is None
+        if position is None:
+            self._remember_parts()
+        else:
+            for log_name, finished in position["finished"].items():
+                self._finished[log_name] = [Finished(name, Identity(*of), lines) for name, of, lines in finished]
+            for record in position["files"]:
+                self._new_tail(record["name"]).resume(record)
+        self._search({log_of(path) for path, _ in matches(self._patterns)} if position is not None else set())
+
+    def poll(self, most: int) -> list[Batch]:
+        """The whole lines that were written, oldest file first."""
+        now = time.monotonic()
+        if now >= self._next_look:
+            self._next_look = now + POLL
+            moved = self._look()
+            if moved or now >= self._next_search:
+                self._next_search = now
+                if self._search(moved):
+                    took = time.monotonic() - now  # of very many files, a search takes its time: at most 5 % of it
+                    self._next_search = now + SEARCH * max(1.0, 20 * took)
+        lines = self._read(most) + self._finish(now)
+        if not lines and not self._changed:
+            return []
+        self._changed = False
+        return [Batch(lines, self._position())]
+
+    def close(self) -> None:
+        """Close all files."""
+        for tail in self._tails:
+            tail.close()
+        self._closed = True
+
+    def _position(self) -> dict[str, Any]:
+        return {
+            "files": [tail.position() for tail in self._tails],
+            "finished": {name: [list(each) for each in finished] for name, finished in self._finished.items()},
+        }
+
+    def _new_tail(self, name: str) -> Tail:
+        tail = Tail(len(self.files), name, self._notes)
+        self.files.append(printable(name))
+        self._tails.append(tail)
+        return tail
+
+    # Reading
+
+    def _read(self, most: int) -> list[Line]:
+        lines: list[Line] = []
+        for tail in self._tails:
+            while len(lines) < most and tail.backlog:
+                try:
+                    if not tail.read(min(CHUNK, max(4096, 64 * (most - len(lines)))), lines):
+                        break
+                except OSError as error:
+                    self._notes.add(f"cannot be read ({error.strerror})", tail.name)
+                    break
+        return lines
+
+    def _finish(self, now: float) -> list[Line]:
+        """The last lines of rotated files without a line break, once nothing more comes; these files are let go."""
+        lines: list[Line] = []
+        for tail in [tail for tail in self._tails if tail.is_open and (tail.rotated or tail.done)]:
+            quiet = now - tail.grown
+            if tail.done or (quiet >= PAUSE and not tail.backlog):
+                lines += tail.finish()
+                if tail.done or quiet >= KEPT or tail.is_removed:
+                    self._let_go(tail)
+        return lines
+
+    def _let_go(self, tail: Tail) -> None:
+        if tail.is_removed:
+            log.info("%s: removed; all of it was read, to line %d", tail.name, tail.lines)
+        self._finished.setdefault(tail.log, []).append(Finished(tail.name, tail.identity, tail.lines))
+        tail.close()
+        self._tails.remove(tail)
+        self._changed = True
+
+    def _look(self) -> set[str]:
+        """The logs of which a file is no longer where it was, or was written anew in place."""
+        moved = set()
+        for tail in self._tails:
+            if tail.path is not None and not tail.is_in_place():
+                tail.rotated, tail.grown = True, time.monotonic()
+                moved.add(tail.log)
+        return moved
+
+    # Finding
+
+    def _remember_parts(self) -> None:
+        """The parts of the logs that are there before the first start and are not asked for."""
+        asked_for = dict(matches(self._patterns))
+        for log_name, path in parts_of(self._logs(asked_for)):
+            if path not in asked_for and (candidate := self._looks.candidate(path, is_given=False)):
+                self._finished.setdefault(log_name, []).append(Finished(str(path), candidate.identity, 0))
+                candidate.close()
+
+    def _logs(self, asked_for: Iterable[Path]) -> set[str]:
+        return {log_of(path) for path in asked_for} | {log_of(pattern) for pattern in self._patterns}
+
+    def _search(self, moved: set[str]) -> bool:
+        """Find new files, and the files that rotation moved, among all parts of the logs that `moved` names.
+
+        Returns False if rotation was renaming files, and nothing was done.
+        """
+        moved = moved | self._unclear | {tail.log for tail in self._tails if not tail.is_open}
+        self._unclear = set()
+        if moved:
+            self._looks.again()
+        asked_for = dict(matches(self._patterns))
+        candidates = self._candidates(asked_for, moved)
+        if candidates is None:  # rotation is renaming files at this moment: later
+            self._unclear = moved
+            return False
+        by_name = {str(each.path): each for each in candidates}
+        for tail in self._tails:
+            self._find_again(tail, by_name)
+        for candidate in oldest_first([candidate for candidate in candidates if self._is_new(candidate)]):
+            if any(tail.inode == candidate.inode for tail in self._tails):
+                continue  # another name of the same file
+            tail = self._new_tail(str(candidate.path))
+            tail.attach(candidate)
+            tail.rotated = candidate.packed or candidate.path not in asked_for
+            log.info("%s: read from its beginning", tail.name)
+        self._give_up(moved, candidates)
+        for candidate in candidates:
+            candidate.close()
+        return True
+
+    def _candidates(self, asked_for: dict[Path, bool], moved: set[str]) -> list[Candidate] | None:
+        """The files that are asked for, and parts of logs, where no tail reads them; None if they are being renamed."""
+        read = {tail.log for tail in self._tails if tail.path is not None and not tail.rotated}
+        logs = moved | (self._logs(asked_for) - read)
+        paths = list(dict.fromkeys([*asked_for, *(path for _, path in parts_of(logs))]))
+        places = inodes(paths)
+        taken = {tail.path for tail in self._tails}
+        looks = (
+            self._looks.candidate(path, is_given=asked_for.get(path, False)) for path in paths if path not in taken
+        )
+        candidates = [each for each in looks if each is not None]
+        if inodes([*dict(matches(self._patterns)), *(path for _, path in parts_of(logs))]) == places:
+            return candidates
+        for candidate in candidates:
+            candidate.close()
+        return None
+
+    def _find_again(self, tail: Tail, candidates: dict[str, Candidate]) -> None:
+        """Find the file that is no longer where it was; a plain file is preferred to a compressed one."""
+        if tail.path is not None or (tail.is_open and not tail.is_removed):
+            return
+        own = candidates.get(tail.name)
+        if own is not None and own.is_file(tail.identity):
+            self._read_on(tail, own)
+        elif not tail.is_open:
+            parts = [each for each in candidates.values() if log_of(each.path) == tail.log or tail.offset >= NEAR]
+            for candidate in sorted(parts, key=lambda each: each.packed):
+                is_free = all(candidate.inode != other.inode for other in self._tails)
+                if is_free and candidate is not own and candidate.is_file(tail.identity):
+                    tail.rotated = True
+                    self._read_on(tail, candidate)
+                    return
+
+    def _read_on(self, tail: Tail, candidate: Candidate) -> None:
+        tail.attach(candidate)
+        log.debug("%s: read on in %s, from line %d", tail.name, candidate.path, tail.lines + 1)
+
+    def _is_new(self, candidate: Candidate) -> bool:
+        """Whether nothing has read this file, and it is no copy of one that is read."""
+        name, log_name = str(candidate.path), log_of(candidate.path)
+        for finished in self._finished.get(log_name, ()):
+            is_next = name == finished.name == log_name and not candidate.packed
+            if not is_next and candidate.is_file(finished.identity):
+                if finished.lines and not candidate.packed and candidate.size > finished.identity.offset:
+                    self._revive(finished, candidate)
+                self._looks.leave(candidate)
+                return False
+        for tail in self._tails:
+            if tail.is_open and tail.inode == candidate.inode:
+                return False
+            if tail.log == log_name and name != tail.name and tail.is_copied_in(candidate):
+                if candidate.age < COPYING:
+                    self._unclear.add(log_name)
+                return False
+        return True
+
+    def _revive(self, finished: Finished, candidate: Candidate) -> None:
+        """A file that was read goes on, under whatever name."""
+        self._finished[log_of(candidate.path)].remove(finished)
+        tail = self._new_tail(finished.name)
+        tail.go_on(finished.identity, finished.lines)
+        tail.attach(candidate)
+        tail.rotated = True
+
+    def _give_up(self, moved: set[str], candidates: list[Candidate]) -> None:
+        """Forget what is no longer there: files that cannot be found again, and parts that were read."""
+        for tail in [tail for tail in self._tails if not tail.is_open]:
+            if time.monotonic() - tail.grown >= PAUSE or not tail.offset:
+                if tail.offset:
+                    self._notes.add(REMOVED, f"{tail.name} line {tail.lines}")
+                self._tails.remove(tail)
+                self._changed = True
+        for log_name in moved & set(self._finished):
+            finished = self._finished[log_name]
+            old = finished[:-REMEMBERED]
+            self._finished[log_name] = [
+                each for each in old if any(candidate.is_file(each.identity) for candidate in candidates)
+            ] + finished[-REMEMBERED:]
+
+
+def _allow_many_files() -> None:
+    """As many open files as the system allows: each file that is followed is one."""
+    with suppress(ValueError, OSError):
+        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
