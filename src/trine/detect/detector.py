@@ -1,10 +1,11 @@
 """A trained detector: event sequences in, surprisal and findings out."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
+from jaxtyping import Int64
 from typing_extensions import override
 
 from trine.bundle import joined, part
@@ -17,7 +18,8 @@ from trine.detect.network import EventNet, FoldNets
 from trine.detect.recipe import DetectRecipe
 from trine.detect.scorer import Scorer, log_settings, scoring_parts
 from trine.detect.scoring import NetworkSurprisal
-from trine.detect.stepping import step
+from trine.detect.states import Rows
+from trine.detect.stepping import advance, begun, step
 from trine.detect.surprisal import event_surprisal, surprisals
 from trine.device import Device
 from trine.errors import DataError, nearest
@@ -53,6 +55,16 @@ class Detector(Scorer, Model[DetectRecipe]):
     @override
     def network_surprisal(self, table: EncodedTable) -> list[NetworkSurprisal]:
         return [surprisals(network, table) for network in self.networks]
+
+    @override
+    def begun(self) -> Rows:
+        return begun(self.networks)
+
+    @override
+    def advance(
+        self, rows: Rows, codes: Mapping[str, Int64[np.ndarray, "entities"]]
+    ) -> tuple[list[NetworkSurprisal], Rows]:
+        return advance(self.networks, rows, codes)
 
     def surprisal(self, table: SequenceTable) -> dict[str, Surprisal]:
         """Surprisal of every event per column (`event`, and the attributes) in nats, averaged over the folds."""

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
 
-from trine.annotations import Float64, Shaped
+from trine.annotations import Float64, Int64, Shaped
 from trine.bundle import part
 from trine.datasets.tables import is_table
 from trine.detect.findings import Finding, time_text
 from trine.detect.members import FORMER_MEMBERS
 from trine.detect.running import Running
 from trine.detect.scoring import FORMER_FUSION, Ensemble, EnsembleScores, NetworkSurprisal, TableScores
+from trine.detect.states import Rows
 from trine.sequences.readers import open_sequences
 from trine.sequences.table import SequenceTable
 from trine.sequences.vocabulary import EVENT, UNKNOWN, EncodedTable, Vocabulary
@@ -55,6 +56,16 @@ class Scorer(ABC):
     @abstractmethod
     def network_surprisal(self, table: EncodedTable) -> Sequence[NetworkSurprisal]:
         """Surprisal of a table's events under each fold's network; none where no member reads a network."""
+
+    @abstractmethod
+    def begun(self) -> Rows:
+        """The networks' state of one entity without events."""
+
+    @abstractmethod
+    def advance(
+        self, rows: Rows, codes: Mapping[str, Int64[np.ndarray, "entities"]]
+    ) -> tuple[Sequence[NetworkSurprisal], Rows]:
+        """One event for each of several entities: its surprisal under each fold's network, and the states after it."""
 
     def read(self, data: "Sources", data_dir: Path | None = None) -> SequenceTable:
         """Sequences, read as in the training: a raw log by the same format and templates. Raises `DataError`."""

@@ -5,13 +5,14 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import torch
 
+from trine.annotations import Int64
 from trine.detect.network import EventNet, FoldNets, State
+from trine.detect.scoring import NetworkSurprisal
 from trine.detect.states import Rows, StateForm, codes_of_words
 from trine.errors import UsageError
 from trine.sequences.vocabulary import BEGIN, EVENT, Vocabulary
 
 
-@torch.inference_mode()
 def step(
     nets: FoldNets, vocabulary: Vocabulary, states: Sequence[bytes | None], words: Mapping[str, Sequence[str]]
 ) -> tuple[list[bytes], list[float]]:
@@ -24,22 +25,38 @@ def step(
     if not len(nets):
         raise UsageError("step: the detector has no network: train it with a member that reads one, such as `either`")
     codes = codes_of_words(vocabulary, words, len(states))
-    columns = {name: torch.from_numpy(values).view(-1, 1) for name, values in codes.items()}
-    started = [_started(net) for net in nets]
-    fresh = _rows(started)
+    fresh = begun(nets)
     form = StateForm.of_model(_begins(nets), fresh.shape[1])
-    surprisal, after = [], []
-    for net, state in zip(nets, _states(form.unpacked(states, fresh[0]), started), strict=True):
+    nats, after = advance(nets, form.unpacked(states, fresh[0]), codes)
+    return form.packed(after), np.mean([of_fold[EVENT] for of_fold in nats], 0).tolist()
+
+
+@torch.inference_mode()
+def begun(nets: FoldNets) -> Rows:
+    """The state of one entity without events."""
+    return _rows([_started(net) for net in nets])
+
+
+@torch.inference_mode()
+def advance(
+    nets: FoldNets, rows: Rows, codes: Mapping[str, Int64[np.ndarray, "entities"]]
+) -> tuple[list[NetworkSurprisal], Rows]:
+    """One event for each of several entities: its surprisal under each network per column, and the states after it."""
+    columns = {name: torch.from_numpy(values).view(-1, 1) for name, values in codes.items()}
+    surprisal: list[NetworkSurprisal] = []
+    after = []
+    for net, state in zip(nets, _states(rows, [_started(net) for net in nets]), strict=True):
         known = net.recognise(columns)
-        logits = net.head(EVENT)(state[0][-1])
-        surprisal.append(torch.logsumexp(logits, -1) - logits.gather(-1, known[EVENT])[:, 0])
+        logits = net.predict(state[0][-1])
+        nats = {name: torch.logsumexp(of, -1) - of.gather(-1, known[name])[:, 0] for name, of in logits.items()}
+        surprisal.append({name: of.double().numpy() for name, of in nats.items()})
         after.append(net.recur(net.embed(known), state)[1])
-    return form.packed(_rows(after)), torch.stack(surprisal).mean(0).tolist()
+    return surprisal, _rows(after)
 
 
 def _begins(nets: FoldNets) -> list[np.ndarray]:
     """Each network's embedding of the start token."""
-    return [net.embeddings[0].get_parameter("weight")[BEGIN].numpy() for net in nets]
+    return [net.embeddings[0].get_parameter("weight")[BEGIN].detach().numpy() for net in nets]
 
 
 def _rows(states: Sequence[State]) -> Rows:

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 LOGITS = 2_097_152
 """Largest number of logits per network that are computed at once, 8 MiB; long sequences are read in pieces."""
-Codes = Int64[np.ndarray, "length batch"]
+Codes = Int64[np.ndarray, "entities"]
+Padded = Int64[np.ndarray, "length batch"]
 Surprisals = Float32[np.ndarray, "folds length batch"]
 States = dict[str, Float32[np.ndarray, "folds layers batch hidden"]]
 
@@ -46,6 +47,16 @@ class ExportedDetector(Scorer):
     def network_surprisal(self, table: EncodedTable) -> list[NetworkSurprisal]:
         return self._steps.surprisals(table, sum(self.vocabulary.sizes.values())) if self._steps else []
 
+    @override
+    def begun(self) -> Rows:
+        return self._steps.fresh[None] if self._steps else np.zeros((1, 0), np.float32)
+
+    @override
+    def advance(
+        self, rows: Rows, codes: Mapping[str, Int64[np.ndarray, "entities"]]
+    ) -> tuple[list[NetworkSurprisal], Rows]:
+        return self._steps.advance(rows, codes) if self._steps else ([], rows)
+
     def step(
         self, states: Sequence[bytes | None], events: Sequence[str], **attributes: Sequence[str]
     ) -> tuple[list[bytes], list[float]]:
@@ -60,7 +71,7 @@ class ExportedDetector(Scorer):
                 "step: the detector has no network: train it with a member that reads one, such as `either`"
             )
         codes = codes_of_words(self.vocabulary, {EVENT: events, **attributes}, len(states))
-        return self._steps.step(states, {name: values[None] for name, values in codes.items()})
+        return self._steps.step(states, codes)
 
 
 class StepGraph:
@@ -73,15 +84,23 @@ class StepGraph:
         self._shape = (len(begins), recipe["layers"], recipe["hidden"])
         self._form = StateForm.of_model(begins, len(self._parts) * int(np.prod(self._shape)))
         begin = {name: np.full((1, 1), BEGIN) for name in self._columns()}
-        self._fresh = self._rows(self._run(begin, self._zeros(1))[1])[0]
+        self.fresh = self._rows(self._run(begin, self._zeros(1))[1])[0]
 
-    def step(self, states: Sequence[bytes | None], codes: dict[str, Codes]) -> tuple[list[bytes], list[float]]:
+    def step(self, states: Sequence[bytes | None], codes: Mapping[str, Codes]) -> tuple[list[bytes], list[float]]:
         """One event of each entity: the states after it, and its surprisal averaged over the networks, in nats."""
         if not states:
             return [], []
-        nats, after = self._run(codes, self._states(self._form.unpacked(states, self._fresh)))
-        mean: list[float] = nats[EVENT][:, 0].mean(0).tolist()
-        return self._form.packed(self._rows(after)), mean
+        nats, after = self.advance(self._form.unpacked(states, self.fresh), codes)
+        return self._form.packed(after), np.mean([of_fold[EVENT] for of_fold in nats], 0).tolist()
+
+    def advance(self, rows: Rows, codes: Mapping[str, Codes]) -> tuple[list[NetworkSurprisal], Rows]:
+        """One event of each entity: its surprisal under each network, and the states after it."""
+        nats, after = self._run({name: values[None] for name, values in codes.items()}, self._states(rows))
+        folds = range(self._shape[0])
+        surprisal: list[NetworkSurprisal] = [
+            {name: of[fold, 0].astype(np.float64) for name, of in nats.items()} for fold in folds
+        ]
+        return surprisal, self._rows(after)
 
     def surprisals(self, table: EncodedTable, width: int) -> list[NetworkSurprisal]:
         """Surprisal of every event of a table per column, in nats: one mapping per network.
@@ -110,7 +129,7 @@ class StepGraph:
             found, states = self._run({name: values[:, piece].T for name, values in codes.items()}, states)
             yield slice(piece.start - 1, piece.stop - 1), found
 
-    def _run(self, codes: dict[str, Codes], states: States) -> tuple[dict[str, Surprisals], States]:
+    def _run(self, codes: dict[str, Padded], states: States) -> tuple[dict[str, Surprisals], States]:
         inputs = {_input(name): np.ascontiguousarray(values) for name, values in codes.items()}
         found = self._graph.run(**inputs, **states)
         nats = {name: found[_output(name)] for name in codes}
