@@ -34,6 +34,8 @@ SMALLEST = 50
 """Smallest number of held-out sequences at a checkpoint; longer sequences are ranked among those at the last one."""
 MOST = 2_000
 """Largest number of held-out sequences of a fold that are cut."""
+DIGITS = 4
+"""Digits after the point that scores are rounded to."""
 PIECE = 1_000_000
 """Events of cut sequences that are scored at once; it bounds the memory."""
 
@@ -119,7 +121,7 @@ class RunningPanel:
         whole = panel.fuse(panel.reference.own_p_values())[chosen]
         held_out = _rows(held_out, chosen)
         cuts = Cuts.of(held_out.table)
-        raw = cuts.scores(panel.members, held_out).astype(np.float32).astype(np.float64)
+        raw = _kept(cuts.scores(panel.members, held_out))
         at = [np.flatnonzero(cuts.lengths == length) for length in CHECKPOINTS]
         enough = min(SMALLEST, len(held_out.table))
         at = at[: sum(len(rows) >= enough for rows in at)]
@@ -134,7 +136,7 @@ class RunningPanel:
 
     def fused(self, raw: CutMemberScores, lengths: Lengths) -> CutScores:
         """The fused scores of sequences that have these lengths so far."""
-        raw = raw.astype(np.float32).astype(np.float64)  # as the reference is kept: equal scores stay equal
+        raw = _kept(raw)
         p, index = np.empty_like(raw), np.searchsorted(CHECKPOINTS[: len(self.counts)], lengths, side="right") - 1
         for checkpoint in np.unique(index):
             rows = index == checkpoint
@@ -201,6 +203,11 @@ class Running:
     def of_arrays(cls, ensemble: Ensemble, arrays: dict[str, np.ndarray]) -> "Running":
         """The running panels of an ensemble with these arrays."""
         return cls(tuple(RunningPanel(panel, **part(arrays, str(fold))) for fold, panel in enumerate(ensemble.panels)))
+
+
+def _kept(raw: CutMemberScores) -> CutMemberScores:
+    """Scores as the reference keeps them: rounded, so that those that are equal but for the order of sums are equal."""
+    return np.round(raw, DIGITS).astype(np.float32).astype(np.float64)
 
 
 def _tail(scores: Scores, reference: References) -> Scores:

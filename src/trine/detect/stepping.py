@@ -47,9 +47,11 @@ def advance(
     after = []
     for net, state in zip(nets, _states(rows, [_started(net) for net in nets]), strict=True):
         known = net.recognise(columns)
-        logits = net.predict(state[0][-1])
-        nats = {name: torch.logsumexp(of, -1) - of.gather(-1, known[name])[:, 0] for name, of in logits.items()}
-        surprisal.append({name: of.double().numpy() for name, of in nats.items()})
+        logits = net.predict(state[0][-1][:, None])
+        nats = {
+            name: torch.logsumexp(of, -1) - of.gather(-1, known[name][..., None])[..., 0] for name, of in logits.items()
+        }
+        surprisal.append({name: of[:, 0].double().numpy() for name, of in nats.items()})
         after.append(net.recur(net.embed(known), state)[1])
     return surprisal, _rows(after)
 

@@ -1,0 +1,287 @@
+"""How strange each open session is, after every event: the networks' states and the members' sums of many sessions.
+
+The numbers of all open sessions lie in arrays, one place per session, so that a block of events of many sessions is one
+computation. A place is given to a session when it begins and is free again when it ends.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from trine.annotations import Bool, Float64, Int64
+from trine.detect.evidence import FIRST, EventEvidence, Evidence
+from trine.detect.members import Additive, Member
+from trine.detect.running import CHECKPOINTS, RunningPanel
+from trine.detect.scorer import Scorer
+from trine.detect.scoring import NetworkSurprisal
+from trine.errors import UsageError
+from trine.sequences.vocabulary import EVENT, EncodedTable
+
+Places = Int64[np.ndarray, "sessions"]
+PValues = Float64[np.ndarray, "sessions"]
+Nats = Float64[np.ndarray, "events"]
+Bounds = Int64[np.ndarray, "bounds"]
+Columns = Mapping[str, Int64[np.ndarray, "events"]]
+
+
+class Judge:
+    """Judges sessions that go on.
+
+    judge = Judge(detector)
+    places = judge.begin(2)
+    p_values, nats = judge.add(places, offsets, codes)   # the next events of these sessions
+    p_values = judge.end(places)
+    """
+
+    def __init__(self, scorer: Scorer, capacity: int = 1_024) -> None:
+        """Raises `UsageError` for a detector of an earlier version, which cannot judge sessions that go on."""
+        if scorer.running is None:
+            raise UsageError(
+                "the model was trained by an earlier version, which did not calibrate it for sessions that go on: "
+                "train it again, or give normal data to `trine detect recalibrate`"
+            )
+        self.scorer, self.running = scorer, scorer.running
+        self.folds = [Fold(running) for running in self.running.panels]
+        self.lengths = np.zeros(capacity, np.int64)
+        """Number of events so far."""
+        self.previous = np.full(capacity, FIRST, np.int64)
+        """Code of the last event."""
+        fresh = scorer.begun()
+        self.states = np.repeat(fresh, capacity, 0)
+        """The networks' states."""
+        self.mixes: list[dict[int, int]] = [{} for _ in range(capacity)]
+        """How often each event has occurred."""
+        for fold in self.folds:
+            fold.grow(capacity)
+        self._fresh, self._free = fresh[0], list(range(capacity - 1, -1, -1))
+        self._mixed = any(fold.others for fold in self.folds)
+
+    def begin(self, count: int) -> Places:
+        """Places for sessions that begin."""
+        while len(self._free) < count:
+            self._grow()
+        places = np.array([self._free.pop() for _ in range(count)], np.int64)
+        self._clear(places)
+        return places
+
+    def add(
+        self, places: Places, offsets: Bounds, columns: Columns
+    ) -> tuple[PValues, Nats, Bool[np.ndarray, "sessions"]]:
+        """Take the next events of sessions, which have one place each and one or more events.
+
+        offsets   events i of the columns are those from offsets[i] to offsets[i + 1]
+        Returns the p-values so far, the surprisal of each event, and which sessions reached a checkpoint.
+        """
+        counts = np.diff(offsets)
+        owner = np.repeat(np.arange(len(places)), counts)
+        within = np.arange(len(owner)) - offsets[:-1][owner]
+        codes = columns[EVENT]
+        previous = np.roll(codes, 1)
+        previous[offsets[:-1]] = self.previous[places]
+        nats = self._network(places, offsets, columns)
+        lengths = self.lengths[places][owner] + within + 1
+        at = np.flatnonzero(np.isin(lengths, CHECKPOINTS))
+        mixes = self._mixes(places, owner, codes, at) if self._mixed else None
+        table = EncodedTable({EVENT: codes}, offsets)
+        for index, fold in enumerate(self.folds):
+            fold.add(places, table, owner, previous, nats[index] if nats else {}, lengths, at, mixes)
+        self.lengths[places] += counts
+        self.previous[places] = codes[offsets[1:] - 1]
+        reached = np.zeros(len(places), bool)
+        reached[owner[at]] = True
+        return self.p_values(places), self._surprisal(nats), reached
+
+    def p_values(self, places: Places) -> PValues:
+        """p-values of sessions that go on."""
+        return self.running.p_values([fold.largest[places] for fold in self.folds])
+
+    def end(self, places: Places) -> PValues:
+        """p-values of sessions that have ended; their places become free."""
+        lengths = self.lengths[places]
+        mixes = self._tables([self.mixes[place] for place in places.tolist()]) if self._mixed else None
+        whole = [fold.whole(places, lengths, mixes) for fold in self.folds]
+        p = self.running.p_values([fold.largest[places] for fold in self.folds], whole)
+        self.free(places)
+        return p
+
+    def free(self, places: Places) -> None:
+        """Give places back."""
+        self._clear(places)
+        self._free += places.tolist()
+
+    def member_p(self, place: int) -> dict[str, float]:
+        """Each member's p-value of a session so far, averaged over the folds."""
+        places = np.array([place])
+        mixes = self._tables([self.mixes[place]]) if self._mixed else None
+        p = np.mean([fold.member_p(places, self.lengths[places], mixes) for fold in self.folds], 0)
+        return dict(zip(self.scorer.ensemble.names, p[0].tolist(), strict=True))
+
+    def packed(self, place: int) -> dict[str, Any]:
+        """The numbers of a session as bytes and plain values, for `unpacked`."""
+        mix = self.mixes[place]
+        return {
+            "length": int(self.lengths[place]),
+            "previous": int(self.previous[place]),
+            "mix": [list(mix), list(mix.values())],
+            "largest": [float(fold.largest[place]) for fold in self.folds],
+            "sums": [fold.sums[place].tolist() for fold in self.folds],
+            "contexts": [fold.contexts[place].tolist() for fold in self.folds],
+        }
+
+    def unpacked(self, place: int, numbers: Mapping[str, Any], state: bytes) -> None:
+        """Put a session that `packed` described back into a place."""
+        self.lengths[place], self.previous[place] = numbers["length"], numbers["previous"]
+        self.mixes[place] = dict(zip(*numbers["mix"], strict=True))
+        self.states[place] = np.frombuffer(state, "<f4")
+        for fold, largest, sums, contexts in zip(
+            self.folds, numbers["largest"], numbers["sums"], numbers["contexts"], strict=True
+        ):
+            fold.largest[place], fold.sums[place], fold.contexts[place] = largest, sums, contexts
+
+    def _network(self, places: Places, offsets: Bounds, columns: Columns) -> list[NetworkSurprisal]:
+        """Surprisal of the events under each fold's network; the states go on."""
+        if not self.states.shape[1] or not self.scorer.ensemble.reads_network:
+            return []
+        counts, events = np.diff(offsets), int(offsets[-1])
+        found: list[dict[str, Nats]] = [{name: np.zeros(events) for name in columns} for _ in self.folds]
+        for step in range(int(counts.max())):
+            going = np.flatnonzero(counts > step)
+            events_now = offsets[going] + step
+            now = {name: values[events_now] for name, values in columns.items()}
+            nats, after = self.scorer.advance(self.states[places[going]], now)
+            self.states[places[going]] = after
+            for of_fold, values in zip(found, nats, strict=True):
+                for name in columns:
+                    of_fold[name][events_now] = values[name]
+        return list(found)
+
+    def _surprisal(self, nats: Sequence[NetworkSurprisal]) -> Nats:
+        """Surprisal of the events averaged over the folds: of the networks, else of the n-grams."""
+        return np.asarray(np.mean([of_fold[EVENT] for of_fold in nats] or [fold.nats for fold in self.folds], 0))
+
+    def _mixes(
+        self,
+        places: Places,
+        owner: Int64[np.ndarray, "events"],
+        codes: Int64[np.ndarray, "events"],
+        at: Int64[np.ndarray, "checkpoints"],
+    ) -> EncodedTable:
+        """The events up to each checkpoint as sequences, in any order."""
+        wanted, cuts = set(at.tolist()), []
+        mixes = [self.mixes[place] for place in places.tolist()]
+        for index, (of, code) in enumerate(zip(owner.tolist(), codes.tolist(), strict=True)):
+            mix = mixes[of]
+            mix[code] = mix.get(code, 0) + 1
+            if index in wanted:
+                cuts.append((list(mix), list(mix.values())))
+        return _table(cuts)
+
+    def _tables(self, mixes: Sequence[Mapping[int, int]]) -> EncodedTable:
+        return _table([(list(mix), list(mix.values())) for mix in mixes])
+
+    def _clear(self, places: Places) -> None:
+        self.lengths[places], self.previous[places], self.states[places] = 0, FIRST, self._fresh
+        for place in places.tolist():
+            self.mixes[place] = {}
+        for fold in self.folds:
+            fold.clear(places)
+
+    def _grow(self) -> None:
+        """Twice as many places."""
+        before = len(self.lengths)
+        self.lengths = np.concatenate([self.lengths, np.zeros(before, np.int64)])
+        self.previous = np.concatenate([self.previous, np.full(before, FIRST, np.int64)])
+        self.states = np.concatenate([self.states, np.repeat(self._fresh[None], before, 0)])
+        self.mixes += [{} for _ in range(before)]
+        for fold in self.folds:
+            fold.grow(2 * before)
+        self._free = list(range(2 * before - 1, before - 1, -1)) + self._free
+
+
+class Fold:
+    """The members of one fold: their sums, the n-grams' contexts and the largest fused scores of all places."""
+
+    def __init__(self, running: RunningPanel) -> None:
+        self.running, self.panel = running, running.panel
+        self.additive = [(i, m) for i, m in enumerate(self.panel.members) if isinstance(m, Additive)]
+        self.others: list[tuple[int, Member]] = [
+            (i, m) for i, m in enumerate(self.panel.members) if not isinstance(m, Additive)
+        ]
+        self.grams = self.panel.grams
+        levels = self.grams.begun(1).shape[1] if self.grams else 0
+        self.sums = np.zeros((0, len(self.additive)))
+        self.contexts = np.zeros((0, levels), np.int64)
+        self.largest = np.zeros(0)
+        self.nats = np.zeros(0)
+        """The n-grams' surprisal of the last events."""
+
+    def grow(self, capacity: int) -> None:
+        """Make room for so many places."""
+        more = capacity - len(self.largest)
+        self.sums = np.concatenate([self.sums, np.zeros((more, self.sums.shape[1]))])
+        self.contexts = np.concatenate([self.contexts, self._begun(more)])
+        self.largest = np.concatenate([self.largest, np.full(more, -np.inf)])
+
+    def clear(self, places: Places) -> None:
+        """Begin anew."""
+        self.sums[places], self.largest[places], self.contexts[places] = 0, -np.inf, self._begun(len(places))
+
+    def add(
+        self,
+        places: Places,
+        table: EncodedTable,
+        owner: Int64[np.ndarray, "events"],
+        previous: Int64[np.ndarray, "events"],
+        nats: NetworkSurprisal,
+        lengths: Int64[np.ndarray, "events"],
+        at: Int64[np.ndarray, "checkpoints"],
+        mixes: EncodedTable | None,
+    ) -> None:
+        """Take the next events: `at` are those at checkpoints, `mixes` the events up to each of these."""
+        grams = None
+        if self.grams is not None:
+            grams, self.contexts[places] = self.grams.advance(self.contexts[places], table)
+            self.nats = grams
+        events = EventEvidence(table.columns[EVENT], previous, nats, grams)
+        raw = np.empty((len(at), len(self.panel.members)))
+        for column, (index, member) in enumerate(self.additive):
+            sums = np.cumsum(member.terms(events))
+            before = self.sums[places, column]
+            starts = np.concatenate([[0.0], sums])[table.offsets[:-1]]
+            running = sums + (before - starts)[owner]
+            raw[:, index] = member.of_sums(running[at], lengths[at])
+            self.sums[places, column] = running[table.offsets[1:] - 1]
+        if not len(at):
+            return
+        for index, other in self.others:
+            assert mixes is not None
+            raw[:, index] = other.score(Evidence(mixes))
+        np.maximum.at(self.largest, places[owner[at]], self.running.fused(raw, lengths[at]))
+
+    def whole(self, places: Places, lengths: Int64[np.ndarray, "sessions"], mixes: EncodedTable | None) -> PValues:
+        """Fused scores of whole sessions."""
+        return self.panel.fuse(self.member_p(places, lengths, mixes))
+
+    def member_p(
+        self, places: Places, lengths: Int64[np.ndarray, "sessions"], mixes: EncodedTable | None
+    ) -> Float64[np.ndarray, "sessions members"]:
+        """The members' p-values of whole sessions."""
+        raw = np.empty((len(places), len(self.panel.members)))
+        for column, (index, member) in enumerate(self.additive):
+            raw[:, index] = member.of_sums(self.sums[places, column], lengths)
+        for index, other in self.others:
+            assert mixes is not None
+            raw[:, index] = other.score(Evidence(mixes))
+        return self.panel.reference.p_values(raw, lengths)
+
+    def _begun(self, count: int) -> Int64[np.ndarray, "sessions lengths"]:
+        return self.grams.begun(count) if self.grams else np.zeros((count, 0), np.int64)
+
+
+def _table(mixes: Sequence[tuple[list[int], list[int]]]) -> EncodedTable:
+    """Mixes of events, as codes and how often each occurs, as sequences."""
+    codes = np.array([code for of, _ in mixes for code in of], np.int64)
+    counts = np.array([count for _, of in mixes for count in of], np.int64)
+    lengths = [sum(of) for _, of in mixes]
+    return EncodedTable({EVENT: np.repeat(codes, counts)}, np.cumsum([0, *lengths]).astype(np.int64))
