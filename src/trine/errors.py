@@ -9,6 +9,8 @@ TrineError                    any error below; the command line prints it as one
 ├── ExportError               an exported graph does not agree with its model, or loses too much
 ├── RunError                  a run folder cannot be written, or holds another training
 │   └── CheckpointError       no checkpoint of the run is intact
+├── StoreError                the store of a detector at work is damaged, in use, or of another model
+│   └── DiskFullError         the disk of the store is full: nothing was written, and the same can be tried again
 ├── DivergedError             the loss is not finite, even after two restarts at a lower learning rate
 └── InterruptedTraining       SIGINT or SIGTERM: the state is saved, `--resume` continues from there
 
@@ -63,6 +65,14 @@ class RunError(TrineError):
 
 class CheckpointError(RunError):
     """No checkpoint of the run is intact."""
+
+
+class StoreError(TrineError):
+    """The store of a detector at work is damaged, in use, of another model, or cannot be written."""
+
+
+class DiskFullError(StoreError):
+    """The disk of a store is full. Nothing was written, and the same can be tried again."""
 
 
 class DivergedError(TrineError):

@@ -6,7 +6,7 @@ with what was made of its lines; after a restart, the source goes on behind the 
 
 import logging
 from collections.abc import Callable
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol, runtime_checkable
 
 from trine.datasets.lines import Skips
 from trine.log_formats.log_event import Line
@@ -30,6 +30,7 @@ class Batch(NamedTuple):
     """To be called once the position and what was made of the lines are committed: senders get their answer then."""
 
 
+@runtime_checkable
 class Source(Protocol):
     """Something that lines arrive from."""
 
