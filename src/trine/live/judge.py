@@ -5,7 +5,6 @@ computation. A place is given to a session when it begins and is free again when
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
@@ -31,7 +30,8 @@ class Judge:
     judge = Judge(detector)
     places = judge.begin(2)
     p_values, nats = judge.add(places, offsets, codes)   # the next events of these sessions
-    p_values = judge.end(places)
+    p_values = judge.p_values_of_ended(places)
+    judge.free(places)
     """
 
     def __init__(self, scorer: Scorer, capacity: int = 1_024) -> None:
@@ -96,14 +96,12 @@ class Judge:
         """p-values of sessions that go on."""
         return self.running.p_values([fold.largest[places] for fold in self.folds])
 
-    def end(self, places: Places) -> PValues:
-        """p-values of sessions that have ended; their places become free."""
+    def p_values_of_ended(self, places: Places) -> PValues:
+        """p-values of sessions that have ended; their places are still theirs."""
         lengths = self.lengths[places]
         mixes = self._tables([self.mixes[place] for place in places.tolist()]) if self._mixed else None
         whole = [fold.whole(places, lengths, mixes) for fold in self.folds]
-        p = self.running.p_values([fold.largest[places] for fold in self.folds], whole)
-        self.free(places)
-        return p
+        return self.running.p_values([fold.largest[places] for fold in self.folds], whole)
 
     def free(self, places: Places) -> None:
         """Give places back."""
@@ -117,27 +115,37 @@ class Judge:
         p = np.mean([fold.member_p(places, self.lengths[places], mixes) for fold in self.folds], 0)
         return dict(zip(self.scorer.ensemble.names, p[0].tolist(), strict=True))
 
-    def packed(self, place: int) -> dict[str, Any]:
-        """The numbers of a session as bytes and plain values, for `unpacked`."""
-        mix = self.mixes[place]
-        return {
-            "length": int(self.lengths[place]),
-            "previous": int(self.previous[place]),
-            "mix": [list(mix), list(mix.values())],
-            "largest": [float(fold.largest[place]) for fold in self.folds],
-            "sums": [fold.sums[place].tolist() for fold in self.folds],
-            "contexts": [fold.contexts[place].tolist() for fold in self.folds],
-        }
+    def packed(self, places: Places) -> list[bytes]:
+        """The numbers of each of these sessions, for `unpacked`."""
+        parts: list[np.ndarray] = [self.lengths[places, None], self.previous[places, None]]
+        for fold in self.folds:
+            parts += [fold.largest[places, None], fold.sums[places], fold.contexts[places]]
+        fixed = np.concatenate([part.astype(part.dtype.newbyteorder("<")).view(np.uint8) for part in parts], 1)
+        states = self.states[places].astype("<f4").view(np.uint8)
+        packed = []
+        for place, numbers, state in zip(places.tolist(), fixed, states, strict=True):
+            mix = np.array([[*self.mixes[place]], [*self.mixes[place].values()]], "<i8")
+            packed.append(numbers.tobytes() + state.tobytes() + mix.tobytes())
+        return packed
 
-    def unpacked(self, place: int, numbers: Mapping[str, Any], state: bytes) -> None:
-        """Put a session that `packed` described back into a place."""
-        self.lengths[place], self.previous[place] = numbers["length"], numbers["previous"]
-        self.mixes[place] = dict(zip(*numbers["mix"], strict=True))
-        self.states[place] = np.frombuffer(state, "<f4")
-        for fold, largest, sums, contexts in zip(
-            self.folds, numbers["largest"], numbers["sums"], numbers["contexts"], strict=True
-        ):
-            fold.largest[place], fold.sums[place], fold.contexts[place] = largest, sums, contexts
+    def unpacked(self, place: int, numbers: bytes) -> None:
+        """Put a session that `packed` described back into a place. Raises `ValueError` if it does not fit the model."""
+        read = 0
+
+        def take(kind: str, count: int) -> np.ndarray:
+            nonlocal read
+            values = np.frombuffer(numbers, kind, count, read)
+            read += values.nbytes
+            return values
+
+        self.lengths[place], self.previous[place] = take("<i8", 2)
+        for fold in self.folds:
+            fold.largest[place] = take("<f8", 1)[0]
+            fold.sums[place] = take("<f8", fold.sums.shape[1])
+            fold.contexts[place] = take("<i8", fold.contexts.shape[1])
+        self.states[place] = take("<f4", self.states.shape[1])
+        kinds, counts = take("<i8", (len(numbers) - read) // 8).reshape(2, -1)
+        self.mixes[place] = dict(zip(kinds.tolist(), counts.tolist(), strict=True))
 
     def _network(self, places: Places, offsets: Bounds, columns: Columns) -> list[NetworkSurprisal]:
         """Surprisal of the events under each fold's network; the states go on."""

@@ -9,7 +9,7 @@
 
 import math
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -34,6 +34,10 @@ MOST_CONTINUED = 200
 
 SHOWN_UNPARSED = 5
 """Number of unparsed lines whose positions are kept."""
+
+
+SessionKey = tuple[str | None, str]
+"""A kind of entity, None for a log of one session, and an entity."""
 
 
 class SessionEvent(NamedTuple):
@@ -85,6 +89,7 @@ class Sessions:
     names          names of events; None: new ones are learned
     max_entities   largest number of open sessions, at least 1; the one whose last line is the oldest is closed first,
                    and the next event of its entity begins a new session; None: no limit
+    recall         gives the session of a kind of entity and an entity that goes on from elsewhere, or None
     """
 
     def __init__(
@@ -96,12 +101,13 @@ class Sessions:
         names: EventNames | None = None,
         reading: Reading | None = None,
         max_entities: int | None = None,
+        recall: "Callable[[SessionKey], OpenSession | None] | None" = None,
     ) -> None:
         self.skips, self.cut = skips, cut or Cut()
         self.names = EventNames() if names is None else names
         self.reading = Reading() if reading is None else reading
-        self._max_entities = max_entities
-        self._open: OrderedDict[tuple[str | None, str], OpenSession] = OrderedDict()
+        self._max_entities, self._recall = max_entities, recall
+        self._open: OrderedDict[SessionKey, OpenSession] = OrderedDict()
         """By kind and entity, in the order of their last lines: the oldest first."""
         self.file: str | None = None
         """Name of the present file, if there are several."""
@@ -118,6 +124,11 @@ class Sessions:
         """Read the next lines in another format: the events of records that were still incomplete."""
         yield from self.finish()
         self._use(format)
+
+    def switch(self, format: Format) -> None:  # noqa: A002
+        """Read the next lines in another format; records that are incomplete in the present one go on later."""
+        if format is not self.format:
+            self._use(format)
 
     def _use(self, format: Format) -> None:  # noqa: A002
         """Read in this format from now on."""
@@ -166,11 +177,19 @@ class Sessions:
         self.reading.lines += 1
         self.reading.left_out += 1
 
-    def open_sessions(self) -> Iterator[tuple[tuple[str | None, str], "OpenSession"]]:
+    def open_sessions(self) -> Iterator[tuple["SessionKey", "OpenSession"]]:
         """The open sessions, each with its kind of entity and its entity."""
         yield from self._open.items()
 
-    def reopen(self, key: tuple[str | None, str], session: "OpenSession") -> None:
+    def opened(self, key: "SessionKey") -> "OpenSession":
+        """The open session of a kind of entity and an entity."""
+        return self._open[key]
+
+    def close(self, key: "SessionKey") -> None:
+        """Forget an open session: the next event of its entity begins a new one, or is recalled."""
+        self._open.pop(key, None)
+
+    def reopen(self, key: "SessionKey", session: "OpenSession") -> None:
         """Go on with a session of an earlier call; `key` is its kind of entity and its entity."""
         self._open[key] = session
 
@@ -263,7 +282,7 @@ class Sessions:
                 self._entity_of_process.popitem(last=False)
         return entity or ""
 
-    def _session_of(self, key: tuple[str | None, str]) -> "OpenSession":
+    def _session_of(self, key: "SessionKey") -> "OpenSession":
         """The open session of an entity; a new one has no events yet."""
         session = self._open.get(key)
         if session is not None:
@@ -272,7 +291,8 @@ class Sessions:
             return session
         if self._max_entities is not None and len(self._open) >= self._max_entities:
             self._open.popitem(last=False)
-        session = self._open[key] = OpenSession(self.next_number())
+        recalled = self._recall(key) if self._recall else None
+        session = self._open[key] = recalled or OpenSession(self.next_number())
         return session
 
     def place(self, number: int) -> str:

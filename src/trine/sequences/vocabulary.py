@@ -74,6 +74,18 @@ class Vocabulary:
             return int(_gap_classes(np.array([float(word or "nan")]))[0])
         return self._codes_of_words[column].get(word, UNKNOWN)
 
+    def codes_of(
+        self,
+        column: str,
+        times: Float64[np.ndarray, "events"],
+        gaps: Float64[np.ndarray, "events"],
+        words: Sequence[str],
+    ) -> Codes:
+        """Codes of single events in a column beside the events: of their times and gaps in seconds, or of words."""
+        if column == TIME:
+            return _gap_classes(gaps)
+        return _clock_codes(column, times) if column in CLASSES else self._codes(column, words)
+
     def as_json(self) -> dict[str, Any]:
         """A JSON object that `from_json` reads."""
         return {name: list(values) for name, values in self.values.items()}
@@ -166,10 +178,13 @@ def _classes(name: str, table: SequenceTable) -> Codes:
     """Codes of a column that is derived from the times; unknown where the time is."""
     if table.times is None:
         return np.full(len(table.events), UNKNOWN, dtype=np.int32)
-    if name == TIME:
-        return _gap_codes(table.times, table.offsets)
-    known = np.isfinite(table.times)
-    seconds = np.where(known, table.times, 0.0)
+    return _gap_codes(table.times, table.offsets) if name == TIME else _clock_codes(name, table.times)
+
+
+def _clock_codes(name: str, times: Float64[np.ndarray, "events"]) -> Codes:
+    """Codes of the hour or the day of the week of times in seconds since 1970, UTC."""
+    known = np.isfinite(times)
+    seconds = np.where(known, times, 0.0)
     hours, days = seconds % DAY // 3_600, (seconds // DAY + THURSDAY) % 7
     return np.where(known, (hours if name == HOUR else days) + FIRST, UNKNOWN).astype(np.int32)
 

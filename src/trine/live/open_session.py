@@ -1,0 +1,121 @@
+"""`GoingSession`: what is kept of a session that goes on, beside the numbers that the judge has of it."""
+
+import heapq
+import json
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple
+
+from trine.errors import StoreError
+from trine.live.finding import FindingLine, LiveFinding
+
+KEPT_LINES: Final = 10
+"""Lines of a session that are kept for its finding: the most surprising ones."""
+MOST_TEXT: Final = 2_000
+"""Characters of a line that are kept."""
+_SIZES: Final = struct.Struct("<4sII")
+_MAGIC: Final = b"TRN1"
+
+
+class Key(NamedTuple):
+    """What a session belongs to."""
+
+    kind: str
+    """The kind of entity: host, user, process, address, session, or a field of the log; "" for a log of one session."""
+    entity: str
+
+    def text(self) -> str:
+        """The key of its state in the store."""
+        return json.dumps(self, ensure_ascii=False)
+
+    @classmethod
+    def of_text(cls, text: str) -> "Key":
+        """The key that `text` wrote."""
+        kind, entity = json.loads(text)
+        return cls(kind, entity)
+
+
+class Notable(NamedTuple):
+    """A line that may count, in the order of `heapq`: the least surprising first."""
+
+    surprisal: float
+    position: int
+    """Index of its event in the session, from 0."""
+    line: FindingLine
+
+
+@dataclass(eq=False)
+class GoingSession:
+    """A session that goes on."""
+
+    key: Key
+    place: int
+    """Its place at the judge."""
+    first_event: list[Any]
+    """Source, file, line and record of the first event: the finding is named after it."""
+    first_time: float | None
+    last_time: float | None = None
+    """Seconds since 1970, as the log says; None if unknown."""
+    events: int = 0
+    origins: dict[str, str] = field(default_factory=dict)
+    """What its events name, by kind: findings are grouped by the address, the user or the host."""
+    notable: list[Notable] = field(default_factory=list)
+    finding: LiveFinding | None = None
+    clock: list[float | None] = field(default_factory=lambda: [None, None, None])
+    """The last time as written, the latest and the last held one: where the reader of sessions goes on."""
+
+    def note(self, notable: Notable) -> None:
+        """Keep a line, if it is one of the most surprising ones."""
+        if len(self.notable) < KEPT_LINES:
+            heapq.heappush(self.notable, notable)
+        elif notable > self.notable[0]:
+            heapq.heapreplace(self.notable, notable)
+
+    def source(self) -> str:
+        """What its finding is grouped by."""
+        return next((self.origins[kind] for kind in ("address", "user", "host") if self.origins.get(kind)), "")
+
+    def lines(self) -> tuple[FindingLine, ...]:
+        """The lines that count, the most surprising first."""
+        return tuple(each.line for each in sorted(self.notable, key=lambda each: (-each.surprisal, each.position)))
+
+    def packed(self, numbers: bytes) -> bytes:
+        """The session and the judge's numbers of it, for `unpacked`."""
+        document = {
+            "first": self.first_event,
+            "times": [self.first_time, self.last_time],
+            "events": self.events,
+            "origins": self.origins,
+            "notable": [[each.surprisal, each.position, each.line] for each in self.notable],
+            "finding": self.finding.as_json() if self.finding else None,
+            "clock": self.clock,
+        }
+        text = json.dumps(document, default=vars).encode("utf-8", "backslashreplace")
+        return _SIZES.pack(_MAGIC, len(text), len(numbers)) + text + numbers
+
+    @classmethod
+    def unpacked(cls, key: Key, place: int, state: bytes) -> "tuple[GoingSession, bytes]":
+        """The session in a place, and the judge's numbers of it. Raises `StoreError`."""
+        try:
+            magic, size, rest = _SIZES.unpack_from(state)
+            if magic != _MAGIC or len(state) != _SIZES.size + size + rest:
+                raise ValueError("another form")
+            document = json.loads(state[_SIZES.size : _SIZES.size + size])
+            first_time, last_time = document["times"]
+            session = cls(key, place, document["first"], first_time, last_time)
+            session.events, session.origins = document["events"], document["origins"]
+            session.notable = [Notable(nats, at, _line(line)) for nats, at, line in document["notable"]]
+            session.clock = document["clock"]
+            if document["finding"]:
+                session.finding = LiveFinding.from_json(document["finding"])
+        except (ValueError, KeyError, TypeError, struct.error) as problem:
+            raise StoreError(
+                f"the state of {key.entity!r} is damaged ({problem}); restore the store from a copy"
+            ) from None
+        return session, state[_SIZES.size + size :]
+
+
+def _line(document: Mapping[str, Any]) -> FindingLine:
+    expected = tuple((str(word), float(p)) for word, p in document["expected"])
+    return FindingLine(**{**document, "expected": expected})

@@ -1,0 +1,161 @@
+"""`LiveReader`: the lines of sources as events of sessions, which go on over batches and restarts."""
+
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+from trine.datasets.lines import Skips
+from trine.detect.scorer import Scorer
+from trine.live.open_session import Key
+from trine.live.source import Source
+from trine.log_formats.log_event import Format, Line
+from trine.log_formats.registry import format_named, format_of
+from trine.logs.events import EventNames
+from trine.logs.sessions import OpenSession, SessionEvent, Sessions
+from trine.plurals import quantity
+from trine.sequences.vocabulary import ENTITY
+
+REMEMBERED: Final = 1_000
+"""Lines of a source whose records join lines that are kept: a record is not longer."""
+COUNTED: Final = ("lines", "events", "unparsed", "continued", "blank", "headers", "without_time", "without_entity")
+"""Counts of `Reading` that the store adds up."""
+Recall = Callable[[Key], OpenSession | None]
+
+
+class LiveEvent(NamedTuple):
+    """One event of a session."""
+
+    key: Key
+    begins: bool
+    """Whether it is the first event of its session."""
+    code: int
+    """Of `EventNames`."""
+    time: float | None
+    file: str
+    line: int
+    record: int
+    text: str
+    origins: Mapping[str, str]
+    """Host, user, address, … as far as the event names them."""
+    words: Mapping[str, str]
+    """Further columns."""
+
+
+class SourceFormat:
+    """The format of one source's lines, and the lines that incomplete records may consist of."""
+
+    def __init__(self, source: Source, position: Any | None) -> None:
+        position = position or {}
+        self.source, self.name = source, position.get("format")
+        self.format: Format | None = None
+        self.tail: deque[Line] = deque((Line(*line) for line in position.get("tail", ())), REMEMBERED)
+        source.resume(position.get("at"))
+
+    def position(self, at: Any) -> dict[str, Any]:
+        """What the store keeps: where the source stands, and how to go on reading."""
+        joins = self.format is not None and self.format.joiner is not None
+        return {"at": at, "format": self.name, "tail": [list(line) for line in self.tail] if joins else []}
+
+
+class LiveReader:
+    """Reads the lines of all sources, with one set of open sessions.
+
+    recall   gives the open session of an entity that is not in memory, with the number that it is given
+    """
+
+    def __init__(self, scorer: Scorer, names: EventNames, recall: Recall) -> None:
+        self._settings, self._names = scorer.log_settings, names
+        self._sessions: Sessions | None = None
+        self._recall = recall
+        self._before = dict.fromkeys(COUNTED, 0)
+
+    def read(self, of: SourceFormat, lines: Sequence[Line]) -> list[LiveEvent]:
+        """The events that these lines complete. Raises `UsageError` for lines that cannot be read as the model says."""
+        if not lines:
+            return []
+        sessions = self._in_format(of, lines)
+        joins = sessions.format.joiner is not None
+        if joins:
+            of.tail.extend(lines)
+        texts = {line[:2]: line.text for line in (of.tail if joins else lines)}
+        sessions.file = None
+        return [self._event(of.source, event, texts) for event in sessions.read_all(lines)]
+
+    def finish(self, of: SourceFormat) -> list[LiveEvent]:
+        """The events of incomplete records at the end of a source."""
+        if of.format is None or self._sessions is None:
+            return []
+        self._sessions.switch(of.format)
+        texts = {line[:2]: line.text for line in of.tail}
+        of.tail.clear()
+        return [self._event(of.source, event, texts) for event in self._sessions.finish()]
+
+    def forget(self, key: Key) -> None:
+        """The session of this key has ended, or is in the store only."""
+        if self._sessions is not None:
+            self._sessions.close(_kind_and_entity(key))
+
+    def times(self, key: Key) -> tuple[float, float, float]:
+        """The last time of a session as written, its latest one, and that of its last event; NaN if unknown."""
+        assert self._sessions is not None
+        session = self._sessions.opened(_kind_and_entity(key))
+        return session.raw, session.latest, session.previous
+
+    def counted(self) -> dict[str, int]:
+        """What was counted since the last call."""
+        if self._sessions is None:
+            return {}
+        now = {name: int(getattr(self._sessions.reading, name)) for name in COUNTED}
+        since = {name: now[name] - self._before[name] for name in COUNTED if now[name] != self._before[name]}
+        self._before = now
+        return since
+
+    def remarks(self) -> Iterator[str]:
+        """What a person should know about the lines so far."""
+        if self._sessions is not None:
+            yield from self._sessions.reading.warnings()
+            count = self._sessions.reading.unparsed
+            if count:
+                yield f"{quantity(count, 'line')} without the format"
+
+    def _in_format(self, of: SourceFormat, lines: Sequence[Line]) -> Sessions:
+        settings = self._settings
+        if of.format is None:
+            if of.name and not settings.pattern:
+                of.format = format_named(of.name, settings.fields)
+            else:
+                of.format, _ = format_of(lines, settings.format, settings.pattern, settings.fields)
+                of.name = of.format.name
+            of.format.begin(of.source.files[lines[0].source], [line.text for line in lines])
+            self._replay(of)
+        if self._sessions is None:
+            skips, cut = Skips("live"), settings.cut
+            self._sessions = Sessions(of.format, skips, cut=cut, names=self._names, recall=self._open)
+        self._sessions.switch(of.format)
+        return self._sessions
+
+    def _replay(self, of: SourceFormat) -> None:
+        """Give the joiner the lines of incomplete records again; their complete ones are read already."""
+        assert of.format is not None
+        if of.format.joiner is not None:
+            for line in of.tail:
+                for record in of.format.joiner.feed(line):
+                    of.format.parse(record.text)
+
+    def _open(self, key: tuple[str | None, str]) -> OpenSession | None:
+        return self._recall(Key(key[0] or "", key[1]))
+
+    def _event(self, source: Source, event: SessionEvent, texts: Mapping[tuple[int, int], str]) -> LiveEvent:
+        assert self._sessions is not None
+        key = Key(self._sessions.format.entity or "", event.entity)
+        words = {**event.entities, ENTITY: event.entity, **event.attributes}
+        time = None if event.time != event.time else event.time
+        text = texts.get((event.source, event.line), "")
+        file = source.files[event.source]
+        return LiveEvent(
+            key, event.begins, event.event, time, file, event.line, event.record, text, event.entities, words
+        )
+
+
+def _kind_and_entity(key: Key) -> tuple[str | None, str]:
+    return key.kind or None, key.entity
