@@ -1,0 +1,143 @@
+"""Lines in, findings out: in any batches, after any restart, with few sessions in memory."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tests.detect.conftest import SMALL, WITH_NETWORK
+from trine.datasets.lines import Skips
+from trine.detect.detector import Detector
+from trine.live.engine import Engine, Limits
+from trine.live.source import Batch
+from trine.live.store import Store
+from trine.log_formats.log_event import Line
+
+LIMITS = Limits(0.02)
+USUAL = ("Connection opened", "Accepted password for ann", "session opened for user ann", "Connection closed")
+STRANGE = ("Failed password for root", "ptrace attach denied", "module loaded: rootkit", "Failed password for root")
+
+
+def log_lines(sessions, seed, attacks=()):
+    """Lines of interleaved SSH sessions; those of `attacks` do something else after their second line."""
+    draw, timed = np.random.default_rng(seed), []
+    for session in range(sessions):
+        texts = list(USUAL[:2]) + list(USUAL[2:3]) * int(draw.integers(1, 5)) + list(USUAL[3:])
+        if session in attacks:
+            texts[2:2] = STRANGE
+        begin = 20.0 * session
+        for text in texts:
+            begin += float(draw.uniform(1, 30))
+            timed.append((begin, f"sshd[{100 + session}]: {text}"))
+    timed.sort()
+    return [f"Jan {1 + int(t // 86400):2} {_clock(t)} host {text}" for t, text in timed]
+
+
+def _clock(seconds):
+    seconds = int(seconds) % 86400
+    return f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
+
+
+class Lines:
+    """A source whose position is the number of lines that were read."""
+
+    def __init__(self, lines):
+        self.name, self.files, self.skips = "test", ["auth.log"], Skips("test")
+        self.lines, self.at = [Line(0, number, text) for number, text in enumerate(lines, 1)], 0
+
+    def resume(self, position):
+        self.at = position or 0
+
+    def poll(self, most):
+        return [self.take(most)]
+
+    def take(self, count):
+        first, self.at = self.at, min(self.at + count, len(self.lines))
+        return Batch(self.lines[first : self.at], self.at)
+
+    @property
+    def ended(self):
+        return self.at >= len(self.lines)
+
+    def close(self):
+        pass
+
+
+@pytest.fixture(scope="module")
+def detector(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("engine")
+    log = folder / "auth.log"
+    log.write_text("\n".join(log_lines(400, 0)) + "\n")
+    return Detector(seed=0, members=WITH_NETWORK, entity="process", **SMALL).fit(log, out=folder / "run", test=False)
+
+
+@pytest.fixture(scope="module")
+def lines():
+    return log_lines(60, 1, attacks={7, 20, 41})
+
+
+def replayed(detector, lines, path, seed=None, limits=LIMITS, restarts=False):
+    """The findings of a replay in random batches, by their ids; with restarts, a new engine after every batch."""
+    draw = np.random.default_rng(seed)
+    store = Store.own(path, "model")
+    source = Lines(lines)
+    engine = Engine(detector, store, [source], limits, "model")
+    while not source.ended:
+        batch = source.take(int(draw.integers(1, 60)) if seed is not None else len(lines))
+        store.commit(engine.batch(engine.formats[0], [batch]))
+        if restarts:
+            store.close()
+            source, store = Lines(lines), Store.own(path, "model")
+            engine = Engine(detector, store, [source], limits, "model")
+    found = {finding.id: finding for finding in store.findings()}
+    counters = store.counters()
+    store.close()
+    return found, counters
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(detector, lines, tmp_path_factory):
+    return replayed(detector, lines, tmp_path_factory.mktemp("whole") / "store.db", seed=0)
+
+
+def test_attacks_are_found_while_they_go_on_with_their_lines(uninterrupted):
+    found, _ = uninterrupted
+    attackers = {finding.entity for finding in found.values()}
+    assert {"sshd[107]", "sshd[120]", "sshd[141]"} <= attackers
+    assert len(attackers) <= 6
+    attack = next(finding for finding in found.values() if finding.entity == "sshd[107]")
+    assert any(text in attack.lines[0].text for text in STRANGE)
+    assert attack.lines[0].file == "auth.log"
+    assert attack.first_time is not None
+
+
+def test_every_line_is_counted_once(uninterrupted, lines):
+    assert uninterrupted[1]["lines"] == uninterrupted[1]["events"] == len(lines)
+
+
+def compared(finding):
+    return replace(finding, members=None, revision=0)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_other_batches_give_the_same_sessions(detector, lines, tmp_path, seed, uninterrupted):
+    found, counters = replayed(detector, lines, tmp_path / "store.db", seed=seed + 1)
+    assert found.keys() == uninterrupted[0].keys()
+    assert counters == uninterrupted[1]
+
+
+def test_a_restart_after_every_batch_changes_nothing(detector, lines, tmp_path, uninterrupted):
+    found, counters = replayed(detector, lines, tmp_path / "store.db", seed=0, restarts=True)
+    assert {id_: compared(finding) for id_, finding in found.items()} == {
+        id_: compared(finding) for id_, finding in uninterrupted[0].items()
+    }
+    assert counters == uninterrupted[1]
+
+
+def test_few_sessions_in_memory_change_nothing(detector, lines, tmp_path, uninterrupted):
+    limits = replace(LIMITS, most_sessions=2)
+    found, counters = replayed(detector, lines, tmp_path / "store.db", seed=0, limits=limits)
+    assert {id_: compared(finding) for id_, finding in found.items()} == {
+        id_: compared(finding) for id_, finding in uninterrupted[0].items()
+    }
+    assert counters == uninterrupted[1]
