@@ -1,0 +1,70 @@
+"""`Watch`: reads its sources, judges what arrives, commits it, and has findings delivered, until it is stopped."""
+
+from collections.abc import Sequence
+from threading import Event
+from typing import Final
+
+from trine.detect.scorer import Scorer
+from trine.live.delivery import Delivery
+from trine.live.engine import Engine, Limits
+from trine.live.reader import SourceFormat
+from trine.live.sinks import Sink
+from trine.live.source import Source
+from trine.live.store import Changes, Store
+
+MOST_LINES: Final = 2_000
+"""Lines of a source that are judged together."""
+PAUSE: Final = 0.05
+"""Seconds between two looks at sources from which nothing came."""
+
+
+class Watch:
+    """A detector at work: `run` until `stopping` is set, or until all sources have ended."""
+
+    def __init__(
+        self, scorer: Scorer, model: str, store: Store, sources: Sequence[Source], sinks: Sequence[Sink], limits: Limits
+    ) -> None:
+        """model   fingerprint of the model"""
+        self.store, self.stopping = store, Event()
+        self.engine = Engine(scorer, store, sources, limits, model)
+        self.delivery = Delivery(store, sinks)
+        self._finished: set[str] = set()
+
+    def run(self) -> None:
+        """Read and judge. Raises `StoreError` when the store cannot be written."""
+        try:
+            while not self.stopping.is_set():
+                arrived = [self._read(of) for of in self.engine.formats]
+                if len(self._finished) == len(self.engine.formats):
+                    self._commit(self.engine.end_all())
+                    return
+                if not any(arrived):
+                    self.stopping.wait(PAUSE)
+        finally:
+            self.delivery.stop()
+            for of in self.engine.formats:
+                of.source.close()
+
+    def _read(self, of: SourceFormat) -> bool:
+        """Judge what has arrived from a source; returns whether there was anything."""
+        if of.source.name in self._finished:
+            return False
+        batches = of.source.poll(MOST_LINES)
+        if batches and self._commit(self.engine.batch(of, batches)):
+            for batch in batches:
+                batch.durable()
+        if not batches and of.source.ended:
+            self._commit(self.engine.finish(of))
+            self._finished.add(of.source.name)
+        return bool(batches)
+
+    def _commit(self, changes: Changes) -> bool:
+        committed = self.store.commit_or_wait(changes, self.stopping.is_set)
+        if committed and changes.findings:
+            self.delivery.wake()
+        return committed
+
+
+def threshold(share: float, per_day: float | None, sessions_per_day: float) -> float:
+    """The largest p-value of a finding: a share of normal sessions, or so many alerts on normal activity per day."""
+    return share if per_day is None else min(0.5, per_day / max(sessions_per_day, 1e-9))
