@@ -5,6 +5,7 @@ with what was made of its lines; after a restart, the source goes on behind the 
 """
 
 import logging
+import threading
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple, Protocol, runtime_checkable
 
@@ -56,13 +57,15 @@ class Source(Protocol):
 
 
 class Notes:
-    """Counts repairs of a source in its `Skips`, and logs the first one of each kind."""
+    """Counts repairs of a source in its `Skips`, and logs the first one of each kind. Safe to use from many threads."""
 
     def __init__(self, skips: Skips) -> None:
-        self._skips = skips
+        self._skips, self._turn = skips, threading.Lock()
 
     def add(self, reason: str, position: str) -> None:
         """Count `reason` once more; `position` says where."""
-        if not self._skips.positions(reason):
+        with self._turn:
+            is_first = not self._skips.positions(reason)
+            self._skips.add(reason, position)
+        if is_first:
             log.warning("%s: %s (%s)", self._skips.source, reason, position)
-        self._skips.add(reason, position)

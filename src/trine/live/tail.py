@@ -3,21 +3,16 @@
 import os
 import time
 from collections.abc import Iterator
-from itertools import count, repeat
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-from trine.datasets.lines import MAX_LINE
+from trine.live.decoder import Decoder
 from trine.live.identity import COPYING, FIRST, NEAR, Candidate, Identity, chunks_of, identity_of
 from trine.live.parts import log_of
 from trine.live.source import Notes
 from trine.log_formats.log_event import Line
 from trine.logs.compression import CHUNK, Damaged
-from trine.logs.encodings import LineBlocks, encoding_of, in_utf8, texts_of
-
-_ENCODED = 4096
-"""Bytes from which the encoding is recognised, unless a line ends before."""
-
+from trine.logs.encodings import encoding_of
 
 _BEING_WRITTEN = 60.0
 """Seconds after which a compressed file that is cut off is no longer taken for one that is being written."""
@@ -40,7 +35,6 @@ class Tail:
         self.rotated = False
         """Whether nothing more is expected: after a pause, a last line without a line break is a line."""
         self.done = False
-        self.lines = 0
         self.grown = time.monotonic()
         """When bytes were last read or the file changed its name."""
         self.first = b""
@@ -55,10 +49,7 @@ class Tail:
         """When a compressed file that is cut off is looked at again."""
         self._fed = 0
         """Bytes that were read, with those of the last line, which is not whole."""
-        self._encoding = ""
-        self._pending = b""
-        """Bytes that are not decoded yet: a line of another encoding than UTF-8 that is not whole."""
-        self._blocks = LineBlocks()
+        self._decoder = Decoder(index, name, notes)
         self._recent = b""
         """The last bytes before `_fed`."""
         self._known: Identity | None = None
@@ -71,8 +62,8 @@ class Tail:
         self._file = os.dup(candidate.file)
         self.path, self.inode, self.packed = candidate.path, candidate.inode, candidate.packed
         self.first = self.first or candidate.first
-        if self._known is not None and self._known.offset and not self._encoding:
-            self._encoding = encoding_of(candidate.first)[0]
+        if self._known is not None and self._known.offset and not self._decoder.encoding:
+            self._decoder.encoding = encoding_of(candidate.first)[0]
         self.grown, self._stream = time.monotonic(), None
         if self._known is not None and not self.packed:
             start = max(0, self._fed - NEAR)
@@ -93,7 +84,12 @@ class Tail:
     @property
     def offset(self) -> int:
         """Bytes up to the last whole line."""
-        return self._fed - self._blocks.held - len(self._pending)
+        return self._fed - self._decoder.held
+
+    @property
+    def lines(self) -> int:
+        """Number of lines that were read."""
+        return self._decoder.lines
 
     @property
     def identity(self) -> Identity:
@@ -108,22 +104,19 @@ class Tail:
         return {
             "name": self.name,
             "identity": list(self.identity),
-            "lines": self.lines,
-            "encoding": self._encoding,
-            "shortened": self._blocks.shortened,
-            "json": self._blocks.is_json,
             "rotated": self.rotated,
+            "decoder": self._decoder.state(),
         }
 
     def go_on(self, known: Identity, lines: int) -> None:
         """Go on behind this number of lines of the file of this identity."""
-        self._known, self._fed, self.lines = known, known.offset, lines
+        self._known, self._fed, self._decoder.lines = known, known.offset, lines
 
     def resume(self, position: dict[str, Any]) -> None:
         """Go on behind a position."""
-        self.go_on(Identity(*position["identity"]), int(position["lines"]))
-        self._encoding, self.rotated = position["encoding"], bool(position["rotated"])
-        self._blocks = LineBlocks(position["shortened"], position["json"])
+        self._known = Identity(*position["identity"])
+        self._fed, self.rotated = self._known.offset, bool(position["rotated"])
+        self._decoder.resume(position["decoder"])
 
     def read(self, size: int, lines: list[Line]) -> bool:
         """Append the whole lines of the next bytes, at most `size` of them. Returns whether there were bytes.
@@ -138,22 +131,13 @@ class Tail:
             self.first += data[max(0, len(self.first) - self._fed) :][: FIRST - len(self.first)]
         self._fed += len(data)
         self._recent += data
-        lines += self._lines(data)
+        lines += self._decoder.feed(data)
         self._recent = self._recent[-NEAR - (self._fed - self.offset) :]
         return True
 
     def finish(self) -> list[Line]:
         """The last line, which no line break ends."""
-        lines: list[Line] = []
-        if self._pending:
-            text, _ = in_utf8(self._encoding, self._pending, True, self._note_last)
-            self._pending = b""
-            for block, reason in self._blocks.feed(text):
-                lines += self._block(block, reason)
-        for block, reason in self._blocks.finish():
-            lines += self._block(block, reason)
-        self._blocks = LineBlocks("", self._blocks.is_json)
-        return lines
+        return self._decoder.finish()
 
     @property
     def backlog(self) -> bool:
@@ -232,8 +216,8 @@ class Tail:
     def _back_to_whole_lines(self) -> None:
         """Forget the bytes of the last line: they are read again where the file is found."""
         self._known = self.identity
-        self._blocks = LineBlocks(self._blocks.shortened, self._blocks.is_json)
-        self._fed, self._pending, self._recent = self._known.offset, b"", b""
+        self._decoder.resume(self._decoder.state())
+        self._fed, self._recent = self._known.offset, b""
 
     def _from_offset(self, offset: int) -> Iterator[bytes]:
         """The unpacked bytes behind `offset`; those before it are kept as far as they identify the file."""
@@ -277,52 +261,3 @@ class Tail:
         if time.monotonic() - self.grown > _BEING_WRITTEN:
             self._notes.add("cut off or damaged, the rest left out", f"{self.name} after line {self.lines} ({error})")
             self.done = True
-
-    def _lines(self, data: bytes) -> list[Line]:
-        lines: list[Line] = []
-        for text in self._whole(data):
-            for block, reason in self._blocks.feed(text):
-                lines += self._block(block, reason)
-        return lines
-
-    def _whole(self, data: bytes) -> Iterator[bytes]:
-        """The bytes in UTF-8; of another encoding, those of whole lines."""
-        if self._encoding == "utf-8":
-            yield data
-            return
-        self._pending += data
-        if not self._encoding:
-            if b"\n" not in self._pending and len(self._pending) < _ENCODED:
-                return
-            self._encoding, mark = encoding_of(self._pending[:_ENCODED])
-            self._pending = self._pending[mark:]
-            if self._encoding == "utf-8":
-                data, self._pending = self._pending, b""
-                yield data
-                return
-            self._blocks = LineBlocks(self._blocks.shortened, is_json=False)  # so that it never holds a long line
-        unit = 4 if "32" in self._encoding else 2
-        newline = "\n".encode(self._encoding)
-        end = self._pending.rfind(newline)
-        while end >= 0 and end % unit:
-            end = self._pending.rfind(newline, 0, end + len(newline) - 1)
-        is_too_long = len(self._pending) > 4 * MAX_LINE + CHUNK  # in UTF-8 too
-        end = end + unit if end >= 0 else len(self._pending) // unit * unit if is_too_long else 0
-        text, used = in_utf8(self._encoding, self._pending[:end], False, self._note_last)
-        self._pending = self._pending[used:]
-        yield from (text[start : start + CHUNK] for start in range(0, len(text), CHUNK))
-
-    def _block(self, block: bytes, reason: str) -> list[Line]:
-        first = self.lines + 1
-        if reason:
-            self._note(reason, first)
-        texts = texts_of(block, first, self._note)
-        self.lines += len(texts)
-        rows = zip(repeat(self.index), count(first), texts, strict=False)
-        return list(cast(Iterator[Line], map(tuple.__new__, repeat(Line), rows)))
-
-    def _note(self, reason: str, number: int) -> None:
-        self._notes.add(reason, f"{self.name} line {number}")
-
-    def _note_last(self, reason: str) -> None:
-        self._note(reason, self.lines + 1)
