@@ -50,6 +50,10 @@ class Skips:
         """The first positions of `reason`; empty if it never occurred."""
         return self._reasons.get(reason, (0, []))[1]
 
+    def counts(self) -> dict[str, int]:
+        """How often each reason occurred."""
+        return {reason: count for reason, (count, _) in self._reasons.copy().items()}
+
     @property
     def left_out(self) -> int:
         """Number of lines, rows or files that were left out; what was repaired does not count."""

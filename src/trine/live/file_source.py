@@ -49,13 +49,14 @@ class FileSource:
 
     patterns   paths and patterns such as `/var/log/*.log`; a folder stands for all files below it. Files may be
                missing, and come later
+    follow     whether files are read on at their end; else the source ends once all that is there is read
     """
 
-    def __init__(self, patterns: Sequence[str]) -> None:
+    def __init__(self, patterns: Sequence[str], *, follow: bool = True) -> None:
         self.name = ",".join(patterns)
         self.files: list[str] = []
         self.skips = Skips(printable(self.name))
-        self._patterns = list(patterns)
+        self._patterns, self._follow = list(patterns), follow
         self._notes = Notes(self.skips)
         self._looks = Looks(self._notes)
         self._tails: list[Tail] = []
@@ -72,7 +73,7 @@ class FileSource:
 
     @property
     def ended(self) -> bool:
-        """Files that are followed never end."""
+        """Whether everything was read; files that are followed never end."""
         return self._closed
 
     def resume(self, position: Any | None) -> None:
@@ -99,6 +100,10 @@ class FileSource:
                     took = time.monotonic() - now  # of very many files, a search takes its time: at most 5 % of it
                     self._next_search = now + SEARCH * max(1.0, 20 * took)
         lines = self._read(most) + self._finish(now)
+        if not self._follow and not lines and not any(tail.backlog for tail in self._tails):
+            for tail in self._tails:
+                lines += tail.finish()
+            self._closed = True
         if not lines and not self._changed:
             return []
         self._changed = False

@@ -137,6 +137,8 @@ class HttpSource:
             for each in waiting:
                 self._call(each.committed.set)
             self._thread.join(10)
+        else:
+            self._loop.close()
         self._socket.close()
 
     def _commits(self, waiting: _Waiting) -> Callable[[], None]:

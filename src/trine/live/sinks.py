@@ -232,7 +232,9 @@ def parse_sink(text: str, circumstances: Circumstances) -> Sink:
     if not mark:
         word, formatted = text, ""
     elif formatted not in FORMATS:
-        raise UsageError(f"--sink {text}: no format {formatted!r}{nearest(formatted, FORMATS)}; {', '.join(FORMATS)}")
+        raise UsageError(
+            f"--sink {text}: no format {formatted!r}; give {', '.join(FORMATS)}{nearest(formatted, FORMATS)}"
+        )
     scheme = word.partition(":")[0]
     if word == "stdout":
         return StdoutSink(formatted or None, circumstances)
