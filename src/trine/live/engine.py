@@ -29,6 +29,8 @@ DAY: Final = 86_400.0
 """Longest pause of a session that no pause ends, in seconds: longer ones are taken from memory and store."""
 SWEEP, SWEPT = 200, 1_000
 """Batches between two looks for sessions that ended while they were not in memory, and most of them at once."""
+RATED, RATED_DAYS = 100, 0.04
+"""Sessions, and days of the log, from which on the rate of sessions is known."""
 UPDATED: Final = 0.5
 """An open finding is reported again when its p-value falls to this share of the reported one, or it ends."""
 
@@ -39,6 +41,8 @@ class Limits:
 
     threshold: float
     """Largest p-value of a finding."""
+    per_day: float | None = None
+    """Findings on normal activity per day: once the rate of sessions is known, it sets the threshold."""
     most_sessions: int = 100_000
     """Largest number of sessions in memory; others are in the store only."""
     lateness: float = 60.0
@@ -61,6 +65,9 @@ class Engine:
         self.going: dict[Key, GoingSession] = {}
         """The sessions in memory, the one with the oldest event first."""
         self._batches = 0
+        known = store.counters()
+        self._begun, self._began = known.get("sessions", 0), float(known.get("began", np.inf))
+        """Sessions so far, and the time of the first event."""
         self.clock = -np.inf
         """The latest time of all events, in seconds since 1970."""
         gap = scorer.log_settings.gap_seconds
@@ -84,7 +91,7 @@ class Engine:
         return Changes(forgotten=list(news.forgotten), findings=list(news.findings.values()))
 
     def _changes(self, of: SourceFormat, events: Sequence[LiveEvent]) -> Changes:
-        news = News()
+        news, begun, began = News(), self._begun, self._began
         for run in _runs(events):
             self._take(of, run, news)
         self._end_quiet(news)
@@ -94,8 +101,23 @@ class Engine:
             entities=states,
             forgotten=[key for key in news.forgotten if key not in states],
             findings=list(news.findings.values()),
-            counters=self.reader.counted(),
+            counters=self.reader.counted() | self._counted(begun, began),
         )
+
+    @property
+    def threshold(self) -> float:
+        """Largest p-value of a finding."""
+        per_day, days = self.limits.per_day, (self.clock - self._began) / DAY
+        if per_day is None or self._begun < RATED or not days > RATED_DAYS:
+            return self.limits.threshold
+        return min(0.5, per_day * days / self._begun)
+
+    def _counted(self, begun: int, began: float) -> dict[str, int]:
+        """Sessions that began since, and the whole second of the first event, as it is added to the store's."""
+        counted = {"sessions": self._begun - begun} if self._begun > begun else {}
+        if np.isfinite(self._began) and self._began < began:
+            counted["began"] = int(self._began) - (int(began) if np.isfinite(began) else 0)
+        return counted
 
     # ---- sessions
 
@@ -126,12 +148,13 @@ class Engine:
         self._note(sessions, ordered, offsets, nats, columns[EVENT])
         for session, events in zip(sessions, of_session.values(), strict=True):
             self._go_on(session, events)
-        for i in np.flatnonzero(reached & (p <= self.limits.threshold)):
+        for i in np.flatnonzero(reached & (p <= self.threshold)):
             self._report(sessions[i], float(p[i]), news)
 
     def _session(self, of: SourceFormat, key: Key, event: LiveEvent) -> GoingSession:
         session = self.going.pop(key, None)
         if session is None:
+            self._begun += 1
             first = [of.source.name, event.file, event.line, event.record]
             session = GoingSession(key, int(self.judge.begin(1)[0]), first, event.time)
         self.going[key] = session  # now the last one
@@ -144,7 +167,7 @@ class Engine:
             if event.time is not None:
                 session.last_time = event.time
                 session.first_time = event.time if session.first_time is None else session.first_time
-                self.clock = max(self.clock, event.time)
+                self.clock, self._began = max(self.clock, event.time), min(self._began, event.time)
 
     def _columns(
         self,
@@ -218,7 +241,7 @@ class Engine:
         places = np.array([session.place for session in sessions], np.int64)
         p = self.judge.p_values_of_ended(places)
         for session, p_value in zip(sessions, p.tolist(), strict=True):
-            if session.finding or p_value <= self.limits.threshold:
+            if session.finding or p_value <= self.threshold:
                 least = min(p_value, session.finding.p_value) if session.finding else p_value
                 self._report(session, least, news, closed=True)
             news.forgotten.add(session.key.text())

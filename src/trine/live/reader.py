@@ -1,5 +1,6 @@
 """`LiveReader`: the lines of sources as events of sessions, which go on over batches and restarts."""
 
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
@@ -126,6 +127,7 @@ class LiveReader:
             else:
                 of.format, _ = format_of(lines, settings.format, settings.pattern, settings.fields)
                 of.name = of.format.name
+            of.format.clock.reference = time.time()
             of.format.begin(of.source.files[lines[0].source], [line.text for line in lines])
             self._replay(of)
         if self._sessions is None:
@@ -149,11 +151,11 @@ class LiveReader:
         assert self._sessions is not None
         key = Key(self._sessions.format.entity or "", event.entity)
         words = {**event.entities, ENTITY: event.entity, **event.attributes}
-        time = None if event.time != event.time else event.time
+        seconds = None if event.time != event.time else event.time
         text = texts.get((event.source, event.line), "")
         file = source.files[event.source]
         return LiveEvent(
-            key, event.begins, event.event, time, file, event.line, event.record, text, event.entities, words
+            key, event.begins, event.event, seconds, file, event.line, event.record, text, event.entities, words
         )
 
 

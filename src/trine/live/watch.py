@@ -7,10 +7,12 @@ from typing import Final
 from trine.detect.scorer import Scorer
 from trine.live.delivery import Delivery
 from trine.live.engine import Engine, Limits
+from trine.live.operation import Operation
 from trine.live.reader import SourceFormat
 from trine.live.sinks import Sink
 from trine.live.source import Source
 from trine.live.store import Changes, Store
+from trine.plurals import quantity
 
 MOST_LINES: Final = 2_000
 """Lines of a source that are judged together."""
@@ -28,13 +30,27 @@ class Watch:
         self.store, self.stopping = store, Event()
         self.engine = Engine(scorer, store, sources, limits, model)
         self.delivery = Delivery(store, sinks)
+        self.operation = Operation(sources, store, self.delivery)
         self._finished: set[str] = set()
+
+    def serve(self, port: int) -> int:
+        """Serve metrics and health on this machine; returns the port. Raises `DataError`, `UsageError`."""
+        return self.operation.serve(port)
+
+    def summary(self) -> str:
+        """What has been done, over all starts, in a line."""
+        counted, findings = self.store.counters(), len(self.store.findings())
+        lines, sessions = counted.get("lines", 0), counted.get("sessions", 0)
+        unparsed = f" ({counted['unparsed']:,} without the format)" if counted.get("unparsed") else ""
+        read = f"{quantity(lines, 'line')}{unparsed}, {quantity(sessions, 'session')}"
+        return f"{read}, {quantity(findings, 'finding')} in {self.store.path}"
 
     def run(self) -> None:
         """Read and judge. Raises `StoreError` when the store cannot be written."""
         try:
             while not self.stopping.is_set():
                 arrived = [self._read(of) for of in self.engine.formats]
+                self._show()
                 if len(self._finished) == len(self.engine.formats):
                     self._commit(self.engine.end_all())
                     return
@@ -42,6 +58,7 @@ class Watch:
                     self.stopping.wait(PAUSE)
         finally:
             self.delivery.stop()
+            self.operation.close()
             for of in self.engine.formats:
                 of.source.close()
 
@@ -58,13 +75,16 @@ class Watch:
             self._finished.add(of.source.name)
         return bool(batches)
 
+    def _show(self) -> None:
+        """The state for metrics and health."""
+        self.operation.beat()
+        self.operation.figures = {
+            "sessions_in_memory": ("Open sessions in memory", float(len(self.engine.going))),
+            "threshold": ("Largest p-value of a finding", self.engine.threshold),
+        }
+
     def _commit(self, changes: Changes) -> bool:
         committed = self.store.commit_or_wait(changes, self.stopping.is_set)
         if committed and changes.findings:
             self.delivery.wake()
         return committed
-
-
-def threshold(share: float, per_day: float | None, sessions_per_day: float) -> float:
-    """The largest p-value of a finding: a share of normal sessions, or so many alerts on normal activity per day."""
-    return share if per_day is None else min(0.5, per_day / max(sessions_per_day, 1e-9))

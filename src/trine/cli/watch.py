@@ -1,0 +1,108 @@
+"""trine detect watch: a detector at work on logs as they are written."""
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter, validators
+
+from trine.cli import output
+from trine.cli.options import Flag, Model
+from trine.plurals import quantity
+
+if TYPE_CHECKING:
+    from trine.detect.detector import Detector
+    from trine.live.watch import Watch
+
+STOPPING = (signal.SIGINT, signal.SIGTERM)
+SESSION_BYTES = 4_000
+"""Memory of a session in bytes, beside its networks' states."""
+
+
+def watch(
+    model: Model,
+    sources: Annotated[list[str], Parameter(help="Files, glob patterns, folders, - or addresses: see the guide.")],
+    /,
+    *,
+    store: Path,
+    sink: list[str] | None = None,
+    false_alarms: Annotated[float | None, Parameter(validator=validators.Number(gt=0, lt=1))] = None,
+    alerts_per_day: Annotated[float | None, Parameter(validator=validators.Number(gt=0))] = None,
+    max_memory: Annotated[int, Parameter(validator=validators.Number(gte=64))] = 1_024,
+    techniques: Path | None = None,
+    metrics_port: Annotated[int | None, Parameter(validator=validators.Number(gte=0, lte=65_535))] = None,
+    once: Flag = False,
+) -> None:
+    """Read SOURCES as they are written, and raise findings while a session goes on.
+
+    trine detect watch runs/sshd '/var/log/auth.log*' --store sshd.db --sink stdout --sink https://hooks.example/alerts
+
+    Parameters
+    ----------
+    store
+        File that keeps positions, open sessions and findings: after a restart, reading goes on there.
+    sink
+        Where findings go, several times: stdout, file:PATH, syslog+udp://HOST:PORT, syslog+tcp://HOST:PORT, https://…,
+        each with #json, #ocsf, #ecs or #cef at its end for another form. [default: stdout]
+    false_alarms
+        Share of normal sessions that may raise a finding. [default: that of the training]
+    alerts_per_day
+        Findings on normal activity per day, instead of a share; from the rate of sessions so far.
+    max_memory
+        Memory for open sessions in MiB: those that have been quiet longest are in the store alone.
+    techniques
+        JSON file of MITRE ATT&CK techniques by patterns of events, such as {"Failed password *": "T1110"}.
+    metrics_port
+        Port on this machine for /metrics and /health.
+    once
+        Read files to their ends, end all sessions, and stop.
+    """
+    from trine.bundle import WEIGHTS, locate, read_manifest
+    from trine.detect.detector import Detector
+    from trine.errors import UsageError
+    from trine.live.circumstances import Circumstances, read_techniques
+    from trine.live.engine import Limits
+    from trine.live.operation import log_as_json
+    from trine.live.sinks import parse_sink
+    from trine.live.sources import parse_sources
+    from trine.live.store import Store
+    from trine.live.watch import Watch
+
+    if false_alarms is not None and alerts_per_day is not None:
+        raise UsageError("--false-alarms and --alerts-per-day: both set the threshold; give one of them")
+    if not sources:
+        raise UsageError("no SOURCE: give a log file, - for standard input, or an address such as syslog+tcp://:5514")
+    detector = Detector.load(model)
+    fingerprint = read_manifest(locate(model)).files[WEIGHTS]
+    circumstances = Circumstances(techniques=read_techniques(techniques) if techniques else {})
+    sinks = [parse_sink(word, circumstances) for word in sink or ["stdout"]]
+    limits = Limits(false_alarms or detector.share, alerts_per_day, _most_sessions(detector, max_memory))
+    opened = Store.own(store, fingerprint)
+    try:
+        service = Watch(detector, fingerprint, opened, parse_sources(sources, follow=not once), sinks, limits)
+        log_as_json()
+        port = service.serve(metrics_port) if metrics_port is not None else None
+        where = f"; metrics and health at http://127.0.0.1:{port}/" if port else ""
+        output.note(f"{quantity(len(sources), 'source')}, p ≤ {limits.threshold:g}, store {store}{where}")
+        with _stopped_by_signals(service):
+            service.run()
+        output.note(service.summary())
+    finally:
+        opened.close()
+
+
+def _most_sessions(detector: "Detector", mebibytes: int) -> int:
+    return max(1, (mebibytes << 20) // (SESSION_BYTES + 4 * int(detector.begun().shape[1])))
+
+
+@contextmanager
+def _stopped_by_signals(service: "Watch") -> Iterator[None]:
+    """SIGINT and SIGTERM end the service after the batch that is being judged."""
+    before = {number: signal.signal(number, lambda *_: service.stopping.set()) for number in STOPPING}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
