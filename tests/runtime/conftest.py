@@ -87,6 +87,11 @@ def detector(make_exported, table) -> Path:
 
 
 @pytest.fixture(scope="session")
+def log_detector(make_exported, log) -> Path:
+    return make_exported(Detector(**EVENTS, members=WITH_NETWORK), log)
+
+
+@pytest.fixture(scope="session")
 def generator(make_exported) -> Path:
     return make_exported(Generator(**DRAWINGS, label=True), "digits")
 
