@@ -76,8 +76,8 @@ class Predictor(ABC):
     def predict(self, pictures: Picture | Sequence[Picture]) -> list[Prediction]:
         """Answers for pictures, or for a single one: paths, bytes, file objects, PIL images or uint8 arrays.
 
-        An array has the uint8 levels of one picture of any size: (height, width) or (height, width, channels). Of a
-        picture that cannot be read, the answer has its `error` set. Raises `UsageError` for what is no list of pictures.
+        An array has the uint8 levels of one picture of any size: (height, width) or (height, width, channels). The
+        answer to a picture that cannot be read has its `error` set. Raises `UsageError` for what is no list of pictures.
         """
         return list(self.predict_stream(pictures))
 
