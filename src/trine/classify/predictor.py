@@ -77,7 +77,7 @@ class Predictor(ABC):
         """Answers for pictures, or for a single one: paths, bytes, file objects, PIL images or uint8 arrays.
 
         An array has the uint8 levels of one picture of any size: (height, width) or (height, width, channels). The
-        answer to a picture that cannot be read has its `error` set. Raises `UsageError` for what is no list of pictures.
+        answer to a picture that cannot be read has its `error` set. Raises `UsageError` for what is no list of these.
         """
         return list(self.predict_stream(pictures))
 
