@@ -65,7 +65,7 @@ class BundleManifest(BaseModel):
 
     def written(self) -> str:
         """The text of trine.json."""
-        return json.dumps({**self.document(), "checksum": self.checksum}, indent=2) + "\n"
+        return json.dumps({**self.document(), "checksum": self.checksum}, indent=2, ensure_ascii=False) + "\n"
 
 
 def save(
