@@ -50,7 +50,19 @@ sys.modules[checker.__name__] = checker
 install_import_hook("trine", f"{checker.__name__}.enforce")
 
 
-LONGEST = ("docs", "demo", "generate", "cli", "train", "examples", "test_every_task.py", "detect", "classify", "nn")
+LONGEST = (
+    "docs",
+    "export",
+    "demo",
+    "generate",
+    "cli",
+    "train",
+    "examples",
+    "test_every_task.py",
+    "detect",
+    "classify",
+    "nn",
+)
 """Folders and files of long tests: begun first, so that none is left to a single worker at the end."""
 
 
