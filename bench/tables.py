@@ -53,6 +53,7 @@ SECTIONS = {
         "generate.speed",
         "generate.collapse",
     ),
+    "Export": ("export",),
     "First minutes": ("demo.first_minutes",),
     "Reproducibility": ("same_weights",),
 }

@@ -52,7 +52,19 @@ SHAPED = ("classify", "detect", "generate", "measures", "nn", "pictures", "seque
 install_import_hook([f"trine.{room}" for room in SHAPED], f"{checker.__name__}.enforce")
 
 
-LONGEST = ("docs", "demo", "generate", "cli", "train", "examples", "test_every_task.py", "detect", "classify", "nn")
+LONGEST = (
+    "docs",
+    "export",
+    "demo",
+    "generate",
+    "cli",
+    "train",
+    "examples",
+    "test_every_task.py",
+    "detect",
+    "classify",
+    "nn",
+)
 """Folders and files of long tests: begun first, so that none is left to a single worker at the end."""
 
 

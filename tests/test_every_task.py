@@ -221,6 +221,21 @@ def test_using_and_evaluating_leave_torchs_random_numbers_alone(task, data, run)
     assert torch.equal(before, torch.get_rng_state())
 
 
+def test_an_exported_model_has_its_proofs_and_is_the_same_model(task, data, run, tmp_path):
+    model, before = trine.load(run(task)), torch.get_rng_state()
+    answers = CASES[task].use(model, data(task))
+    document = model.export(tmp_path / "exported")
+    assert torch.equal(torch.get_rng_state(), before)
+    assert document["graphs"]
+    for graph in document["graphs"].values():
+        assert (tmp_path / "exported" / graph["file"]).is_file()
+        proof = graph["proof"]
+        assert proof["largest_difference"].keys() <= proof["tolerance"].keys()
+        assert all(found <= proof["tolerance"][name] for name, found in proof["largest_difference"].items())
+    assert CASES[task].use(model, data(task)) == answers
+    assert CASES[task].use(trine.load(tmp_path / "exported"), data(task)) == answers
+
+
 @pytest.mark.parametrize("name", ["trine.json", "model.safetensors", "README.md"])
 @pytest.mark.parametrize("harm", ["flip", "truncate", "remove"])
 def test_an_altered_bundle_is_refused_in_one_line(task, run, tmp_path, name, harm):

@@ -1,7 +1,10 @@
 """Trine where only a part of its libraries is installed."""
 
+import re
 import subprocess
 import sys
+import tomllib
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -9,7 +12,7 @@ import pytest
 import trine
 from trine.extras import EXTRAS, installed
 
-ROOMS = ("datasets", "log_formats", "logs", "sequences", "pictures")
+ROOMS = ("datasets", "log_formats", "logs", "sequences", "pictures", "runtime")
 NEED_MORE = {"trine.pictures.batches", "trine.pictures.check"}
 """Modules of these rooms that serve trainings and the command line."""
 OF_MODELS = {
@@ -45,13 +48,26 @@ def modules() -> list[str]:
     in_rooms = [path for room in ROOMS for path in (source / room).glob("*.py")]
     chosen = [source / room / f"{name}.py" for room, names in OF_MODELS.items() for name in names]
     names = [".".join(path.relative_to(source.parent).with_suffix("").parts) for path in in_rooms + chosen]
-    return [*(name.removesuffix(".__init__") for name in names if name not in NEED_MORE), "trine.bundle", "trine.tasks"]
+    return [
+        *(name.removesuffix(".__init__") for name in names if name not in NEED_MORE),
+        "trine.bundle",
+        "trine.graphs",
+    ]
 
 
 def test_what_reads_bundles_logs_and_pictures_and_scores_needs_numpy_and_pillow_alone():
     code = f"for name in {modules()}: importlib.import_module(name)"
-    done = without(("train", "runtime"), code)
+    done = without(tuple(EXTRAS), code)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("extra", EXTRAS)
+def test_the_packages_of_an_extra_are_those_of_the_project(extra):
+    pyproject = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text())
+    wanted = pyproject["project"]["optional-dependencies"][extra]
+    packages = {re.match(r"[\w-]+", each)[0].replace("_", "-").lower() for each in wanted} - {"trine"}
+    brought = packages_distributions()
+    assert packages == {brought[module][0].replace("_", "-").lower() for module in EXTRAS[extra]}
 
 
 @pytest.mark.parametrize("name", ["Classifier", "Detector", "Generator"])

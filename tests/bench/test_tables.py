@@ -42,9 +42,8 @@ def test_the_tables_show_every_script_that_makes_a_claim():
 def scripts() -> dict[str, Path]:
     """The scripts that measure, by name."""
     paths = [path for task in TASKS for path in sorted((ROOT / "bench" / task).glob("*.py"))]
-    return {f"{path.parent.name}.{path.stem}": path for path in paths} | {
-        "same_weights": ROOT / "bench" / "same_weights.py"
-    }
+    named = {f"{path.parent.name}.{path.stem}": path for path in paths}
+    return named | {name: ROOT / "bench" / f"{name}.py" for name in ("export", "same_weights")}
 
 
 def tables() -> str:

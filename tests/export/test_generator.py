@@ -8,7 +8,7 @@ from trine.errors import ExportError
 SHORT = {"epochs": 0.1, "least_steps": 8, "validations": 0, "flow_steps": 8, "widths": (8, 16), "latent": 6}
 DEEP = {"network": "deep", "groups": (1, 1), "map_latent": 2, "picture_size": 16}
 KINDS = {
-    "plain": {},
+    "plain": {"prior": "normal"},
     "mixture": {"prior": "mixture", "mixture_components": 3, "likelihood": "bernoulli"},
     "deep": {**DEEP, "likelihood": "logistic", "label": True},
 }

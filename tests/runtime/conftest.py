@@ -19,10 +19,10 @@ EVENTS = {"embedding": 8, "hidden": 8, "epochs": 2, "least_steps": 1, "batch_siz
 def make_exported(tmp_path_factory):
     """Train a model, export it, and give its bundle."""
 
-    def make(model, data) -> Path:
+    def make(model, learned, **options) -> Path:
         folder = tmp_path_factory.mktemp("exported") / "bundle"
-        model.fit(data, out=tmp_path_factory.mktemp("trained") / "run", device="cpu", test=False)
-        model.export(folder)
+        model.fit(learned, out=tmp_path_factory.mktemp("trained") / "run", device="cpu", test=False)
+        model.export(folder, **options)
         return folder
 
     return make
@@ -50,7 +50,7 @@ def photos(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def classifier(make_exported, tmp_path_factory) -> Path:
     learned = paint_photos(tmp_path_factory.mktemp("learned"), seed=0)
-    return make_exported(Classifier(**PICTURES, picture_size=24), learned)
+    return make_exported(Classifier(**PICTURES, picture_size=24), learned, int8=True, data=learned)
 
 
 @pytest.fixture(scope="session")
@@ -84,6 +84,11 @@ def log(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def detector(make_exported, table) -> Path:
     return make_exported(Detector(**EVENTS, members=WITH_NETWORK, layers=2), table)
+
+
+@pytest.fixture(scope="session")
+def log_detector(make_exported, log) -> Path:
+    return make_exported(Detector(**EVENTS, members=WITH_NETWORK), log)
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,5 @@
 import io
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -61,6 +62,22 @@ def test_more_pictures_than_are_computed_together_are_answered_in_order(exported
     monkeypatch.setattr(module, "PIXELS", 2 * 24 * 24)
     assert_same(exported.predict(paths), whole)
     assert [answer.path for answer in exported.predict_stream(paths, batch=3)] == [str(path) for path in paths]
+
+
+def test_eight_bit_numbers_give_nearly_the_same_answers(exported, classifier, photos):
+    paths = sorted(photos.rglob("*.png"))
+    small, whole = runtime.load(classifier, int8=True).predict(paths), exported.predict(paths)
+    assert np.mean([a.label == b.label for a, b in zip(small, whole, strict=True)]) > 0.9
+    assert [a.probability for a in small] != [b.probability for b in whole]
+
+
+def test_several_threads_have_the_answers_of_one(exported, photos):
+    paths = sorted(photos.rglob("*.png"))[:9]
+    alone = [exported.predict(path) for path in paths]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(exported.predict, paths))
+    for answers, expected in zip(together, alone, strict=True):
+        assert_same(answers, expected)
 
 
 def test_no_picture_has_no_answer(exported):

@@ -35,22 +35,20 @@ def test_a_table_has_the_scores_and_alerts_of_the_full_package(exported, full, d
     assert not all(each.flagged for each in findings)
 
 
-@pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
 def test_every_cell_with_times_and_attributes_has_the_same_scores(make_exported, full, make_timed, cell):
     settings = {**EVENTS, "epochs": 1, "attributes": ["time", "process"], "members": WITH_NETWORK}
     folder = make_exported(Detector(**settings, cell=cell), make_timed(0))
     assert_same_scores(runtime.load(folder), full(folder), make_timed(1))
 
 
-def test_a_raw_log_is_read_and_scored_as_by_the_full_package(make_exported, full, log, tmp_path):
-    folder = make_exported(Detector(**EVENTS, members=WITH_NETWORK), log)
+def test_a_raw_log_is_read_and_scored_as_by_the_full_package(log_detector, full, tmp_path):
+    exported, whole = runtime.load(log_detector), full(log_detector)
     other = write_log(tmp_path / "other.log", 6, foreign="kernel module evil loaded by nobody at all")
-    exported = runtime.load(folder)
-    assert_same_scores(exported, full(folder), other)
-    assert exported.read(other).fingerprint == full(folder).read(other).fingerprint
-    assert [each.entity for each in exported.score(other)] == [each.entity for each in full(folder).score(other)]
-    opened = exported.open_log(other)
-    assert exported.remarks(opened) == full(folder).remarks(full(folder).open_log(other))
+    assert_same_scores(exported, whole, other)
+    assert exported.read(other).fingerprint == whole.read(other).fingerprint
+    assert [each.entity for each in exported.score(other)] == [each.entity for each in whole.score(other)]
+    assert exported.remarks(exported.open_log(other)) == whole.remarks(whole.open_log(other))
 
 
 def test_a_detector_that_only_counts_needs_no_graph(make_exported, full, table):
@@ -97,10 +95,10 @@ def test_a_state_goes_on_in_the_full_package_and_back(exported, full, detector):
     assert found == pytest.approx(expected, abs=1e-4)
 
 
-def test_a_state_of_another_model_and_a_damaged_one_are_refused(exported, make_exported, table):
-    other = runtime.load(make_exported(Detector(**EVENTS, members=WITH_NETWORK, layers=2, seed=1), table))
-    (state,), _ = other.step([None], ["open"])
-    for wrong in (state, state[:-1], b"", b"x" * len(state)):
+def test_a_state_of_another_model_and_a_damaged_one_are_refused(exported, log_detector):
+    (other,), _ = runtime.load(log_detector).step([None], ["Connection opened"])
+    (own,), _ = exported.step([None], ["open"])
+    for wrong in (other, own[:-1], own[:-1] + bytes([own[-1] ^ 1]), b"", b"x" * len(own)):
         with pytest.raises(UsageError, match="the state is damaged, or of another model"):
             exported.step([wrong], ["open"])
 

@@ -72,13 +72,8 @@ def test_the_extra_brings_onnxruntime_and_neither_torch_nor_what_trains(environm
 
 
 def test_without_torch_the_answers_are_those_of_the_full_package(
-    environment, make_exported, classifier, photos, detector, table, generator, log, full, tmp_path
+    environment, classifier, photos, detector, table, log_detector, log, generator, full, tmp_path
 ):
-    from tests.detect.conftest import WITH_NETWORK
-    from tests.runtime.conftest import EVENTS
-    from trine import Detector
-
-    log_detector = make_exported(Detector(**EVENTS, members=WITH_NETWORK), log)
     (tmp_path / "answers.py").write_text(ANSWERS)
     line = [environment, "-I", "answers.py", classifier, photos, detector, table, log_detector, log, generator]
     done = subprocess.run(line, capture_output=True, text=True, check=False, timeout=120, cwd=tmp_path)

@@ -6,8 +6,7 @@ from trine import Generator, runtime
 from trine.errors import DataError, UsageError
 
 KINDS = {
-    "mixture": {"prior": "mixture", "likelihood": "logistic"},
-    "deep": {"network": "deep", "widths": (8, 8), "groups": (1, 1), "prior": "normal", "likelihood": "bernoulli"},
+    "deep": {"network": "deep", "widths": (8, 8), "groups": (1, 1), "prior": "mixture", "likelihood": "bernoulli"},
 }
 
 

@@ -113,8 +113,8 @@ def test_a_description_without_the_graph_says_to_export(copy, resealed):
     assert "the model has no graph 'model': run `trine export" in refusal(folder)
 
 
-def test_eight_bit_numbers_that_were_not_exported_are_said(classifier):
-    assert "the model has no graph 'model.int8': run `trine export" in refusal(classifier, int8=True)
+def test_eight_bit_numbers_that_were_not_exported_are_said(detector):
+    assert "the model has no graph 'model.int8': run `trine export" in refusal(detector, int8=True)
 
 
 @pytest.mark.parametrize("content", [{}, {"classes": ["a"]}, {"classes": 3}])

@@ -67,12 +67,17 @@ class Predictor(ABC):
     def answers(
         self, images: UInt8[np.ndarray, "n height width channels"]
     ) -> tuple[Float[np.ndarray, "n classes"], Float[np.ndarray, "n"]]:
-        """Calibrated probabilities and typicality of pictures at the model's size, averaged over test-time views."""
+        """Calibrated probabilities and typicality of pictures at the model's size, averaged over test-time views.
+
+        images   uint8 levels of shape (n, size, size, channels)
+        Returns probabilities of shape (n, classes), which sum to 1, and p-values of shape (n,).
+        """
 
     def predict(self, pictures: Picture | Sequence[Picture]) -> list[Prediction]:
         """Answers for pictures, or for a single one: paths, bytes, file objects, PIL images or uint8 arrays.
 
-        A picture that cannot be read has its `error` set. Raises `UsageError` for what is no list of pictures.
+        An array has the uint8 levels of one picture of any size: (height, width) or (height, width, channels). The
+        answer to a picture that cannot be read has its `error` set. Raises `UsageError` for what is no list of these.
         """
         return list(self.predict_stream(pictures))
 

@@ -114,6 +114,7 @@ CATALOGUE: Mapping[str, NamedSet] = {
             "CC BY 4.0",
             "Alpaydin and Kaynak 1998, Optical Recognition of Handwritten Digits",
             package="scikit-learn",
+            extra="train",
         ),
         NamedSet(
             "digits28",

@@ -95,7 +95,10 @@ class Scorer(ABC):
         return [f"{name}: {line}" for line in (opened.reading.summary(), *warnings)] + list(opened.table.skipped)
 
     def score(self, data: "Sources | SequenceTable", *, data_dir: Path | None = None) -> list[Finding]:
-        """A finding for every sequence, flagged or not, in the order of the data; without their events."""
+        """A finding for every sequence, flagged or not, in the order of the data; without their events.
+
+        data   paths of logs, or one path of a table; or a table that `read` gave
+        """
         table = data if isinstance(data, SequenceTable) else self.read(data, data_dir)
         return self.findings(table, self.scores(table)) if len(table) else []
 
@@ -125,7 +128,11 @@ class Scorer(ABC):
         ]
 
     def scores(self, table: SequenceTable) -> TableScores:
-        """Scores, p-values and alerts of every sequence, and the surprisal of every event."""
+        """Scores, p-values and alerts of every sequence, and the surprisal of every event.
+
+        `flagged` and `ensemble.p_value` have the shape (sequences,), `ensemble.member_p` (sequences, members), and
+        `surprisal`, in nats, (events,).
+        """
         begin = time.perf_counter()
         ensemble = EnsembleScores.joined([self._scores(rows) for rows in _parts(table)])
         flagged = ensemble.p_value <= self.share

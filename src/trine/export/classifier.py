@@ -30,7 +30,7 @@ from trine.errors import ExportError
 from trine.export import quantise
 from trine.export.exporter import EIGHT_BIT, LEAST_INPUTS, EightBit, Exporter, Proof, largest
 from trine.export.framing import framing, pixels_of_views
-from trine.export.graph import joined, marked, traced
+from trine.export.graph import joined, marked, traced, without_ignored_edges
 from trine.export.real_inputs import RealPictures, held_out_pictures, photographs, training_data
 from trine.graphs import Graph
 from trine.nn.efficientnet import fused
@@ -117,7 +117,7 @@ class ClassifierExporter(Exporter[Classifier]):
         layers = LayerMaps(model.network)
         maps = {map_name(name): ("batch", None, None, None) for name in model.network.layers()}
         return {
-            "model": joined(before, traced(whole, inputs, answers)),
+            "model": joined(before, without_ignored_edges(traced(whole, inputs, answers))),
             "maps": _without_views(joined(before, traced(layers, inputs, {**maps, "head_weights": (None, None)}))),
         }
 

@@ -39,8 +39,8 @@ TOLERANCE = {"surprisals": 1e-4, "states": 1e-4, "expected_probabilities": 1e-5}
 precision alone gives 1e-6."""
 BATCH = 32
 """Sequences that are compared together."""
-LONGEST = 2_000
-"""Longest sequence that is compared, in events."""
+LONGEST, LOGITS = 2_000, 16_777_216
+"""Longest sequence that is compared, in events, and most logits that are held at once, 64 MiB."""
 ENTITIES = 64
 """Entities of which one event each is timed."""
 STEPS = 20
@@ -164,7 +164,7 @@ class DetectorExporter(Exporter[Detector]):
     def mean_surprisals(self, graph: Graph, table: EncodedTable) -> Float64[np.ndarray, "sequences"]:
         """Mean surprisal of every sequence over its events and the folds, by a graph."""
         means = np.zeros(len(table))
-        for chosen, codes, inside in _batches(table):
+        for chosen, codes, inside in self._batches(table):
             given = {column_name(name): values for name, values in codes.items()}
             nats = graph.run(**given, **self.states(len(chosen)))["surprisals"].mean(0)
             means[chosen] = (nats * inside).sum(0) / inside.sum(0)
@@ -208,6 +208,26 @@ class DetectorExporter(Exporter[Detector]):
         table = opened.folds[-1].held_out if opened.folds else opened.table
         return EncodedTable.of(_some(table, LEAST_INPUTS), model.vocabulary), f"held-out sequences of {table.name}"
 
+    def _batches(
+        self, table: EncodedTable
+    ) -> Iterator[tuple[Int64[np.ndarray, "batch"], dict[str, Codes], Bool[np.ndarray, "length batch"]]]:
+        """Sequences of similar length: which they are, their codes per column, the places of their events.
+
+        A start token comes first, and fills the end of shorter ones. Of long sequences the first events.
+        """
+        most = max(2, LOGITS // sum(self.model.vocabulary.sizes.values()))
+        lengths = np.minimum(table.lengths, min(LONGEST, most))
+        order, start = np.argsort(lengths, kind="stable"), 0
+        while start < len(order):
+            rows = max(1, min(BATCH, most // int(lengths[order[min(start + BATCH, len(order)) - 1]])))
+            chosen = order[start : start + rows]
+            steps = np.arange(int(lengths[chosen].max()) + 1)[:, None] - 1
+            inside = (steps >= 0) & (steps < lengths[chosen])
+            places = np.where(inside, table.offsets[:-1][chosen] + steps, 0)
+            codes = {name: np.where(inside, values[places], BEGIN) for name, values in table.columns.items()}
+            yield chosen, {name: values.astype(np.int64) for name, values in codes.items()}, inside
+            start += rows
+
     def _expected(self, codes: Mapping[str, Codes]) -> dict[str, np.ndarray]:
         """Surprisals, probabilities and last states by the networks themselves; the start token is not scored."""
         columns = {name: torch.from_numpy(values.T.copy()) for name, values in codes.items()}
@@ -230,7 +250,7 @@ class DetectorExporter(Exporter[Detector]):
     def _proof(self, graph: Graph) -> Proof:
         differences: list[tuple[str, float]] = []
         events, equal = 0, 0
-        for _, codes, _ in _batches(self._sequences[0]):
+        for _, codes, _ in self._batches(self._sequences[0]):
             expected = self._expected(codes)
             given = {column_name(name): values for name, values in codes.items()}
             found = graph.run(**given, **self.states(codes[EVENT].shape[1]))
@@ -272,24 +292,6 @@ def column_name(column: str) -> str:
 def surprisal_name(column: str) -> str:
     """Name of the output that holds a column's surprisals."""
     return "surprisals" if column == EVENT else f"surprisals/{column}"
-
-
-def _batches(
-    table: EncodedTable,
-) -> Iterator[tuple[Int64[np.ndarray, "batch"], dict[str, Codes], Bool[np.ndarray, "length batch"]]]:
-    """Sequences of similar length: which they are, their codes per column, the places of their events.
-
-    A start token comes first, and fills the end of shorter ones. Of long sequences the first `LONGEST` events.
-    """
-    lengths = np.minimum(table.lengths, LONGEST)
-    order = np.argsort(lengths, kind="stable")
-    for start in range(0, len(order), BATCH):
-        chosen = order[start : start + BATCH]
-        steps = np.arange(int(lengths[chosen].max()) + 1)[:, None] - 1
-        inside = (steps >= 0) & (steps < lengths[chosen])
-        places = np.where(inside, table.offsets[:-1][chosen] + steps, 0)
-        codes = {name: np.where(inside, values[places], BEGIN) for name, values in table.columns.items()}
-        yield chosen, {name: values.astype(np.int64) for name, values in codes.items()}, inside
 
 
 def _some(table: SequenceTable, count: int) -> SequenceTable:

@@ -44,19 +44,19 @@ frame (uint8[batch, height, width, {channels}] pictures, bool views) => (
     then_branch = unchanged () => (uint8[batch, {size}, {size}, {channels}] kept) {{ kept = Identity (pictures) }},
     else_branch = resized () => (uint8[batch, {size}, {size}, {channels}] square_pictures) {{ {resized} }}
   >
-  pixels = Reshape (framed, flat)
-  weights, positions = If (views) <
-    then_branch = all () => (float[views] all_weights, int32[places] all_positions) {{
+  weights, shown = If (views) <
+    then_branch = averaged () => (
+        float[views] all_weights, uint8[batch, views, {size}, {size}, {channels}] all_views) {{
       all_weights = Identity (weights_of_views)
-      all_positions = Identity (positions_of_views)
+      pixels = Reshape (framed, flat)
+      in_views = Gather <axis = 1> (pixels, positions_of_views)
+      all_views = Reshape (in_views, split)
     }},
-    else_branch = only () => (float[1] one_weight, int32[places] one_position) {{
+    else_branch = alone () => (float[views] one_weight, uint8[batch, views, {size}, {size}, {channels}] one_view) {{
       one_weight = Identity (weight_alone)
-      one_position = Identity (positions_alone)
+      one_view = Reshape (framed, split)
     }}
   >
-  in_views = Gather <axis = 1> (pixels, positions)
-  shown = Reshape (in_views, split)
 }}
 """
 RESIZED = """
@@ -140,7 +140,7 @@ def framing(size: int, channels: int, fit: Fit, views: list[tuple[float, np.ndar
     """Pictures and whether views are wanted -> the framed pictures in their views, and the weights of the views.
 
     size    side of the squares, in pixels
-    views   weight of each view, and the pixel that each of its pixels shows; the first one alone is the picture itself
+    views   weight of each view, and the pixel that each of its pixels shows
     """
     padding = fit in PADDED
     resized = RESIZED.format(
@@ -160,12 +160,10 @@ def framing(size: int, channels: int, fit: Fit, views: list[tuple[float, np.ndar
         resized=resized + (PAD if padding else ""),
     )
     model: ModelProto = onnx.parser.parse_model(text)
-    positions = np.concatenate([places for _, places in views]).astype(np.int32)
     constants = {
         "weights_of_views": np.array([weight for weight, _ in views], np.float32),
-        "positions_of_views": positions,
+        "positions_of_views": np.concatenate([places for _, places in views]).astype(np.int32),
         "weight_alone": np.ones(1, np.float32),
-        "positions_alone": positions[: size * size],
     }
     model.graph.initializer.extend(onnx.numpy_helper.from_array(value, name) for name, value in constants.items())
     return model

@@ -220,7 +220,7 @@ class GeneratorExporter(Exporter[Generator]):
         noise = self._noise(3)[0]
         inputs: dict[str, tuple[Tensor, Sequence[str | None]]] = {NOISE: (noise, ("batch", None))}
         if isinstance(self._prior, MixturePrior):
-            inputs[CHANCE] = (torch.rand(3), ("batch",))
+            inputs[CHANCE] = (torch.linspace(0, 1, 3), ("batch",))
         if isinstance(self._prior, FlowPrior) and self.model.classes:
             inputs[LABELS] = (self._labels(3), ("batch",))
         return inputs
@@ -283,7 +283,7 @@ class GeneratorExporter(Exporter[Generator]):
         for number, images in enumerate(self._batches()):
             count = len(images)
             noise = self._noise(count, SEED + number)[0]
-            chance, labels = torch.rand(count), self._labels(count)
+            chance, labels = torch.linspace(0, 1, count), self._labels(count)
             expected = self._prior(noise, chance, labels if self.model.classes else None)
             inputs = {NOISE: noise, CHANCE: chance, LABELS: labels}
             found = graph.run(**{name: inputs[name].numpy() for name in graph.inputs})

@@ -17,6 +17,15 @@ from trine.graphs import GRAPH, OPSET, WEIGHTS, as_port
 
 IR_VERSION = 10
 """Version of ONNX's file format: the first with the operators of opset 20 and later."""
+POOLING = {"kernel_shape": [2, 2], "strides": [2, 2]}
+DEFAULTS: Mapping[str, Any] = {
+    "auto_pad": b"NOTSET",
+    "ceil_mode": 0,
+    "dilations": [1, 1],
+    "pads": [0, 0, 0, 0],
+    "storage_order": 0,
+}
+"""Attributes of 2×2 pooling without overlap, and ONNX's defaults of the others."""
 BEFORE = "before/"
 """What names of a graph that stands before a network begin with."""
 DYNAMIC = torch.export.Dim.DYNAMIC
@@ -72,6 +81,35 @@ def joined(first: ModelProto, second: ModelProto) -> ModelProto:
     return model
 
 
+def without_ignored_edges(model: ModelProto) -> ModelProto:
+    """The graph without what 2×2 pooling ignores: the last row or column of convolutions of an odd side."""
+    shapes = {
+        value.name: [dimension.dim_value for dimension in value.type.tensor_type.shape.dim]
+        for value in onnx.shape_inference.infer_shapes(model).graph.value_info
+    }
+    readers: dict[str, list[onnx.NodeProto]] = {}
+    for node in model.graph.node:
+        for name in node.input:
+            readers.setdefault(name, []).append(node)
+    for node in model.graph.node:
+        pooled = readers.get(node.output[0], [])
+        if node.op_type == "Conv" and len(pooled) == 1 and _settings(pooled[0], "MaxPool") == POOLING:
+            pads = next((attribute for attribute in node.attribute if attribute.name == "pads"), None)
+            sides = shapes.get(node.output[0], [])[2:]
+            if pads is not None and list(pads.ints) == [1, 1, 1, 1] and len(sides) == 2 and all(sides):
+                pads.ints[2:] = [1 - side % 2 for side in sides]
+    del model.graph.value_info[:]
+    return model
+
+
+def _settings(node: onnx.NodeProto, kind: str) -> dict[str, Any] | None:
+    """The attributes of a node of this kind that are not ONNX's defaults; None for another kind."""
+    if node.op_type != kind:
+        return None
+    found = {attribute.name: onnx.helper.get_attribute_value(attribute) for attribute in node.attribute}
+    return {name: value for name, value in found.items() if DEFAULTS.get(name, ()) != value}
+
+
 def marked(model: ModelProto, name: str, weights: str) -> ModelProto:
     """The graph as it is written: it says which graph of which model it is, and holds nothing that it does not need.
 
@@ -79,7 +117,7 @@ def marked(model: ModelProto, name: str, weights: str) -> ModelProto:
     """
     kept = ModelProto()
     kept.CopyFrom(model)
-    used = _names_used(kept.graph)
+    used = set().union(*map(names_read, kept.graph.node), (value.name for value in kept.graph.output))
     for value in [value for value in kept.graph.initializer if value.name not in used]:
         kept.graph.initializer.remove(value)
     del kept.graph.value_info[:]
@@ -131,14 +169,14 @@ def _inner_graphs(node: onnx.NodeProto) -> list[onnx.GraphProto]:
     return [attribute.g for attribute in node.attribute if attribute.HasField("g")]
 
 
-def _names_used(graph: onnx.GraphProto) -> set[str]:
-    """Names that nodes of a graph and of the graphs inside it read, and its outputs."""
-    used = {value.name for value in graph.output}
-    for node in graph.node:
-        used.update(node.input)
-        for inner in _inner_graphs(node):
-            used |= _names_used(inner)
-    return used
+def names_read(node: onnx.NodeProto) -> set[str]:
+    """Names that a node reads, and its branches from the graph around them."""
+    read = set(node.input)
+    for inner in _inner_graphs(node):
+        made = {name for each in inner.node for name in each.output} | {value.name for value in inner.initializer}
+        outputs = {value.name for value in inner.output}
+        read |= set().union(*map(names_read, inner.node), outputs) - made
+    return read
 
 
 @contextlib.contextmanager

@@ -12,6 +12,8 @@ import numpy as np
 import onnx
 from onnx import ModelProto
 
+from trine.export.graph import names_read
+
 LOSS = {"accuracy": 0.005, "auc": 0.005}
 """Largest loss of accuracy or AUC, as a share of 1, with which a graph of 8-bit numbers is accepted."""
 WORTH = 1.1
@@ -47,7 +49,7 @@ def of_convolutions(graph: ModelProto, inputs: Iterable[Mapping[str, np.ndarray]
             weight_type=QuantType.QInt8,
             calibrate_method=CalibrationMethod.MinMax,
         )
-    return onnx.load(folder / "static.onnx")
+    return _in_order(onnx.load(folder / "static.onnx"))
 
 
 def of_recurrence(graph: ModelProto, folder: Path) -> ModelProto:
@@ -59,10 +61,10 @@ def of_recurrence(graph: ModelProto, folder: Path) -> ModelProto:
             _named(graph, folder / "whole.onnx"),
             folder / "dynamic.onnx",
             op_types_to_quantize=[LSTM, TABLE, *PRODUCTS],
-            per_channel=True,
+            per_channel=False,  # with a scale per channel, sums of two products overflow on processors without VNNI
             weight_type=QuantType.QInt8,
         )
-    return onnx.load(folder / "dynamic.onnx")
+    return _in_order(onnx.load(folder / "dynamic.onnx"))
 
 
 def has_lstm(graph: ModelProto) -> bool:
@@ -130,6 +132,27 @@ def _named(graph: ModelProto, path: Path) -> Path:
 
 def _node_name(number: int, kind: str) -> str:
     return f"{number} {kind}"
+
+
+def _in_order(model: ModelProto) -> ModelProto:
+    """The nodes in an order in which each comes after those that it reads.
+
+    onnxruntime's quantisation forgets what the branches of a node read.
+    """
+    made = {value.name for value in [*model.graph.input, *model.graph.initializer]} | {""}
+    left, ordered = list(model.graph.node), []
+    while left:
+        waiting = []
+        for node in left:
+            if names_read(node) <= made:
+                ordered.append(node)
+                made.update(node.output)
+            else:
+                waiting.append(node)
+        left = waiting
+    del model.graph.node[:]
+    model.graph.node.extend(ordered)
+    return model
 
 
 @contextlib.contextmanager

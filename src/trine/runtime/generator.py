@@ -45,7 +45,7 @@ class ExportedGenerator:
 
         label         a class, for a model trained with labels; without, of any class
         temperature   scale of the latents' noise: 0 gives the most typical picture, 1 the learned distribution
-        Raises `UsageError`.
+        Returns uint8 levels of shape (n, size, size, channels). Raises `UsageError`.
         """
         return np.concatenate(list(self.sample_stream(n, label=label, temperature=temperature, seed=seed)))
 
@@ -67,7 +67,13 @@ class ExportedGenerator:
         return map(pictures, range(-(-n // BLOCK)))
 
     def encode(self, images: UInt8[np.ndarray, "n height width channels"], seed: int = 0) -> Posteriors:
-        """Posteriors of pictures, and one sample of each. Raises `DataError` for pictures of another size."""
+        """Posteriors of pictures, and one sample of each. Raises `DataError` for pictures of another size.
+
+        images   uint8 levels of shape (n, size, size, channels)
+        seed     seed of the sample
+        Returns `mean`, `variance` and `sample`: per group, top group first, a float32 array of shape (n, *shape), with
+        the group's shape in `shapes`.
+        """
         if images.ndim != 4 or images.shape[1:3] != (self.size, self.size):
             raise DataError(f"pictures of shape {images.shape[1:]}: the model takes {self.size}×{self.size}")
         draws, parts = Draws(seed), list[Posteriors]()
@@ -81,6 +87,9 @@ class ExportedGenerator:
         self, latents: Sequence[Float[np.ndarray, "n ..."]], label: str | None = None
     ) -> UInt8[np.ndarray, "n height width channels"]:
         """The expected pictures of latents, top group first. Missing latents are the means of their priors.
+
+        latents   per group an array of shape (n, *shape), with the group's shape in `shapes`
+        Returns uint8 levels of shape (n, size, size, channels).
 
         Raises `UsageError` for latents of other shapes, or an unknown label.
         """
