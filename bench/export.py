@@ -1,7 +1,8 @@
 """Exported graphs beside their networks: differences, decisions, 8-bit numbers, rates. Cost: 10 to 40 min.
 
 Networks compute in single precision, as the graphs do. Rates are measured alternately, turn by turn, because the load
-of the machine changes; a ratio is the median of the turns' ratios. With one thread they are of processor time.
+of the machine changes; a ratio is the median of the turns' ratios. They are of one thread and of
+processor time.
 """
 
 import argparse
@@ -17,7 +18,6 @@ import torch
 from bench.support import record
 from bench.support.claim import Cells, Claim, Figures, times
 from trine import Classifier, Detector, bundle
-from trine.detect.network import EventNet
 from trine.device import Device
 from trine.export.classifier import ClassifierExporter
 from trine.export.detector import DetectorExporter, column_name
@@ -37,21 +37,11 @@ TURNS, SECONDS = 9, 0.25
 
 
 def shares(figures: Figures) -> Cells:
-    same, other = figures["classify"]["same_pictures"], figures["classify"]["other_sizes"]
-    return Cells(f"{100 * same:.2f} / {100 * other:.2f} %")
+    return Cells(f"{100 * figures['same_pictures']:.2f} / {100 * figures['other_sizes']:.2f} %")
 
 
-def rates(figures: Figures, threads: int) -> Cells:
-    found = figures["classify"]["rates"][str(threads)]
-    return Cells(
-        " / ".join(f"{found[name]['graph']:,.0f}" for name in ("1", "64", "int8 64")),
-        " / ".join(f"{found[name]['torch']:,.0f}" for name in ("1", "64", "int8 64")),
-        " / ".join(times(found[name]["ratio"], 1) for name in ("1", "64", "int8 64")),
-    )
-
-
-def steps(figures: Figures) -> Cells:
-    found = [figures["detect"]["rates"][str(entities)] for entities in ENTITIES]
+def rates(figures: Figures, names: tuple[str, ...]) -> Cells:
+    found = [figures["rates"][name] for name in names]
     return Cells(
         " / ".join(f"{each['graph']:,.0f}" for each in found),
         " / ".join(f"{each['torch']:,.0f}" for each in found),
@@ -59,43 +49,45 @@ def steps(figures: Figures) -> Cells:
     )
 
 
-def losses(figures: Figures) -> Cells:
-    classify, detect = figures["classify"]["int8"], figures["detect"]["int8"]
-    points, area = 100 * (classify["whole"] - classify["eight"]), detect["whole"] - detect["eight"]
-    return Cells(f"{points:+.2f} points / {area:+.4f}")
+def difference(figures: Figures) -> Cells:
+    return Cells(f"{figures['difference']:.0e}")
 
 
+def eight_bit(figures: Figures) -> Cells:
+    eight = figures["int8"]
+    return Cells(f"{eight['eight']:.4f}, {100 * eight['size']:.0f} % of the size", f"{eight['whole']:.4f}")
+
+
+CLASSIFY, DETECT, GENERATE = "export-classify", "export-detect", "export-generate"
 CLAIMS = [
+    Claim("Graph of a classifier against its network: largest difference of a probability", CLASSIFY, difference),
+    Claim("Graph of a detector against its networks: largest difference of a surprisal, nats", DETECT, difference),
+    Claim("Graph of a generator against its network: largest difference of a pixel, from 0 to 1", GENERATE, difference),
     Claim(
-        "Graph against network, largest difference: probabilities / surprisals in nats / pixels from 0 to 1",
-        "export",
-        lambda f: Cells(
-            f"{f['classify']['difference']:.0e} / {f['detect']['difference']:.0e} / {f['generate']['difference']:.0e}"
-        ),
-    ),
-    Claim(
-        "CIFAR-10 test pictures with the network's decision: as they are / of other sizes, resized in the graph",
-        "export",
+        "CIFAR-10 test pictures with the network's label: as they are / of other sizes, resized in the graph",
+        CLASSIFY,
         shares,
-        "Pictures of other sizes are the test pictures enlarged; the network is given them as Pillow resizes them. "
-        "The first share is with test-time views, all others without.",
+        "Pictures of other sizes are the test pictures enlarged; the network is given them as Pillow resizes them. The "
+        "first share is with test-time views, all other figures without.",
     ),
-    Claim("8-bit numbers: accuracy lost on CIFAR-10 / AUC lost on ADFA-LD", "export", losses),
+    Claim("Accuracy on CIFAR-10 of 8-bit numbers, against single precision", CLASSIFY, eight_bit),
     Claim(
-        "8-bit numbers: size of the convolutional network / of the LSTM",
-        "export",
-        lambda f: Cells(f"{100 * f['classify']['int8']['size']:.1f} / {100 * f['detect']['int8']['size']:.1f} %"),
+        "AUC of mean surprisal on ADFA-LD of 8-bit numbers, against single precision",
+        DETECT,
+        eight_bit,
+        "Networks of eight epochs, fewer than the preset has.",
     ),
-    *(
-        Claim(
-            f"Pictures of CIFAR-10 per second, {threads} thread{'s' * (threads > 1)}, against torch: "
-            "one at a time / batches of 64 / batches of 64 in 8-bit numbers",
-            "export",
-            lambda f, threads=threads: rates(f, threads),
-        )
-        for threads in (1, 2)
+    Claim(
+        "Pictures of CIFAR-10 per second, one thread, against torch: one at a time / batches of 64 / of 64, 8 bits",
+        CLASSIFY,
+        lambda f: rates(f, ("1", "64", "int8 64")),
     ),
-    Claim("Events per second of 1 / 64 / 512 entities, one event each, one thread, against torch", "export", steps),
+    Claim(
+        "Events per second of 1 / 64 / 512 entities, one event each, one thread, against `Detector.step`",
+        DETECT,
+        lambda f: rates(f, ("1", "64", "512")),
+        "The graph has its states as arrays, `Detector.step` as bytes with a checksum.",
+    ),
 ]
 
 
@@ -117,23 +109,21 @@ def precise(model: Any) -> Any:
     return model.replaced(device=Device("cpu", bfloat16=False))
 
 
-def in_turns(
-    first: Callable[[], Any], second: Callable[[], Any], count: int, clock: Callable[[], float] = time.process_time
-) -> dict[str, float]:
+def in_turns(first: Callable[[], Any], second: Callable[[], Any], count: int) -> dict[str, float]:
     """Rates of the graph (first) and of torch (second), and the median of their ratios."""
     first(), second()
-    sides = [(rate(first, count, clock), rate(second, count, clock)) for _ in range(TURNS)]
+    sides = [(rate(first, count), rate(second, count)) for _ in range(TURNS)]
     graph, network = (statistics.median(side) for side in zip(*sides, strict=True))
     return {"graph": graph, "torch": network, "ratio": statistics.median(a / b for a, b in sides)}
 
 
-def rate(work: Callable[[], Any], count: int, clock: Callable[[], float]) -> float:
+def rate(work: Callable[[], Any], count: int) -> float:
     """Things per second: the fastest call of `SECONDS`, which other processes disturbed least."""
     end, best = time.perf_counter() + SECONDS, float("inf")
     while time.perf_counter() < end:
-        begin = clock()
+        begin = time.process_time()
         work()
-        best = min(best, clock() - begin)
+        best = min(best, time.process_time() - begin)
     return count / best
 
 
@@ -168,7 +158,7 @@ def classify(count: int) -> dict[str, Any]:
         "other_sizes": other / compared,
         "n": len(images),
         "int8": {"whole": whole, "eight": eight, "size": figures["size"], "kept": figures},
-        "rates": {str(threads): picture_rates(exporter, folder, images, threads) for threads in (1, 2)},
+        "rates": picture_rates(exporter, folder, images),
     }
 
 
@@ -178,11 +168,10 @@ def accuracy(graph: Graph, images: np.ndarray, labels: np.ndarray) -> float:
     return float(np.mean(np.concatenate(found) == labels))
 
 
-def picture_rates(exporter: ClassifierExporter, folder: Path, images: np.ndarray, threads: int) -> dict[str, Any]:
+def picture_rates(exporter: ClassifierExporter, folder: Path, images: np.ndarray) -> dict[str, Any]:
     """Pictures per second without test-time views, from 8-bit pixels to probabilities and typicality."""
-    torch.set_num_threads(threads)
-    graph, small = (opened(folder, name, threads) for name in ("model", "model.int8"))
-    clock = time.process_time if threads == 1 else time.perf_counter
+    torch.set_num_threads(1)
+    graph, small = opened(folder), opened(folder, "model.int8")
     found = {}
     for name, one, size in (("1", graph, 1), ("64", graph, 64), ("int8 1", small, 1), ("int8 64", small, 64)):
         given = {"pictures": images[:size], "views": np.array(False)}
@@ -190,7 +179,6 @@ def picture_rates(exporter: ClassifierExporter, folder: Path, images: np.ndarray
             lambda one=one, given=given: one.run(**given),
             lambda given=given: exporter.answers(given["pictures"], False),
             size,
-            clock,
         )
     return found
 
@@ -221,32 +209,14 @@ def network_auc(model: Detector, graph: Graph) -> float:
 
 
 def step_rates(model: Detector, graph: Graph, entities: int) -> dict[str, float]:
-    """Events per second, one event of each entity, under the networks of all folds; states as arrays on both sides."""
+    """Events per second, one event of each entity, under the networks of all folds, against `Detector.step`."""
     exporter, draw = DetectorExporter(model, None, None), np.random.default_rng(0)
     codes = {name: draw.integers(FIRST, size, (1, entities)) for name, size in model.vocabulary.sizes.items()}
     given = {column_name(name): values for name, values in codes.items()} | exporter.states(entities)
-    columns = {name: torch.from_numpy(values.T.copy()) for name, values in codes.items()}
-    states = [
-        tuple(torch.from_numpy(part[fold]) for part in exporter.states(entities).values())
-        for fold in range(len(model.networks))
-    ]
-
-    @torch.inference_mode()
-    def by_torch() -> None:
-        for net, state in zip(model.networks, states, strict=True):
-            stepped(net, columns, state)
-
-    return in_turns(lambda: graph.run(**given), by_torch, entities)
-
-
-def stepped(net: EventNet, columns: dict[str, torch.Tensor], state: tuple[torch.Tensor, ...]) -> torch.Tensor:
-    """One step of one network, as `trine.detect.stepping` takes it, and the five most expected events."""
-    known = net.recognise(columns)
-    logits = net.head(EVENT)(state[0][-1])
-    surprisal = torch.logsumexp(logits, -1) - logits.gather(-1, known[EVENT])[:, 0]
-    torch.softmax(logits, -1).topk(5)
-    net.recur(net.embed(known), state)
-    return surprisal
+    words = {name: [model.vocabulary.name(code, name) for code in values[0]] for name, values in codes.items()}
+    events = words.pop(EVENT)
+    states, _ = model.step([None] * entities, events, **words)
+    return in_turns(lambda: graph.run(**given), lambda: model.step(states, events, **words), entities)
 
 
 def generate() -> dict[str, Any]:
@@ -258,13 +228,20 @@ def generate() -> dict[str, Any]:
     }
 
 
+MEASURED: dict[str, Callable[[int], dict[str, Any]]] = {
+    "classify": classify,
+    "detect": lambda _: detect(),
+    "generate": lambda _: generate(),
+}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("tasks", nargs="*", default=[*MEASURED], help="those that are measured: %(default)s")
     parser.add_argument("--pictures", type=int, default=10_000, help="test pictures of CIFAR-10 that are compared")
-    pictures = parser.parse_args().pictures
-    command = "python -m bench.export" + (f" --pictures {pictures}" if pictures != 10_000 else "")
-    figures = {"classify": classify(pictures), "detect": detect(), "generate": generate()}
-    record.keep("export", command, figures)
+    chosen = parser.parse_args()
+    for task in chosen.tasks:
+        record.keep(f"export-{task}", f"python -m bench.export {task}", MEASURED[task](chosen.pictures))
 
 
 if __name__ == "__main__":

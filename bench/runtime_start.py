@@ -18,6 +18,7 @@ from PIL import Image
 
 from bench.support import record
 from bench.support.claim import Cells, Claim, Figures
+from trine import bundle
 from trine.export.exporter import export_bundle
 
 STARTS = 9
@@ -74,8 +75,10 @@ def environment() -> Path:
 
 def exported(task: str) -> Path:
     """The model that bench.export trained, exported for these measurements."""
-    folder = record.RUNS / "runtime-start" / task
-    export_bundle(record.RUNS / f"export-{task}", folder)
+    trained, folder = bundle.locate(record.RUNS / f"export-{task}"), record.RUNS / "runtime-start" / task
+    sums = [bundle.read_manifest(each).files[bundle.WEIGHTS] for each in (trained, folder) if each.exists()]
+    if len(sums) == 1 or sums[0] != sums[1]:
+        export_bundle(trained, folder)
     return folder
 
 

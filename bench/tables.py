@@ -53,7 +53,7 @@ SECTIONS = {
         "generate.speed",
         "generate.collapse",
     ),
-    "Export": ("export",),
+    "Export": ("export", "runtime_start"),
     "First minutes": ("demo.first_minutes",),
     "Reproducibility": ("same_weights",),
 }

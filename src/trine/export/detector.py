@@ -117,9 +117,10 @@ class StepNets(nn.Module):
             hidden, state = recurrence(net.embed(known), tuple(each[fold] for each in states))
             before = torch.cat([states[0][fold, -1:], hidden[:-1]])  # the state that each event was expected from
             for name, logits in net.predict(before).items():
-                nats[name].append(torch.logsumexp(logits, -1) - logits.gather(-1, known[name][..., None])[..., 0])
+                log_probabilities = torch.log_softmax(logits, -1)
+                nats[name].append(-log_probabilities.gather(-1, known[name][..., None])[..., 0])
                 if name == EVENT:
-                    probabilities.append(torch.softmax(logits, -1))
+                    probabilities.append(log_probabilities.exp())
             after.append(state)
         expected = torch.stack(probabilities).mean(0).topk(self.expected)
         joined_states = [torch.stack(parts) for parts in zip(*after, strict=True)]
