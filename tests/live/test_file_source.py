@@ -83,6 +83,15 @@ def test_a_folder_stands_for_the_texts_below_it(tmp_path):
     assert "no text, left out" in follower.reasons
 
 
+def test_an_archive_is_named_and_left_out(tmp_path):
+    append(tmp_path / "a.log", "a\n")
+    for name in ("logs.zip", "logs.tar.gz"):
+        shutil.make_archive(str(tmp_path / "logs"), {"logs.zip": "zip"}.get(name, "gztar"), tmp_path, "a.log")
+        follower = follow(tmp_path / name, tmp_path / "a.log")
+        assert follower.until(1) == ["a"]
+        assert f"an archive, left out (1: {tmp_path / name})" in follower.reasons
+
+
 @pytest.mark.parametrize("pattern", ["app.log", "app.log*"])
 @pytest.mark.parametrize("method", ["rename", "copytruncate"])
 def test_rotation_while_reading(tmp_path, pattern, method, at_once):

@@ -12,6 +12,7 @@ from trine.live.identity import Candidate, Status, status_of
 from trine.live.source import Notes
 from trine.logs.encodings import LineBlocks, encoding_of, in_utf8, looks_like_text, texts_of
 from trine.logs.rotation import Head, order, rotated
+from trine.logs.sources import is_tar, is_zip
 
 
 @lru_cache(maxsize=1 << 16)
@@ -79,10 +80,11 @@ class Looks:
         except OSError as error:
             self._notes.add(f"cannot be read ({error.strerror}), left out", str(path))
             return None
-        if candidate.first and (is_given or looks_like_text(candidate.first)):
+        is_archive = is_zip(candidate.first) or is_tar(candidate.first)
+        if candidate.first and not is_archive and (is_given or looks_like_text(candidate.first)):
             return candidate
         if candidate.first:
-            self._notes.add("no text, left out", str(path))
+            self._notes.add("an archive, left out" if is_archive else "no text, left out", str(path))
             self.leave(candidate)
         candidate.close()
         return None
