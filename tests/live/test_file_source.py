@@ -83,6 +83,25 @@ def test_a_folder_stands_for_the_texts_below_it(tmp_path):
     assert "no text, left out" in follower.reasons
 
 
+@pytest.mark.parametrize("packed", [False, True])
+def test_the_head_of_a_file_is_known_after_a_restart(tmp_path, packed, at_once):
+    path = tmp_path / "table.csv"
+    rows = ["time,user,event", *(f"{i},ann,login" for i in range(50))]
+    append(path, "".join(f"{row}\n" for row in rows))
+    follower = follow(path)
+    follower.until(51)
+    follower.kill()
+    append(path, "51,bob,logout\n")
+    if packed:
+        subprocess.run(["gzip", path], check=True)
+        path.with_suffix(".csv.gz").rename(tmp_path / "table.csv.1.gz")
+    follower.start()
+    (batch,) = follower.source.poll(10)
+    assert [line.text for line in batch.lines] == ["51,bob,logout"]
+    assert follower.source.head(batch.lines[0].source) == rows[:20]
+    follower.kill()
+
+
 def test_an_archive_is_named_and_left_out(tmp_path):
     append(tmp_path / "a.log", "a\n")
     for name in ("logs.zip", "logs.tar.gz"):

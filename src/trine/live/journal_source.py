@@ -73,6 +73,10 @@ class JournalSource:
         self._cursor = found[1] if found else self._cursor
         return [Batch(lines, {"cursor": self._cursor, "lines": self._decoder.lines})]
 
+    def head(self, file: int) -> list[str]:
+        """None: nothing can be read again."""
+        return []
+
     def close(self) -> None:
         """End `journalctl`."""
         self.ended = True
