@@ -86,7 +86,11 @@ class JournalSource:
         if self._process is None and not self.ended and time.monotonic() >= self._start_at:
             where = [f"--after-cursor={self._cursor}"] if self._cursor else []
             self._process = subprocess.Popen(
-                [*self._command, *where], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+                [*self._command, *where],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                process_group=0,  # Ctrl-C on a terminal is for this program, which ends it
             )
             assert self._process.stdout is not None
             os.set_blocking(self._process.stdout.fileno(), False)
