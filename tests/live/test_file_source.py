@@ -102,6 +102,26 @@ def test_the_head_of_a_file_is_known_after_a_restart(tmp_path, packed, at_once):
     follower.kill()
 
 
+def test_a_file_that_may_not_be_read_is_named_once_and_read_when_it_may(tmp_path, at_once, monkeypatch):
+    path = tmp_path / "app.log"
+    append(path, "one\n")
+    really = os.open
+
+    def refuse(name, *rest, **more):
+        if name == path:
+            raise PermissionError(13, "Permission denied", str(path))
+        return really(name, *rest, **more)
+
+    with monkeypatch.context() as patch:  # the tests run as root, who may read everything
+        patch.setattr("os.open", refuse)
+        follower = follow(path)
+        for _ in range(5):
+            follower.poll()
+    assert f"cannot be read (Permission denied), left out (1: {path})" in follower.reasons
+    append(path, "two\n")
+    assert follower.until(2) == ["one", "two"]
+
+
 def test_an_archive_is_named_and_left_out(tmp_path):
     append(tmp_path / "a.log", "a\n")
     for name in ("logs.zip", "logs.tar.gz"):

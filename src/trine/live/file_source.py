@@ -88,7 +88,10 @@ class FileSource:
                 self._finished[log_name] = [Finished(name, Identity(*of), lines) for name, of, lines in finished]
             for record in position["files"]:
                 self._new_tail(record["name"]).resume(record)
-        self._search({log_of(path) for path, _ in matches(self._patterns)} if position is not None else set())
+        found = {path for path, _ in matches(self._patterns)}
+        self._search({log_of(path) for path in found} if position is not None else set())
+        if not found:
+            log.warning("%s: no such file yet; it is read once it appears", self.skips.source)
 
     def poll(self, most: int) -> list[Batch]:
         """The whole lines that were written, oldest file first."""

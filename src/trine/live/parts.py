@@ -70,15 +70,16 @@ class Looks:
 
     def candidate(self, path: Path, *, is_given: bool) -> Candidate | None:
         """The file, if it holds text and was not left since it last changed."""
+        status = _status(path)
+        if status is None or self._left.get(path) == status or not status[1]:
+            return None
         try:
-            status = _status(path)
-            if status is None or self._left.get(path) == status or not status[1]:
-                return None
             candidate = Candidate(path)
         except FileNotFoundError:
             return None
         except OSError as error:
             self._notes.add(f"cannot be read ({error.strerror}), left out", str(path))
+            self._left[path] = status  # tried again when it changes
             return None
         is_archive = is_zip(candidate.first) or is_tar(candidate.first)
         if candidate.first and not is_archive and (is_given or looks_like_text(candidate.first)):
