@@ -83,6 +83,54 @@ def test_a_folder_stands_for_the_texts_below_it(tmp_path):
     assert "no text, left out" in follower.reasons
 
 
+@pytest.mark.parametrize("packed", [False, True])
+def test_the_head_of_a_file_is_known_after_a_restart(tmp_path, packed, at_once):
+    path = tmp_path / "table.csv"
+    rows = ["time,user,event", *(f"{i},ann,login" for i in range(50))]
+    append(path, "".join(f"{row}\n" for row in rows))
+    follower = follow(path)
+    follower.until(51)
+    follower.kill()
+    append(path, "51,bob,logout\n")
+    if packed:
+        subprocess.run(["gzip", path], check=True)
+        path.with_suffix(".csv.gz").rename(tmp_path / "table.csv.1.gz")
+    follower.start()
+    (batch,) = follower.source.poll(10)
+    assert [line.text for line in batch.lines] == ["51,bob,logout"]
+    assert follower.source.head(batch.lines[0].source) == rows[:20]
+    follower.kill()
+
+
+def test_a_file_that_may_not_be_read_is_named_once_and_read_when_it_may(tmp_path, at_once, monkeypatch):
+    path = tmp_path / "app.log"
+    append(path, "one\n")
+    really = os.open
+
+    def refuse(name, *rest, **more):
+        if name == path:
+            raise PermissionError(13, "Permission denied", str(path))
+        return really(name, *rest, **more)
+
+    with monkeypatch.context() as patch:  # the tests run as root, who may read everything
+        patch.setattr("os.open", refuse)
+        follower = follow(path)
+        for _ in range(5):
+            follower.poll()
+    assert f"cannot be read (Permission denied), left out (1: {path})" in follower.reasons
+    append(path, "two\n")
+    assert follower.until(2) == ["one", "two"]
+
+
+def test_an_archive_is_named_and_left_out(tmp_path):
+    append(tmp_path / "a.log", "a\n")
+    for name in ("logs.zip", "logs.tar.gz"):
+        shutil.make_archive(str(tmp_path / "logs"), {"logs.zip": "zip"}.get(name, "gztar"), tmp_path, "a.log")
+        follower = follow(tmp_path / name, tmp_path / "a.log")
+        assert follower.until(1) == ["a"]
+        assert f"an archive, left out (1: {tmp_path / name})" in follower.reasons
+
+
 @pytest.mark.parametrize("pattern", ["app.log", "app.log*"])
 @pytest.mark.parametrize("method", ["rename", "copytruncate"])
 def test_rotation_while_reading(tmp_path, pattern, method, at_once):

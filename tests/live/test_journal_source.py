@@ -1,5 +1,6 @@
 """The journal of a systemd-journald that the test starts, read by cursor."""
 
+import fcntl
 import json
 import os
 import shutil
@@ -40,6 +41,16 @@ class Journal:
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as client:
             content = b"MESSAGE\n" + len(message).to_bytes(8, "little") + message + b"\nPRIORITY=6\n"
             client.sendto(content, str(self.socket))
+
+    def write_large(self, message: bytes) -> None:
+        """An entry that no datagram holds: in a sealed piece of memory whose handle is sent."""
+        memory = os.memfd_create("entry", os.MFD_ALLOW_SEALING)
+        os.write(memory, b"MESSAGE=" + message + b"\n")
+        fcntl.fcntl(memory, fcntl.F_ADD_SEALS, 0xF)
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as client:
+            client.connect(str(self.socket))
+            socket.send_fds(client, [b""], [memory])
+        os.close(memory)
 
     def follow(self) -> Follower:
         self.follower = Follower(lambda: JournalSource([f"--namespace={self.namespace}"]))
@@ -125,6 +136,13 @@ def test_any_bytes_in_an_entry_are_read(journal):
     found = until(follower, 2)
     assert bytes(found[0]) == b"line one\nline two \xff\xfe \x00 \x1b[31m"  # journalctl writes such text as numbers
     assert found[1] == "after"
+
+
+def test_an_entry_of_ten_megabytes_is_one_line(journal):
+    journal.write_large(b"x" * 10_000_000)
+    journal.write(b"after")
+    follower = journal.follow()
+    assert [len(message) for message in until(follower, 2)] == [10_000_000, 5]
 
 
 def test_without_journalctl_it_is_said(monkeypatch):

@@ -4,6 +4,7 @@ import json
 import os
 import socket
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -204,6 +205,48 @@ def test_what_was_not_sent_before_the_end_is_sent_after_the_next_start(store):
         until(lambda: brought.down)
     with hook(port) as server, delivering(store, WebhookSink(f"http://127.0.0.1:{port}/", None, HERE)):
         until(lambda: server.bodies)
+
+
+KILLED = """
+import sys, time
+from pathlib import Path
+from tests.live.findings import finding
+from trine.live.circumstances import Circumstances
+from trine.live.delivery import Delivery
+from trine.live.sinks import FileSink
+from trine.live.store import Changes, Store
+store = Store.own(Path(sys.argv[1]), "model")
+delivery = Delivery(store, [FileSink(Path(sys.argv[2]), None, Circumstances(version="1"))])
+number = store.counters().get("findings", 0)
+print("begins", flush=True)
+while number < int(sys.argv[3]):
+    store.commit(Changes(findings=[finding(event=number)], counters={"findings": 1}))
+    number += 1
+    delivery.wake()
+delivery.stop(20.0)
+store.close()
+"""
+
+
+def test_kill_9_loses_no_finding_on_its_way_to_a_file(tmp_path):
+    words = [sys.executable, "-c", KILLED, tmp_path / "store.db", tmp_path / "alerts.jsonl", "150"]
+    for delay in (0.02, 0.1, 0.25, None):
+        process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
+        assert process.stdout is not None
+        process.stdout.readline()
+        if delay is None:
+            assert process.wait(60) == 0
+        else:
+            time.sleep(delay)
+            process.kill()
+            process.wait()
+        process.stdout.close()
+    ids = []
+    for line in (tmp_path / "alerts.jsonl").read_text().splitlines():
+        with suppress(ValueError):  # a line that was torn by a kill
+            ids.append(json.loads(line)["id"])
+    assert set(ids) == {finding(event=i).id for i in range(150)}
+    assert len(ids) <= 153, "what may have been sent before a kill comes again, and nothing else"
 
 
 def test_syslog_over_udp_and_over_tcp_with_octet_counting():

@@ -53,6 +53,7 @@ def test_parts_of_the_journal_are_chosen_by_options(monkeypatch, tmp_path):
         ("syslog+tcp://host:port", "Port could not be cast"),
         ("syslog+tls://:0", "needs \\?cert=FILE&key=FILE"),
         ("syslog+udp://:0?cert=x", "no option 'cert' here"),
+        ("/dev/null", "a named pipe or a device"),
         ("journald:?units=ssh", "did you mean 'unit'"),
     ],
 )

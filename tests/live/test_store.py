@@ -215,6 +215,14 @@ def test_what_a_sink_did_not_take_is_tried_again_and_in_the_end_buried(store):
     assert store.due("webhook", 1000)[0].attempts == 0
 
 
+def test_what_is_due_is_sent_although_the_clock_was_set_back(store):
+    store.sinks = ("webhook",)
+    store.commit(Changes(findings=[finding()]))
+    store.postpone("webhook", finding().id, 1_000_000.0)
+    assert store.due("webhook", 999_990) == []
+    assert len(store.due("webhook", 900_000)) == 1
+
+
 def test_two_threads_commit_and_send_at_once(store):
     store.sinks = ("file",)
     problems = []

@@ -17,7 +17,7 @@ from typing import Any, Final, NamedTuple
 from trine.datasets.lines import Skips, printable
 from trine.live.identity import COPYING, NEAR, Candidate, Identity
 from trine.live.parts import Looks, inodes, log_of, matches, oldest_first, parts_of
-from trine.live.source import Batch, Notes, log
+from trine.live.source import HEAD, Batch, Notes, log
 from trine.live.tail import Tail
 from trine.log_formats.log_event import Line
 from trine.logs.compression import CHUNK
@@ -63,6 +63,8 @@ class FileSource:
         """The files that are read, the oldest first."""
         self._finished: dict[str, list[Finished]] = {}
         """By log: parts that are read, or were there before the first start and were not asked for."""
+        self._heads: dict[int, list[str]] = {}
+        """First lines of the last files that were read to their end."""
         self._next_look = self._next_search = 0.0
         self._unclear: set[str] = set()
         """Logs with a file that may be a copy which is being written: they are searched again."""
@@ -86,7 +88,10 @@ class FileSource:
                 self._finished[log_name] = [Finished(name, Identity(*of), lines) for name, of, lines in finished]
             for record in position["files"]:
                 self._new_tail(record["name"]).resume(record)
-        self._search({log_of(path) for path, _ in matches(self._patterns)} if position is not None else set())
+        found = {path for path, _ in matches(self._patterns)}
+        self._search({log_of(path) for path in found} if position is not None else set())
+        if not found:
+            log.warning("%s: no such file yet; it is read once it appears", self.skips.source)
 
     def poll(self, most: int) -> list[Batch]:
         """The whole lines that were written, oldest file first."""
@@ -108,6 +113,10 @@ class FileSource:
             return []
         self._changed = False
         return [Batch(lines, self._position())]
+
+    def head(self, file: int) -> list[str]:
+        """The first lines of a file that is read, or was the last to be read to its end."""
+        return next((tail.head(HEAD) for tail in self._tails if tail.index == file), self._heads.get(file, []))
 
     def close(self) -> None:
         """Close all files."""
@@ -156,6 +165,7 @@ class FileSource:
         if tail.is_removed:
             log.info("%s: removed; all of it was read, to line %d", tail.name, tail.lines)
         self._finished.setdefault(tail.log, []).append(Finished(tail.name, tail.identity, tail.lines))
+        self._heads = {**dict(list(self._heads.items())[-REMEMBERED:]), tail.index: tail.head(HEAD)}
         tail.close()
         self._tails.remove(tail)
         self._changed = True

@@ -125,6 +125,10 @@ class HttpSource:
             count += len(lines)
         return batches
 
+    def head(self, file: int) -> list[str]:
+        """None: nothing can be read again."""
+        return []
+
     def close(self) -> None:
         """Stop listening. Senders whose batch is not committed are asked to send it again."""
         if self.ended:

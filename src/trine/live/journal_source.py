@@ -73,6 +73,10 @@ class JournalSource:
         self._cursor = found[1] if found else self._cursor
         return [Batch(lines, {"cursor": self._cursor, "lines": self._decoder.lines})]
 
+    def head(self, file: int) -> list[str]:
+        """None: nothing can be read again."""
+        return []
+
     def close(self) -> None:
         """End `journalctl`."""
         self.ended = True
@@ -82,7 +86,11 @@ class JournalSource:
         if self._process is None and not self.ended and time.monotonic() >= self._start_at:
             where = [f"--after-cursor={self._cursor}"] if self._cursor else []
             self._process = subprocess.Popen(
-                [*self._command, *where], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+                [*self._command, *where],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                process_group=0,  # Ctrl-C on a terminal is for this program, which ends it
             )
             assert self._process.stdout is not None
             os.set_blocking(self._process.stdout.fileno(), False)

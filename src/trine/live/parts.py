@@ -12,6 +12,7 @@ from trine.live.identity import Candidate, Status, status_of
 from trine.live.source import Notes
 from trine.logs.encodings import LineBlocks, encoding_of, in_utf8, looks_like_text, texts_of
 from trine.logs.rotation import Head, order, rotated
+from trine.logs.sources import is_tar, is_zip
 
 
 @lru_cache(maxsize=1 << 16)
@@ -69,20 +70,22 @@ class Looks:
 
     def candidate(self, path: Path, *, is_given: bool) -> Candidate | None:
         """The file, if it holds text and was not left since it last changed."""
+        status = _status(path)
+        if status is None or self._left.get(path) == status or not status[1]:
+            return None
         try:
-            status = _status(path)
-            if status is None or self._left.get(path) == status or not status[1]:
-                return None
             candidate = Candidate(path)
         except FileNotFoundError:
             return None
         except OSError as error:
             self._notes.add(f"cannot be read ({error.strerror}), left out", str(path))
+            self._left[path] = status  # tried again when it changes
             return None
-        if candidate.first and (is_given or looks_like_text(candidate.first)):
+        is_archive = is_zip(candidate.first) or is_tar(candidate.first)
+        if candidate.first and not is_archive and (is_given or looks_like_text(candidate.first)):
             return candidate
         if candidate.first:
-            self._notes.add("no text, left out", str(path))
+            self._notes.add("an archive, left out" if is_archive else "no text, left out", str(path))
             self.leave(candidate)
         candidate.close()
         return None

@@ -16,6 +16,10 @@ log: Final = logging.getLogger("trine.live")
 """Where everything in this room reports to; `operate.py` writes it as lines of JSON."""
 
 
+HEAD: Final = 20
+"""Number of first lines that `Source.head` gives."""
+
+
 def nothing() -> None:
     """For batches whose sender waits for no answer."""
 
@@ -47,6 +51,10 @@ class Source(Protocol):
 
     def poll(self, most: int) -> list[Batch]:
         """What has arrived, about `most` lines of it. Does not wait for more than a few milliseconds."""
+
+    def head(self, file: int) -> list[str]:
+        """The first lines of a file by its index, for formats that read names of columns there: also after a restart,
+        when reading goes on in its middle. Empty where there is none to be read again."""
 
     @property
     def ended(self) -> bool:

@@ -58,6 +58,8 @@ def parse_source(text: str, *, follow: bool = True) -> Source:
         return _server(text)
     if not text.strip():
         raise UsageError("an empty word is no source; give a file, - or an address such as syslog+tcp://:5514")
+    if Path(text).exists() and not (Path(text).is_file() or Path(text).is_dir()):
+        raise UsageError(f"{text}: a named pipe or a device; read it with cat {text} | trine detect watch … -")
     from trine.live.file_source import FileSource
 
     return FileSource([text], follow=follow)

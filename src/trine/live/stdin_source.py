@@ -35,6 +35,10 @@ class StdinSource:
             lines += self._decoder.feed(data) if data else self._decoder.finish()
         return [Batch(lines, self._decoder.lines)] if lines else []
 
+    def head(self, file: int) -> list[str]:
+        """None: nothing can be read again."""
+        return []
+
     def close(self) -> None:
         """Read no more."""
         self.ended = True

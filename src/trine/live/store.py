@@ -30,6 +30,8 @@ _MARK: Final = 0x5452494E
 """SQLite's application id: "TRIN"."""
 _WAIT: Final = 10.0
 """Seconds to wait for another process that writes."""
+_LONGEST_DELAY: Final = 3600.0
+"""Seconds beyond which nothing is postponed: what seems to be due later was postponed before the clock was set back."""
 _KEYS: Final = 500
 """Entities per query: SQLite limits the number of parameters."""
 
@@ -253,8 +255,8 @@ class Store:
         """Findings that this sink is to be sent now, in the order of their first state."""
         rows = self._rows(
             "SELECT document, attempts FROM outbox JOIN findings ON findings.id = outbox.finding"
-            " WHERE sink = ? AND dead IS NULL AND due <= ? ORDER BY number LIMIT ?",
-            (sink, now, most),
+            " WHERE sink = ? AND dead IS NULL AND (due <= ? OR due > ?) ORDER BY number LIMIT ?",
+            (sink, now, now + _LONGEST_DELAY, most),
         )
         return [Outgoing(self._read(document), attempts) for document, attempts in rows]
 

@@ -157,6 +157,10 @@ class SyslogSource:
                     self._accept()
         return [Batch(lines, self._lines)] if lines else []
 
+    def head(self, file: int) -> list[str]:
+        """None: nothing can be read again."""
+        return []
+
     def close(self) -> None:
         """Stop listening, and close all connections."""
         if self.ended:

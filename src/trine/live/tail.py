@@ -12,7 +12,7 @@ from trine.live.parts import log_of
 from trine.live.source import Notes
 from trine.log_formats.log_event import Line
 from trine.logs.compression import CHUNK, Damaged
-from trine.logs.encodings import encoding_of
+from trine.logs.encodings import encoding_of, first_lines
 
 _BEING_WRITTEN = 60.0
 """Seconds after which a compressed file that is cut off is no longer taken for one that is being written."""
@@ -138,6 +138,15 @@ class Tail:
     def finish(self) -> list[Line]:
         """The last line, which no line break ends."""
         return self._decoder.finish()
+
+    def head(self, count: int) -> list[str]:
+        """The first lines of the file."""
+        if self._file is None:
+            return []
+        try:
+            return first_lines(chunks_of(self._file), count)
+        except (Damaged, OSError):
+            return []
 
     @property
     def backlog(self) -> bool:
