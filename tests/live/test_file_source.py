@@ -264,6 +264,52 @@ def test_a_compressed_part_that_is_still_being_written_is_waited_for(tmp_path, a
     assert sorted(follower.texts) == sorted([*lines, "new"])
 
 
+@pytest.mark.parametrize("pattern", ["app.log", "app.log*"])
+def test_a_part_that_was_read_and_is_compressed_slowly_is_not_read_again(tmp_path, at_once, monkeypatch, pattern):
+    monkeypatch.setattr(file_source, "KEPT", 0.0)
+    path = tmp_path / "app.log"
+    lines = [f"line {i} {os.urandom(8).hex()}" for i in range(2000)]
+    append(path, "".join(f"{line}\n" for line in lines))
+    follower = follow(tmp_path / pattern)
+    follower.until(2000)
+    path.rename(tmp_path / "app.log.1")
+    append(path, "new 1\n")
+    follower.until(2001)
+    path.rename(tmp_path / "app.log.2")  # the parts are looked at again, while one of them is being compressed
+    append(path, "new 2\n")
+    packed = gzip.compress((tmp_path / "app.log.1").read_bytes())
+    append(tmp_path / "app.log.1.gz", packed[: len(packed) // 2])
+    (tmp_path / "app.log.1").unlink()
+    follower.until(2002)
+    append(tmp_path / "app.log.1.gz", packed[len(packed) // 2 :])
+    follower.until(2003, 0.5)
+    follower.kill()
+    follower.start()
+    follower.until(2003, 0.5)
+    assert sorted(follower.texts) == sorted([*lines, "new 1", "new 2"])
+
+
+def test_a_compressed_part_is_unpacked_once(tmp_path, at_once, monkeypatch):
+    for number in (1, 2, 3):
+        (tmp_path / f"app.log.{number}.gz").write_bytes(
+            gzip.compress(b"".join(b"%d line\n" % number for _ in range(9)))
+        )
+    append(tmp_path / "app.log", "now\n")
+    follower = follow(tmp_path / "app.log*")
+    follower.until(28)
+    follower.kill()
+    follower.start()
+    unpacked = []
+    really = identity.chunks_of
+    monkeypatch.setattr(identity, "chunks_of", lambda file: unpacked.append(file) or really(file))
+    for number in (3, 2, 1):
+        (tmp_path / f"app.log.{number}.gz").rename(tmp_path / f"app.log.{number + 1}.gz")
+    (tmp_path / "app.log").rename(tmp_path / "app.log.1")
+    append(tmp_path / "app.log", "next\n")
+    assert len(follower.until(29)) == 29
+    assert unpacked == []
+
+
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-be", "utf-32"])
 def test_encodings_and_colours(tmp_path, encoding):
     path = tmp_path / "app.log"

@@ -20,6 +20,7 @@ import requests
 from tests.live.following import Follower
 from trine.errors import DataError
 from trine.live import http_bodies, http_source
+from trine.log_formats.log_event import Line
 from trine.log_formats.registry import FORMATS
 
 pytest.importorskip("uvicorn", reason="the extra `live` is not installed")
@@ -226,6 +227,43 @@ def test_bulk_requests_are_answered_as_elasticsearch_does(shared):
     assert [next(iter(item)) for item in answer.json()["items"]] == ["create", "index"]
     assert [item[next(iter(item))]["status"] for item in answer.json()["items"]] == [201, 201]
     assert shared.texts[before:] == LINES
+
+
+BEAT = {
+    "@timestamp": "2026-05-01T10:00:00.500Z",
+    "message": "login of ann failed",
+    "agent": {"type": "filebeat"},
+    "ecs": {"version": "8.0.0"},
+    "host": {"name": "web1"},
+    "event": {"dataset": "app"},
+}
+BIT = {"date": 1777629600.5, "log": "login of ann failed", "stream": "stderr"}
+VECTOR = {"file": "/a.log", "host": "web1", "message": "login of ann failed", "timestamp": "2026-05-01T10:00:00.5Z"}
+SHIPPED = {
+    "fluent-bit json": ("/", "application/json", json.dumps([BIT])),
+    "fluent-bit json_stream": ("/", "application/json", json.dumps(BIT)),
+    "vector": ("/", "application/x-ndjson", json.dumps(VECTOR) + "\n"),
+    "filebeat": (
+        "/_bulk?filter_path=errors%2Citems.%2A.error%2Citems.%2A.status",
+        "application/x-ndjson",
+        '{"create":{"_index":"filebeat-8.17.0"}}\n' + json.dumps(BEAT) + "\n",
+    ),
+}
+"""Requests with the shape that each shipper's documentation shows: the programs were not at hand."""
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+@pytest.mark.parametrize("chunked", [False, True])
+def test_the_requests_of_shippers_are_read_by_the_formats_of_logs(shared, name, chunked):
+    before = len(shared.lines)
+    path, kind, body = SHIPPED[name]
+    data = iter([body[:20].encode(), body[20:].encode()]) if chunked else body.encode()
+    assert requests.post(shared.url + path, data=data, headers={"Content-Type": kind}, timeout=10).status_code == 200
+    (text,) = shared.texts[before:]
+    read = FORMATS["ecs" if name == "filebeat" else "json"]()
+    (event,) = (event for record in read.records([Line(0, 1, text)]) if (event := read.parse(record.text)))
+    assert event.time == pytest.approx(1_777_629_600.5)
+    assert "login of ann failed" in event.event
 
 
 def test_rsyslog_sends_bulk_requests(shared, tmp_path):

@@ -21,20 +21,22 @@ def rotate(folder: Path, options: str) -> None:
     subprocess.run([PROGRAM, "--force", "--state", folder / "state", configuration], check=True, capture_output=True)
 
 
-@pytest.mark.parametrize("pattern", ["app.log", "app.log*"])
+DATED = "create\n dateext\n dateformat -%Y%m%d-%s"
+
+
 @pytest.mark.parametrize(
-    "options",
+    ("pattern", "options"),
     [
-        "create",
-        "create\n compress",
-        "create\n compress\n delaycompress",
-        "copytruncate",
-        "copytruncate\n compress",
-        "create\n dateext\n dateformat -%Y%m%d-%s",
-        "create\n dateext\n dateformat -%Y%m%d-%s\n compress",
-        "create\n compress\n compresscmd /usr/bin/xz\n compressext .xz",
+        ("app.log", "create"),
+        ("app.log", "create\n compress"),
+        ("app.log*", "create\n compress\n delaycompress"),
+        ("app.log", "copytruncate"),
+        ("app.log*", "copytruncate\n compress"),
+        ("app.log", f"{DATED}\n compress"),
+        ("app.log*", DATED),
+        ("app.log*", "create\n compress\n compresscmd /usr/bin/xz\n compressext .xz"),
     ],
-    ids=lambda options: options.replace("\n", ""),
+    ids=lambda word: word.replace("\n", ""),
 )
 def test_every_line_once_in_order(tmp_path, options, pattern, monkeypatch):
     monkeypatch.setattr(file_source, "SEARCH", 0.1)

@@ -85,16 +85,16 @@ def test_metrics_say_what_was_read_found_and_sent(service):
 
 
 def test_a_sink_that_is_down_is_no_failure_but_a_full_disk_and_a_stall_are(service, monkeypatch):
-    watched, _ = service
+    watched, store = service
     port = watched.serve(0)
     watched.beat()
     status, text = get(port, "/health")
     assert (status, json.loads(text)["status"]) == (200, "ok")
     assert len(json.loads(text)["sinks_down"]) == 1
-    watched.problem = "the disk is full"
+    store.problem = "the disk is full"
     assert get(port, "/health")[0] == 503
     assert json.loads(get(port, "/health")[1])["reasons"] == ["the disk is full"]
-    watched.problem = ""
+    store.problem = ""
     monkeypatch.setattr(operation, "STALLED", -1.0)
     assert get(port, "/health")[0] == 503
     assert samples(get(port, "/metrics")[1])["trine_healthy"] == 0

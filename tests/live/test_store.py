@@ -157,7 +157,15 @@ def test_a_full_disk_takes_nothing_and_the_same_batch_is_taken_later(small_disk,
     assert problem == f"{store.path}: the disk is full; free some space"
     assert store.positions() == {"s": number - 1}
     threading.Timer(0.3, lambda: subprocess.run(["mount", "-o", "remount,size=4m", disk], check=True)).start()
-    assert store.commit_or_wait(changes, lambda: False, pause=0.05)
+    said = set()
+
+    def is_stopping() -> bool:
+        said.add(store.problem)
+        return False
+
+    assert store.commit_or_wait(changes, is_stopping, pause=0.05)
+    assert said == {problem}
+    assert store.problem == ""
     assert store.positions() == {"s": number}
     assert "nothing is read until then" in caplog.text
     assert "space again" in caplog.text

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from trine.datasets.lines import Skips, printable
-from trine.live.identity import COPYING, NEAR, Candidate, Identity
-from trine.live.parts import Looks, inodes, log_of, matches, oldest_first, parts_of
+from trine.live.identity import COPYING, NEAR, Candidate, Identity, Status
+from trine.live.parts import Looks, log_of, matches, oldest_first, parts_of, statuses
 from trine.live.source import HEAD, Batch, Notes, log
 from trine.live.tail import Tail
 from trine.log_formats.log_event import Line
@@ -42,6 +42,8 @@ class Finished(NamedTuple):
     name: str
     identity: Identity
     lines: int
+    status: Status | None
+    """When it was last seen: as long as that does not change, its bytes need not be compared."""
 
 
 class FileSource:
@@ -66,6 +68,8 @@ class FileSource:
         self._heads: dict[int, list[str]] = {}
         """First lines of the last files that were read to their end."""
         self._next_look = self._next_search = 0.0
+        self._there: set[Status] = set()
+        """All files that the last search saw."""
         self._unclear: set[str] = set()
         """Logs with a file that may be a copy which is being written: they are searched again."""
         self._changed = False
@@ -85,7 +89,10 @@ class FileSource:
             self._remember_parts()
         else:
             for log_name, finished in position["finished"].items():
-                self._finished[log_name] = [Finished(name, Identity(*of), lines) for name, of, lines in finished]
+                self._finished[log_name] = [
+                    Finished(name, Identity(*of), lines, status and (status[0], status[1], status[2]))
+                    for name, of, lines, status in finished
+                ]
             for record in position["files"]:
                 self._new_tail(record["name"]).resume(record)
         found = {path for path, _ in matches(self._patterns)}
@@ -164,7 +171,8 @@ class FileSource:
     def _let_go(self, tail: Tail) -> None:
         if tail.is_removed:
             log.info("%s: removed; all of it was read, to line %d", tail.name, tail.lines)
-        self._finished.setdefault(tail.log, []).append(Finished(tail.name, tail.identity, tail.lines))
+        finished = Finished(tail.name, tail.identity, tail.lines, tail.status)
+        self._finished.setdefault(tail.log, []).append(finished)
         self._heads = {**dict(list(self._heads.items())[-REMEMBERED:]), tail.index: tail.head(HEAD)}
         tail.close()
         self._tails.remove(tail)
@@ -186,7 +194,8 @@ class FileSource:
         asked_for = dict(matches(self._patterns))
         for log_name, path in parts_of(self._logs(asked_for)):
             if path not in asked_for and (candidate := self._looks.candidate(path, is_given=False)):
-                self._finished.setdefault(log_name, []).append(Finished(str(path), candidate.identity, 0))
+                finished = Finished(str(path), candidate.identity, 0, candidate.status)
+                self._finished.setdefault(log_name, []).append(finished)
                 candidate.close()
 
     def _logs(self, asked_for: Iterable[Path]) -> set[str]:
@@ -199,8 +208,6 @@ class FileSource:
         """
         moved = moved | self._unclear | {tail.log for tail in self._tails if not tail.is_open}
         self._unclear = set()
-        if moved:
-            self._looks.again()
         asked_for = dict(matches(self._patterns))
         candidates = self._candidates(asked_for, moved)
         if candidates is None:  # rotation is renaming files at this moment: later
@@ -216,7 +223,7 @@ class FileSource:
             tail.attach(candidate)
             tail.rotated = candidate.packed or candidate.path not in asked_for
             log.info("%s: read from its beginning", tail.name)
-        self._give_up(moved, candidates)
+        self._give_up(moved)
         for candidate in candidates:
             candidate.close()
         return True
@@ -226,13 +233,15 @@ class FileSource:
         read = {tail.log for tail in self._tails if tail.path is not None and not tail.rotated}
         logs = moved | (self._logs(asked_for) - read)
         paths = list(dict.fromkeys([*asked_for, *(path for _, path in parts_of(logs))]))
-        places = inodes(paths)
+        places = statuses(paths)
+        self._there = set(places.values())
         taken = {tail.path for tail in self._tails}
         looks = (
             self._looks.candidate(path, is_given=asked_for.get(path, False)) for path in paths if path not in taken
         )
         candidates = [each for each in looks if each is not None]
-        if inodes([*dict(matches(self._patterns)), *(path for _, path in parts_of(logs))]) == places:
+        again = statuses([*dict(matches(self._patterns)), *(path for _, path in parts_of(logs))])
+        if {path: status[0] for path, status in again.items()} == {path: of[0] for path, of in places.items()}:
             return candidates
         for candidate in candidates:
             candidate.close()
@@ -261,13 +270,8 @@ class FileSource:
     def _is_new(self, candidate: Candidate) -> bool:
         """Whether nothing has read this file, and it is no copy of one that is read."""
         name, log_name = str(candidate.path), log_of(candidate.path)
-        for finished in self._finished.get(log_name, ()):
-            is_next = name == finished.name == log_name and not candidate.packed
-            if not is_next and candidate.is_file(finished.identity):
-                if finished.lines and not candidate.packed and candidate.size > finished.identity.offset:
-                    self._revive(finished, candidate)
-                self._looks.leave(candidate)
-                return False
+        if self._is_finished(candidate, log_name):
+            return False
         for tail in self._tails:
             if tail.is_open and tail.inode == candidate.inode:
                 return False
@@ -277,6 +281,27 @@ class FileSource:
                 return False
         return True
 
+    def _is_finished(self, candidate: Candidate, log_name: str) -> bool:
+        """Whether this file was read before, or may become one that was: it is being compressed."""
+        finished = self._finished.get(log_name, [])
+        for number, each in enumerate(finished):
+            is_next = str(candidate.path) == each.name == log_name and not candidate.packed
+            if not is_next and (candidate.status == each.status or candidate.is_file(each.identity)):
+                if each.lines and not candidate.packed and candidate.size > each.identity.offset:
+                    self._revive(each, candidate)
+                else:
+                    finished[number] = each._replace(status=candidate.status)
+                    self._looks.leave(candidate)
+                return True
+        if (
+            candidate.packed
+            and candidate.age < COPYING
+            and any(candidate.may_begin_like(of.identity) for of in finished)
+        ):
+            self._unclear.add(log_name)
+            return True
+        return False
+
     def _revive(self, finished: Finished, candidate: Candidate) -> None:
         """A file that was read goes on, under whatever name."""
         self._finished[log_of(candidate.path)].remove(finished)
@@ -285,7 +310,7 @@ class FileSource:
         tail.attach(candidate)
         tail.rotated = True
 
-    def _give_up(self, moved: set[str], candidates: list[Candidate]) -> None:
+    def _give_up(self, moved: set[str]) -> None:
         """Forget what is no longer there: files that cannot be found again, and parts that were read."""
         for tail in [tail for tail in self._tails if not tail.is_open]:
             if time.monotonic() - tail.grown >= PAUSE or not tail.offset:
@@ -295,10 +320,8 @@ class FileSource:
                 self._changed = True
         for log_name in moved & set(self._finished):
             finished = self._finished[log_name]
-            old = finished[:-REMEMBERED]
-            self._finished[log_name] = [
-                each for each in old if any(candidate.is_file(each.identity) for candidate in candidates)
-            ] + finished[-REMEMBERED:]
+            there = [each for each in finished[:-REMEMBERED] if each.status in self._there]
+            self._finished[log_name] = there + finished[-REMEMBERED:]
 
 
 def _allow_many_files() -> None:

@@ -102,8 +102,8 @@ class Candidate:
 
     @property
     def identity(self) -> Identity:
-        """What the file is known by before it is read."""
-        return identity_of(self.first, 0, b"")
+        """What the file is known by if it is not read: a plain one by all that it holds at present."""
+        return identity_of(self.first, 0, b"") if self.packed else identity_of(self.first, self.size, self.last())
 
     def last(self) -> bytes:
         """The last `NEAR` bytes of a plain file."""

@@ -33,14 +33,12 @@ STALLED: Final = 60.0
 class Operation:
     """The state of a service, as others see it.
 
-    The service calls `beat` each time it has looked at its sources, sets `figures` and `problem`, and calls `close`.
+    The service calls `beat` each time it has looked at its sources, sets `figures`, and calls `close`.
     """
 
     def __init__(self, sources: Sequence[Source], store: Store, delivery: Delivery) -> None:
         self.figures: dict[str, tuple[str, float]] = {}
         """Help and value of further gauges by their names, such as `{"entities": ("Entities in memory", 7.0)}`."""
-        self.problem = ""
-        """Why nothing is read at present, such as a full disk; empty: everything is well."""
         self._sources, self._store, self._delivery = list(sources), store, delivery
         self._last_beat = time.monotonic()
         self._server: ThreadingHTTPServer | None = None
@@ -53,7 +51,7 @@ class Operation:
     def health(self) -> tuple[bool, dict[str, Any]]:
         """Whether the service reads and detects, and details. Sinks that are down do not change it: findings wait."""
         silent = time.monotonic() - self._last_beat
-        reasons = [self.problem] if self.problem else []
+        reasons = [self._store.problem] if self._store.problem else []
         reasons += [f"no look at the sources for {silent:.0f} s"] if silent > STALLED else []
         details = {
             "status": "failing" if reasons else "ok",

@@ -66,12 +66,12 @@ class Looks:
 
     def __init__(self, notes: Notes) -> None:
         self._notes = notes
-        self._left: dict[Path, Status] = {}
+        self._left: set[Status] = set()
 
     def candidate(self, path: Path, *, is_given: bool) -> Candidate | None:
         """The file, if it holds text and was not left since it last changed."""
         status = _status(path)
-        if status is None or self._left.get(path) == status or not status[1]:
+        if status is None or status in self._left or not status[1]:
             return None
         try:
             candidate = Candidate(path)
@@ -79,7 +79,7 @@ class Looks:
             return None
         except OSError as error:
             self._notes.add(f"cannot be read ({error.strerror}), left out", str(path))
-            self._left[path] = status  # tried again when it changes
+            self._left.add(status)  # tried again when it changes
             return None
         is_archive = is_zip(candidate.first) or is_tar(candidate.first)
         if candidate.first and not is_archive and (is_given or looks_like_text(candidate.first)):
@@ -92,16 +92,12 @@ class Looks:
 
     def leave(self, candidate: Candidate) -> None:
         """This file is not to be read unless it changes."""
-        self._left[candidate.path] = candidate.status
-
-    def again(self) -> None:
-        """Look into all files again."""
-        self._left.clear()
+        self._left.add(candidate.status)
 
 
-def inodes(paths: Iterable[Path]) -> dict[Path, int]:
+def statuses(paths: Iterable[Path]) -> dict[Path, Status]:
     """Which file is where: rotation renames many files, one after the other."""
-    return {path: status[0] for path in paths if (status := _status(path)) is not None}
+    return {path: status for path in paths if (status := _status(path)) is not None}
 
 
 def oldest_first(candidates: Sequence[Candidate]) -> list[Candidate]:

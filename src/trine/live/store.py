@@ -92,6 +92,8 @@ class Store:
         self.path = path
         self.sinks: tuple[str, ...] = ()
         """Names of the sinks that get every finding."""
+        self.problem = ""
+        """Why nothing is committed at present; empty: everything is well."""
         self._connection, self._lock = connection, lock
         self._turn = threading.RLock()
 
@@ -166,20 +168,20 @@ class Store:
 
         Returns whether it was committed; False only if the process is to stop.
         """
-        waiting = False
         while True:
             try:
                 self.commit(changes)
             except DiskFullError as problem:
-                if not waiting:
+                if not self.problem:
                     log.error("%s; nothing is read until then", problem)
-                waiting = True
+                self.problem = str(problem)
                 if is_stopping():
                     return False
                 time.sleep(pause)
             else:
-                if waiting:
+                if self.problem:
                     log.warning("%s: there is space again, reading goes on", self.path)
+                self.problem = ""
                 return True
 
     def _keep(self, sql: sqlite3.Connection, finding: LiveFinding) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from trine.live.decoder import Decoder
-from trine.live.identity import COPYING, FIRST, NEAR, Candidate, Identity, chunks_of, identity_of
+from trine.live.identity import COPYING, FIRST, NEAR, Candidate, Identity, Status, chunks_of, identity_of, status_of
 from trine.live.parts import log_of
 from trine.live.source import Notes
 from trine.log_formats.log_event import Line
@@ -154,6 +154,11 @@ class Tail:
         if self.packed:
             return not self.done and self._file is not None
         return self._size() > self._fed
+
+    @property
+    def status(self) -> Status | None:
+        """Of the open file."""
+        return None if self._file is None else status_of(os.fstat(self._file))
 
     @property
     def is_removed(self) -> bool:
