@@ -47,7 +47,7 @@ def enforce(function: Any) -> Any:
 checker = ModuleType("trine_tests_checker")
 checker.enforce = enforce
 sys.modules[checker.__name__] = checker
-SHAPED = ("classify", "detect", "generate", "measures", "nn", "pictures", "sequences", "train")
+SHAPED = ("classify", "detect", "generate", "measures", "nn", "pictures", "runtime", "sequences", "train")
 """Rooms whose signatures have shapes; in the others, checks of every call would say what mypy says."""
 install_import_hook([f"trine.{room}" for room in SHAPED], f"{checker.__name__}.enforce")
 

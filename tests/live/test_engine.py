@@ -48,6 +48,9 @@ class Lines:
     def resume(self, position):
         self.at = position or 0
 
+    def head(self, file):
+        return [line.text for line in self.lines[:10]]
+
     def poll(self, most):
         return [self.take(most)]
 

@@ -46,6 +46,7 @@ class SourceFormat:
     """The format of one source's lines, and the lines that incomplete records may consist of."""
 
     def __init__(self, source: Source, position: Any | None) -> None:
+        self.resumed = position is not None
         position = position or {}
         self.source, self.name = source, position.get("format")
         self.format: Format | None = None
@@ -128,18 +129,26 @@ class LiveReader:
                 of.format, _ = format_of(lines, settings.format, settings.pattern, settings.fields)
                 of.name = of.format.name
             of.format.clock.reference = time.time()
-            of.format.begin(of.source.files[lines[0].source], [line.text for line in lines])
-            self._replay(of)
+            head = of.source.head(lines[0].source)
+            of.format.begin(of.source.files[lines[0].source], head or [line.text for line in lines])
+            if of.resumed:
+                self._replay(of, head)
         if self._sessions is None:
             skips, cut = Skips("live"), settings.cut
             self._sessions = Sessions(of.format, skips, cut=cut, names=self._names, recall=self._open)
         self._sessions.switch(of.format)
         return self._sessions
 
-    def _replay(self, of: SourceFormat) -> None:
-        """Give the joiner the lines of incomplete records again; their complete ones are read already."""
+    def _replay(self, of: SourceFormat, head: Sequence[str]) -> None:
+        """Read the names of columns again, and give the joiner the lines of incomplete records.
+
+        The complete records among these are read already.
+        """
         assert of.format is not None
-        if of.format.joiner is not None:
+        if of.format.joiner is None:
+            for text in head:
+                of.format.parse(text)
+        else:
             for line in of.tail:
                 for record in of.format.joiner.feed(line):
                     of.format.parse(record.text)
