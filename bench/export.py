@@ -7,7 +7,6 @@ processor time.
 
 import argparse
 import statistics
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from trine.device import Device
 from trine.export.classifier import ClassifierExporter
 from trine.export.detector import DetectorExporter, column_name
 from trine.export.exporter import export_bundle
+from trine.export.quantise import per_second
 from trine.graphs import Graph
 from trine.measures.roc import auc
 from trine.pictures.decode import resize
@@ -32,8 +32,8 @@ from trine.sequences.vocabulary import EVENT, FIRST, EncodedTable
 SIZES = ((40, 40), (64, 48), (48, 90), (33, 31), (120, 130))
 """Heights and widths that the test pictures are brought to, for the comparison of resizing."""
 BATCHES, ENTITIES = (1, 64), (1, 64, 512)
-TURNS, SECONDS = 9, 0.25
-"""Turns of each comparison of rates, and seconds per side and turn."""
+TURNS = 9
+"""Turns of each comparison of rates."""
 
 
 def shares(figures: Figures) -> Cells:
@@ -111,20 +111,9 @@ def precise(model: Any) -> Any:
 
 def in_turns(first: Callable[[], Any], second: Callable[[], Any], count: int) -> dict[str, float]:
     """Rates of the graph (first) and of torch (second), and the median of their ratios."""
-    first(), second()
-    sides = [(rate(first, count), rate(second, count)) for _ in range(TURNS)]
+    sides = [(per_second(first, count), per_second(second, count)) for _ in range(TURNS)]
     graph, network = (statistics.median(side) for side in zip(*sides, strict=True))
     return {"graph": graph, "torch": network, "ratio": statistics.median(a / b for a, b in sides)}
-
-
-def rate(work: Callable[[], Any], count: int) -> float:
-    """Things per second: the fastest call of `SECONDS`, which other processes disturbed least."""
-    end, best = time.perf_counter() + SECONDS, float("inf")
-    while time.perf_counter() < end:
-        begin = time.process_time()
-        work()
-        best = min(best, time.process_time() - begin)
-    return count / best
 
 
 def parts(images: np.ndarray, size: int = 250) -> Iterator[np.ndarray]:

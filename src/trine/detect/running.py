@@ -94,8 +94,7 @@ class Cuts:
         ends = np.cumsum(self.lengths)
         for first, last in _pieces(ends):
             lengths, starts = self.lengths[first:last], self.table.offsets[self.rows[first:last]]
-            offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-            at = np.arange(offsets[-1]) + np.repeat(starts - offsets[:-1], lengths)
+            offsets, at = _positions(starts, lengths)
             yield EncodedTable({name: codes[at] for name, codes in self.table.columns.items()}, offsets)
 
 
@@ -216,14 +215,20 @@ def _tail(scores: Scores, reference: References) -> Scores:
 
 def _rows(evidence: Evidence, rows: Int64[np.ndarray, "chosen"]) -> Evidence:
     table = evidence.table
-    lengths = table.lengths[rows]
-    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-    at = np.arange(offsets[-1]) + np.repeat(table.offsets[rows] - offsets[:-1], lengths)
+    offsets, at = _positions(table.offsets[rows], table.lengths[rows])
     return Evidence(
         EncodedTable({name: codes[at] for name, codes in table.columns.items()}, offsets),
         {name: values[at] for name, values in evidence.columns.items()},
         None if evidence.grams is None else evidence.grams[at],
     )
+
+
+def _positions(
+    starts: Int64[np.ndarray, "sequences"], lengths: Int64[np.ndarray, "sequences"]
+) -> tuple[Int64[np.ndarray, "bounds"], Int64[np.ndarray, "events"]]:
+    """Offsets of sequences of these lengths, and the position of each of their events in the table they begin in."""
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    return offsets, np.arange(offsets[-1]) + np.repeat(starts - offsets[:-1], lengths)
 
 
 def _pieces(ends: Int64[np.ndarray, "cuts"]) -> Iterator[tuple[int, int]]:

@@ -58,12 +58,10 @@ class Judge:
         self._mixed = any(fold.others for fold in self.folds)
 
     def begin(self, count: int) -> Places:
-        """Places for sessions that begin."""
+        """Places for sessions that begin: free places are as new."""
         while len(self._free) < count:
             self._grow()
-        places = np.array([self._free.pop() for _ in range(count)], np.int64)
-        self._clear(places)
-        return places
+        return np.array([self._free.pop() for _ in range(count)], np.int64)
 
     def add(
         self, places: Places, offsets: Bounds, columns: Columns
@@ -99,19 +97,23 @@ class Judge:
     def p_values_of_ended(self, places: Places) -> PValues:
         """p-values of sessions that have ended; their places are still theirs."""
         lengths = self.lengths[places]
-        mixes = self._tables([self.mixes[place] for place in places.tolist()]) if self._mixed else None
+        mixes = self._whole_mixes(places)
         whole = [fold.whole(places, lengths, mixes) for fold in self.folds]
         return self.running.p_values([fold.largest[places] for fold in self.folds], whole)
 
     def free(self, places: Places) -> None:
         """Give places back."""
-        self._clear(places)
+        self.lengths[places], self.previous[places], self.states[places] = 0, FIRST, self._fresh
+        for place in places.tolist():
+            self.mixes[place] = {}
+        for fold in self.folds:
+            fold.clear(places)
         self._free += places.tolist()
 
     def member_p(self, place: int) -> dict[str, float]:
         """Each member's p-value of a session so far, averaged over the folds."""
         places = np.array([place])
-        mixes = self._tables([self.mixes[place]]) if self._mixed else None
+        mixes = self._whole_mixes(places)
         p = np.mean([fold.member_p(places, self.lengths[places], mixes) for fold in self.folds], 0)
         return dict(zip(self.scorer.ensemble.names, p[0].tolist(), strict=True))
 
@@ -185,15 +187,12 @@ class Judge:
                 cuts.append((list(mix), list(mix.values())))
         return _table(cuts)
 
-    def _tables(self, mixes: Sequence[Mapping[int, int]]) -> EncodedTable:
+    def _whole_mixes(self, places: Places) -> EncodedTable | None:
+        """All events of sessions so far as sequences, in any order; None if no member reads them."""
+        if not self._mixed:
+            return None
+        mixes = [self.mixes[place] for place in places.tolist()]
         return _table([(list(mix), list(mix.values())) for mix in mixes])
-
-    def _clear(self, places: Places) -> None:
-        self.lengths[places], self.previous[places], self.states[places] = 0, FIRST, self._fresh
-        for place in places.tolist():
-            self.mixes[place] = {}
-        for fold in self.folds:
-            fold.clear(places)
 
     def _grow(self) -> None:
         """Twice as many places."""

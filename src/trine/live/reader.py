@@ -2,7 +2,7 @@
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from trine.datasets.lines import Skips
@@ -13,7 +13,6 @@ from trine.log_formats.log_event import Format, Line
 from trine.log_formats.registry import format_named, format_of
 from trine.logs.events import EventNames
 from trine.logs.sessions import OpenSession, SessionEvent, Sessions
-from trine.plurals import quantity
 from trine.sequences.vocabulary import ENTITY
 
 REMEMBERED: Final = 1_000
@@ -111,14 +110,6 @@ class LiveReader:
         since = {name: now[name] - self._before[name] for name in COUNTED if now[name] != self._before[name]}
         self._before = now
         return since
-
-    def remarks(self) -> Iterator[str]:
-        """What a person should know about the lines so far."""
-        if self._sessions is not None:
-            yield from self._sessions.reading.warnings()
-            count = self._sessions.reading.unparsed
-            if count:
-                yield f"{quantity(count, 'line')} without the format"
 
     def _in_format(self, of: SourceFormat, lines: Sequence[Line]) -> Sessions:
         settings = self._settings
