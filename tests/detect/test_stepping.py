@@ -4,15 +4,22 @@ import numpy as np
 import pytest
 
 from trine.detect.cells import CELLS
+from trine.detect.detector import Detector
 from trine.detect.network import FoldNets
-from trine.detect.states import HEADER
-from trine.detect.stepping import step
+from trine.detect.recipe import DetectRecipe
+from trine.detect.states import HEADER, codes_of_words
 from trine.detect.surprisal import surprisals
 from trine.errors import UsageError
 from trine.sequences.vocabulary import EncodedTable, Vocabulary
 
 SEQUENCES = ("abcabcabc", "ab", "cbacbzacb", "c", "bbbbaaaacccc")
 CODES = Vocabulary({"event": ("a", "b", "c")})
+
+
+def step(nets, vocabulary, states, words):
+    """A step of a detector with these networks."""
+    detector = Detector.assembled(DetectRecipe(), vocabulary=vocabulary, networks=nets)
+    return detector.step(states, words["event"], **{name: of for name, of in words.items() if name != "event"})
 
 
 def whole(nets, table, vocabulary):
@@ -100,11 +107,16 @@ def test_a_damaged_state_is_refused(make_nets, damage):
 
 @pytest.mark.parametrize(
     "words",
-    [{"event": ["a", "b"]}, {"event": []}, {}, {"event": ["a"], "user": ["root"]}, {"event": ["a"], "time": ["1"]}],
+    [{"event": ["a", "b"]}, {"event": []}, {"event": ["a"], "user": ["root"]}, {"event": ["a"], "time": ["1"]}],
 )
 def test_words_that_do_not_fit_the_states_or_the_model_are_wrong_use(make_nets, words):
     with pytest.raises(UsageError, match="step: "):
         step(make_nets(), CODES, [None], words)
+
+
+def test_words_without_events_are_wrong_use():
+    with pytest.raises(UsageError, match="step: "):
+        codes_of_words(CODES, {}, 1)
 
 
 def test_a_time_that_is_no_number_is_wrong_use(make_nets, make_table):

@@ -78,3 +78,13 @@ def test_a_place_that_was_given_back_is_as_new(detector, table):
 def test_a_detector_of_an_earlier_version_is_refused(detector):
     with pytest.raises(UsageError, match=r"train it again, or .* `trine detect recalibrate`"):
         Judge(detector.replaced(running=None))
+
+
+def test_a_detector_without_a_network_judges_too(detector, table, tmp_path):
+    rows = write_table(tmp_path / "train.jsonl", [{"events": events} for events in normal_runs(300, 0)])
+    counting = Detector(seed=0, members=("ngrams", "unseen", "size"), **SMALL).fit(
+        rows, out=tmp_path / "run", test=False
+    )
+    encoded = EncodedTable.of(table, counting.vocabulary)
+    evidence = [panel.evidence(encoded, {}) for panel in counting.ensemble.panels]
+    assert judged(counting, encoded, 0)[1] == pytest.approx(counting.running.judged(evidence))

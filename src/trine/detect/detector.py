@@ -1,6 +1,6 @@
 """A trained detector: event sequences in, surprisal and findings out."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -18,8 +18,8 @@ from trine.detect.network import EventNet, FoldNets
 from trine.detect.recipe import DetectRecipe
 from trine.detect.scorer import Scorer, log_settings, scoring_parts
 from trine.detect.scoring import NetworkSurprisal
-from trine.detect.states import Rows
-from trine.detect.stepping import advance, begun, step
+from trine.detect.states import Rows, StateForm
+from trine.detect.stepping import advance, begun, state_form
 from trine.detect.surprisal import event_surprisal, surprisals
 from trine.device import Device
 from trine.errors import DataError, nearest
@@ -28,7 +28,7 @@ from trine.model import Evaluation, Model
 from trine.nn.weights import arrays_of, tensors_of
 from trine.result import Data
 from trine.sequences.table import SequenceTable
-from trine.sequences.vocabulary import EVENT, EncodedTable, Vocabulary
+from trine.sequences.vocabulary import EncodedTable, Vocabulary
 
 
 class Detector(Scorer, Model[DetectRecipe]):
@@ -57,6 +57,10 @@ class Detector(Scorer, Model[DetectRecipe]):
         return [surprisals(network, table) for network in self.networks]
 
     @override
+    def state_form(self) -> StateForm:
+        return state_form(self.networks)
+
+    @override
     def begun(self) -> Rows:
         return begun(self.networks)
 
@@ -69,17 +73,6 @@ class Detector(Scorer, Model[DetectRecipe]):
     def surprisal(self, table: SequenceTable) -> dict[str, Surprisal]:
         """Surprisal of every event per column (`event`, and the attributes) in nats, averaged over the folds."""
         return self.scores(table).ensemble.surprisal
-
-    def step(
-        self, states: Sequence[bytes | None], events: Sequence[str], **attributes: Sequence[str]
-    ) -> tuple[list[bytes], list[float]]:
-        """Process one event for each of several entities.
-
-        states       state of each entity before the event; None for an entity without events
-        attributes   further columns; `time` is the seconds since the entity's previous event, as text
-        Returns the states after the event, and its surprisal in nats. Raises `UsageError` for a state of another model.
-        """
-        return step(self.networks, self.vocabulary, states, {EVENT: events, **attributes})
 
     @override
     def open(self, data: Sources, data_dir: Path | None = None) -> NormalFolds:

@@ -16,7 +16,8 @@ from trine.detect.findings import Finding, time_text
 from trine.detect.members import FORMER_MEMBERS
 from trine.detect.running import Running
 from trine.detect.scoring import FORMER_FUSION, Ensemble, EnsembleScores, NetworkSurprisal, TableScores
-from trine.detect.states import Rows
+from trine.detect.states import Rows, StateForm, codes_of_words
+from trine.errors import UsageError
 from trine.sequences.readers import open_sequences
 from trine.sequences.table import SequenceTable
 from trine.sequences.vocabulary import EVENT, UNKNOWN, EncodedTable, Vocabulary
@@ -58,6 +59,10 @@ class Scorer(ABC):
         """Surprisal of a table's events under each fold's network; none where no member reads a network."""
 
     @abstractmethod
+    def state_form(self) -> StateForm:
+        """What the networks' states look like."""
+
+    @abstractmethod
     def begun(self) -> Rows:
         """The networks' state of one entity without events."""
 
@@ -66,6 +71,26 @@ class Scorer(ABC):
         self, rows: Rows, codes: Mapping[str, Int64[np.ndarray, "entities"]]
     ) -> tuple[Sequence[NetworkSurprisal], Rows]:
         """One event for each of several entities: its surprisal under each fold's network, and the states after it."""
+
+    def step(
+        self, states: Sequence[bytes | None], events: Sequence[str], **attributes: Sequence[str]
+    ) -> tuple[list[bytes], list[float]]:
+        """Process one event for each of several entities.
+
+        states       state of each entity before the event; None for an entity without events
+        attributes   further columns; `time` is the seconds since the entity's previous event, as text
+        Returns the states after the event, and its surprisal in nats. Raises `UsageError` for a state of another model.
+        """
+        form = self.state_form()
+        if not form.networks:
+            raise UsageError(
+                "step: the detector has no network: train it with a member that reads one, such as `either`"
+            )
+        codes = codes_of_words(self.vocabulary, {EVENT: events, **attributes}, len(states))
+        if not states:
+            return [], []
+        nats, after = self.advance(form.unpacked(states, self.begun()[0]), codes)
+        return form.packed(after), np.mean([of_fold[EVENT] for of_fold in nats], 0).tolist()
 
     def read(self, data: "Sources", data_dir: Path | None = None) -> SequenceTable:
         """Sequences, read as in the training: a raw log by the same format and templates. Raises `DataError`."""

@@ -1,40 +1,30 @@
 """Scoring event by event with the networks."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
+from torch import nn
 
 from trine.annotations import Int64
 from trine.detect.network import EventNet, FoldNets, State
 from trine.detect.scoring import NetworkSurprisal
-from trine.detect.states import Rows, StateForm, codes_of_words
-from trine.errors import UsageError
-from trine.sequences.vocabulary import BEGIN, EVENT, Vocabulary
+from trine.detect.states import Rows, StateForm
+from trine.sequences.vocabulary import BEGIN
 
 
-def step(
-    nets: FoldNets, vocabulary: Vocabulary, states: Sequence[bytes | None], words: Mapping[str, Sequence[str]]
-) -> tuple[list[bytes], list[float]]:
-    """Process one event for each of several entities.
-
-    states   state of each entity before the event; None for an entity without events
-    words    column -> one value per entity; a time is the seconds since the entity's previous event, as text
-    Returns the states after the event, and its surprisal in nats, averaged over the networks. Raises `UsageError`.
-    """
-    if not len(nets):
-        raise UsageError("step: the detector has no network: train it with a member that reads one, such as `either`")
-    codes = codes_of_words(vocabulary, words, len(states))
-    fresh = begun(nets)
-    form = StateForm.of_model(_begins(nets), fresh.shape[1])
-    nats, after = advance(nets, form.unpacked(states, fresh[0]), codes)
-    return form.packed(after), np.mean([of_fold[EVENT] for of_fold in nats], 0).tolist()
+def state_form(nets: FoldNets) -> StateForm:
+    """What the states of these networks look like."""
+    begins = [net.embeddings[0].get_parameter("weight")[BEGIN].detach().numpy() for net in nets]
+    return StateForm.of_model(begins, sum(math.prod(shape) for net in nets for shape in _shapes(net)))
 
 
 @torch.inference_mode()
 def begun(nets: FoldNets) -> Rows:
     """The state of one entity without events."""
-    return _rows([_started(net) for net in nets])
+    starts = [net.embed({name: torch.full((1, 1), BEGIN) for name in net.columns}) for net in nets]
+    return _rows([net.recur(start)[1] for net, start in zip(nets, starts, strict=True)], 1)
 
 
 @torch.inference_mode()
@@ -45,7 +35,7 @@ def advance(
     columns = {name: torch.from_numpy(values).view(-1, 1) for name, values in codes.items()}
     surprisal: list[NetworkSurprisal] = []
     after = []
-    for net, state in zip(nets, _states(rows, [_started(net) for net in nets]), strict=True):
+    for net, state in zip(nets, _states(rows, nets), strict=True):
         known = net.recognise(columns)
         logits = net.predict(state[0][-1][:, None])
         nats = {
@@ -53,29 +43,25 @@ def advance(
         }
         surprisal.append({name: of[:, 0].double().numpy() for name, of in nats.items()})
         after.append(net.recur(net.embed(known), state)[1])
-    return surprisal, _rows(after)
+    return surprisal, _rows(after, len(rows))
 
 
-def _begins(nets: FoldNets) -> list[np.ndarray]:
-    """Each network's embedding of the start token."""
-    return [net.embeddings[0].get_parameter("weight")[BEGIN].detach().numpy() for net in nets]
-
-
-def _rows(states: Sequence[State]) -> Rows:
+def _rows(states: Sequence[State], entities: int) -> Rows:
     parts = [part.transpose(0, 1).flatten(1) for state in states for part in state]
-    return np.asarray(torch.cat(parts, 1).numpy())
+    return np.asarray(torch.cat(parts, 1).numpy()) if parts else np.zeros((entities, 0), np.float32)
 
 
-def _states(rows: Rows, started: Sequence[State]) -> list[State]:
-    shapes = [part.shape for state in started for part in state]
-    sizes = [shape.numel() for shape in shapes]
-    parts = iter(
-        piece.view(len(rows), shape[0], shape[2]).transpose(0, 1).contiguous()
-        for piece, shape in zip(torch.split(torch.from_numpy(rows), sizes, 1), shapes, strict=True)
-    )
-    return [tuple(next(parts) for _ in state) for state in started]
+def _states(rows: Rows, nets: FoldNets) -> list[State]:
+    shapes = [_shapes(net) for net in nets]
+    sizes = [math.prod(shape) for of_net in shapes for shape in of_net]
+    pieces = iter(torch.split(torch.from_numpy(rows), sizes, 1))
+    return [
+        tuple(next(pieces).view(len(rows), *shape).transpose(0, 1).contiguous() for shape in of_net)
+        for of_net in shapes
+    ]
 
 
-def _started(net: EventNet) -> State:
-    """The state after the start token."""
-    return net.recur(net.embed({name: torch.full((1, 1), BEGIN) for name in net.columns}))[1]
+def _shapes(net: EventNet) -> list[tuple[int, int]]:
+    """Layers and units of each part of a network's state: the hidden state, and the cell state if it has one."""
+    layers = net.recurrence
+    return [(layers.num_layers, layers.hidden_size)] * (2 if isinstance(layers, nn.LSTM) else 1)

@@ -1,6 +1,6 @@
 """A detector at work without torch: logs and tables to findings, or one event at a time."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,8 +9,7 @@ from trine.annotations import Float32, Int64, override
 from trine.detect.padding import padded
 from trine.detect.scorer import Scorer, log_settings, scoring_parts
 from trine.detect.scoring import NetworkSurprisal
-from trine.detect.states import Rows, StateForm, codes_of_words
-from trine.errors import UsageError
+from trine.detect.states import Rows, StateForm
 from trine.graphs import Graph
 from trine.runtime.exported import ExportedBundle
 from trine.sequences.vocabulary import BEGIN, EVENT, EncodedTable
@@ -48,6 +47,10 @@ class ExportedDetector(Scorer):
         return self._steps.surprisals(table, sum(self.vocabulary.sizes.values())) if self._steps else []
 
     @override
+    def state_form(self) -> StateForm:
+        return self._steps.form if self._steps else StateForm.of_model([], 0)
+
+    @override
     def begun(self) -> Rows:
         return self._steps.fresh[None] if self._steps else np.zeros((1, 0), np.float32)
 
@@ -56,22 +59,6 @@ class ExportedDetector(Scorer):
         self, rows: Rows, codes: Mapping[str, Int64[np.ndarray, "entities"]]
     ) -> tuple[list[NetworkSurprisal], Rows]:
         return self._steps.advance(rows, codes) if self._steps else ([], rows)
-
-    def step(
-        self, states: Sequence[bytes | None], events: Sequence[str], **attributes: Sequence[str]
-    ) -> tuple[list[bytes], list[float]]:
-        """Process one event for each of several entities.
-
-        states       state of each entity before the event; None for an entity without events
-        attributes   further columns; `time` is the seconds since the entity's previous event, as text
-        Returns the states after the event, and its surprisal in nats. Raises `UsageError` for a state of another model.
-        """
-        if self._steps is None:
-            raise UsageError(
-                "step: the detector has no network: train it with a member that reads one, such as `either`"
-            )
-        codes = codes_of_words(self.vocabulary, {EVENT: events, **attributes}, len(states))
-        return self._steps.step(states, codes)
 
 
 class StepGraph:
@@ -82,16 +69,9 @@ class StepGraph:
         self._graph: Graph = exported.graph("model")
         self._parts = [name for name in ("hidden", "cell") if name in self._graph.inputs]
         self._shape = (len(begins), recipe["layers"], recipe["hidden"])
-        self._form = StateForm.of_model(begins, len(self._parts) * int(np.prod(self._shape)))
+        self.form = StateForm.of_model(begins, len(self._parts) * int(np.prod(self._shape)))
         begin = {name: np.full((1, 1), BEGIN) for name in self._columns()}
         self.fresh = self._rows(self._run(begin, self._zeros(1))[1])[0]
-
-    def step(self, states: Sequence[bytes | None], codes: Mapping[str, Codes]) -> tuple[list[bytes], list[float]]:
-        """One event of each entity: the states after it, and its surprisal averaged over the networks, in nats."""
-        if not states:
-            return [], []
-        nats, after = self.advance(self._form.unpacked(states, self.fresh), codes)
-        return self._form.packed(after), np.mean([of_fold[EVENT] for of_fold in nats], 0).tolist()
 
     def advance(self, rows: Rows, codes: Mapping[str, Codes]) -> tuple[list[NetworkSurprisal], Rows]:
         """One event of each entity: its surprisal under each network, and the states after it."""
