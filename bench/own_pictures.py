@@ -156,8 +156,7 @@ if __name__ == "__main__":
         for kind in options.loads
     ]
     deviations = [row["deviation"] for row in rows]
-    record.keep(
-        "own-pictures-time",
-        f"python -m bench.own_pictures --minutes {' '.join(f'{value:g}' for value in options.minutes)}",
-        {"largest": max(deviations), "smallest": min(deviations), "trainings": rows},
-    )
+    asked = {**vars(options), "minutes": [f"{value:g}" for value in options.minutes]}
+    words = " ".join(f"--{name} {' '.join(values)}" for name, values in asked.items())
+    figures = {"largest": max(deviations), "smallest": min(deviations), "trainings": rows}
+    record.keep("own-pictures-time", f"python -m bench.own_pictures {words}", figures)

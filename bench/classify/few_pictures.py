@@ -26,9 +26,9 @@ from trine.nn.efficientnet import NATIVE
 from trine.pictures.picture_set import PictureSplit, open_pictures
 
 MINUTES = 2
-HELD_OUT, DRAWN = 600, 360
+HELD_OUT, DRAWN = 300, 300
 """Held-out pictures of a set; drawings that are made after those of the set."""
-STRANGERS = 300
+STRANGERS = 200
 """Pictures of each other set."""
 NETWORKS = ("auto", "fast", "pretrained")
 OTHERS = ("mnist", "fashion-mnist", "cifar10")
