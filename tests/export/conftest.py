@@ -1,5 +1,6 @@
 """Small models of all tasks, each exported once; the way from a bundle to an opened graph."""
 
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 
 from trine import bundle
+from trine.export.classifier import ClassifierExporter
 from trine.graphs import Graph
 
 OpenGraph = Callable[..., Graph]
@@ -22,6 +24,27 @@ def open_graph() -> OpenGraph:
         return Graph.of_bundle(folder, name, manifest.export or {}, manifest.files, threads=1)
 
     return opened
+
+
+@pytest.fixture(scope="session")
+def _traced() -> dict[str, Any]:
+    return {}
+
+
+@pytest.fixture
+def trace_once(monkeypatch: pytest.MonkeyPatch, _traced: dict[str, Any]) -> None:
+    """The graphs of the same classifier are traced once in all tests: for tests of what comes after."""
+    trace = ClassifierExporter.graphs
+
+    def graphs(exporter: ClassifierExporter) -> Any:
+        weights = hashlib.sha256()
+        for name, tensor in exporter.model.network.state_dict().items():
+            weights.update(name.encode() + tensor.numpy().tobytes())
+        if weights.hexdigest() not in _traced:
+            _traced[weights.hexdigest()] = trace(exporter)
+        return _traced[weights.hexdigest()]
+
+    monkeypatch.setattr(ClassifierExporter, "graphs", graphs)
 
 
 def as_exported(model: Any, folder: Path, **options: Any) -> Path:

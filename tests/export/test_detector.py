@@ -37,13 +37,22 @@ def fitted(table, folder, **settings):
     return Detector(**{**SMALL, **settings}).fit(table, out=folder / "run", device="cpu", test=False)
 
 
+@pytest.fixture(scope="module")
+def detector(table, tmp_path_factory):
+    """A detector with an LSTM, and its bundle with graphs."""
+    folder = tmp_path_factory.mktemp("detector")
+    model = fitted(table, folder)
+    model.export(folder / "bundle", data=table)
+    return model, folder / "bundle"
+
+
 def step_by_graph(graph, model, events, states):
     codes = np.array([[model.vocabulary.code(word) for word in events]])
     answer = graph.run(events=codes, **states)
     return answer, {name: answer[f"{name}_after"] for name in states}
 
 
-@pytest.mark.parametrize(("cell", "layers"), [("lstm", 1), ("gru", 2), ("rnn", 2)])
+@pytest.mark.parametrize(("cell", "layers"), [("lstm", 2), ("gru", 1), ("rnn", 1)])
 def test_a_step_gives_the_surprisals_of_the_package(table, tmp_path, open_graph, cell, layers):
     model = fitted(table, tmp_path, cell=cell, layers=layers)
     proof = model.export(tmp_path / "bundle", data=table)["graphs"]["model"]["proof"]
@@ -60,16 +69,15 @@ def test_a_step_gives_the_surprisals_of_the_package(table, tmp_path, open_graph,
         assert np.allclose(answer["surprisals"].mean(0)[0], expected, atol=1e-5)
 
 
-def test_sequences_of_any_length_are_scored_at_once(table, tmp_path, open_graph):
-    model = fitted(table, tmp_path)
-    model.export(tmp_path / "bundle", data=table)
+def test_sequences_of_any_length_are_scored_at_once(table, detector, open_graph):
+    model, folder = detector
     read = model.read(table)
     encoded = EncodedTable.of(read, model.vocabulary)
     length = int(encoded.lengths[0])
     codes = np.concatenate([[BEGIN], encoded.codes[0]]).astype(np.int64)[:, None]
     zeros = np.zeros((2, 1, 1, 12), np.float32)
-    nats = open_graph(tmp_path / "bundle").run(events=codes, hidden=zeros, cell=zeros)["surprisals"][:, 1:, 0]
-    assert np.allclose(nats.mean(0), model.surprisal(read)["event"][:length], atol=1e-4) or len(model.ensemble.panels)
+    nats = open_graph(folder).run(events=codes, hidden=zeros, cell=zeros)["surprisals"][:, 1:, 0]
+    assert np.allclose(nats.mean(0), model.surprisal(read)["event"][:length], atol=1e-4)
     from trine.detect.surprisal import event_surprisal
 
     for fold, network in enumerate(model.networks):
@@ -97,12 +105,11 @@ def test_attributes_are_columns_of_their_own(table, tmp_path, open_graph):
     assert answer["surprisals/time"].shape == (2, 3, 1)
 
 
-def test_the_most_expected_events_are_those_of_the_mean_of_the_folds(table, tmp_path, open_graph):
-    model = fitted(table, tmp_path)
-    model.export(tmp_path / "bundle", data=table)
+def test_the_most_expected_events_are_those_of_the_mean_of_the_folds(detector, open_graph):
+    model, folder = detector
     zeros = np.zeros((2, 1, 1, 12), np.float32)
     codes = np.array([[BEGIN], [model.vocabulary.code("open")], [model.vocabulary.code("read")]])
-    answer = open_graph(tmp_path / "bundle").run(events=codes, hidden=zeros, cell=zeros)
+    answer = open_graph(folder).run(events=codes, hidden=zeros, cell=zeros)
     with torch.inference_mode():
         chances = [
             torch.softmax(net({"event": torch.from_numpy(codes[:2].T)})[0]["event"][0, 1], 0) for net in model.networks
@@ -112,8 +119,8 @@ def test_the_most_expected_events_are_those_of_the_mean_of_the_folds(table, tmp_
     assert np.allclose(answer["expected_probabilities"][2, 0], best.values.numpy(), atol=1e-6)
 
 
-def test_without_its_data_a_detector_is_proved_on_sequences_that_it_samples(table, tmp_path):
-    document = fitted(table, tmp_path).export(tmp_path / "bundle")
+def test_without_its_data_a_detector_is_proved_on_sequences_that_it_samples(detector, tmp_path):
+    document = detector[0].export(tmp_path / "bundle")
     proof = document["graphs"]["model"]["proof"]
     assert proof["source"] == "sequences sampled from the network"
     assert proof["inputs"] >= 256

@@ -36,7 +36,7 @@ def test_a_bundle_with_graphs_is_still_the_model(digits, digits_exported):
     assert trine.load(digits_exported).predict(images) == digits.predict(images)
 
 
-def test_a_proof_that_fails_writes_nothing(saved, tmp_path, monkeypatch):
+def test_a_proof_that_fails_writes_nothing(saved, tmp_path, monkeypatch, trace_once):
     monkeypatch.setitem(of_classifiers.TOLERANCE, "probabilities", 1e-12)
     before = contents(saved)
     reason = r"model\.onnx does not agree with the network: probabilities differ by .*e-.*: nothing is written"
@@ -69,7 +69,7 @@ def test_a_graph_that_computes_something_else_is_found_by_its_proof(saved, monke
     assert contents(saved) == before
 
 
-def test_a_copy_has_the_files_of_the_model_and_leaves_it_as_it_is(saved, tmp_path):
+def test_a_copy_has_the_files_of_the_model_and_leaves_it_as_it_is(saved, tmp_path, trace_once):
     before = contents(saved)
     document = export_bundle(saved, tmp_path / "copy")
     assert contents(saved) == before
@@ -123,7 +123,7 @@ def test_eight_bits_need_the_labelled_pictures_of_the_training(tmp_path, make_fo
     assert proof["equal_decisions"] > 0.99
 
 
-def test_eight_bits_that_lose_too_much_are_refused_and_nothing_is_written(digits, tmp_path, monkeypatch):
+def test_eight_bits_that_lose_too_much_are_refused_and_nothing_is_written(digits, tmp_path, monkeypatch, trace_once):
     from trine.export import quantise
 
     monkeypatch.setitem(quantise.LOSS, "accuracy", -1.0)
@@ -132,7 +132,7 @@ def test_eight_bits_that_lose_too_much_are_refused_and_nothing_is_written(digits
     assert not (tmp_path / "out").exists()
 
 
-def test_eight_bits_say_what_they_lose_and_gain(digits, tmp_path, open_graph):
+def test_eight_bits_say_what_they_lose_and_gain(digits, tmp_path, open_graph, trace_once):
     figures = digits.export(tmp_path / "out", int8=True)["int8"]
     assert figures["accuracy_fp32"] - figures["accuracy"] <= 0.005
     assert figures["gain"] == pytest.approx(figures["per_second"] / figures["per_second_fp32"], rel=1e-4)

@@ -126,12 +126,15 @@ class ClassifierExporter(Exporter[Classifier]):
         return {"model": self._proof(graphs["model"]), "maps": self._proof_of_maps(graphs["maps"])}
 
     @override
-    def eight_bit(self, graphs: Mapping[str, ModelProto], folder: Path, weights: str) -> EightBit:
-        pictures, graph = self._pictures, graphs["model"]
-        if pictures.labels is None:
+    def check_eight_bit(self) -> None:
+        if self._pictures.labels is None:
             raise ExportError(
                 "--int8: the labelled pictures that the model was trained on are not at hand: name them with --data"
             )
+
+    @override
+    def eight_bit(self, graphs: Mapping[str, ModelProto], folder: Path, weights: str) -> EightBit:
+        pictures, graph = self._pictures, graphs["model"]
         chosen = pictures.images[evenly(len(pictures), CALIBRATION)]
         inputs = ({"pictures": batch, "views": np.array(False)} for batch in _batches(chosen))
         name = f"model{EIGHT_BIT}"

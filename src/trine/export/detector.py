@@ -147,9 +147,13 @@ class DetectorExporter(Exporter[Detector]):
         return {name: self._proof(graph) for name, graph in graphs.items()}
 
     @override
-    def eight_bit(self, graphs: Mapping[str, ModelProto], folder: Path, weights: str) -> EightBit:
-        if not graphs or not quantise.has_lstm(graphs["model"]):
+    def check_eight_bit(self) -> None:
+        """onnxruntime has no other recurrent layer in 8-bit numbers than LSTM."""
+        if not len(self.model.networks) or self.model.recipe.cell != "lstm":
             raise ExportError("--int8: only detectors with an LSTM are exported as 8-bit numbers: leave it out")
+
+    @override
+    def eight_bit(self, graphs: Mapping[str, ModelProto], folder: Path, weights: str) -> EightBit:
         graph, name = graphs["model"], f"model{EIGHT_BIT}"
         small = marked(quantise.of_recurrence(graph, folder), name, weights)
         contents = graph.SerializeToString(), small.SerializeToString()

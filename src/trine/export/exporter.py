@@ -91,6 +91,10 @@ class Exporter(ABC, Generic[M]):
         self.data, self.data_dir = data, data_dir
 
     @abstractmethod
+    def check_eight_bit(self) -> None:
+        """Raises `ExportError` for a model that has nothing to gain from 8-bit numbers, or where data for it lack."""
+
+    @abstractmethod
     def graphs(self) -> dict[str, ModelProto]:
         """The graphs by name."""
 
@@ -123,6 +127,8 @@ def exported(
     """
     report = report or Silent()
     exporter: Exporter[Any] = TASKS[model.task].exporter_class()(model, data, data_dir)
+    if int8:
+        exporter.check_eight_bit()
     with report.working("export: tracing the network"):
         graphs = {name: marked(graph, name, weights) for name, graph in exporter.graphs().items()}
     contents = {name: graph.SerializeToString() for name, graph in graphs.items()}

@@ -156,8 +156,12 @@ class GeneratorExporter(Exporter[Generator]):
         }
 
     @override
-    def eight_bit(self, graphs: Mapping[str, ModelProto], folder: Path, weights: str) -> EightBit:
+    def check_eight_bit(self) -> None:
         raise ExportError("--int8: generators are not exported as 8-bit numbers: leave it out")
+
+    @override
+    def eight_bit(self, graphs: Mapping[str, ModelProto], folder: Path, weights: str) -> EightBit:
+        raise NotImplementedError  # `check_eight_bit` refuses
 
     @property
     def _prior(self) -> Prior:

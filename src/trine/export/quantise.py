@@ -67,11 +67,6 @@ def of_recurrence(graph: ModelProto, folder: Path) -> ModelProto:
     return _in_order(onnx.load(folder / "dynamic.onnx"))
 
 
-def has_lstm(graph: ModelProto) -> bool:
-    """Whether a graph has an LSTM: onnxruntime has no other recurrent layer in 8-bit numbers."""
-    return any(node.op_type == LSTM for node in graph.graph.node)
-
-
 def per_second(work: Callable[[], Any], count: int) -> float:
     """Things per second of processor time, of `count` that one call works on: the best of the calls of `SECONDS`."""
     work()
