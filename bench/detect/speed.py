@@ -89,7 +89,7 @@ class Windows(nn.Module):
 
 
 def peer(net: nn.Module, codes: torch.Tensor) -> Step:
-    samples = TensorDataset(codes.unfold(0, WINDOW, 1)[:-1], codes[WINDOW:])
+    samples = TensorDataset(codes.unfold(0, WINDOW, 1)[:-1], codes[WINDOW:].long())
     batches = endless(DataLoader(samples, PEER_BATCH, shuffle=True))
     criterion, adam = nn.CrossEntropyLoss(), torch.optim.Adam(net.parameters())
 
