@@ -3,10 +3,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+PARALLEL := --numprocesses 2 --dist loadfile --no-loadscope-reorder
 # PyTorch's own index has a build for processors alone, a tenth the size of the one that pip takes on Linux.
 CPU_TORCH := https://download.pytorch.org/whl/cpu
 
-.PHONY: setup demo docs test lint format bench clean
+.PHONY: setup demo docs test test-long lint format bench clean
 
 setup: $(READY)
 
@@ -28,7 +29,11 @@ docs: $(READY)
 	@echo site/index.html
 
 test: $(READY)
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -m 'not long' $(PARALLEL)
+
+# Whole programs, trainings that are killed, exports of every kind: minutes more.
+test-long: $(READY)
+	$(BIN)/python -m pytest -m long $(PARALLEL)
 
 lint: $(READY)
 	$(BIN)/ruff check .

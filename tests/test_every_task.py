@@ -221,6 +221,7 @@ def test_using_and_evaluating_leave_torchs_random_numbers_alone(task, data, run)
     assert torch.equal(before, torch.get_rng_state())
 
 
+@pytest.mark.long
 def test_an_exported_model_has_its_proofs_and_is_the_same_model(task, data, run, tmp_path):
     model, before = trine.load(run(task)), torch.get_rng_state()
     answers = CASES[task].use(model, data(task))

@@ -397,6 +397,7 @@ def test_compare_cells_draws_and_prints_one_json_document(trine, table, tmp_path
     assert {"cells.png", "cells.json"} <= {path.name for path in (tmp_path / "cells").iterdir()}
 
 
+@pytest.mark.long
 def test_resume_after_kill_9_gives_the_same_weights(start_trine, trine, tmp_path):
     path = tmp_path / "table.jsonl"
     path.write_text(table_text(60))

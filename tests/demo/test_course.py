@@ -32,6 +32,7 @@ def report(demo) -> str:
     return (demo / "report.html").read_text(encoding="utf-8")
 
 
+@pytest.mark.long
 def test_every_task_leaves_a_model_and_a_section_of_the_report(demo, report):
     for name in TASKS:
         assert (demo / name / "bundle" / "trine.json").is_file()

@@ -59,6 +59,7 @@ def test_the_reach_is_drawn_as_a_png(make_net, long_table):
 # ---- cells compared
 
 
+@pytest.mark.long
 def test_every_cell_is_trained_and_drawn(programs, tmp_path):
     comparisons = compare_cells(DetectRecipe.preset(**TINY), programs, tmp_path, {"device": "cpu"})
     assert [comparison.cell for comparison in comparisons] == list(CELLS)

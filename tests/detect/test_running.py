@@ -53,6 +53,7 @@ def test_a_sequence_is_cut_at_the_checkpoints_that_it_reaches():
     assert (cuts.rows == 1).sum() == (CHECKPOINTS <= 25).sum()
 
 
+@pytest.mark.long
 def test_of_new_normal_sequences_no_more_than_the_threshold_are_ever_flagged(panel, running):
     ever, at_last = [], []
     for seed in range(10):

@@ -45,6 +45,7 @@ def commands(page: Path) -> Iterator[list[str]]:
                 yield words
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("page", with_blocks("sh"), ids=named)
 def test_every_command_of_a_page_works(trine, newcomer, page):
     for words in commands(page):
@@ -53,6 +54,7 @@ def test_every_command_of_a_page_works(trine, newcomer, page):
         assert done.status == 0, f"{' '.join(words)}: {done.err}"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("page", with_blocks("python"), ids=named)
 def test_every_program_of_a_page_works(newcomer, page):
     for body in blocks(page, "python"):

@@ -99,6 +99,7 @@ def test_every_page_fits_the_screen_without_a_server_or_a_network(browser, site,
     tab.close()
 
 
+@pytest.mark.long
 def test_search_finds_a_word_in_pages_opened_from_the_file_system(browser, site):
     tab = browser.new_page(viewport={"width": 1280, "height": 900})
     tab.goto((site / "index.html").as_uri())

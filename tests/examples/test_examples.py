@@ -13,6 +13,7 @@ def test_there_is_one_for_each_job():
     assert [path.stem.partition("_")[0] for path in EXAMPLES] == ["classify", "detect", "generate"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
 def test_it_runs(example, tmp_path):
     line = [sys.executable, "-W", "error", str(example), str(tmp_path / "run")]

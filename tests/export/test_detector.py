@@ -8,6 +8,8 @@ from trine import Detector, bundle
 from trine.errors import ExportError
 from trine.sequences.vocabulary import BEGIN, EncodedTable
 
+pytestmark = pytest.mark.long
+
 PROGRAMS = (("open", "read", "read", "close"), ("socket", "send", "recv", "close"), ("fork", "exec", "wait"))
 SMALL = {
     "embedding": 8,

@@ -46,6 +46,7 @@ def test_a_proof_that_fails_writes_nothing(saved, tmp_path, monkeypatch, trace_o
     assert sorted(path.name for path in tmp_path.iterdir()) == ["saved"]
 
 
+@pytest.mark.long
 def test_a_graph_that_computes_something_else_is_found_by_its_proof(saved, monkeypatch):
     """A network whose batch norms are forgotten instead of folded."""
 
@@ -110,6 +111,7 @@ def test_a_model_that_is_not_exported_is_written_as_before_there_were_exports(sa
     assert "export" not in json.loads((saved / "trine.json").read_text())
 
 
+@pytest.mark.long
 def test_eight_bits_need_the_labelled_pictures_of_the_training(tmp_path, make_folder):
     from trine import Classifier
 

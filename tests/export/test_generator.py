@@ -5,6 +5,8 @@ import torch
 from trine import Generator
 from trine.errors import ExportError
 
+pytestmark = pytest.mark.long
+
 SHORT = {"epochs": 0.1, "least_steps": 8, "validations": 0, "flow_steps": 8, "widths": (8, 16), "latent": 6}
 DEEP = {"network": "deep", "groups": (1, 1), "map_latent": 2, "picture_size": 16}
 KINDS = {

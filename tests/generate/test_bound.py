@@ -49,6 +49,7 @@ def test_importance_sampling_gives_the_likelihood_that_integration_gives(black_a
     assert importance_nll(network, black_and_white, None, CPU, samples=3000) == pytest.approx(exact, abs=0.05)
 
 
+@pytest.mark.long
 def test_the_bound_is_above_the_importance_weighted_estimate_which_falls_with_more_samples(
     fitted: Generator, deep: Generator
 ) -> None:

@@ -143,6 +143,7 @@ def brief(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Generator:
     return Generator(**BRIEF).fit(folder, out=tmp_path_factory.mktemp("brief") / "run")
 
 
+@pytest.mark.long
 def test_after_a_kill_the_resumed_flow_gives_bit_identical_priors(
     folder: Path, start_trine: Callable, trine: Callable, tmp_path: Path
 ) -> None:

@@ -35,6 +35,7 @@ def test_a_table_has_the_scores_and_alerts_of_the_full_package(exported, full, d
     assert not all(each.flagged for each in findings)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
 def test_every_cell_with_times_and_attributes_has_the_same_scores(make_exported, full, make_timed, cell):
     settings = {**EVENTS, "epochs": 1, "attributes": ["time", "process"], "members": WITH_NETWORK}

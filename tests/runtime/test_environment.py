@@ -17,6 +17,8 @@ from pathlib import Path
 import numpy as np
 from trine import runtime
 
+pytestmark = pytest.mark.long
+
 classifier, photos, detector, table, log_detector, log, generator = map(Path, sys.argv[1:])
 pictures = sorted(photos.rglob("*.png"))
 predicted = [(a.label, a.probability, a.typicality, a.abstain) for a in runtime.load(classifier).predict(pictures)]

@@ -5,6 +5,8 @@ from tests.runtime.conftest import DRAWINGS
 from trine import Generator, runtime
 from trine.errors import DataError, UsageError
 
+pytestmark = pytest.mark.long
+
 KINDS = {
     "deep": {"network": "deep", "widths": (8, 8), "groups": (1, 1), "prior": "mixture", "likelihood": "bernoulli"},
 }

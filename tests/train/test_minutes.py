@@ -6,11 +6,13 @@ import sys
 import time
 
 import numpy as np
+import pytest
 from PIL import Image
 
 MINUTES = 0.3
 
 
+@pytest.mark.long
 def test_minutes_hold_beside_a_busy_process(start_trine, tmp_path):
     rng = np.random.default_rng(0)
     for number in range(60):

@@ -61,6 +61,7 @@ def assert_same_weights(run: Path, other: Path) -> None:
         assert torch.equal(value, theirs[name]), name
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("network", NETWORKS)
 def test_resume_after_kill_9_gives_the_same_weights_as_an_uninterrupted_run(
     network, uninterrupted, start_trine, trine, tmp_path

@@ -4,6 +4,10 @@ import json
 import sys
 from pathlib import Path
 
+import pytest
+
+pytestmark = pytest.mark.long
+
 SMALL = ("--network", "classic", "--set", "widths=[8,16]", "--set", "epochs=1", "--set", "least_steps=200")
 TORCHRUN = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "trine")
 
