@@ -40,7 +40,7 @@ SHOWN = 64
 RECONSTRUCTED = 10
 """Number of pictures on the sheet of reconstructions."""
 LIKELIHOODS: dict[str, Callable[[GenerateRecipe, int], Likelihood]] = {
-    "gaussian": lambda recipe, channels: CalibratedGaussian(channels),
+    "gaussian": lambda recipe, channels: CalibratedGaussian(channels, recipe.bounded_means),
     "logistic": lambda recipe, channels: LogisticMixture(channels, recipe.components),
     "bernoulli": lambda recipe, channels: Bernoulli(channels),
 }

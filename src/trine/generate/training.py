@@ -24,8 +24,9 @@ from trine.generate.objective import GenerateObjective
 from trine.generate.prior import FlowPrior, MixturePrior
 from trine.generate.recipe import GenerateRecipe
 from trine.generate.report import remarks
+from trine.nn.likelihood import CalibratedGaussian
 from trine.page.chapter import Chapter
-from trine.pictures.batches import labels_of, part_held_out, part_of
+from trine.pictures.batches import evenly, labels_of, part_held_out, part_of
 from trine.pictures.decode import as_channels
 from trine.pictures.picture_set import PictureSet, PictureSplit
 from trine.pictures.squares import open_squares
@@ -44,6 +45,8 @@ UNLABELLED = 4
 """The flow also learns one in four pictures without its label."""
 COMPARED = 100
 """Number of pictures that are checked for being all equal."""
+FITTED = 256
+"""Number of held-out pictures that the gaussian's deviation is fitted to."""
 FEW = 500
 """Number of training pictures below which copies of them are expected."""
 
@@ -53,7 +56,8 @@ class GeneratorTrainer(Trainer[GenerateRecipe, PictureSet, GenerateObjective, Ge
 
     model_type: ClassVar[type[Generator]] = Generator
     shape: ClassVar[tuple[str, ...]] = (
-        "network", "widths", "depth", "latent", "groups", "map_latent", "likelihood", "components", "fit", "label",
+        "network", "widths", "depth", "latent", "groups", "map_latent", "likelihood", "bounded_means", "components", "fit",
+        "label",
     )  # fmt: skip
     rates: ClassVar[tuple[str, ...]] = ("learning_rate", "filter_rate")
 
@@ -130,6 +134,7 @@ class GeneratorTrainer(Trainer[GenerateRecipe, PictureSet, GenerateObjective, Ge
         assert isinstance(network, PictureVAE)
         recipe, codec = objective.recipe, Codec(network.eval(), self.device)
         objective.train, objective.held_out = (part_of(s, fit.share) for s in (objective.train, objective.held_out))
+        self._fit_deviation(network, objective.held_out)
         means, deviations = codec.encode_top(objective.train.images, seed=recipe.seed)
         priors = self._fitted_priors(opened, objective, codec, Posteriors(means, deviations, None), fit)
         if len(objective.growth):
@@ -151,6 +156,19 @@ class GeneratorTrainer(Trainer[GenerateRecipe, PictureSet, GenerateObjective, Ge
     @override
     def chapter(self, model: Generator, opened: PictureSet, pictures: Mapping[str, bytes]) -> Chapter:
         return chapter(model, opened, pictures)
+
+    @torch.inference_mode()
+    def _fit_deviation(self, network: PictureVAE, split: PictureSplit) -> None:
+        """The gaussian's deviation that is most likely for held-out pictures under the final weights."""
+        likelihood = network.likelihood
+        if not isinstance(likelihood, CalibratedGaussian) or likelihood.bounded:
+            return
+        images = torch.from_numpy(np.array(split.images[evenly(len(split), FITTED)])).to(self.device.name)
+        observed = likelihood.observe(images)
+        generator = torch.Generator(self.device.name).manual_seed(0)
+        with self.device.autocast():
+            outputs = network.vae(observed, generator=generator).outputs
+        likelihood.fit(outputs.float(), observed)
 
     def _fitted_priors(
         self,
