@@ -16,6 +16,7 @@ from trine.errors import DataError
 from trine.generate.bound import measure_bound
 from trine.generate.chapter import chapter
 from trine.generate.codec import Codec
+from trine.generate.directions import Directions
 from trine.generate.flow_training import FlowObjective, Posteriors, flow_seconds
 from trine.generate.generator import Generator, build_network, build_priors
 from trine.generate.latent import Normal
@@ -47,6 +48,8 @@ COMPARED = 100
 """Number of pictures that are checked for being all equal."""
 FITTED = 256
 """Number of held-out pictures that the gaussian's deviation is fitted to."""
+COMPARED_ERRORS = 1_000
+"""Number of held-out pictures whose reconstruction errors a model keeps: scores are compared with them."""
 FEW = 500
 """Number of training pictures below which copies of them are expected."""
 
@@ -56,8 +59,8 @@ class GeneratorTrainer(Trainer[GenerateRecipe, PictureSet, GenerateObjective, Ge
 
     model_type: ClassVar[type[Generator]] = Generator
     shape: ClassVar[tuple[str, ...]] = (
-        "network", "widths", "depth", "latent", "groups", "map_latent", "likelihood", "bounded_means", "components", "fit",
-        "label",
+        "network", "widths", "depth", "latent", "groups", "map_latent", "likelihood", "bounded_means", "components",
+        "fit", "label",
     )  # fmt: skip
     rates: ClassVar[tuple[str, ...]] = ("learning_rate", "filter_rate")
 
@@ -148,7 +151,10 @@ class GeneratorTrainer(Trainer[GenerateRecipe, PictureSet, GenerateObjective, Ge
             network=codec.network,
             priors=priors.to(self.device.name).eval().requires_grad_(False),
             information=_kl_per_unit(means, deviations),
+            directions=Directions.fitted(means),
+            errors=torch.zeros(0),
         )
+        model = model.replaced(errors=_held_out_errors(model, opened, objective.held_out))
         for line in self._warnings(model, opened, objective.held_out):
             fit.report.note(line)
         return model
@@ -200,6 +206,14 @@ class GeneratorTrainer(Trainer[GenerateRecipe, PictureSet, GenerateObjective, Ge
     def _warnings(self, model: Generator, opened: PictureSet, split: PictureSplit) -> list[str]:
         images, labels = as_channels(split.images, model.channels), model.known_labels(opened, split)
         return remarks(measure_bound(model.network, images, labels, self.device))
+
+
+def _held_out_errors(model: Generator, opened: PictureSet, split: PictureSplit) -> Float[Tensor, "held_out"]:
+    """Reconstruction errors of held-out pictures, ascending."""
+    chosen = evenly(len(split), COMPARED_ERRORS)
+    known = model.known_labels(opened, split)
+    labels = None if known is None else [model.classes[code] for code in known[torch.from_numpy(chosen)].tolist()]
+    return torch.from_numpy(model.anomaly(np.array(split.images[chosen]), labels)).float().sort().values
 
 
 def _classes(opened: PictureSet, recipe: GenerateRecipe) -> tuple[str, ...]:

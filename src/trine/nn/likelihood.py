@@ -21,8 +21,9 @@ BIN_WIDTH = 2 / 255
 """Distance of two neighbouring levels on the scale from −1 to 1."""
 SQRT_2 = math.sqrt(2)
 FARTHEST = 40 / SQRT_2
-"""Limit of distances from a normal distribution's mean, in units of √2 deviations (40 deviations). The gradient is
-exp(−distance² − log mass): larger numbers would cancel each other's digits."""
+"""Distance from a normal distribution's mean, in units of √2 deviations (40 deviations), from which the log probability
+goes on in a straight line. The gradient is exp(−distance² − log mass): larger numbers would cancel each other's digits.
+"""
 TAIL = 8 / SQRT_2
 """Distance from the mean, in units of √2 deviations (8 deviations), from which the mass of a bin nears the smallest
 number of single precision: from here on its logarithm is computed from the logarithm of the tail."""
@@ -194,7 +195,8 @@ class CalibratedGaussian(Likelihood):
         if self.training:
             self._follow_errors(observed - (mean if self.bounded else mean.clamp(-1, 1)))
         unit = SQRT_2 * self.deviation
-        lower, upper = ((edge - mean).div_(unit).clamp_(-FARTHEST, FARTHEST) for edge in bins(observed))
+        lower, upper = ((edge - mean).div_(unit) for edge in bins(observed))
+        beyond = _pull_in(lower, upper)
         log_mass = _log_normal_mass(lower, upper)
         if gradient is not None:
             at_upper, at_lower = (edge.square_().add_(log_mass).neg_().exp_() for edge in (upper, lower))
@@ -202,6 +204,8 @@ class CalibratedGaussian(Likelihood):
             if self.bounded:
                 at_lower.mul_(mean.square_().neg_().add_(1))
             gradient.copy_(at_lower)
+        if beyond is not None:  # −x² goes on as its tangent
+            log_mass.sub_(beyond.abs_().mul_(2 * FARTHEST))
         return log_mass.sum(0)
 
     @torch.no_grad()
@@ -269,6 +273,18 @@ class _PixelLogProb(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
         return ctx.saved_tensors[0].mul_(gradient), None, None  # in place: torch refuses a second backward pass
+
+
+def _pull_in(lower: Tensor, upper: Tensor) -> Tensor | None:
+    """Move bins that are farther than `FARTHEST` from 0 to that distance, in place; returns by how much, or None."""
+    beyond = None
+    if max(float(lower.max()), -float(upper.min())) > FARTHEST:
+        beyond = (lower - FARTHEST).clamp_(min=0).add_((upper + FARTHEST).clamp_(max=0))
+        lower.sub_(beyond)
+        upper.sub_(beyond)
+    for edge in (lower, upper):  # the outer edges of the outermost bins
+        edge.clamp_(-FARTHEST - 1, FARTHEST + 1)
+    return beyond
 
 
 def _log_normal_mass(lower: Tensor, upper: Tensor) -> Tensor:
