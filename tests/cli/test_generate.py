@@ -99,7 +99,8 @@ def test_a_file_that_is_no_picture_is_named_and_the_others_are_scored(
     assert "text.png" in command.err
     lines = [json.loads(line) for line in command.out.splitlines()]
     assert len(lines) == 16
-    assert all(0 <= line["anomaly"] <= 1 for line in lines)
+    assert all(0 <= line["anomaly"] <= 1 and 0 <= line["percentile"] <= 100 for line in lines)
+    assert all(0 < line["p_value"] <= 1 for line in lines)
 
 
 @pytest.mark.parametrize("suffix", [".png", ".gif"])
@@ -112,10 +113,10 @@ def test_interpolate_writes_a_strip_or_an_animation_between_two_pictures_or_new_
     assert dimensions(tmp_path / f"new{suffix}")[2] == (18 if suffix == ".gif" else 1)
 
 
-def test_traverse_names_the_latent_units_it_changes(trine: Callable, model: Path, tmp_path: Path) -> None:
+def test_traverse_names_the_directions_it_moves_along(trine: Callable, model: Path, tmp_path: Path) -> None:
     command = trine("generate", "traverse", model, "--directions", 3, "--out", tmp_path / "rows.png")
     assert command.status == 0
-    assert command.err.count("latent unit") == 3
+    assert command.err.count("row: direction") == 3
 
 
 def test_map_draws_a_set(trine: Callable, model: Path, photos: Path, tmp_path: Path) -> None:
@@ -149,6 +150,10 @@ def test_evaluate_adds_the_importance_weighted_estimate_with_its_option(
         (("interpolate", "--steps", 1), 2, "1 step: give 2 to 1000"),
         (("interpolate", "--rows", 0), 2, "0 rows"),
         (("traverse", "--directions", 0), 2, "0 directions"),
+        (("reconstruct", "a.png", "--out", "x.jpg"), 2, "--out x.jpg: this picture is written as .png"),
+        (("interpolate", "--out", "x.jpeg"), 2, "this picture is written as .png or .gif"),
+        (("traverse", "--out", "folder"), 2, "this picture is written as .png"),
+        (("map", "photos", "--out", "x.svg"), 2, "this picture is written as .png"),
         (("reconstruct", "absent.png"), 1, "none of the pictures could be read"),
     ],
 )
@@ -167,8 +172,8 @@ def test_pictures_to_interpolate_between_are_two_and_to_traverse_from_one(
         (("interpolate", model, picture), 2, "1 picture to interpolate between: give two"),
         (("interpolate", model, photos / "day"), 2, "16 pictures to interpolate between: give two"),
         (("interpolate", model, picture, "absent.png"), 1, "a picture could not be read"),
-        (("interpolate", model, picture, picture, "--rows", 2), 2, "--rows, --label and --prior are for new pictures"),
-        (("interpolate", model, picture, picture, "--label", "day"), 2, "are for new pictures"),
+        (("interpolate", model, picture, picture, "--rows", 2), 2, "--rows and --prior are for new pictures"),
+        (("interpolate", model, picture, picture, "--label", "dusk"), 2, "label 'dusk' is not known"),
         (("traverse", model, photos / "day"), 2, "16 pictures to start from: give one"),
     ):
         command = trine("generate", *words, *out)

@@ -3,7 +3,6 @@ import pytest
 import torch
 
 from trine.device import Device
-from trine.errors import DataError
 from trine.generate.codec import Codec, Noise
 from trine.generate.network import VAE, PictureVAE
 from trine.generate.noise import BLOCK
@@ -42,12 +41,23 @@ def test_temperature_scales_the_noise_and_keeps_the_uniform_numbers() -> None:
 def test_with_the_models_own_prior_the_noise_itself_is_decoded(codec: Codec) -> None:
     noise = Noise.drawn(codec.network.vae.shapes, seed=1, block=0)
     without_map = Noise([noise.groups[0], torch.zeros_like(noise.groups[1])], noise.chance)
-    assert np.array_equal(codec.from_noise(without_map, NormalPrior(), None), codec.decode([noise.groups[0]], None))
+    assert np.array_equal(codec.from_noise(without_map, NormalPrior(), None), codec.decode([noise.groups[0]]))
 
 
 def test_a_label_changes_the_picture(codec: Codec) -> None:
     latents = [torch.ones(3, 4)]
-    assert not np.array_equal(codec.decode(latents, 0), codec.decode(latents, 1))
+    first, second = (
+        codec.decode(latents, torch.zeros(3, dtype=torch.int64)),
+        codec.decode(latents, torch.tensor([0, 1, 1])),
+    )
+    assert [bool((first[i] == second[i]).all()) for i in range(3)] == [True, False, False]
+
+
+def test_a_label_changes_the_latents_of_a_picture(codec: Codec) -> None:
+    images = dots(3)
+    unknown, known = codec.encode(images, 0).mean[0], codec.encode(images, 0, torch.tensor([0, 1, 1])).mean[0]
+    assert not torch.equal(unknown, known)
+    torch.testing.assert_close(known, codec.encode_top(images, torch.tensor([0, 1, 1]))[0], rtol=1e-4, atol=1e-4)
 
 
 def test_encoding_does_not_depend_on_how_many_pictures_are_encoded_together(codec: Codec) -> None:
@@ -61,7 +71,7 @@ def test_encoding_and_decoding_leave_the_global_random_state_unchanged(codec: Co
     before = torch.get_rng_state()
     codec.encode(dots(2), seed=5)
     codec.encode_top(dots(2), seed=5)
-    codec.decode([torch.ones(3, 4)], 0)
+    codec.decode([torch.ones(3, 4)])
     codec.from_noise(Noise.drawn(codec.network.vae.shapes, 1, 0).scaled(1.0, pixels=1.0), NormalPrior(), None)
     assert torch.equal(before, torch.get_rng_state())
 
@@ -71,8 +81,3 @@ def test_the_seed_of_encoding_decides_the_samples(codec: Codec) -> None:
     first, again, other = (codec.encode(images, seed) for seed in (5, 5, 6))
     assert all(map(torch.equal, first.sample, again.sample))
     assert not any(map(torch.equal, first.sample, other.sample))
-
-
-def test_pictures_of_another_size_are_refused(codec: Codec) -> None:
-    with pytest.raises(DataError, match="pictures of 8×8: the model takes 12×12"):
-        codec.encode(dots(1, size=8), seed=0)

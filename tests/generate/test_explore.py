@@ -6,6 +6,7 @@ import torch
 
 from tests.texts import written
 from trine.errors import DataError, UsageError
+from trine.generate.directions import Directions
 from trine.generate.explore import (
     LEGEND,
     apart,
@@ -68,18 +69,43 @@ def test_an_unknown_prior_and_an_unknown_label_are_refused(deep: Generator) -> N
         between_samples(deep, label="left")
 
 
-def test_traversed_units_are_those_with_the_most_information_and_each_row_changes_one(fitted: Generator) -> None:
-    units, images = traverse(fitted, dots(1, seed=3), directions=3, steps=5)
-    assert len(units) == len(set(units)) == 3
-    assert images.shape == (15, 12, 12, 1)
-    information = fitted.information
-    assert [float(information[unit]) for unit in units] == sorted(information.tolist(), reverse=True)[:3]
-    spread = images.reshape(3, 5, -1).astype(float).std(1).mean(1)
-    assert spread[0] > 0
+def test_a_traversal_moves_a_picture_along_the_directions_in_which_pictures_differ_most(fitted: Generator) -> None:
+    picture = dots(1, seed=3)
+    found = traverse(fitted, picture, directions=3, steps=5)
+    assert found.rows.shape == (3, 5, 12, 12, 1)
+    assert found.values.tolist() == [-2.5, -1.25, 0, 1.25, 2.5]
+    shares = fitted.directions.shares.tolist()
+    assert shares == sorted(shares, reverse=True)
+    assert sum(shares) <= 1 + 1e-5
+    latent = fitted.encode(picture).mean[0][0]
+    step = fitted.directions.steps[0]
+    expected = fitted.decode([(latent + (1.25 - found.own[0]) * step)[None]])[0]
+    assert np.array_equal(found.rows[0, 3], expected)
 
 
-def test_more_directions_than_latent_units_give_all_of_them(fitted: Generator) -> None:
-    assert len(traverse(fitted, directions=99, steps=2)[0]) == 6
+def test_a_direction_of_real_pictures_moves_a_picture_more_than_a_single_number(fitted: Generator) -> None:
+    def moved(model: Generator) -> float:
+        rows = traverse(model, dots(1, seed=3), directions=1, steps=2).rows.astype(float)
+        return float(np.abs(rows[0, 0] - rows[0, 1]).mean())
+
+    former = fitted.replaced(directions=Directions.of({"information": fitted.information}))
+    assert moved(fitted) > moved(former) > 0
+
+
+def test_a_model_of_a_former_version_is_traversed_by_its_numbers_of_most_information(fitted: Generator) -> None:
+    former = fitted.replaced(directions=Directions.of({"information": fitted.information}))
+    found = traverse(former, directions=99, steps=2)
+    best = fitted.information.argsort(descending=True).tolist()
+    assert [name.split()[:2] for name in found.names] == [["number", str(unit)] for unit in best]
+    assert draw_traversal(former, steps=2)[1].startswith(b"\x89PNG")
+
+
+def test_directions_are_the_principal_components_of_the_latents() -> None:
+    draw = torch.randn(400, 3, generator=torch.Generator().manual_seed(0)) * torch.tensor([3.0, 1.0, 0.1]) + 5
+    found = Directions.fitted(draw)
+    assert found.steps.abs().argmax(1).tolist() == [0, 1, 2]
+    assert found.steps.norm(dim=1).tolist() == pytest.approx([3, 1, 0.1], rel=0.15)
+    assert found.at(found.centre + 2 * found.steps[1]).tolist() == pytest.approx([0, 2, 0], abs=1e-3)
 
 
 @pytest.mark.parametrize("steps", [1, 0, 1001])
@@ -111,12 +137,13 @@ def test_a_map_is_drawn_with_and_without_labels(fitted: Generator, folder: Path,
 
 def test_a_traversal_names_each_row_and_the_value_of_each_column(fitted: Generator) -> None:
     with written() as texts:
-        units, sheet = draw_traversal(fitted, dots(1, seed=3), directions=4, steps=5)
+        found, sheet = draw_traversal(fitted, dots(1, seed=3), directions=4, steps=5)
     assert sheet.startswith(b"\x89PNG")
     texts.check()
-    assert [text for text in texts.texts if text.startswith("number")] == [
-        f"number {unit}\n{float(fitted.information[unit]):.2f} nats" for unit in units
-    ]
+    rows = [text for text in texts.texts if text.startswith("direction")]
+    assert rows == found.names
+    shares = fitted.directions.shares[:4].tolist()
+    assert rows == [f"direction {row}\n{100 * share:.0f} % of variance" for row, share in enumerate(shares, 1)]
     assert [text for text in texts.texts if text[0] in "−0+"] == ["−2.5", "−1.2", "0", "+1.2", "+2.5"]
     assert "picture" in texts.texts
     assert len(texts.figure.axes[0].patches) == 4, "a frame per row"

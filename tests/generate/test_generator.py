@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import Tensor
 
 import trine
@@ -14,6 +16,7 @@ from trine.classify.classifier import Classifier
 from trine.errors import BundleError, DataError, UsageError
 from trine.generate.codec import BLOCK
 from trine.generate.generator import Generator
+from trine.generate.strangeness import strangeness
 from trine.nn.likelihood import CalibratedGaussian
 
 from .conftest import dots, write_dots
@@ -142,9 +145,60 @@ def test_latent_vectors_are_the_same_with_and_without_the_decoder(deep: Generato
     torch.testing.assert_close(deviations.square(), encoded.variance[0], rtol=1e-2, atol=1e-2)
 
 
-def test_a_picture_of_another_size_is_refused_in_python(fitted: Generator) -> None:
-    with pytest.raises(DataError, match=r"pictures of 10×10: the model takes 12×12"):
-        fitted.encode(dots(1, size=10))
+def test_pictures_are_taken_as_people_have_them(fitted: Generator, tmp_path: Path) -> None:
+    """Paths, bytes, images, arrays of any size and of four channels are read as files are."""
+    from PIL import Image
+
+    images = dots(3, seed=9)
+    paths = [write_dots(tmp_path, images) / f"{i}.png" for i in range(3)]
+    expected = fitted.reconstruct(images)
+    opaque = np.concatenate([images.repeat(3, 3), np.full_like(images, 255)], 3)
+    for other in (paths, [path.read_bytes() for path in paths], [Image.open(path) for path in paths], opaque):
+        assert np.array_equal(fitted.reconstruct(other), expected)
+    assert fitted.reconstruct(str(paths[0])).shape == (1, 12, 12, 1)
+    large = dots(2, size=30)
+    assert fitted.encode(large).mean[0].shape == (2, 6)
+
+
+@pytest.mark.parametrize("array", [np.zeros((2, 12, 12, 1)), np.zeros((12, 12), np.uint8)])
+def test_other_arrays_are_refused_by_what_they_are(fitted: Generator, array: np.ndarray) -> None:
+    with pytest.raises(DataError, match=r"an array of \w+, shape .*: give uint8 levels from 0 to 255 of shape"):
+        fitted.reconstruct(array)
+
+
+def test_the_label_of_a_picture_is_used_where_its_latents_are(fitted: Generator) -> None:
+    images, (first, second) = dots(2, seed=9), fitted.classes[:2]
+    unknown, known = fitted.encode(images), fitted.encode(images, label=[first, second])
+    assert not torch.equal(unknown.mean[0], known.mean[0])
+    assert np.array_equal(fitted.reconstruct(images, [first, second]), fitted.decode(known.mean, [first, second]))
+    assert fitted.anomaly(images, first).tolist() != fitted.anomaly(images).tolist()
+    with pytest.raises(UsageError, match="label 'up' is not known"):
+        fitted.encode(images, label="up")
+    with pytest.raises(UsageError, match="1 labels for 2 pictures"):
+        fitted.encode(images, label=[first])
+
+
+def test_a_score_says_how_strange_an_error_is_in_either_direction(fitted: Generator) -> None:
+    usual, strange = (
+        fitted.score(dots(20, seed=9)),
+        fitted.score(np.random.default_rng(0).integers(0, 256, (20, 12, 12, 1), dtype=np.uint8)),
+    )
+    assert np.mean([each.p_value for each in usual]) > 0.2
+    assert {each.percentile for each in strange} == {100.0}
+    least = 2 / (len(fitted.errors) + 1)
+    assert [each.p_value for each in strange] == [pytest.approx(least)] * 20
+
+
+@given(st.lists(st.floats(0, 1), max_size=30), st.floats(0, 1))
+def test_the_p_value_is_small_at_both_ends_and_never_zero(held_out: list[float], error: float) -> None:
+    (found,) = strangeness([error], np.sort(np.array(held_out)))
+    if not held_out:
+        assert found.p_value is None
+        return
+    assert found.percentile == pytest.approx(100 * sum(value < error for value in held_out) / len(held_out))
+    assert 1 / (len(held_out) + 1) <= found.p_value <= 1
+    if error < min(held_out) or error > max(held_out):
+        assert found.p_value == pytest.approx(min(1, 2 / (len(held_out) + 1)))
 
 
 def test_noise_is_reconstructed_worse_than_pictures_like_the_training_pictures(fitted: Generator) -> None:

@@ -79,26 +79,31 @@ def test_samples_are_drawn_from_their_generator_alone(kind: type[Likelihood]) ->
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_bins_of_a_calibrated_normal_agree_with_its_cumulative_distribution_in_double_precision(channels: int) -> None:
-    likelihood = CalibratedGaussian(channels)
+@pytest.mark.parametrize("bounded", [False, True])
+def test_bins_of_a_calibrated_normal_agree_with_its_cumulative_distribution_in_double_precision(
+    channels: int, bounded: bool
+) -> None:
+    likelihood = CalibratedGaussian(channels, bounded)
 
     def reference(outputs: torch.Tensor, levels: torch.Tensor) -> torch.Tensor:
-        noise = torch.distributions.Normal(torch.tanh(outputs), likelihood.deviation.double())
+        mean = torch.tanh(outputs) if bounded else outputs
+        noise = torch.distributions.Normal(mean, likelihood.deviation.double())
         return torch.log(mass_in_bins(noise.cdf, levels)).sum(0)
 
     check_against_reference(likelihood, reference, spread=0.5, channels=channels)
 
 
-def test_the_gradient_far_in_a_normal_tail_is_that_of_the_asymptote() -> None:
+@pytest.mark.parametrize("bounded", [False, True])
+def test_the_gradient_far_in_a_normal_tail_is_that_of_the_asymptote(bounded: bool) -> None:
     """Mills' ratio: x deviations from the mean the logarithm of the tail falls by about x + 1/x per deviation."""
-    likelihood = CalibratedGaussian(1).eval()
+    likelihood = CalibratedGaussian(1, bounded).eval()
     likelihood.deviation.fill_(0.05)
     outputs = torch.full((1, 1), -0.5, requires_grad=True)
     likelihood.pixel_log_prob(outputs, torch.ones(1, 1)).sum().backward()
-    mean = math.tanh(-0.5)
+    mean = math.tanh(-0.5) if bounded else -0.5
     far = (1 - BIN_WIDTH / 2 - mean) / 0.05
     assert outputs.grad is not None
-    assert float(outputs.grad) == pytest.approx((far + 1 / far) / 0.05 * (1 - mean**2), rel=1e-3)
+    assert float(outputs.grad) == pytest.approx((far + 1 / far) / 0.05 * (1 - mean**2 if bounded else 1), rel=1e-3)
 
 
 def test_extreme_outputs_keep_log_probabilities_and_gradients_finite() -> None:
@@ -115,3 +120,34 @@ def test_extreme_outputs_keep_log_probabilities_and_gradients_finite() -> None:
 def test_a_uniform_distribution_over_all_levels_has_eight_bits_per_dim() -> None:
     assert bits_per_dim(12 * math.log(256), 12) == pytest.approx(8)
     assert np.isclose(bits_per_dim(12 * math.log(2), 12), 1)
+
+
+def test_the_fitted_deviation_is_the_most_likely_one() -> None:
+    draw = torch.Generator().manual_seed(0)
+    observed = (0.5 * torch.randn(4, 1, 32, 32, generator=draw)).clamp(-1, 1)
+    outputs, likelihood = torch.zeros_like(observed), CalibratedGaussian(1).eval()
+    likelihood.fit(outputs, observed)
+    best = float(likelihood.deviation)
+    nats = float(likelihood.log_prob(outputs, observed).mean())
+    assert best == pytest.approx(0.5, rel=0.05)  # of the values before they were cut at the ends
+    assert float(observed.square().mean().sqrt()) < 0.97 * best
+    for other in (0.97, 1.03):
+        likelihood.deviation.fill_(other * best)
+        assert float(likelihood.log_prob(outputs, observed).mean()) < nats
+
+
+@pytest.mark.parametrize(("mean", "level"), [(1e4, -1.0), (-1e4, 1.0), (3.0, 0.0), (1e4, 0.2)])
+@pytest.mark.parametrize("deviation", [1.0, 0.05, 0.002])
+def test_however_far_a_mean_is_from_a_level_it_is_pulled_to_it(mean: float, level: float, deviation: float) -> None:
+    """With means limited by tanh, outputs of 10⁴ had no gradient, and drawings of black lines on white stayed white."""
+    likelihood, observed = CalibratedGaussian(1).eval(), torch.full((1, 1), level)
+    likelihood.deviation.fill_(deviation)
+    outputs = torch.full((1, 1), mean, requires_grad=True)
+    nats = likelihood.pixel_log_prob(outputs, observed)
+    nats.sum().backward()
+    assert outputs.grad is not None
+    gradient = float(outputs.grad)
+    assert gradient * (level - mean) > 0
+    assert abs(gradient) >= 0.99 * min(40, abs(level - mean) / deviation) / deviation
+    nearer = likelihood.pixel_log_prob(torch.full((1, 1), mean + (level - mean) / 100), observed)
+    assert float(nearer) > float(nats.detach())

@@ -24,6 +24,10 @@ app = App(name="generate", help="Make new pictures like the training pictures, w
 
 Count = Annotated[int, Parameter(name=("-n", "--count"), help="Number of pictures.")]
 Label = Annotated[str | None, Parameter(help="A class, for a model trained with --label. [default: any]")]
+KnownLabel = Annotated[
+    str | None,
+    Parameter(help="The pictures' class, for a model trained with --label. [default: the folder's name if it is one]"),
+]
 Prior = Annotated[
     Literal["normal", "mixture", "flow"] | None,
     Parameter(help="Distribution of the latent vectors. [default: the recipe's]"),
@@ -139,29 +143,37 @@ def sample(
 
 
 @app.command
-def reconstruct(model: Model, *paths: Paths, out: Out = Path("reconstructed.png")) -> int:
+def reconstruct(model: Model, *paths: Paths, label: KnownLabel = None, out: Out = Path("reconstructed.png")) -> int:
     """Encode pictures and decode them again: a sheet of originals, each above its reconstruction."""
     from trine.generate.generator import Generator
     from trine.sheet import pairs_png
 
+    _check_ending(out, ".png")
     loaded = Generator.load(model)
-    _, images, failed = _read(loaded, paths)
-    _write(out, pairs_png(images, loaded.reconstruct(images)))
+    names, images, failed = _read(loaded, paths)
+    _write(out, pairs_png(images, loaded.reconstruct(images, _labels(loaded, names, label))))
     return int(failed)
 
 
 @app.command
-def score(model: Model, *paths: Paths, json: Json = False) -> int:
-    """Print how unlike the training pictures each picture is: its reconstruction error. --json prints JSON lines."""
+def score(model: Model, *paths: Paths, label: KnownLabel = None, json: Json = False) -> int:
+    """Print how unlike the training pictures each picture is: its reconstruction error beside held-out pictures'.
+
+    Columns: path; error; percentage of held-out pictures with a smaller error; p-value, the share of held-out pictures
+    that are at least as strange, in either direction. --json prints JSON lines.
+    """
     from trine.generate.generator import Generator
 
     loaded = Generator.load(model)
     names, images, failed = _read(loaded, paths)
-    for path, value in zip(names, loaded.anomaly(images).tolist(), strict=True):
+    for path, found in zip(names, loaded.score(images, _labels(loaded, names, label)), strict=True):
         if json:
-            output.print_json_line({"path": path, "anomaly": value})
+            figures = {"anomaly": found.error, "percentile": found.percentile, "p_value": found.p_value}
+            output.print_json_line({"path": path, **figures})
+        elif found.percentile is None or found.p_value is None:
+            print(f"{path}\t{found.error:.6f}")
         else:
-            print(f"{path}\t{value:.6f}")
+            print(f"{path}\t{found.error:.6f}\t{found.percentile:.1f}\t{found.p_value:.4f}")
     return int(failed)
 
 
@@ -193,11 +205,13 @@ def interpolate(
 
     if rows < 1:
         raise UsageError(f"{quantity(rows, 'row')}: give 1 or more")
-    if ends and (rows > 1 or label or prior):
-        raise UsageError("--rows, --label and --prior are for new pictures: leave out these, or the two pictures")
+    if ends and (rows > 1 or prior):
+        raise UsageError("--rows and --prior are for new pictures: leave out these, or the two pictures")
+    _check_ending(out, ".png", ".gif")
     loaded = Generator.load(model)
     if ends:
-        strips = between(loaded, _read_all(loaded, ends), steps)[None]
+        names, images = _read_all(loaded, ends)
+        strips = between(loaded, images, steps, _labels(loaded, names, label))[None]
     else:
         strips = np.stack([between_samples(loaded, steps, seed + row, label, prior) for row in range(rows)])
     _write(out, gif(strips) if out.suffix.lower() == ".gif" else grid_png(strips.reshape(-1, *strips.shape[2:]), steps))
@@ -211,28 +225,32 @@ def traverse(
     directions: int = 8,
     steps: Steps = 9,
     seed: Seed = 0,
+    label: KnownLabel = None,
     out: Out = Path("traversed.png"),
 ) -> None:
-    """Change single units of the latent vector, those with the largest KL divergence: one row per unit.
+    """Move a picture along the directions of the latent space in which the training's pictures differ most.
 
-    A column is a value of the unit, in standard deviations. The values nearest to those of the picture have a frame.
+    One row per direction, a principal component of real pictures' latents. A column is a value along it, in standard
+    deviations. The values nearest to the picture's own have a frame.
 
     Parameters
     ----------
     path
         The picture to start from; without, a new one.
     directions
-        Number of units.
+        Number of directions.
     """
     from trine.generate.explore import draw_traversal
     from trine.generate.generator import Generator
 
+    _check_ending(out, ".png")
     loaded = Generator.load(model)
-    start = _read_all(loaded, (path,)) if path else None
-    units, sheet = draw_traversal(loaded, start, directions, steps, seed)
+    names, start = _read_all(loaded, (path,)) if path else ([], None)
+    known = _labels(loaded, names, label) if path else [label]
+    found, sheet = draw_traversal(loaded, start, directions, steps, seed, known[0] if known else None)
     _write(out, sheet)
-    for unit in units:
-        output.note(f"row: latent unit {unit}, {loaded.information[unit]:.2f} nats")
+    for name in found.names:
+        output.note(f"row: {' '.join(name.split())}")
 
 
 @app.command(name="map")
@@ -243,6 +261,7 @@ def draw(
     from trine.generate.explore import draw_map
     from trine.generate.generator import Generator
 
+    _check_ending(out, ".png")
     loaded = Generator.load(model)
     _write(out, draw_map(loaded, loaded.open(data, data_dir), split))
 
@@ -271,12 +290,23 @@ def _read(model: "Generator", words: Sequence[str]) -> tuple[list[str], Pictures
     return list(names), np.stack(images), failed
 
 
-def _read_all(model: "Generator", words: Sequence[str]) -> Pictures:
-    """The pictures that `words` name. Raises `DataError` when any cannot be read."""
-    _, images, failed = _read(model, words)
+def _read_all(model: "Generator", words: Sequence[str]) -> tuple[list[str], Pictures]:
+    """The pictures that `words` name, with their paths. Raises `DataError` when any cannot be read."""
+    names, images, failed = _read(model, words)
     if failed:
         raise DataError("a picture could not be read: give others")
-    return images
+    return names, images
+
+
+def _labels(model: "Generator", names: Sequence[str], label: str | None) -> list[str | None]:
+    """The class of each picture: `label`, else its folder's name if that is a class of the model, else unknown."""
+    folders = [Path(name).parent.name for name in names]
+    return [label or (folder if folder in model.classes else None) for folder in folders]
+
+
+def _check_ending(out: Path, *endings: str) -> None:
+    if out.suffix.lower() not in endings:
+        raise UsageError(f"--out {out}: this picture is written as {' or '.join(endings)}: give such a name")
 
 
 def _write(out: Path, content: bytes) -> None:

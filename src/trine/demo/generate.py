@@ -55,7 +55,7 @@ def _charts(model: Generator, run: Path) -> list[Picture]:
     latent_map = draw_map(model, opened, most=MAPPED)
     _, along = draw_traversal(model, one_digit(opened), DIRECTIONS)
     return [
-        Picture(along, "A digit of the test split; in each row, one of its latent numbers is changed."),
+        Picture(along, "A digit of the test split; each row moves it along one direction in which real digits differ."),
         Picture(latent_map, "A map of the latent space: similar digits are close together."),
         Picture((run / "curves.png").read_bytes(), "The bound falls during the training."),
     ]

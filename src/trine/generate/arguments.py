@@ -25,6 +25,22 @@ def check_seed(seed: object) -> None:
         raise UsageError(f"seed {seed!r:.80}: give a whole number from 0 to {LARGEST_SEED:,}")
 
 
+def label_codes(label: str | Sequence[str | None] | None, classes: Sequence[str], count: int) -> list[int] | None:
+    """Index of the label of each of `count` pictures, the number of classes for an unknown one; None for none at all.
+
+    Raises `UsageError` for a label that the model does not know, or another number of labels than pictures.
+    """
+    if label is None:
+        return None
+    labels = [label] * count if isinstance(label, str) else list(label)
+    if len(labels) != count:
+        raise UsageError(f"{len(labels)} labels for {count} pictures: give one for each, or one for all")
+    if all(each is None for each in labels):
+        return None
+    indices = {each: label_index(each, classes) for each in set(labels)}
+    return [len(classes) if (index := indices[each]) is None else index for each in labels]
+
+
 def label_index(label: str | None, classes: Sequence[str]) -> int | None:
     """Index of a label; None for none. Raises `UsageError` when the model does not know it."""
     if label is None:

@@ -9,13 +9,11 @@ from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
 
 from trine.device import Device
-from trine.errors import DataError
 from trine.generate.bound import labelled_batches, on_device
 from trine.generate.latent import Latent
 from trine.generate.network import PictureVAE
 from trine.generate.noise import BLOCK, block_noise
 from trine.generate.prior import Prior
-from trine.pictures.decode import as_channels
 
 ENCODED = 256
 """Number of pictures that are encoded together."""
@@ -65,17 +63,22 @@ class Codec:
     device: Device
 
     @torch.inference_mode()
-    def encode(self, images: UInt8[np.ndarray, "n height width channels"], seed: int) -> EncodedPictures:
-        """Posteriors of pictures in every group, and a sample of each. Raises `DataError` for another size."""
-        size, channels = self.network.vae.size, self.network.likelihood.channels
-        if images.shape[1:3] != (size, size):
-            raise DataError(f"pictures of {images.shape[2]}×{images.shape[1]}: the model takes {size}×{size}")
+    def encode(
+        self,
+        images: UInt8[np.ndarray, "n height width channels"],
+        seed: int,
+        labels: Int64[Tensor, "n"] | None = None,
+    ) -> EncodedPictures:
+        """Posteriors of pictures in every group, and a sample of each.
+
+        labels   class of each picture, for a model with labels; None: unknown
+        """
         latents: list[list[Latent]] = []
         generator = torch.Generator(self.device.name).manual_seed(seed)
-        for batch, _ in labelled_batches(as_channels(images, channels), None, ENCODED):
+        for batch, classes in labelled_batches(images, labels, ENCODED):
             observed = self.network.likelihood.observe(batch.to(self.device.name), generator)
             with self.device.autocast():
-                latents.append(self.network.vae(observed, generator=generator).latents)
+                latents.append(self.network.vae(observed, on_device(classes, self.device), generator).latents)
         return EncodedPictures(*(_by_group(latents, kind) for kind in ("mean", "variance", "sample")))
 
     @torch.inference_mode()
@@ -102,21 +105,23 @@ class Codec:
 
     @torch.inference_mode()
     def decode(
-        self, latents: Sequence[Float[Tensor, "n ..."]], label: int | None
+        self, latents: Sequence[Float[Tensor, "n ..."]], labels: Int64[Tensor, "n"] | None = None
     ) -> UInt8[np.ndarray, "n height width channels"]:
         """The expected pictures of latents, top group first. Missing latents are the means of their priors."""
         pictures = []
         for start in range(0, len(latents[0]), BLOCK):
             given = [values[start : start + BLOCK] for values in latents]
             zeros = [torch.zeros(len(given[0]), *shape) for shape in self.network.vae.shapes]
-            pictures.append(_array(self.network.likelihood.mean(self._outputs(given, zeros, label))))
+            classes = None if labels is None else labels[start : start + BLOCK]
+            pictures.append(_array(self.network.likelihood.mean(self._outputs(given, zeros, classes))))
         return np.concatenate(pictures)
 
     @torch.inference_mode()
     def from_noise(self, noise: Noise, prior: Prior, label: int | None) -> UInt8[np.ndarray, "n height width channels"]:
         """The pictures of given noise; `prior` transforms it into latent vectors."""
         groups, chance = [values.to(self.device.name) for values in noise.groups], noise.chance.to(self.device.name)
-        outputs = self._outputs([prior(groups[0], chance, self._labels(label, len(chance)))], groups, label)
+        labels = None if label is None else torch.full((len(chance),), label, device=self.device.name)
+        outputs = self._outputs([prior(groups[0], chance, labels)], groups, labels)
         likelihood = self.network.likelihood
         if not noise.pixels:
             return _array(likelihood.mean(outputs))
@@ -124,16 +129,13 @@ class Codec:
         return _array(likelihood.sample(outputs, generator, noise.pixels))
 
     def _outputs(
-        self, given: Sequence[Tensor], noise: Sequence[Tensor], label: int | None
+        self, given: Sequence[Tensor], noise: Sequence[Tensor], labels: Int64[Tensor, "n"] | None
     ) -> Float[Tensor, "n maps height width"]:
         """The decoder's likelihood parameters."""
         name, count = self.device.name, len(noise[0])
         given, noise = [values.to(name) for values in given], [values.to(name) for values in noise]
         with self.device.autocast():
-            return self.network.vae.decode(count, self._labels(label, count), given=given, noise=noise).outputs
-
-    def _labels(self, label: int | None, count: int) -> Tensor | None:
-        return None if label is None else torch.full((count,), label, device=self.device.name)
+            return self.network.vae.decode(count, on_device(labels, self.device), given=given, noise=noise).outputs
 
 
 def _array(pictures: UInt8[Tensor, "n height width channels"]) -> UInt8[np.ndarray, "n height width channels"]:

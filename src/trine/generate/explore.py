@@ -1,8 +1,8 @@
-"""Ways to look at the latent space: paths between pictures, single units changed, and a map in two dimensions."""
+"""Ways to look at the latent space: paths between pictures, directions that matter, and a map in two dimensions."""
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,8 @@ from torch import Tensor
 
 from trine.drawing import figure, png, styled
 from trine.errors import UsageError
-from trine.generate.generator import Generator
+from trine.generate.directions import Directions
+from trine.generate.generator import Generator, Labels, Pictures
 from trine.labels import LONGEST, labels, width
 from trine.pictures.batches import evenly
 from trine.pictures.decode import as_channels
@@ -37,7 +38,7 @@ SHORT = 12
 MARKERS = "os^Dv"
 """Shapes of points: another one after every ten classes."""
 REACH = 2.5
-"""A traversed unit goes from −2.5 to 2.5, in standard deviations of its prior N(0, 1)."""
+"""A traversal goes from −2.5 to 2.5 standard deviations."""
 
 
 def slerp(
@@ -57,16 +58,18 @@ def slerp(
     return points
 
 
-def between(model: Generator, ends: UInt8[np.ndarray, "n height width channels"], steps: int = 10) -> Strip:
+def between(model: Generator, ends: Pictures, steps: int = 10, label: Labels = None) -> Strip:
     """A strip of pictures from one given picture to another, interpolated in the latents of every group.
 
-    Raises `UsageError`.
+    label   the class of both ends, or of each, for a model with labels; it changes in the middle of the strip
+    Raises `DataError`, `UsageError`.
     """
     _check_steps(steps)
     if len(ends) != 2:
         raise UsageError(f"{quantity(len(ends), 'picture')} to interpolate between: give two")
-    means = model.encode(ends).mean
-    return model.decode([slerp(values[:1], values[1:], steps) for values in means])
+    means = model.encode(ends, label=label).mean
+    along = label if label is None or isinstance(label, str) else [label[int(2 * i >= steps)] for i in range(steps)]
+    return model.decode([slerp(values[:1], values[1:], steps) for values in means], along)
 
 
 def between_samples(
@@ -79,59 +82,92 @@ def between_samples(
     return model.from_noise(replace(noise, groups=groups, chance=noise.chance[:1].expand(steps)), label, prior)
 
 
+@dataclass(frozen=True)
+class Traversal:
+    """Pictures along directions of the latent space."""
+
+    names: list[str]
+    """What each direction is, in words."""
+    values: Float[np.ndarray, "steps"]
+    """Where each column is along its row's direction, in standard deviations."""
+    own: Float[np.ndarray, "rows"]
+    """Where the picture itself is along each direction."""
+    start: UInt8[np.ndarray, "height width channels"]
+    rows: UInt8[np.ndarray, "rows steps height width channels"]
+
+
 def traverse(
     model: Generator,
-    start: UInt8[np.ndarray, "starts height width channels"] | None = None,
+    start: Pictures | None = None,
     directions: int = 8,
     steps: int = 9,
     seed: int = 0,
-) -> tuple[list[int], UInt8[np.ndarray, "n height width channels"]]:
-    """Change single units of the latent vector: those with the most information about a picture.
+    label: str | None = None,
+) -> Traversal:
+    """Move a picture along the directions in which the training's pictures differ most.
 
-    start        one picture, whose latent vector is changed; without, a new picture
-    directions   number of units
-    steps        pictures per unit
-    Returns the units' indices, and pictures in order: `steps` per unit. Raises `UsageError`.
+    Models of former versions keep no directions: single units with the most information take their place.
+
+    start        one picture; without, a new one
+    directions   number of directions
+    steps        pictures per direction
+    label        the picture's class, for a model with labels
+    Raises `DataError`, `UsageError`.
     """
     _check_steps(steps)
     if start is not None and len(start) != 1:
         raise UsageError(f"{quantity(len(start), 'picture')} to start from: give one")
     if directions < 1:
         raise UsageError(f"{directions} directions: give 1 or more")
-    units = model.information.argsort(descending=True)[:directions].tolist()
-    first = model.sample(1, seed=seed) if start is None else start
-    rows = model.encode(first).mean[0][0].repeat(len(units), steps, 1)
-    for row, unit in zip(rows, units, strict=True):
-        row[:, unit] = torch.linspace(-REACH, REACH, steps)
-    return units, model.decode([rows.flatten(0, 1)])
+    first = model.sample(1, seed=seed, label=label) if start is None else model.pixels(start)
+    latent = model.encode(first, label=label).mean[0][0]
+    names, along = _directions(model, directions)
+    own, values = along.at(latent), torch.linspace(-REACH, REACH, steps)
+    moved = latent + (values[None, :, None] - own[:, None, None]) * along.steps[:, None]
+    images = model.decode([moved.flatten(0, 1)], label)
+    rows = images.reshape(len(names), steps, *images.shape[1:])
+    return Traversal(names, values.double().numpy(), own.double().numpy(), first[0], rows)
+
+
+def _directions(model: Generator, most: int) -> tuple[list[str], Directions]:
+    """Names and steps of at most so many directions; a direction and its opposite are one."""
+    found = model.directions
+    if len(found.steps):
+        names = [f"direction {index}\n{100 * share:.0f} % of variance" for index, share in enumerate(found.shares[:most], 1)]
+        return names, replace(found, steps=found.steps[:most], shares=found.shares[:most])
+    units = model.information.argsort(descending=True)[:most]
+    steps = torch.eye(len(model.information))[units]
+    names = [f"number {unit}\n{float(model.information[unit]):.2f} nats" for unit in units.tolist()]
+    return names, Directions(torch.zeros_like(model.information), steps, torch.zeros(len(units)))
 
 
 def draw_traversal(
     model: Generator,
-    start: UInt8[np.ndarray, "starts height width channels"] | None = None,
+    start: Pictures | None = None,
     directions: int = 8,
     steps: int = 9,
     seed: int = 0,
-) -> tuple[list[int], bytes]:
-    """`traverse` as a PNG: a row per unit with its index and KL divergence, its values above the columns.
+    label: str | None = None,
+) -> tuple[Traversal, bytes]:
+    """`traverse`, and its picture as a PNG: a row per direction, its values above the columns.
 
-    The picture that is started from is on the left; a frame marks the value of each unit that is nearest to its own.
-    Raises `UsageError`.
+    The picture that is started from is on the left; a frame marks the value of each row that is nearest to its own.
+    Raises `DataError`, `UsageError`.
     """
-    first = model.sample(1, seed=seed) if start is None else as_channels(start, model.channels)
-    units, images = traverse(model, first, directions, steps, seed)
-    own, values = model.encode(first).mean[0][0], np.linspace(-REACH, REACH, steps)
-    rows = images.reshape(len(units), steps, *images.shape[1:])
-    beside = np.full_like(rows[:, :1], 255)
-    beside[0] = first
-    sheet = labelled_png(
-        np.concatenate([beside, rows], 1).reshape(-1, *images.shape[1:]),
-        [f"number {unit}\n{float(model.information[unit]):.2f} nats" for unit in units],
-        ["new" if start is None else "picture", *(_signed(value) for value in values)],
-        "one latent number changed at a time, in standard deviations; framed: the picture's own value",
-        framed=[(row, 1 + int(np.abs(values - float(own[unit])).argmin())) for row, unit in enumerate(units)],
+    found = traverse(model, start, directions, steps, seed, label)
+    beside = np.full_like(found.rows[:, :1], 255)
+    beside[0] = found.start
+    what = (
+        "one direction of the latent space at a time" if len(model.directions.steps) else "one latent number at a time"
     )
-    return units, sheet
+    sheet = labelled_png(
+        np.concatenate([beside, found.rows], 1).reshape(-1, *found.start.shape),
+        found.names,
+        ["new" if start is None else "picture", *(_signed(value) for value in found.values.tolist())],
+        f"one {what} at a time, in standard deviations; framed: the picture's own value",
+        framed=[(row, 1 + int(np.abs(found.values - own).argmin())) for row, own in enumerate(found.own.tolist())],
+    )
+    return found, sheet
 
 
 @styled

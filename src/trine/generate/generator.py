@@ -6,28 +6,30 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Int64, UInt8
 from torch import Tensor, nn
 from typing_extensions import override
 
 from trine.bundle import joined, part
 from trine.device import Device
 from trine.drawing import attempted
-from trine.errors import UsageError, nearest
-from trine.generate.arguments import check_sample, check_seed, label_index
+from trine.errors import DataError, UsageError, nearest
+from trine.generate.arguments import check_sample, check_seed, label_codes, label_index
 from trine.generate.bound import importance_nll, measure_bound
 from trine.generate.codec import Codec, EncodedPictures, Noise
+from trine.generate.directions import Directions
 from trine.generate.network import VAE, PictureVAE
 from trine.generate.noise import BLOCK
 from trine.generate.prior import FlowPrior, MixturePrior, NormalPrior, Prior
 from trine.generate.recipe import GenerateRecipe
 from trine.generate.report import draw_kl, metrics, model_card
+from trine.generate.strangeness import Strangeness, strangeness
 from trine.model import Evaluation, Model
 from trine.nn.likelihood import Bernoulli, CalibratedGaussian, Likelihood
 from trine.nn.logistic import LogisticMixture
 from trine.nn.weights import arrays_of, tensors_of
 from trine.pictures.batches import evenly, labels_of
-from trine.pictures.decode import as_channels
+from trine.pictures.decode import Picture, as_channels, read_picture
 from trine.pictures.picture_set import ALL, PictureSet, PictureSplit
 from trine.pictures.reading import Reading
 from trine.pictures.squares import open_to_evaluate
@@ -35,12 +37,16 @@ from trine.plurals import quantity
 from trine.result import Data
 from trine.sheet import grid_png, pairs_png
 
+Pictures = Sequence[Picture] | np.ndarray
+"""Pictures as people have them, see `trine.pictures.decode.Picture`, or an array of them."""
+Labels = str | Sequence[str | None] | None
+"""The class of all pictures or of each; None: unknown."""
 SHOWN = 64
 """Number of pictures on the sheet of samples."""
 RECONSTRUCTED = 10
 """Number of pictures on the sheet of reconstructions."""
 LIKELIHOODS: dict[str, Callable[[GenerateRecipe, int], Likelihood]] = {
-    "gaussian": lambda recipe, channels: CalibratedGaussian(channels),
+    "gaussian": lambda recipe, channels: CalibratedGaussian(channels, recipe.bounded_means),
     "logistic": lambda recipe, channels: LogisticMixture(channels, recipe.components),
     "bernoulli": lambda recipe, channels: Bernoulli(channels),
 }
@@ -68,6 +74,10 @@ class Generator(Model[GenerateRecipe]):
     network: PictureVAE
     priors: nn.ModuleDict
     """Distributions that latent vectors can be sampled from: normal, mixture, flow."""
+    directions: Directions
+    """Directions of the latent space in which the training's pictures differ most."""
+    errors: Float[Tensor, "held_out"]
+    """Reconstruction errors of held-out pictures, ascending; none in models of former versions."""
     information: Float[Tensor, "latent"]
     """Mean KL divergence of each unit of the latent vector, in nats: its information about a picture."""
 
@@ -113,29 +123,61 @@ class Generator(Model[GenerateRecipe]):
 
         return map(pictures, range(-(-n // BLOCK)))
 
-    def encode(self, images: UInt8[np.ndarray, "n height width channels"], seed: int = 0) -> EncodedPictures:
-        """Posteriors of pictures, and one sample of each. Raises `DataError` for pictures of another size."""
-        return self.codec.encode(images, seed)
+    def pixels(self, pictures: Pictures) -> UInt8[np.ndarray, "n height width channels"]:
+        """Pictures as the network takes them, from an array of its size, or from paths, files, images or arrays.
+
+        Raises `DataError`.
+        """
+        if isinstance(pictures, np.ndarray):
+            if pictures.dtype != np.uint8 or pictures.ndim != 4:
+                raise DataError(
+                    f"an array of {pictures.dtype}, shape {pictures.shape}: give uint8 levels from 0 to 255 of shape "
+                    "(pictures, height, width, channels)"
+                )
+            if pictures.shape[1:] in ((self.size, self.size, 1), (self.size, self.size, 3)):
+                return as_channels(pictures, self.channels)
+        several: Any = [pictures] if isinstance(pictures, str | Path | bytes) else pictures
+        shape = (self.size, self.size)
+        read = [read_picture(one, shape, self.channels, reading=self.reading) for one in several]
+        if not read:
+            raise DataError("no pictures: give one or more")
+        return np.stack(read)
+
+    def encode(self, pictures: Pictures, seed: int = 0, label: Labels = None) -> EncodedPictures:
+        """Posteriors of pictures, and one sample of each. Raises `DataError`, `UsageError`.
+
+        label   the class of all pictures, or of each, for a model with labels; None: unknown
+        """
+        images = self.pixels(pictures)
+        return self.codec.encode(images, seed, self._codes(label, len(images)))
 
     def decode(
-        self, latents: Sequence[Float[Tensor, "n ..."]], label: str | None = None
+        self, latents: Sequence[Float[Tensor, "n ..."]], label: Labels = None
     ) -> UInt8[np.ndarray, "n height width channels"]:
-        """The expected pictures of latents, top group first. Missing latents are the means of their priors."""
-        return self.codec.decode(latents, label_index(label, self.classes))
+        """The expected pictures of latents, top group first. Missing latents are the means of their priors.
 
-    def reconstruct(self, images: UInt8[np.ndarray, "n height width from"]) -> UInt8[np.ndarray, "n height width to"]:
-        """Pictures decoded from the means of their posteriors."""
-        return self.decode(self.encode(images).mean)
+        Raises `UsageError` for an unknown label.
+        """
+        return self.codec.decode(latents, self._codes(label, len(latents[0])))
 
-    def anomaly(self, images: UInt8[np.ndarray, "n height width channels"]) -> Float[np.ndarray, "n"]:
+    def reconstruct(self, pictures: Pictures, label: Labels = None) -> UInt8[np.ndarray, "n height width channels"]:
+        """Pictures decoded from the means of their posteriors. Raises `DataError`, `UsageError`."""
+        return self.decode(self.encode(pictures, label=label).mean, label)
+
+    def anomaly(self, pictures: Pictures, label: Labels = None) -> Float[np.ndarray, "n"]:
         """Mean squared error of each picture's reconstruction, with levels from 0 to 1: high for unfamiliar pictures.
 
         The likelihood does not measure anomaly: smooth pictures of other kinds have a higher likelihood than training
-        pictures (Nalisnick et al., "Do deep generative models know what they don't know?", 2019).
+        pictures (Nalisnick et al., "Do deep generative models know what they don't know?", 2019). An error far below
+        those of the training's pictures is as strange: an empty picture is easy to reconstruct. See `score`.
         """
-        originals = as_channels(images, self.channels)
-        error = (originals.astype(np.float64) - self.reconstruct(originals)) / 255
+        originals = self.pixels(pictures)
+        error = (originals.astype(np.float64) - self.reconstruct(originals, label)) / 255
         return np.asarray(np.square(error).mean((1, 2, 3)))
+
+    def score(self, pictures: Pictures, label: Labels = None) -> list[Strangeness]:
+        """How strange each picture is beside held-out pictures of the training. Raises `DataError`, `UsageError`."""
+        return strangeness(self.anomaly(pictures, label), self.errors.numpy())
 
     @property
     def codec(self) -> Codec:
@@ -209,7 +251,8 @@ class Generator(Model[GenerateRecipe]):
     @override
     def arrays(self) -> dict[str, np.ndarray]:
         parts = {"network": self.network.state_dict(), "priors": self.priors.state_dict()}
-        return arrays_of({**joined(parts), "information": self.information})
+        own = {"information": self.information, "errors": self.errors, **self.directions.tensors()}
+        return arrays_of({**joined(parts), **own})
 
     @override
     @classmethod
@@ -230,6 +273,8 @@ class Generator(Model[GenerateRecipe]):
             "network": network.eval(),
             "priors": priors.eval().requires_grad_(False),
             "information": tensors["information"],
+            "directions": Directions.of(tensors),
+            "errors": tensors.get("errors", torch.zeros(0)),
         }
 
     @override
@@ -248,6 +293,10 @@ class Generator(Model[GenerateRecipe]):
             )
         self._prior(prior)
         label_index(label, self.classes)
+
+    def _codes(self, label: Labels, count: int) -> Int64[Tensor, "count"] | None:
+        codes = label_codes(label, self.classes, count)
+        return None if codes is None else torch.tensor(codes)
 
     def _prior(self, name: str | None) -> Prior:
         """A prior by name; without, the recipe's. Raises `UsageError`."""

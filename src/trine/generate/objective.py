@@ -138,7 +138,7 @@ class GenerateObjective(Objective):
         """Reconstruct the same held-out pictures and keep the results: they show the training's course."""
         assert isinstance(network, PictureVAE)
         codec = Codec(network.eval(), self.device)
-        row = torch.from_numpy(codec.decode(codec.encode(self.shown, self.recipe.seed).mean, None))
+        row = torch.from_numpy(codec.decode(codec.encode(self.shown, self.recipe.seed).mean))
         self.growth = torch.cat([self.growth, row[None]])
         self.growth_steps = torch.cat([self.growth_steps, torch.tensor([step])])
 

@@ -25,6 +25,8 @@ class GenerateRecipe(Recipe):
     """Channels of a latent map."""
     likelihood: Literal["gaussian", "logistic", "bernoulli"] = "gaussian"
     """gaussian: one calibrated deviation; logistic: a mixture, fewer bits per dimension; bernoulli: black and white."""
+    bounded_means: bool = False
+    """Limit the gaussian's means by tanh, as former versions did: it can stop learning black and white drawings."""
     components: int = Field(5, ge=1, le=20)
     """Components of the logistic mixture."""
     picture_size: int | None = Field(None, ge=8, le=256)
@@ -83,7 +85,7 @@ class GenerateRecipe(Recipe):
     final_rate: float = Field(0.01, ge=0, le=1)
     """Learning rate at the end of the training, as a share of its peak."""
 
-    former: ClassVar[dict[str, Any]] = {"fit": "crop"}
+    former: ClassVar[dict[str, Any]] = {"fit": "crop", "bounded_means": True}
     large: ClassVar[dict[str, Any]] = {
         "batch_size": 256,
         "learning_rate": 2.8e-3,

@@ -16,6 +16,7 @@ from trine.errors import DataError
 from trine.generate.bound import measure_bound
 from trine.generate.chapter import chapter
 from trine.generate.codec import Codec
+from trine.generate.directions import Directions
 from trine.generate.flow_training import FlowObjective, Posteriors, flow_seconds
 from trine.generate.generator import Generator, build_network, build_priors
 from trine.generate.latent import Normal
@@ -24,8 +25,9 @@ from trine.generate.objective import GenerateObjective
 from trine.generate.prior import FlowPrior, MixturePrior
 from trine.generate.recipe import GenerateRecipe
 from trine.generate.report import remarks
+from trine.nn.likelihood import CalibratedGaussian
 from trine.page.chapter import Chapter
-from trine.pictures.batches import labels_of, part_held_out, part_of
+from trine.pictures.batches import evenly, labels_of, part_held_out, part_of
 from trine.pictures.decode import as_channels
 from trine.pictures.picture_set import PictureSet, PictureSplit
 from trine.pictures.squares import open_squares
@@ -44,6 +46,10 @@ UNLABELLED = 4
 """The flow also learns one in four pictures without its label."""
 COMPARED = 100
 """Number of pictures that are checked for being all equal."""
+FITTED = 256
+"""Number of held-out pictures that the gaussian's deviation is fitted to."""
+COMPARED_ERRORS = 1_000
+"""Number of held-out pictures whose reconstruction errors a model keeps: scores are compared with them."""
 FEW = 500
 """Number of training pictures below which copies of them are expected."""
 
@@ -53,7 +59,8 @@ class GeneratorTrainer(Trainer[GenerateRecipe, PictureSet, GenerateObjective, Ge
 
     model_type: ClassVar[type[Generator]] = Generator
     shape: ClassVar[tuple[str, ...]] = (
-        "network", "widths", "depth", "latent", "groups", "map_latent", "likelihood", "components", "fit", "label",
+        "network", "widths", "depth", "latent", "groups", "map_latent", "likelihood", "bounded_means", "components",
+        "fit", "label",
     )  # fmt: skip
     rates: ClassVar[tuple[str, ...]] = ("learning_rate", "filter_rate")
 
@@ -130,6 +137,7 @@ class GeneratorTrainer(Trainer[GenerateRecipe, PictureSet, GenerateObjective, Ge
         assert isinstance(network, PictureVAE)
         recipe, codec = objective.recipe, Codec(network.eval(), self.device)
         objective.train, objective.held_out = (part_of(s, fit.share) for s in (objective.train, objective.held_out))
+        self._fit_deviation(network, objective.held_out)
         means, deviations = codec.encode_top(objective.train.images, seed=recipe.seed)
         priors = self._fitted_priors(opened, objective, codec, Posteriors(means, deviations, None), fit)
         if len(objective.growth):
@@ -143,7 +151,10 @@ class GeneratorTrainer(Trainer[GenerateRecipe, PictureSet, GenerateObjective, Ge
             network=codec.network,
             priors=priors.to(self.device.name).eval().requires_grad_(False),
             information=_kl_per_unit(means, deviations),
+            directions=Directions.fitted(means),
+            errors=torch.zeros(0),
         )
+        model = model.replaced(errors=_held_out_errors(model, opened, objective.held_out))
         for line in self._warnings(model, opened, objective.held_out):
             fit.report.note(line)
         return model
@@ -151,6 +162,19 @@ class GeneratorTrainer(Trainer[GenerateRecipe, PictureSet, GenerateObjective, Ge
     @override
     def chapter(self, model: Generator, opened: PictureSet, pictures: Mapping[str, bytes]) -> Chapter:
         return chapter(model, opened, pictures)
+
+    @torch.inference_mode()
+    def _fit_deviation(self, network: PictureVAE, split: PictureSplit) -> None:
+        """The gaussian's deviation that is most likely for held-out pictures under the final weights."""
+        likelihood = network.likelihood
+        if not isinstance(likelihood, CalibratedGaussian) or likelihood.bounded:
+            return
+        images = torch.from_numpy(np.array(split.images[evenly(len(split), FITTED)])).to(self.device.name)
+        observed = likelihood.observe(images)
+        generator = torch.Generator(self.device.name).manual_seed(0)
+        with self.device.autocast():
+            outputs = network.vae(observed, generator=generator).outputs
+        likelihood.fit(outputs.float(), observed)
 
     def _fitted_priors(
         self,
@@ -182,6 +206,14 @@ class GeneratorTrainer(Trainer[GenerateRecipe, PictureSet, GenerateObjective, Ge
     def _warnings(self, model: Generator, opened: PictureSet, split: PictureSplit) -> list[str]:
         images, labels = as_channels(split.images, model.channels), model.known_labels(opened, split)
         return remarks(measure_bound(model.network, images, labels, self.device))
+
+
+def _held_out_errors(model: Generator, opened: PictureSet, split: PictureSplit) -> Float[Tensor, "held_out"]:
+    """Reconstruction errors of held-out pictures, ascending."""
+    chosen = evenly(len(split), COMPARED_ERRORS)
+    known = model.known_labels(opened, split)
+    labels = None if known is None else [model.classes[code] for code in known[torch.from_numpy(chosen)].tolist()]
+    return torch.from_numpy(model.anomaly(np.array(split.images[chosen]), labels)).float().sort().values
 
 
 def _classes(opened: PictureSet, recipe: GenerateRecipe) -> tuple[str, ...]:

@@ -21,8 +21,9 @@ BIN_WIDTH = 2 / 255
 """Distance of two neighbouring levels on the scale from −1 to 1."""
 SQRT_2 = math.sqrt(2)
 FARTHEST = 40 / SQRT_2
-"""Limit of distances from a normal distribution's mean, in units of √2 deviations (40 deviations). The gradient is
-exp(−distance² − log mass): larger numbers would cancel each other's digits."""
+"""Distance from a normal distribution's mean, in units of √2 deviations (40 deviations), from which the log probability
+goes on in a straight line. The gradient is exp(−distance² − log mass): larger numbers would cancel each other's digits.
+"""
 TAIL = 8 / SQRT_2
 """Distance from the mean, in units of √2 deviations (8 deviations), from which the mass of a bin nears the smallest
 number of single precision: from here on its logarithm is computed from the logarithm of the tail."""
@@ -160,14 +161,19 @@ class Bernoulli(Likelihood):
 
 
 class CalibratedGaussian(Likelihood):
-    """Normal noise with one standard deviation for all pixels: the best one for the present reconstructions.
+    """Normal noise with one standard deviation for all pixels.
 
     Rybkin, Daniilidis and Levine, "Simple and effective VAE training with calibrated decoders", 2021. Here a level's
-    probability is the normal distribution's mass in its bin, and the means are limited to [−1, 1] by tanh.
+    probability is the normal distribution's mass in its bin. In training the deviation is the root mean squared error
+    of the reconstructions. As the outermost bins are open, it is not the most likely one: that is larger, and a
+    training with it makes blurred pictures. So it is fitted after the training, by `fit`.
+
+    bounded   limit the means to [−1, 1] by tanh, as former versions did
     """
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, bounded: bool = False) -> None:
         super().__init__(channels)
+        self.bounded = bounded
         self.register_buffer("deviation", torch.tensor(1.0))
 
     deviation: Tensor
@@ -185,19 +191,40 @@ class CalibratedGaussian(Likelihood):
         observed: Float[Tensor, "channels pixels"],
         gradient: Float[Tensor, "maps pixels"] | None,
     ) -> Float[Tensor, "pixels"]:
-        mean = torch.tanh(outputs)
+        mean = torch.tanh(outputs) if self.bounded else outputs
         if self.training:
-            self._calibrate(observed - mean)
+            self._follow_errors(observed - (mean if self.bounded else mean.clamp(-1, 1)))
         unit = SQRT_2 * self.deviation
-        lower, upper = ((edge - mean).div_(unit).clamp_(-FARTHEST, FARTHEST) for edge in bins(observed))
+        lower, upper = ((edge - mean).div_(unit) for edge in bins(observed))
+        beyond = _pull_in(lower, upper)
         log_mass = _log_normal_mass(lower, upper)
         if gradient is not None:
             at_upper, at_lower = (edge.square_().add_(log_mass).neg_().exp_() for edge in (upper, lower))
-            at_upper.sub_(at_lower).div_(unit * math.sqrt(math.pi))
-            torch.mul(at_upper, mean.square_().sub_(1), out=gradient)
+            at_lower.sub_(at_upper).div_(unit * math.sqrt(math.pi))
+            if self.bounded:
+                at_lower.mul_(mean.square_().neg_().add_(1))
+            gradient.copy_(at_lower)
+        if beyond is not None:  # −x² goes on as its tangent
+            log_mass.sub_(beyond.abs_().mul_(2 * FARTHEST))
         return log_mass.sum(0)
 
-    def _calibrate(self, error: Tensor) -> None:
+    @torch.no_grad()
+    def fit(
+        self,
+        outputs: Float[Tensor, "batch maps height width"],
+        observed: Float[Tensor, "batch channels height width"],
+    ) -> None:
+        """Set the most likely deviation, to a thousandth. The likelihood is in evaluation mode."""
+        from scipy.optimize import minimize_scalar
+
+        def nats(log_deviation: float) -> float:
+            self.deviation.fill_(math.exp(log_deviation))
+            return -float(self.log_prob(outputs, observed).double().mean())
+
+        found = minimize_scalar(nats, bounds=(math.log(BIN_WIDTH / 4), math.log(2)), options={"xatol": 1e-3})
+        self.deviation.fill_(math.exp(found.x))
+
+    def _follow_errors(self, error: Tensor) -> None:
         """Move the deviation a tenth of the way to the root mean squared error."""
         best = error.square().mean().sqrt().clamp_min(BIN_WIDTH / 4)
         self.deviation.lerp_(best, 0.1)
@@ -206,7 +233,7 @@ class CalibratedGaussian(Likelihood):
     def expected(
         self, outputs: Float[Tensor, "batch maps height width"]
     ) -> Float[Tensor, "batch channels height width"]:
-        return torch.tanh(outputs.float())
+        return torch.tanh(outputs.float()) if self.bounded else outputs.float().clamp(-1, 1)
 
     @override
     def sample(
@@ -216,7 +243,8 @@ class CalibratedGaussian(Likelihood):
         temperature: float = 1.0,
     ) -> UInt8[Tensor, "batch height width channels"]:
         noise = torch.randn(outputs.shape, generator=generator, device=outputs.device)
-        return as_picture(torch.tanh(outputs.float()) + temperature * self.deviation * noise)
+        mean = torch.tanh(outputs.float()) if self.bounded else outputs.float()
+        return as_picture(mean + temperature * self.deviation * noise)
 
 
 def bits_per_dim(nats: float, dimensions: int) -> float:
@@ -245,6 +273,18 @@ class _PixelLogProb(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
         return ctx.saved_tensors[0].mul_(gradient), None, None  # in place: torch refuses a second backward pass
+
+
+def _pull_in(lower: Tensor, upper: Tensor) -> Tensor | None:
+    """Move bins that are farther than `FARTHEST` from 0 to that distance, in place; returns by how much, or None."""
+    beyond = None
+    if max(float(lower.max()), -float(upper.min())) > FARTHEST:
+        beyond = (lower - FARTHEST).clamp_(min=0).add_((upper + FARTHEST).clamp_(max=0))
+        lower.sub_(beyond)
+        upper.sub_(beyond)
+    for edge in (lower, upper):  # the outer edges of the outermost bins
+        edge.clamp_(-FARTHEST - 1, FARTHEST + 1)
+    return beyond
 
 
 def _log_normal_mass(lower: Tensor, upper: Tensor) -> Tensor:
