@@ -50,6 +50,10 @@ class HeavyParts:
         if self.frechet or self.classifier:
             evaluation = with_realism(evaluation, model, opened, self._spaces(model), self.generated or TO_COMPARE)
         if self.memorisation:
+            if opened.fingerprint != model.data.get("fingerprint"):
+                output.note(
+                    f"--memorisation: {opened.name} is not what the model was trained on: copies of that are not found"
+                )
             evaluation = with_memorisation(evaluation, model, opened, self.generated or TO_SEARCH)
         if self.accuracy_score:
             from trine.cross_checks import accuracy_score

@@ -133,7 +133,9 @@ def _directions(model: Generator, most: int) -> tuple[list[str], Directions]:
     """Names and steps of at most so many directions; a direction and its opposite are one."""
     found = model.directions
     if len(found.steps):
-        names = [f"direction {index}\n{100 * share:.0f} % of variance" for index, share in enumerate(found.shares[:most], 1)]
+        names = [
+            f"direction {index}\n{100 * share:.0f} % of variance" for index, share in enumerate(found.shares[:most], 1)
+        ]
         return names, replace(found, steps=found.steps[:most], shares=found.shares[:most])
     units = model.information.argsort(descending=True)[:most]
     steps = torch.eye(len(model.information))[units]

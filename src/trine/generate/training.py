@@ -23,6 +23,8 @@ from trine.generate.latent import Normal
 from trine.generate.network import PictureVAE
 from trine.generate.objective import GenerateObjective
 from trine.generate.prior import FlowPrior, MixturePrior
+from trine.generate.prior_choice import FEW as MOST_SEARCHED
+from trine.generate.prior_choice import choose_prior
 from trine.generate.recipe import GenerateRecipe
 from trine.generate.report import remarks
 from trine.nn.likelihood import CalibratedGaussian
@@ -155,13 +157,30 @@ class GeneratorTrainer(Trainer[GenerateRecipe, PictureSet, GenerateObjective, Ge
             errors=torch.zeros(0),
         )
         model = model.replaced(errors=_held_out_errors(model, opened, objective.held_out))
-        for line in self._warnings(model, opened, objective.held_out):
+        images = as_channels(objective.held_out.images, model.channels)
+        bound = measure_bound(model.network, images, model.known_labels(opened, objective.held_out), self.device)
+        for line in remarks(bound):
             fit.report.note(line)
-        return model
+        return model if bound.collapsed else self._without_copies(model, objective, fit)
 
     @override
     def chapter(self, model: Generator, opened: PictureSet, pictures: Mapping[str, bytes]) -> Chapter:
         return chapter(model, opened, pictures)
+
+    def _without_copies(self, model: Generator, objective: GenerateObjective, fit: RunningFit) -> Generator:
+        """The model with a prior that makes new pictures, as far as one does; the share of copies is said."""
+        if objective.held_out is objective.train or len(objective.train) > MOST_SEARCHED:
+            return model
+        train, held_out = (
+            as_channels(np.array(split.images), model.channels) for split in (objective.train, objective.held_out)
+        )
+        copies = choose_prior(model, train, held_out, "prior" in self.recipe.by_hand)
+        if not copies.shares:
+            return model
+        fit.report.note(copies.statement())
+        if copies.chosen == model.recipe.prior:
+            return model
+        return model.replaced(recipe=model.recipe.changed(prior=copies.chosen))
 
     @torch.inference_mode()
     def _fit_deviation(self, network: PictureVAE, split: PictureSplit) -> None:
@@ -202,10 +221,6 @@ class GeneratorTrainer(Trainer[GenerateRecipe, PictureSet, GenerateObjective, Ge
         validated = _with_labels(codec, objective.held_out, classes, held_out, recipe.seed)
         fit.train_stage("flow", FlowObjective(flow, recipe, learned, validated, self.device), seconds)
         return priors
-
-    def _warnings(self, model: Generator, opened: PictureSet, split: PictureSplit) -> list[str]:
-        images, labels = as_channels(split.images, model.channels), model.known_labels(opened, split)
-        return remarks(measure_bound(model.network, images, labels, self.device))
 
 
 def _held_out_errors(model: Generator, opened: PictureSet, split: PictureSplit) -> Float[Tensor, "held_out"]:
