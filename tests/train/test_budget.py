@@ -263,6 +263,16 @@ def test_a_budget_for_too_few_steps_says_what_it_would_take_also_in_json(trainin
     assert short.budget.statement()["advice"] in warning
 
 
+def test_a_budget_for_one_or_two_steps_is_said_too(training, loop_watch):
+    """The training ends before there are enough steps to plan from."""
+    short = timed_training(training, loop_watch, 0.2, lambda now: 8.0, steps=4_000)
+    short.fit()
+    assert short.clock.step <= 2
+    (warning,) = [line for line in short.reporter.lines if line.startswith("warning")]
+    assert f"leaves time for {short.clock.step} training step" in warning
+    assert short.budget.statement()["advice"] in warning
+
+
 def test_a_recipe_of_few_steps_is_no_reason_for_a_warning(training, loop_watch):
     short = timed_training(training, loop_watch, 1, lambda now: 5.0, steps=8)
     short.fit()

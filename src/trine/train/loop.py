@@ -21,6 +21,7 @@ from torch import nn
 
 from trine.device import Device
 from trine.errors import CheckpointError, DivergedError, InterruptedTraining
+from trine.plurals import quantity
 from trine.progress import Figures, Reporter, Silent
 from trine.train import checkpoint
 from trine.train.best import Best
@@ -97,6 +98,8 @@ class TrainingLoop:
                 with self.reporter.working("training"):
                     self._begin(resume)
                     self._train()
+                if self.budget and self.clock.step < FORECAST_AFTER:  # ended before it could be planned
+                    self._advise(self.budget, self.cost.step_seconds / max(1, self.clock.step))
                 self._keep_best()
                 if self.budget and self.clock.step >= self.objective.most_steps:
                     self.budget.stopped_early = True
@@ -175,7 +178,7 @@ class TrainingLoop:
         budget.advice = advice(budget, self.objective, self.clock, step_seconds)
         if budget.advice:
             self.reporter.note(
-                f"warning: --minutes {budget.minutes:g} leaves time for {self.clock.total:,} training steps, "
+                f"warning: --minutes {budget.minutes:g} leaves time for {quantity(self.clock.total, 'training step')}, "
                 f"too few to learn from: {budget.advice}"
             )
 
