@@ -6,6 +6,7 @@ import torch
 from tests.texts import written
 from trine.device import Device
 from trine.errors import InterruptedTraining
+from trine.generate.bound import measure_bound
 from trine.generate.generator import Generator
 from trine.generate.network import VAE, PictureVAE
 from trine.generate.objective import GROWN, GROWTH_ROWS, GenerateObjective
@@ -163,3 +164,14 @@ def test_a_stopped_training_resumes_to_the_same_model_and_the_same_pictures_of_i
     assert resumed.run
     assert (whole.run / "latents.png").read_bytes() == (resumed.run / "latents.png").read_bytes()
     assert (whole.sample(3) == resumed.sample(3)).all()
+
+
+def test_a_validation_measures_with_the_most_likely_deviation_and_leaves_the_trainings(opened: PictureSet) -> None:
+    goal = objective(opened)
+    likelihood = goal.network.likelihood
+    assert isinstance(likelihood, CalibratedGaussian)
+    before = float(likelihood.deviation.fill_(0.02))
+    nats = goal.validate(goal.network)["nats"]
+    assert float(likelihood.deviation) == pytest.approx(before)
+    with_the_trainings = measure_bound(goal.network.eval(), goal.held_out.images, None, goal.device).nats
+    assert nats < with_the_trainings

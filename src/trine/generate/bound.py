@@ -5,6 +5,7 @@ All values are negative log likelihoods in nats per picture: lower is better. Ne
 
 import math
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -15,11 +16,14 @@ from torch import Tensor
 from trine.device import Device
 from trine.generate.latent import Encoding
 from trine.generate.network import PictureVAE
-from trine.pictures.batches import at_once, batches
+from trine.nn.likelihood import CalibratedGaussian
+from trine.pictures.batches import at_once, batches, evenly
 
 ACTIVE = 0.01
 """A latent unit is active if its posterior's mean, relative to its prior's, has a larger variance over pictures
 (Burda et al., 2016)."""
+FITTED = 128
+"""Number of pictures that the gaussian's deviation is fitted to."""
 AT_ONCE = 200_000
 """Number of pixels that importance sampling decodes together: their activations fit into a processor's caches."""
 
@@ -93,6 +97,38 @@ def measure_bound(
         kl_per_unit=tuple(units),
         active=tuple(active),
     )
+
+
+@torch.inference_mode()
+def fit_deviation(network: PictureVAE, images: UInt8[np.ndarray, "n height width channels"], device: Device) -> None:
+    """Set the gaussian's deviation to the one that is most likely for an even sample of these pictures."""
+    likelihood = network.likelihood
+    if not isinstance(likelihood, CalibratedGaussian) or likelihood.bounded:
+        return
+    generator = torch.Generator(device.name).manual_seed(0)
+    chosen = torch.from_numpy(np.array(images[evenly(len(images), FITTED)]))
+    observed = likelihood.observe(chosen.to(device.name), generator)
+    with device.autocast():
+        outputs = network.vae(observed, generator=generator).outputs
+    likelihood.fit(outputs.float(), observed)
+
+
+@contextmanager
+def with_fitted_deviation(
+    network: PictureVAE, images: UInt8[np.ndarray, "n height width channels"], device: Device
+) -> Iterator[None]:
+    """The deviation is the most likely one for a while: the bound of a training is that of the model it would become.
+
+    The deviation of the training falls with the errors, and where the outermost levels are common the bound with it
+    rises although the pictures become better.
+    """
+    before = {name: value.clone() for name, value in network.likelihood.named_buffers()}
+    fit_deviation(network, images, device)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            network.likelihood.get_buffer(name).copy_(value)
 
 
 @torch.inference_mode()

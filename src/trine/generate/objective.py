@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from trine.device import Device
-from trine.generate.bound import measure_bound
+from trine.generate.bound import measure_bound, with_fitted_deviation
 from trine.generate.codec import Codec
 from trine.generate.network import PictureVAE
 from trine.generate.recipe import GenerateRecipe
@@ -119,7 +119,9 @@ class GenerateObjective(Objective):
         if self.looked_at < len(images):
             chosen = evenly(len(images), self.looked_at)
             images, labels = images[chosen], None if labels is None else labels[torch.from_numpy(chosen)]
-        bound = measure_bound(network.eval(), images, labels, self.device)
+        network.eval()
+        with with_fitted_deviation(network, images, self.device):
+            bound = measure_bound(network, images, labels, self.device)
         return {
             "loss": bound.nats,
             "nats": bound.nats,

@@ -13,7 +13,7 @@ from typing_extensions import override
 
 from trine.drawing import attempted
 from trine.errors import DataError
-from trine.generate.bound import measure_bound
+from trine.generate.bound import fit_deviation, measure_bound
 from trine.generate.chapter import chapter
 from trine.generate.codec import Codec
 from trine.generate.directions import Directions
@@ -27,7 +27,6 @@ from trine.generate.prior_choice import FEW as MOST_SEARCHED
 from trine.generate.prior_choice import choose_prior
 from trine.generate.recipe import GenerateRecipe
 from trine.generate.report import remarks
-from trine.nn.likelihood import CalibratedGaussian
 from trine.page.chapter import Chapter
 from trine.pictures.batches import evenly, labels_of, part_held_out, part_of
 from trine.pictures.decode import as_channels
@@ -48,8 +47,6 @@ UNLABELLED = 4
 """The flow also learns one in four pictures without its label."""
 COMPARED = 100
 """Number of pictures that are checked for being all equal."""
-FITTED = 256
-"""Number of held-out pictures that the gaussian's deviation is fitted to."""
 COMPARED_ERRORS = 1_000
 """Number of held-out pictures whose reconstruction errors a model keeps: scores are compared with them."""
 FEW = 500
@@ -139,7 +136,7 @@ class GeneratorTrainer(Trainer[GenerateRecipe, PictureSet, GenerateObjective, Ge
         assert isinstance(network, PictureVAE)
         recipe, codec = objective.recipe, Codec(network.eval(), self.device)
         objective.train, objective.held_out = (part_of(s, fit.share) for s in (objective.train, objective.held_out))
-        self._fit_deviation(network, objective.held_out)
+        fit_deviation(network, objective.held_out.images, self.device)
         means, deviations = codec.encode_top(objective.train.images, seed=recipe.seed)
         priors = self._fitted_priors(opened, objective, codec, Posteriors(means, deviations, None), fit)
         if len(objective.growth):
@@ -181,19 +178,6 @@ class GeneratorTrainer(Trainer[GenerateRecipe, PictureSet, GenerateObjective, Ge
         if copies.chosen == model.recipe.prior:
             return model
         return model.replaced(recipe=model.recipe.changed(prior=copies.chosen))
-
-    @torch.inference_mode()
-    def _fit_deviation(self, network: PictureVAE, split: PictureSplit) -> None:
-        """The gaussian's deviation that is most likely for held-out pictures under the final weights."""
-        likelihood = network.likelihood
-        if not isinstance(likelihood, CalibratedGaussian) or likelihood.bounded:
-            return
-        images = torch.from_numpy(np.array(split.images[evenly(len(split), FITTED)])).to(self.device.name)
-        observed = likelihood.observe(images)
-        generator = torch.Generator(self.device.name).manual_seed(0)
-        with self.device.autocast():
-            outputs = network.vae(observed, generator=generator).outputs
-        likelihood.fit(outputs.float(), observed)
 
     def _fitted_priors(
         self,
