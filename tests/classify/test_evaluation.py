@@ -1,9 +1,12 @@
 from dataclasses import replace
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from trine.classify.calibration import Promise
+from trine.classify.classifier import Classifier
 from trine.classify.evaluation import Answers, cross_validation, metrics
 
 CLASSES = ("ant", "bee", "cat")
@@ -70,3 +73,11 @@ def test_cross_validated_accuracy_counts_every_training_picture() -> None:
     assert (figures["accuracy"], figures["n"], figures["folds"]) == (0.9, 300, 5)
     assert figures["accuracy_interval"][0] < 0.9 < figures["accuracy_interval"][1]
     assert cross_validation(Promise(0.5, 0.8, 300, right=270)) == {}
+
+
+def test_the_accuracy_of_one_view_is_that_of_the_networks_own_logits(fitted: Classifier, shapes: Path) -> None:
+    opened = fitted.open(shapes)
+    split = opened.splits["validation"]
+    logits = fitted.logits(np.array(split.images))
+    expected = float((logits.argmax(1).numpy() == split.labels).mean())
+    assert fitted.evaluation(opened, "validation").metrics["accuracy"] == expected

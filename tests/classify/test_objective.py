@@ -138,10 +138,10 @@ def test_time_is_kept_for_the_pictures_that_there_are_and_none_for_a_test_split_
     made = objective(opened, flip="none")
     held_out, train = len(made.validation), len(made.train)
     of_no_class = len(outliers(made.train.images))
-    assert made.closing_validations * held_out == pytest.approx(5 * held_out + train + of_no_class + 6 * held_out)
+    assert made.closing_validations * held_out == pytest.approx(5 * held_out + train + of_no_class + 5 * held_out)
     test = repeated(opened.splits["train"], 30)
     tested = objective(replace(opened, splits={**opened.splits, "test": test}), flip="none")
-    assert tested.closing_validations * held_out == pytest.approx(5 * held_out + train + of_no_class + 6 * len(test))
+    assert tested.closing_validations * held_out == pytest.approx(5 * held_out + train + of_no_class + 5 * len(test))
     trainer = ClassifierTrainer(ClassifyRecipe(network="fast", flip="none"), "cpu")
     trainer.tests = False
     kept = trainer.objective(replace(opened, splits={**opened.splits, "test": test}), trainer.recipe)

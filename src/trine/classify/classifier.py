@@ -145,8 +145,10 @@ class Classifier(Predictor, Model[ClassifyRecipe]):
 
     def _answers(self, images: UInt8[np.ndarray, "n height width channels"], labels: Tensor) -> Answers:
         seen = self.seen(images)
+        with torch.inference_mode():  # the first view is the picture itself
+            plain = self.network.logits(seen.features.to(self.device.name)).float().cpu()
         return Answers(
-            plain=self.logits(images),
+            plain=plain,
             averaged=seen.logits,
             labels=labels,
             temperature=self.temperature,

@@ -223,7 +223,7 @@ class ClassifyObjective(Objective):
         views = len(augment.views(torch.zeros(1, 2, 2, 1, dtype=torch.uint8), flip, self.network.view_shift))
         evaluated = pictures.splits.get("test", self.validation)
         calibrated = views * len(self.validation) + min(PREPARED, len(self.train)) + EACH * (len(KINDS) + 1)
-        return calibrated + (views + 1) * len(evaluated)
+        return calibrated + views * len(evaluated)
 
     def _figures(self, logits: Float[Tensor, "n classes"]) -> Figures:
         labels = labels_of(self.validation)[torch.from_numpy(self.looked_at)]
