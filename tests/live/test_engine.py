@@ -92,8 +92,11 @@ def replayed(detector, lines, path, seed=None, limits=LIMITS, restarts=False):
             store.close()
             source, store = Lines(lines), Store.own(path, "model")
             engine = Engine(detector, store, [source], limits, "model")
+    while (changes := engine.end_some()) is not None:
+        store.commit(changes)
     found = {finding.id: finding for finding in store.findings()}
     counters = store.counters()
+    assert not store.some_entities(1)
     store.close()
     return found, counters
 
@@ -116,6 +119,17 @@ def test_attacks_are_found_while_they_go_on_with_their_lines(uninterrupted):
 
 def test_every_line_is_counted_once(uninterrupted, lines):
     assert uninterrupted[1]["lines"] == uninterrupted[1]["events"] == len(lines)
+
+
+def test_the_store_is_asked_once_per_batch(detector, lines, tmp_path, monkeypatch):
+    store, asked, entities = Store.own(tmp_path / "store.db", "model"), [], Store.entities
+    monkeypatch.setattr(Store, "entities", lambda self, keys: asked.append(len(keys)) or entities(self, keys))
+    engine = Engine(detector, store, [Lines(lines)], LIMITS, "model")
+    for batch in (engine.formats[0].source.take(len(lines) // 2), engine.formats[0].source.take(len(lines))):
+        store.commit(engine.batch(engine.formats[0], [batch]))
+    store.close()
+    assert len(asked) == 2
+    assert sum(asked) == 60
 
 
 def compared(finding):

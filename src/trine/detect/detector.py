@@ -18,7 +18,7 @@ from trine.detect.network import EventNet, FoldNets
 from trine.detect.recipe import DetectRecipe
 from trine.detect.scorer import Scorer, log_settings, scoring_parts
 from trine.detect.scoring import NetworkSurprisal
-from trine.detect.states import Rows, StateForm
+from trine.detect.states import Rows, StateForm, StepSurprisal
 from trine.detect.stepping import advance, begun, state_form
 from trine.detect.surprisal import event_surprisal, surprisals
 from trine.device import Device
@@ -66,8 +66,8 @@ class Detector(Scorer, Model[DetectRecipe]):
 
     @override
     def advance(
-        self, rows: Rows, codes: Mapping[str, Int64[np.ndarray, "entities"]]
-    ) -> tuple[list[NetworkSurprisal], Rows]:
+        self, rows: Rows, codes: Mapping[str, Int64[np.ndarray, "entities events"]]
+    ) -> tuple[list[StepSurprisal], Rows]:
         return advance(self.networks, rows, codes)
 
     def surprisal(self, table: SequenceTable) -> dict[str, Surprisal]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from trine.annotations import Float32, Int64
+from trine.annotations import Float32, Float64, Int64
 from trine.errors import UsageError
 from trine.sequences.vocabulary import EVENT, Vocabulary
 
@@ -17,6 +17,9 @@ MAGIC, VERSION = b"TRNS", 1
 
 Rows = Float32[np.ndarray, "entities values"]
 """The states of entities: of each network in turn hidden state, then cell state if any, each of all layers."""
+
+StepSurprisal = Mapping[str, Float64[np.ndarray, "entities events"]]
+"""A network's surprisal of the next events of entities, per column."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Scoring event by event with the networks."""
+"""Scoring events as they come, with the networks."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -9,8 +9,7 @@ from torch import nn
 
 from trine.annotations import Int64
 from trine.detect.network import EventNet, FoldNets, State
-from trine.detect.scoring import NetworkSurprisal
-from trine.detect.states import Rows, StateForm
+from trine.detect.states import Rows, StateForm, StepSurprisal
 from trine.sequences.vocabulary import BEGIN
 
 
@@ -29,20 +28,21 @@ def begun(nets: FoldNets) -> Rows:
 
 @torch.inference_mode()
 def advance(
-    nets: FoldNets, rows: Rows, codes: Mapping[str, Int64[np.ndarray, "entities"]]
-) -> tuple[list[NetworkSurprisal], Rows]:
-    """One event for each of several entities: its surprisal under each network per column, and the states after it."""
-    columns = {name: torch.from_numpy(values).view(-1, 1) for name, values in codes.items()}
-    surprisal: list[NetworkSurprisal] = []
+    nets: FoldNets, rows: Rows, codes: Mapping[str, Int64[np.ndarray, "entities events"]]
+) -> tuple[list[StepSurprisal], Rows]:
+    """The next events of several entities: their surprisal under each network per column, and the states after them."""
+    columns = {name: torch.from_numpy(values) for name, values in codes.items()}
+    surprisal: list[StepSurprisal] = []
     after = []
     for net, state in zip(nets, _states(rows, nets), strict=True):
         known = net.recognise(columns)
-        logits = net.predict(state[0][-1][:, None])
+        hidden, last = net.recur(net.embed(known), state)
+        logits = net.predict(torch.cat([state[0][-1][:, None], hidden[:, :-1]], 1))
         nats = {
             name: torch.logsumexp(of, -1) - of.gather(-1, known[name][..., None])[..., 0] for name, of in logits.items()
         }
-        surprisal.append({name: of[:, 0].double().numpy() for name, of in nats.items()})
-        after.append(net.recur(net.embed(known), state)[1])
+        surprisal.append({name: of.double().numpy() for name, of in nats.items()})
+        after.append(last)
     return surprisal, _rows(after, len(rows))
 
 

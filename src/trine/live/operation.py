@@ -15,8 +15,7 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, Final
 
-from typing_extensions import override
-
+from trine.annotations import override
 from trine.datasets.lines import encodable
 from trine.errors import DataError, StoreError, UsageError
 from trine.live.delivery import Delivery

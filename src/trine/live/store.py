@@ -156,8 +156,14 @@ class Store:
                 [(encodable(key), state, last) for key, (state, last) in changes.entities.items()],
             )
             sql.executemany("DELETE FROM entities WHERE key = ?", [(encodable(key),) for key in changes.forgotten])
-            for finding in changes.findings:
-                self._keep(sql, finding)
+            sql.executemany(
+                "INSERT OR REPLACE INTO findings VALUES (?, ?, ?, ?, ?, ?, ?, ?)", map(_row, changes.findings)
+            )
+            sql.executemany(
+                "INSERT INTO outbox (sink, finding, revision) VALUES (?, ?, ?) ON CONFLICT (sink, finding) DO UPDATE"
+                " SET revision = excluded.revision, attempts = iif(dead IS NULL, attempts, 0), dead = NULL",
+                [(sink, finding.id, finding.revision) for finding in changes.findings for sink in self.sinks],
+            )
             sql.executemany(
                 "INSERT INTO counters VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = value + excluded.value",
                 list(changes.counters.items()),
@@ -184,17 +190,6 @@ class Store:
                 self.problem = ""
                 return True
 
-    def _keep(self, sql: sqlite3.Connection, finding: LiveFinding) -> None:
-        document = json.dumps(finding.as_json(), ensure_ascii=False).encode("utf-8", "backslashreplace").decode()
-        row = (finding.id, encodable(finding.entity), encodable(finding.source), finding.status)
-        row += (finding.first_time, finding.last_time, finding.p_value, document)  # type: ignore[assignment]
-        sql.execute("INSERT OR REPLACE INTO findings VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
-        sql.executemany(
-            "INSERT INTO outbox (sink, finding, revision) VALUES (?, ?, ?) ON CONFLICT (sink, finding) DO UPDATE"
-            " SET revision = excluded.revision, attempts = iif(dead IS NULL, attempts, 0), dead = NULL",
-            [(sink, finding.id, finding.revision) for sink in self.sinks],
-        )
-
     # What is known
 
     def positions(self) -> dict[str, Any]:
@@ -210,10 +205,9 @@ class Store:
             states |= {names[name]: EntityState(state, last) for name, state, last in self._rows(query, tuple(names))}
         return states
 
-    def latest_entities(self, most: int) -> dict[str, EntityState]:
-        """The states of the entities that had an event last, the latest first."""
-        rows = self._rows("SELECT key, state, last_time FROM entities ORDER BY last_time DESC LIMIT ?", (most,))
-        return {key: EntityState(state, last) for key, state, last in rows}
+    def some_entities(self, most: int) -> list[str]:
+        """Some of the entities that have a state."""
+        return [key for (key,) in self._rows("SELECT key FROM entities LIMIT ?", (most,))]
 
     def quiet_entities(self, before: float, most: int) -> list[str]:
         """Entities without an event since a time in the log."""
@@ -349,6 +343,13 @@ class Store:
             yield
         except sqlite3.Error as error:
             raise _explained(self.path, error) from None
+
+
+def _row(finding: LiveFinding) -> tuple[str | float | None, ...]:
+    """A finding as a row of its table."""
+    document = json.dumps(finding.as_json(), ensure_ascii=False).encode("utf-8", "backslashreplace").decode()
+    named = (finding.id, encodable(finding.entity), encodable(finding.source), finding.status)
+    return (*named, finding.first_time, finding.last_time, finding.p_value, document)
 
 
 _REASONS: Final[Mapping[int, str]] = {

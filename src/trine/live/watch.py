@@ -1,5 +1,6 @@
 """`Watch`: reads its sources, judges what arrives, commits it, and has findings delivered, until it is stopped."""
 
+import gc
 from collections.abc import Sequence
 from threading import Event
 from typing import Final
@@ -14,8 +15,8 @@ from trine.live.source import Source
 from trine.live.store import Changes, Store
 from trine.plurals import quantity
 
-MOST_LINES: Final = 2_000
-"""Lines of a source that are judged together."""
+MOST_LINES: Final = 20_000
+"""Lines of a source that are judged together where so many have arrived: a session is written once for all of them."""
 PAUSE: Final = 0.05
 """Seconds between two looks at sources from which nothing came."""
 
@@ -47,12 +48,13 @@ class Watch:
 
     def run(self) -> None:
         """Read and judge. Raises `StoreError` when the store cannot be written."""
+        _collect_seldom()
         try:
             while not self.stopping.is_set():
                 arrived = [self._read(of) for of in self.engine.formats]
                 self._show()
                 if len(self._finished) == len(self.engine.formats):
-                    self._commit(self.engine.end_all())
+                    self._end()
                     return
                 if not any(arrived):
                     self.stopping.wait(PAUSE)
@@ -75,6 +77,10 @@ class Watch:
             self._finished.add(of.source.name)
         return bool(batches)
 
+    def _end(self) -> None:
+        while (changes := self.engine.end_some()) and self._commit(changes):
+            self._show()
+
     def _show(self) -> None:
         """The state for metrics and health."""
         self.operation.beat()
@@ -88,3 +94,9 @@ class Watch:
         if committed and changes.findings:
             self.delivery.wake()
         return committed
+
+
+def _collect_seldom() -> None:
+    """Let Python look for cycles of garbage after more objects: events by the thousand live on, and make none."""
+    gc.freeze()
+    gc.set_threshold(200_000, 20, 20)

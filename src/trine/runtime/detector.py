@@ -9,7 +9,7 @@ from trine.annotations import Float32, Int64, override
 from trine.detect.padding import padded
 from trine.detect.scorer import Scorer, log_settings, scoring_parts
 from trine.detect.scoring import NetworkSurprisal
-from trine.detect.states import Rows, StateForm
+from trine.detect.states import Rows, StateForm, StepSurprisal
 from trine.graphs import Graph
 from trine.runtime.exported import ExportedBundle
 from trine.sequences.vocabulary import BEGIN, EVENT, EncodedTable
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 LOGITS = 2_097_152
 """Largest number of logits per network that are computed at once, 8 MiB; long sequences are read in pieces."""
-Codes = Int64[np.ndarray, "entities"]
+Codes = Int64[np.ndarray, "entities events"]
 Padded = Int64[np.ndarray, "length batch"]
 Surprisals = Float32[np.ndarray, "folds length batch"]
 States = dict[str, Float32[np.ndarray, "folds layers batch hidden"]]
@@ -55,9 +55,7 @@ class ExportedDetector(Scorer):
         return self._steps.fresh[None] if self._steps else np.zeros((1, 0), np.float32)
 
     @override
-    def advance(
-        self, rows: Rows, codes: Mapping[str, Int64[np.ndarray, "entities"]]
-    ) -> tuple[list[NetworkSurprisal], Rows]:
+    def advance(self, rows: Rows, codes: Mapping[str, Codes]) -> tuple[list[StepSurprisal], Rows]:
         return self._steps.advance(rows, codes) if self._steps else ([], rows)
 
 
@@ -73,12 +71,12 @@ class StepGraph:
         begin = {name: np.full((1, 1), BEGIN) for name in self._columns()}
         self.fresh = self._rows(self._run(begin, self._zeros(1))[1])[0]
 
-    def advance(self, rows: Rows, codes: Mapping[str, Codes]) -> tuple[list[NetworkSurprisal], Rows]:
-        """One event of each entity: its surprisal under each network, and the states after it."""
-        nats, after = self._run({name: values[None] for name, values in codes.items()}, self._states(rows))
+    def advance(self, rows: Rows, codes: Mapping[str, Codes]) -> tuple[list[StepSurprisal], Rows]:
+        """The next events of each entity: their surprisal under each network, and the states after them."""
+        nats, after = self._run({name: values.T for name, values in codes.items()}, self._states(rows))
         folds = range(self._shape[0])
-        surprisal: list[NetworkSurprisal] = [
-            {name: of[fold, 0].astype(np.float64) for name, of in nats.items()} for fold in folds
+        surprisal: list[StepSurprisal] = [
+            {name: of[fold].T.astype(np.float64) for name, of in nats.items()} for fold in folds
         ]
         return surprisal, self._rows(after)
 
