@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tests.detect.conftest import SMALL, WITH_NETWORK
+from tests.live.ssh_log import STRANGE, log_lines
 from trine.datasets.lines import Skips
 from trine.detect.detector import Detector
 from trine.live.engine import Engine, Limits
@@ -14,28 +15,6 @@ from trine.live.store import Store
 from trine.log_formats.log_event import Line
 
 LIMITS = Limits(0.02)
-USUAL = ("Connection opened", "Accepted password for ann", "session opened for user ann", "Connection closed")
-STRANGE = ("Failed password for root", "ptrace attach denied", "module loaded: rootkit", "Failed password for root")
-
-
-def log_lines(sessions, seed, attacks=()):
-    """Lines of interleaved SSH sessions; those of `attacks` do something else after their second line."""
-    draw, timed = np.random.default_rng(seed), []
-    for session in range(sessions):
-        texts = list(USUAL[:2]) + list(USUAL[2:3]) * int(draw.integers(1, 5)) + list(USUAL[3:])
-        if session in attacks:
-            texts[2:2] = STRANGE
-        begin = 20.0 * session
-        for text in texts:
-            begin += float(draw.uniform(1, 30))
-            timed.append((begin, f"sshd[{100 + session}]: {text}"))
-    timed.sort()
-    return [f"Jan {1 + int(t // 86400):2} {_clock(t)} host {text}" for t, text in timed]
-
-
-def _clock(seconds):
-    seconds = int(seconds) % 86400
-    return f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
 
 
 class Lines:

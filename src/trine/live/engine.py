@@ -71,8 +71,8 @@ class Engine:
         known = store.counters()
         self._begun, self._began = known.get("sessions", 0), float(known.get("began", np.inf))
         """Sessions so far, and the time of the first event."""
-        self.clock = -np.inf
-        """The latest time of all events, in seconds since 1970."""
+        self.clocks: dict[str, float] = {}
+        """How far each source has come in the time of its log, in seconds since 1970."""
         gap = scorer.log_settings.gap_seconds
         self._gap = DAY if gap is None else gap
 
@@ -103,7 +103,8 @@ class Engine:
     def _changes(self, of: SourceFormat, events: Sequence[LiveEvent]) -> Changes:
         news, begun, began = News(), self._begun, self._began
         self._take(of, events, news)
-        self._end_quiet(news)
+        self._go_by(of, events)
+        self._end_quiet(of, news)
         states = self._states({event.key for event in events} & self.going.keys())
         self._evict()
         return Changes(
@@ -116,7 +117,7 @@ class Engine:
     @property
     def threshold(self) -> float:
         """Largest p-value of a finding."""
-        per_day, days = self.limits.per_day, (self.clock - self._began) / DAY
+        per_day, days = self.limits.per_day, (max(self.clocks.values(), default=-np.inf) - self._began) / DAY
         if per_day is None or self._begun < RATED or not days > RATED_DAYS:
             return self.limits.threshold
         return min(0.5, per_day * days / self._begun)
@@ -194,7 +195,7 @@ class Engine:
             if event.time is not None:
                 session.last_time = event.time
                 session.first_time = event.time if session.first_time is None else session.first_time
-                self.clock, self._began = max(self.clock, event.time), min(self._began, event.time)
+                self._began = min(self._began, event.time)
 
     def _columns(
         self,
@@ -285,28 +286,41 @@ class Engine:
                 del self.going[session.key]
         self.judge.free(places)
 
-    def _end_quiet(self, news: "News") -> None:
-        """End the sessions that have paused for longer than the gap."""
+    def _go_by(self, of: SourceFormat, events: Sequence[LiveEvent]) -> None:
+        """Set the clock of a source: to the latest time of that of its files which has come least far.
+
+        It goes back when the clock of the log was set back, and sources that are behind others have their own.
+        """
+        latest: dict[str, float] = {}
+        for event in events:
+            if event.time is not None:
+                latest[event.file] = max(event.time, latest.get(event.file, event.time))
+        if latest:
+            self.clocks[of.source.name] = min(latest.values())
+
+    def _end_quiet(self, of: SourceFormat, news: "News") -> None:
+        """End the sessions of a source that have paused for longer than the gap."""
         ended: list[GoingSession] = []
+        clock = self.clocks.get(of.source.name, -np.inf) - self.limits.lateness
         for session in self.going.values():
-            gap = DAY if session.key.kind == "session" else self._gap
-            if session.last_time is None:
+            if session.last_time is None or session.first_source != of.source.name:
                 continue
-            if self.clock - session.last_time <= gap + self.limits.lateness:
+            if clock - session.last_time <= (DAY if session.key.kind == "session" else self._gap):
                 break
             ended.append(session)
         self._batches += 1
         if self._batches % SWEEP == 0:
-            ended += self._quiet_in_store({session.key for session in ended})
+            ended += self._quiet_in_store(of, clock - self._gap, {session.key for session in ended})
         self._end(ended, news)
         for session in ended:
             self.reader.forget(session.key)
 
-    def _quiet_in_store(self, known: set[Key]) -> list[GoingSession]:
-        """Sessions that have paused for longer than the gap and are not in memory."""
-        quiet = self.store.quiet_entities(self.clock - self._gap - self.limits.lateness, SWEPT)
-        keys = [key for key in map(Key.of_text, quiet) if key not in known and key not in self.going]
-        return [self.going[key] for key in self._recalled([key for key in keys if key.kind != "session"])]
+    def _quiet_in_store(self, of: SourceFormat, before: float, known: set[Key]) -> list[GoingSession]:
+        """Sessions of a source without an event since a time, which are not in memory."""
+        keys = map(Key.of_text, self.store.quiet_entities(before, SWEPT))
+        kept = [key for key in keys if key not in known and key not in self.going and key.kind != "session"]
+        recalled = [self.going[key] for key in self._recalled(kept)]
+        return [session for session in recalled if session.first_source == of.source.name]
 
     # ---- memory
 

@@ -71,6 +71,11 @@ class GoingSession:
         """The key of its state in the store."""
         return self.key.text()
 
+    @property
+    def first_source(self) -> str:
+        """Name of the source of the first event."""
+        return str(self.first_event[0])
+
     def keeps(self, surprisal: float) -> bool:
         """Whether a line is one of the most surprising ones."""
         return len(self.notable) < KEPT_LINES or surprisal > self.notable[0].surprisal
