@@ -89,7 +89,7 @@ def _rows(new: "Recalibration") -> list[tuple[str, str, str]]:
     rows = [
         ("calibrated on", "", quantity(new.sequences, "normal sequence")),
         ("left out", "", quantity(new.left_out, "sequence")),
-        ("false alarms, target", *(2 * [f"{100 * new.detector.share:g} %"])),
+        ("false alarms, target", (target := f"{100 * new.detector.share:g} %"), target),
     ]
     if new.before is None or new.after is None:
         return [*rows, ("false alarms, measured", "", "not measured: fewer than 200 sequences")]

@@ -16,7 +16,7 @@ from trine.detect.findings import Finding, time_text
 from trine.detect.members import FORMER_MEMBERS
 from trine.detect.running import Running
 from trine.detect.scoring import FORMER_FUSION, Ensemble, EnsembleScores, NetworkSurprisal, TableScores
-from trine.detect.states import Rows, StateForm, StepSurprisal, codes_of_words
+from trine.detect.states import Expected, Rows, StateForm, StepSurprisal, codes_of_words
 from trine.errors import UsageError
 from trine.sequences.readers import open_sequences
 from trine.sequences.table import SequenceTable
@@ -71,6 +71,15 @@ class Scorer(ABC):
         self, rows: Rows, codes: Mapping[str, Int64[np.ndarray, "entities events"]]
     ) -> tuple[Sequence[StepSurprisal], Rows]:
         """The next events of several entities: their surprisal under each network, and the states after them."""
+
+    def advance_with_expected(
+        self, rows: Rows, codes: Mapping[str, Int64[np.ndarray, "entities events"]], surprising: float
+    ) -> tuple[Sequence[StepSurprisal], Rows, Expected | None]:
+        """The same, and what was expected in the place of events that are at least so surprising, in nats.
+
+        None where only surprisals are computed.
+        """
+        return *self.advance(rows, codes), None
 
     def step(
         self, states: Sequence[bytes | None], events: Sequence[str], **attributes: Sequence[str]

@@ -5,6 +5,7 @@ p-value is at most the threshold is a finding, which is updated while the sessio
 positions of the sources, the changed states and the findings of a batch are committed together.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -14,18 +15,17 @@ import numpy as np
 
 from trine.annotations import Float64, Int64
 from trine.detect.scorer import Scorer
-from trine.live.finding import FindingLine, LiveFinding, finding_id
-from trine.live.judge import Judge
+from trine.live.finding import ExpectedEvents, FindingLine, LiveFinding, finding_id
+from trine.live.judge import NOTABLE, Judge, Likeliest
 from trine.live.open_session import MOST_TEXT, GoingSession, Key, Notable
 from trine.live.reader import LiveEvent, LiveReader, SourceFormat
+from trine.live.realised import bin_of
 from trine.live.source import Batch, Source
-from trine.live.store import Changes, EntityState, Store
+from trine.live.store import FOUND, Changes, EntityState, Store
 from trine.logs.events import EventNames
 from trine.logs.sessions import OpenSession
 from trine.sequences.vocabulary import EVENT, UNKNOWN
 
-NOTABLE: Final = 2.0
-"""Surprisal in nats from which on a line may count."""
 DAY: Final = 86_400.0
 """Longest pause of a session that no pause ends, in seconds: longer ones are taken from memory and store."""
 SWEEP, SWEPT = 200, 1_000
@@ -98,7 +98,7 @@ class Engine:
         self._end(sessions, news)
         for session in sessions:
             self.reader.forget(session.key)
-        return Changes(forgotten=list(news.forgotten), findings=list(news.findings.values())) if sessions else None
+        return self._told(news) if sessions else None
 
     def _changes(self, of: SourceFormat, events: Sequence[LiveEvent]) -> Changes:
         news, begun, began = News(), self._begun, self._began
@@ -107,11 +107,19 @@ class Engine:
         self._end_quiet(of, news)
         states = self._states({event.key for event in events} & self.going.keys())
         self._evict()
+        changes = self._told(news)
+        changes.entities = states
+        changes.forgotten = [key for key in news.forgotten if key not in states]
+        changes.counters |= self.reader.counted() | self._counted(begun, began)
+        return changes
+
+    def _told(self, news: "News") -> Changes:
+        """Sessions that ended, and findings."""
         return Changes(
-            entities=states,
-            forgotten=[key for key in news.forgotten if key not in states],
+            forgotten=list(news.forgotten),
             findings=list(news.findings.values()),
-            counters=self.reader.counted() | self._counted(begun, began),
+            counters={FOUND: news.found} if news.found else {},
+            p_values=dict(Counter(map(bin_of, news.p_values))),
         )
 
     @property
@@ -236,9 +244,16 @@ class Engine:
             session, event = sessions[owners[i]], events[i]
             if session.keeps(float(rank[i])):
                 name, text = self._codes[event.code][0], event.text[:MOST_TEXT]
-                line = FindingLine(event.file, event.line, event.time, text, name, float(nats[i]))
+                expected = self._named(self.judge.expected(i))
+                contexts = [] if expected else self.judge.contexts_before(i)
+                line = FindingLine(event.file, event.line, event.time, text, name, float(nats[i]), expected)
                 position = session.events + i - int(offsets[owners[i]])
-                session.note(Notable(float(rank[i]), position, line.as_text()))
+                session.note(Notable(float(rank[i]), position, line.as_text(), contexts))
+
+    def _named(self, likeliest: Likeliest) -> ExpectedEvents:
+        """Expected events by their names."""
+        pairs = zip(*(of.tolist() for of in likeliest), strict=True)
+        return tuple((self.scorer.vocabulary.name(code), round(p, 4)) for code, p in pairs)
 
     # ---- findings
 
@@ -264,7 +279,7 @@ class Engine:
                 last_time=session.last_time,
                 events=session.events,
                 status="closed" if closed else "open",
-                lines=session.lines(),
+                lines=session.lines(lambda contexts: self._named(self.judge.expected_in(contexts))),
                 members=members,
                 revision=known.revision + 1 if known else 1,
             )
@@ -274,12 +289,15 @@ class Engine:
         if not sessions:
             return
         places = np.array([session.place for session in sessions], np.int64)
+        ended = self.judge.p_values_of_ended(places).tolist()
         least = {
             session: min(p, session.finding.p_value) if session.finding else p
-            for session, p in zip(sessions, self.judge.p_values_of_ended(places).tolist(), strict=True)
+            for session, p in zip(sessions, ended, strict=True)
         }
+        news.p_values += ended
         strange = {session: p for session, p in least.items() if session.finding or p <= self.threshold}
         self._report(strange, news, closed=True)
+        news.found += len(strange)
         for session in sessions:
             news.forgotten.add(session.name)
             if self.going.get(session.key) is session:
@@ -354,6 +372,10 @@ class News:
     findings: dict[str, LiveFinding] = field(default_factory=dict)
     forgotten: set[str] = field(default_factory=set)
     """Keys of sessions that have ended."""
+    p_values: list[float] = field(default_factory=list)
+    """p-value of each of them."""
+    found: int = 0
+    """Number of them with a finding."""
 
 
 def _seconds(time: float | None) -> float:

@@ -8,6 +8,8 @@ from typing import Any, Literal, Self
 from trine.errors import DataError
 
 Status = Literal["open", "closed"]
+ExpectedEvents = tuple[tuple[str, float], ...]
+"""Events with their probabilities, the most probable first."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +24,7 @@ class FindingLine:
     event: str
     surprisal: float
     """In nats."""
-    expected: tuple[tuple[str, float], ...] = ()
+    expected: ExpectedEvents = ()
     """The most probable events in its place, with their probabilities."""
 
     def as_text(self) -> str:

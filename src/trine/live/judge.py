@@ -16,6 +16,7 @@ from trine.detect.members import Additive, Member
 from trine.detect.running import CHECKPOINTS, RunningPanel
 from trine.detect.scorer import Scorer
 from trine.detect.scoring import NetworkSurprisal
+from trine.detect.states import LIKELIEST
 from trine.errors import UsageError
 from trine.sequences.vocabulary import EVENT, EncodedTable
 
@@ -24,6 +25,10 @@ PValues = Float64[np.ndarray, "sessions"]
 Nats = Float64[np.ndarray, "events"]
 Bounds = Int64[np.ndarray, "bounds"]
 Columns = Mapping[str, Int64[np.ndarray, "events"]]
+Likeliest = tuple[Int64[np.ndarray, "likeliest"], Float64[np.ndarray, "likeliest"]]
+"""Codes of events, and their probabilities, the most probable first."""
+NOTABLE = 2.0
+"""Surprisal in nats from which on a line may count."""
 LOGITS, TOGETHER = 2_097_152, 512
 """Largest number of a network's logits that are computed at once, 8 MiB, and of sessions: their gates fit the cache."""
 
@@ -58,6 +63,8 @@ class Judge:
         """How often each event has occurred."""
         for fold in self.folds:
             fold.grow(capacity)
+        self._likeliest = _none_expected(0)
+        """What the networks expected in the place of each of the last events, where it was surprising."""
         self._fresh, self._free = fresh[0], list(range(capacity - 1, -1, -1))
         self._mixed = any(fold.others for fold in self.folds)
 
@@ -93,6 +100,22 @@ class Judge:
         reached = np.zeros(len(places), bool)
         reached[owner[at]] = True
         return self.p_values(places), self._surprisal(nats), reached
+
+    def expected(self, event: int) -> Likeliest:
+        """What the networks expected in the place of one of the last events; nothing where it was not surprising."""
+        codes, probabilities = (of[event] for of in self._likeliest)
+        return codes[codes >= 0], probabilities[codes >= 0]
+
+    def contexts_before(self, event: int) -> list[int]:
+        """For `expected_in`: what the n-grams know before one of the last events."""
+        return self.folds[0].before[event].tolist() if self.folds[0].grams else []
+
+    def expected_in(self, contexts: Sequence[int]) -> Likeliest:
+        """What the n-grams of the first fold expect there."""
+        grams = self.folds[0].grams
+        assert grams is not None, "without n-grams there are no contexts"
+        codes, probabilities = grams.likeliest_after(np.array([contexts], np.int64), LIKELIEST)
+        return codes[0], probabilities[0]
 
     def p_values(self, places: Places) -> PValues:
         """p-values of sessions that go on."""
@@ -155,13 +178,18 @@ class Judge:
 
     def _network(self, places: Places, offsets: Bounds, columns: Columns) -> list[NetworkSurprisal]:
         """Surprisal of the events under each fold's network; the states go on."""
+        self._likeliest = _none_expected(int(offsets[-1]))
         if not self.states.shape[1] or not self.scorer.ensemble.reads_network:
             return []
         found: list[dict[str, Nats]] = [{name: np.zeros(int(offsets[-1])) for name in columns} for _ in self.folds]
         for sessions, events in _blocks(offsets, max(1, LOGITS // sum(self.scorer.vocabulary.sizes.values()))):
             now = {name: values[events] for name, values in columns.items()}
-            nats, after = self.scorer.advance(self.states[places[sessions]], now)
+            nats, after, expected = self.scorer.advance_with_expected(self.states[places[sessions]], now, NOTABLE)
             self.states[places[sessions]] = after
+            if expected is not None:
+                indices = events[expected.entities, expected.events]
+                self._likeliest[0][indices, : expected.codes.shape[1]] = expected.codes
+                self._likeliest[1][indices, : expected.codes.shape[1]] = expected.probabilities
             for of_fold, values in zip(found, nats, strict=True):
                 for name in columns:
                     of_fold[name][events] = values[name]
@@ -248,6 +276,8 @@ class Fold:
         self.largest = np.zeros(0)
         self.nats = np.zeros(0)
         """The n-grams' surprisal of the last events."""
+        self.before = self.contexts
+        """The n-grams' contexts before each of the last events."""
 
     def grow(self, capacity: int) -> None:
         """Make room for so many places."""
@@ -274,7 +304,7 @@ class Fold:
         """Take the next events: `at` are those at checkpoints, `mixes` the events up to each of these."""
         grams = None
         if self.grams is not None:
-            grams, self.contexts[places] = self.grams.advance(self.contexts[places], table)
+            grams, self.before, self.contexts[places] = self.grams.advance(self.contexts[places], table)
             self.nats = grams
         events = EventEvidence(table.columns[EVENT], previous, nats, grams)
         raw = np.empty((len(at), len(self.panel.members)))
@@ -310,6 +340,10 @@ class Fold:
 
     def _begun(self, count: int) -> Int64[np.ndarray, "sessions lengths"]:
         return self.grams.begun(count) if self.grams else np.zeros((count, 0), np.int64)
+
+
+def _none_expected(events: int) -> tuple[Int64[np.ndarray, "events few"], Float64[np.ndarray, "events few"]]:
+    return np.full((events, LIKELIEST), -1, np.int64), np.zeros((events, LIKELIEST))
 
 
 def _blocks(offsets: Bounds, most: int) -> Iterator[tuple[Int64[np.ndarray, "some"], Int64[np.ndarray, "some next"]]]:

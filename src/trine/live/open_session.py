@@ -3,12 +3,13 @@
 import heapq
 import json
 import struct
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Final, NamedTuple
 
 from trine.errors import StoreError
-from trine.live.finding import FindingLine, LiveFinding
+from trine.live.finding import ExpectedEvents, FindingLine, LiveFinding
 
 KEPT_LINES: Final = 10
 """Lines of a session that are kept for its finding: the most surprising ones."""
@@ -44,6 +45,8 @@ class Notable(NamedTuple):
     """Index of its event in the session, from 0."""
     line: str
     """The `FindingLine` as JSON: most are never reported."""
+    contexts: list[int]
+    """Of the n-grams, before the event: what was expected there is looked up when the line is reported."""
 
 
 @dataclass(eq=False)
@@ -91,10 +94,11 @@ class GoingSession:
         """What its finding is grouped by."""
         return next((self.origins[kind] for kind in ("address", "user", "host") if self.origins.get(kind)), "")
 
-    def lines(self) -> tuple[FindingLine, ...]:
-        """The lines that count, the most surprising first."""
+    def lines(self, expected_in: Callable[[Sequence[int]], ExpectedEvents]) -> tuple[FindingLine, ...]:
+        """The lines that count, the most surprising first; `expected_in` gives the expected events in a context."""
         ordered = sorted(self.notable, key=lambda each: (-each.surprisal, each.position))
-        return tuple(FindingLine.from_json(json.loads(each.line)) for each in ordered)
+        lines = [(FindingLine.from_json(json.loads(each.line)), each.contexts) for each in ordered]
+        return tuple(replace(line, expected=expected_in(contexts)) if contexts else line for line, contexts in lines)
 
     def packed(self, numbers: bytes) -> bytes:
         """The session and the judge's numbers of it, for `unpacked`."""
@@ -103,7 +107,7 @@ class GoingSession:
             "times": [self.first_time, self.last_time],
             "events": self.events,
             "origins": self.origins,
-            "notable": [[each.surprisal, each.position] for each in self.notable],
+            "notable": [[each.surprisal, each.position, each.contexts] for each in self.notable],
             "finding": self.finding.as_json() if self.finding else None,
             "clock": self.clock,
         }
@@ -123,7 +127,7 @@ class GoingSession:
             session = cls(key, place, document["first"], first_time, last_time)
             session.events, session.origins = document["events"], document["origins"]
             noted = zip(document["notable"], lines, strict=True)
-            session.notable = [Notable(nats, position, line) for (nats, position), line in noted]
+            session.notable = [Notable(nats, position, line, contexts) for (nats, position, contexts), line in noted]
             session.clock = document["clock"]
             if document["finding"]:
                 session.finding = LiveFinding.from_json(document["finding"])

@@ -23,6 +23,7 @@ from trine.datasets.lines import encodable
 from trine.errors import DataError, DiskFullError, StoreError
 from trine.files import explain
 from trine.live.finding import LiveFinding, Status
+from trine.live.realised import Realised
 from trine.live.source import log
 
 FORMAT: Final = 1
@@ -32,6 +33,8 @@ _WAIT: Final = 10.0
 """Seconds to wait for another process that writes."""
 _LONGEST_DELAY: Final = 3600.0
 """Seconds beyond which nothing is postponed: what seems to be due later was postponed before the clock was set back."""
+FOUND: Final = "sessions_found"
+"""Counter of the sessions that have ended and had a finding."""
 _KEYS: Final = 500
 """Entities per query: SQLite limits the number of parameters."""
 
@@ -50,6 +53,7 @@ CREATE TABLE outbox (
   attempts INTEGER NOT NULL DEFAULT 0, due REAL NOT NULL DEFAULT 0, dead TEXT, UNIQUE (sink, finding)
 );
 CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL);
+CREATE TABLE p_values (bin INTEGER PRIMARY KEY, sessions INTEGER NOT NULL);
 """
 
 Verdict = Literal["benign", "breach"]
@@ -76,6 +80,8 @@ class Changes:
     """New findings and new states of earlier ones; every sink gets them."""
     counters: dict[str, int] = field(default_factory=dict)
     """What is added to counters."""
+    p_values: dict[int, int] = field(default_factory=dict)
+    """Sessions that ended, by the bin of their p-value."""
 
 
 class Outgoing(NamedTuple):
@@ -168,6 +174,11 @@ class Store:
                 "INSERT INTO counters VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = value + excluded.value",
                 list(changes.counters.items()),
             )
+            sql.executemany(
+                "INSERT INTO p_values VALUES (?, ?)"
+                " ON CONFLICT (bin) DO UPDATE SET sessions = sessions + excluded.sessions",
+                list(changes.p_values.items()),
+            )
 
     def commit_or_wait(self, changes: Changes, is_stopping: Callable[[], bool], pause: float = 1.0) -> bool:
         """Commit, and wait as long as the disk is full: whoever reads waits with it, so that nothing is lost.
@@ -216,6 +227,21 @@ class Store:
     def counters(self) -> dict[str, int]:
         """Counter by name."""
         return dict(self._rows("SELECT name, value FROM counters"))
+
+    def aim(self, target: float, calibrated_on: int) -> None:
+        """Say what findings are raised by: the largest p-value, and the number of sessions of the calibration."""
+        with self._transaction() as sql:
+            values = [("target", repr(target)), ("calibrated on", str(calibrated_on))]
+            sql.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", values)
+
+    def realised(self) -> Realised | None:
+        """What the sessions that have ended say of the calibration; None as long as none has."""
+        bins = dict(self._rows("SELECT bin, sessions FROM p_values"))
+        aimed = dict(self._rows("SELECT name, value FROM meta"))
+        if not bins or "target" not in aimed:
+            return None
+        found = self.counters().get(FOUND, 0)
+        return Realised.of(bins, found, float(aimed["target"]), int(aimed["calibrated on"]))
 
     def finding(self, start: str) -> LiveFinding:
         """The finding whose id begins like this. Raises `StoreError` if there is none, or more than one."""
