@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.detect.conftest import SMALL, WITH_NETWORK
-from tests.live.ssh_log import STRANGE, log_lines
+from tests.live.ssh_log import STRANGE, USUAL, log_lines
 from trine.datasets.lines import Skips
 from trine.detect.detector import Detector
 from trine.live.engine import Engine, Limits
@@ -94,6 +94,9 @@ def test_attacks_are_found_while_they_go_on_with_their_lines(uninterrupted):
     assert any(text in attack.lines[0].text for text in STRANGE)
     assert attack.lines[0].file == "auth.log"
     assert attack.first_time is not None
+    word, p = attack.lines[0].expected[0]
+    assert any(word in usual or usual in word for usual in (*USUAL, "(end)"))
+    assert 0.1 < p <= 1
 
 
 def test_every_line_is_counted_once(uninterrupted, lines):

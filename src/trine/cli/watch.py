@@ -4,6 +4,7 @@ import signal
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from importlib.util import find_spec
+from logging import getLogger
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -114,11 +115,14 @@ def _run(service: "Watch", metrics_port: int | None, what: str) -> None:
     """Read and judge until the end, or until a signal; say what was begun, and what was done."""
     from trine.live.operation import log_as_json
 
-    log_as_json()
+    handler = log_as_json()
     port = service.serve(metrics_port) if metrics_port is not None else None
     output.note(what + (f"; metrics and health at http://127.0.0.1:{port}/" if port else ""))
-    with _stopped_by_signals(service):
-        service.run()
+    try:
+        with _stopped_by_signals(service):
+            service.run()
+    finally:
+        getLogger().removeHandler(handler)
     output.note(service.summary())
 
 

@@ -11,6 +11,7 @@ from functools import cached_property
 import numpy as np
 
 from trine.annotations import Float32, Int32, Int64
+from trine.detect.sampling import even_sample
 from trine.sequences.vocabulary import EVENT, EncodedTable
 
 EQUAL = 4e-6
@@ -81,7 +82,7 @@ class Profiles:
     @classmethod
     def of(cls, table: EncodedTable, width: int) -> "Profiles":
         """The profiles of a table; codes of `width` or more count as the last one."""
-        kept = np.linspace(0, len(table) - 1, min(len(table), MOST)).astype(np.int64)
+        kept = even_sample(len(table), MOST)
         place = np.full(len(table), -1)
         place[kept] = np.arange(len(kept))
         cells = Cells.of(table, width)

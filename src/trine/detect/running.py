@@ -19,7 +19,8 @@ import numpy as np
 from trine.annotations import Float32, Float64, Int64
 from trine.bundle import part
 from trine.detect.evidence import Evidence
-from trine.detect.members import Additive, Member
+from trine.detect.member import Additive, Member
+from trine.detect.sampling import even_sample
 from trine.detect.scoring import Ensemble, Panel, units
 from trine.measures.conformal import Ranking, References, Scores, own_tail_p_values
 from trine.sequences.vocabulary import EncodedTable
@@ -116,7 +117,7 @@ class RunningPanel:
     @classmethod
     def fitted(cls, panel: Panel, held_out: Evidence) -> "RunningPanel":
         """Cut held-out normal sequences, with the evidence of models that never saw them."""
-        chosen = np.linspace(0, len(held_out.table) - 1, min(MOST, len(held_out.table))).astype(np.int64)
+        chosen = even_sample(len(held_out.table), MOST)
         whole = panel.fuse(panel.reference.own_p_values())[chosen]
         held_out = _rows(held_out, chosen)
         cuts = Cuts.of(held_out.table)

@@ -14,13 +14,14 @@ from typing_extensions import override
 from trine.detect.chapter import chapter
 from trine.detect.detector import Detector, build_networks
 from trine.detect.drift import Drift, drifts, fused_scores, measured
-from trine.detect.folds import Fold, NormalFolds, even_sample, split_normal
+from trine.detect.folds import Fold, NormalFolds, split_normal
 from trine.detect.members import sources, without_network
 from trine.detect.network import EventNet, FoldNets
 from trine.detect.ngrams import NGrams
 from trine.detect.objective import DetectObjective, EncodedFold
 from trine.detect.recipe import DEFAULT_MEMBERS, DetectRecipe
 from trine.detect.running import Running, RunningPanel
+from trine.detect.sampling import even_sample
 from trine.detect.scorer import log_settings
 from trine.detect.scoring import Ensemble, NetworkSurprisal, Panel
 from trine.detect.surprisal import surprisals

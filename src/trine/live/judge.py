@@ -12,7 +12,7 @@ import numpy as np
 
 from trine.annotations import Bool, Float64, Int64
 from trine.detect.evidence import FIRST, EventEvidence, Evidence
-from trine.detect.members import Additive, Member
+from trine.detect.member import Additive, Member
 from trine.detect.running import CHECKPOINTS, RunningPanel
 from trine.detect.scorer import Scorer
 from trine.detect.scoring import NetworkSurprisal

@@ -9,7 +9,7 @@ from trine.annotations import Float32, Int64, override
 from trine.detect.padding import padded
 from trine.detect.scorer import Scorer, log_settings, scoring_parts
 from trine.detect.scoring import NetworkSurprisal
-from trine.detect.states import Rows, StateForm, StepSurprisal
+from trine.detect.states import LIKELIEST, Expected, Rows, StateForm, StepSurprisal
 from trine.graphs import Graph
 from trine.runtime.exported import ExportedBundle
 from trine.sequences.vocabulary import BEGIN, EVENT, EncodedTable
@@ -22,6 +22,8 @@ LOGITS = 2_097_152
 Codes = Int64[np.ndarray, "entities events"]
 Padded = Int64[np.ndarray, "length batch"]
 Surprisals = Float32[np.ndarray, "folds length batch"]
+Likeliest = tuple[Int64[np.ndarray, "length batch count"], Float32[np.ndarray, "length batch count"]]
+"""Codes of the most probable events in the place of each, and their probabilities, the most probable first."""
 States = dict[str, Float32[np.ndarray, "folds layers batch hidden"]]
 
 
@@ -56,7 +58,18 @@ class ExportedDetector(Scorer):
 
     @override
     def advance(self, rows: Rows, codes: Mapping[str, Codes]) -> tuple[list[StepSurprisal], Rows]:
-        return self._steps.advance(rows, codes) if self._steps else ([], rows)
+        return self._steps.advance(rows, codes)[:2] if self._steps else ([], rows)
+
+    @override
+    def advance_with_expected(
+        self, rows: Rows, codes: Mapping[str, Codes], surprising: float
+    ) -> tuple[list[StepSurprisal], Rows, Expected | None]:
+        if not self._steps:
+            return [], rows, None
+        surprisal, after, (likeliest, probabilities) = self._steps.advance(rows, codes)
+        entities, events = np.nonzero(np.mean([of[EVENT] for of in surprisal], 0) >= surprising)
+        some = (events, entities, slice(LIKELIEST))
+        return surprisal, after, Expected(entities, events, likeliest[some], probabilities[some].astype(np.float64))
 
 
 class StepGraph:
@@ -71,14 +84,15 @@ class StepGraph:
         begin = {name: np.full((1, 1), BEGIN) for name in self._columns()}
         self.fresh = self._rows(self._run(begin, self._zeros(1))[1])[0]
 
-    def advance(self, rows: Rows, codes: Mapping[str, Codes]) -> tuple[list[StepSurprisal], Rows]:
-        """The next events of each entity: their surprisal under each network, and the states after them."""
-        nats, after = self._run({name: values.T for name, values in codes.items()}, self._states(rows))
+    def advance(self, rows: Rows, codes: Mapping[str, Codes]) -> tuple[list[StepSurprisal], Rows, Likeliest]:
+        """The next events of each entity: their surprisal under each network, the states after them, and what was
+        expected in their places."""
+        nats, after, likeliest = self._run({name: values.T for name, values in codes.items()}, self._states(rows))
         folds = range(self._shape[0])
         surprisal: list[StepSurprisal] = [
             {name: of[fold].T.astype(np.float64) for name, of in nats.items()} for fold in folds
         ]
-        return surprisal, self._rows(after)
+        return surprisal, self._rows(after), likeliest
 
     def surprisals(self, table: EncodedTable, width: int) -> list[NetworkSurprisal]:
         """Surprisal of every event of a table per column, in nats: one mapping per network.
@@ -101,17 +115,18 @@ class StepGraph:
     ) -> Iterator[tuple[slice, dict[str, Surprisals]]]:
         """Surprisals of the events of sequences that begin with the start token, so many events at a time."""
         batch, time = codes[EVENT].shape
-        _, states = self._run({name: values[:, :1].T for name, values in codes.items()}, self._zeros(batch))
+        _, states, _ = self._run({name: values[:, :1].T for name, values in codes.items()}, self._zeros(batch))
         for start in range(1, time, length):
             piece = slice(start, min(start + length, time))
-            found, states = self._run({name: values[:, piece].T for name, values in codes.items()}, states)
+            found, states, _ = self._run({name: values[:, piece].T for name, values in codes.items()}, states)
             yield slice(piece.start - 1, piece.stop - 1), found
 
-    def _run(self, codes: dict[str, Padded], states: States) -> tuple[dict[str, Surprisals], States]:
+    def _run(self, codes: dict[str, Padded], states: States) -> tuple[dict[str, Surprisals], States, Likeliest]:
         inputs = {_input(name): np.ascontiguousarray(values) for name, values in codes.items()}
         found = self._graph.run(**inputs, **states)
         nats = {name: found[_output(name)] for name in codes}
-        return nats, {name: found[f"{name}_after"] for name in self._parts}
+        after = {name: found[f"{name}_after"] for name in self._parts}
+        return nats, after, (found["expected"], found["expected_probabilities"])
 
     def _columns(self) -> list[str]:
         prefix = _input("")
