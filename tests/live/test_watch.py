@@ -126,6 +126,9 @@ def test_a_killed_service_misses_nothing_and_counts_nothing_twice(model, lines, 
         assert watch.found() >= ATTACKERS
         with closing(Store.look(watch.store)) as store:
             assert not store.findings(status="open")
+            realised = store.realised()
+        assert (realised.sessions, realised.target) == (60, 0.02)
+        assert realised.found == len(watch.found())
 
 
 def test_findings_wait_for_a_webhook_that_is_down(model, lines, tmp_path):

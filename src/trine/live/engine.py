@@ -120,6 +120,7 @@ class Engine:
             findings=list(news.findings.values()),
             counters={FOUND: news.found} if news.found else {},
             p_values=dict(Counter(map(bin_of, news.p_values))),
+            target=None if self.limits.per_day is None else self.threshold,
         )
 
     @property

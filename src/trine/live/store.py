@@ -82,6 +82,8 @@ class Changes:
     """What is added to counters."""
     p_values: dict[int, int] = field(default_factory=dict)
     """Sessions that ended, by the bin of their p-value."""
+    target: float | None = None
+    """Largest p-value of a finding, where it has changed."""
 
 
 class Outgoing(NamedTuple):
@@ -179,6 +181,8 @@ class Store:
                 " ON CONFLICT (bin) DO UPDATE SET sessions = sessions + excluded.sessions",
                 list(changes.p_values.items()),
             )
+            if changes.target is not None:
+                sql.execute("INSERT OR REPLACE INTO meta VALUES ('target', ?)", (repr(changes.target),))
 
     def commit_or_wait(self, changes: Changes, is_stopping: Callable[[], bool], pause: float = 1.0) -> bool:
         """Commit, and wait as long as the disk is full: whoever reads waits with it, so that nothing is lost.

@@ -82,17 +82,17 @@ class StepGraph:
         self._shape = (len(begins), recipe["layers"], recipe["hidden"])
         self.form = StateForm.of_model(begins, len(self._parts) * int(np.prod(self._shape)))
         begin = {name: np.full((1, 1), BEGIN) for name in self._columns()}
-        self.fresh = self._rows(self._run(begin, self._zeros(1))[1])[0]
+        self.fresh = self._rows(self._after(self._run(begin, self._zeros(1))))[0]
 
     def advance(self, rows: Rows, codes: Mapping[str, Codes]) -> tuple[list[StepSurprisal], Rows, Likeliest]:
         """The next events of each entity: their surprisal under each network, the states after them, and what was
         expected in their places."""
-        nats, after, likeliest = self._run({name: values.T for name, values in codes.items()}, self._states(rows))
-        folds = range(self._shape[0])
+        found = self._run({name: values.T for name, values in codes.items()}, self._states(rows))
         surprisal: list[StepSurprisal] = [
-            {name: of[fold].T.astype(np.float64) for name, of in nats.items()} for fold in folds
+            {name: found[_output(name)][fold].T.astype(np.float64) for name in codes} for fold in range(self._shape[0])
         ]
-        return surprisal, self._rows(after), likeliest
+        likeliest = found["expected"].astype(np.int64), found["expected_probabilities"]
+        return surprisal, self._rows(self._after(found)), likeliest
 
     def surprisals(self, table: EncodedTable, width: int) -> list[NetworkSurprisal]:
         """Surprisal of every event of a table per column, in nats: one mapping per network.
@@ -115,18 +115,19 @@ class StepGraph:
     ) -> Iterator[tuple[slice, dict[str, Surprisals]]]:
         """Surprisals of the events of sequences that begin with the start token, so many events at a time."""
         batch, time = codes[EVENT].shape
-        _, states, _ = self._run({name: values[:, :1].T for name, values in codes.items()}, self._zeros(batch))
+        states = self._after(self._run({name: values[:, :1].T for name, values in codes.items()}, self._zeros(batch)))
         for start in range(1, time, length):
             piece = slice(start, min(start + length, time))
-            found, states, _ = self._run({name: values[:, piece].T for name, values in codes.items()}, states)
-            yield slice(piece.start - 1, piece.stop - 1), found
+            found = self._run({name: values[:, piece].T for name, values in codes.items()}, states)
+            states = self._after(found)
+            yield slice(piece.start - 1, piece.stop - 1), {name: found[_output(name)] for name in codes}
 
-    def _run(self, codes: dict[str, Padded], states: States) -> tuple[dict[str, Surprisals], States, Likeliest]:
-        inputs = {_input(name): np.ascontiguousarray(values) for name, values in codes.items()}
-        found = self._graph.run(**inputs, **states)
-        nats = {name: found[_output(name)] for name in codes}
-        after = {name: found[f"{name}_after"] for name in self._parts}
-        return nats, after, (found["expected"], found["expected_probabilities"])
+    def _run(self, codes: dict[str, Padded], states: States) -> dict[str, np.ndarray]:
+        """All outputs of the graph by name."""
+        return self._graph.run(**{_input(name): np.ascontiguousarray(of) for name, of in codes.items()}, **states)
+
+    def _after(self, found: dict[str, np.ndarray]) -> States:
+        return {name: found[f"{name}_after"] for name in self._parts}
 
     def _columns(self) -> list[str]:
         prefix = _input("")
