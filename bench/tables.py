@@ -44,6 +44,7 @@ SECTIONS = {
         "detect.reading",
         "detect.templates",
     ),
+    "A detector at work": ("live_hostlab", "live_speed", "live_kills"),
     "Generate": (
         "generate.pythae",
         "generate.bound",

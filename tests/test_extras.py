@@ -17,7 +17,18 @@ NEED_MORE = {"trine.pictures.batches", "trine.pictures.check"}
 """Modules of these rooms that serve trainings and the command line."""
 OF_MODELS = {
     "classify": ("predictor",),
-    "detect": ("evidence", "findings", "members", "ngrams", "padding", "profiles", "scorer", "scoring", "states"),
+    "detect": (
+        "evidence",
+        "findings",
+        "members",
+        "ngrams",
+        "padding",
+        "profiles",
+        "running",
+        "scorer",
+        "scoring",
+        "states",
+    ),
     "generate": ("noise",),
     "measures": ("conformal",),
 }

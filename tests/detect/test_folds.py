@@ -6,8 +6,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from trine.datasets.lines import Skips
-from trine.detect.folds import even_sample, split_normal
+from trine.detect.folds import split_normal
 from trine.detect.recipe import DetectRecipe
+from trine.detect.sampling import even_sample
 from trine.errors import DataError
 from trine.sequences.table import SequenceBuilder
 

@@ -4,24 +4,24 @@ import numpy as np
 import pytest
 
 from tests.detect.conftest import encoded
-from trine.detect.evidence import Evidence
-from trine.detect.members import (
-    MEMBERS,
-    AttributeExcess,
-    AttributeSurprisal,
-    EitherSurprisal,
-    ExcessSurprisal,
+from trine.detect.counting_members import (
     LengthGivenCounts,
     NearestCounts,
-    NetworkSurprisal,
     RareEvents,
     Size,
     UnseenPairCount,
     UnseenPairs,
-    sources,
-    without_network,
 )
+from trine.detect.evidence import Evidence
+from trine.detect.members import MEMBERS, sources, without_network
 from trine.detect.recipe import DetectRecipe
+from trine.detect.surprisal_members import (
+    AttributeExcess,
+    AttributeSurprisal,
+    EitherSurprisal,
+    ExcessSurprisal,
+    NetworkSurprisal,
+)
 
 NOTHING = Evidence(encoded([2]))
 

@@ -95,7 +95,7 @@ def test_n_grams_of_pieces_of_sequences_are_those_of_whole_ones(pieces):
     grams, table = NGrams.counted(sequences(200, 0)), sequences(20, 6, low=20)
     contexts, parts = grams.begun(len(table)), []
     for piece in zip(*(np.array_split(codes, pieces) for codes in table.codes), strict=True):
-        nats, contexts = grams.advance(contexts, encoded(*(part.tolist() for part in piece)))
+        nats, _, contexts = grams.advance(contexts, encoded(*(part.tolist() for part in piece)))
         parts.append(np.split(nats, np.cumsum([len(part) for part in piece])[:-1]))
     joined = np.concatenate([np.concatenate(of_one) for of_one in zip(*parts, strict=True)])
     assert joined == pytest.approx(grams.surprisal(table))

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from tests.detect.conftest import encoded
-from trine.detect.members import MEMBERS, Member
+from trine.detect.member import Member
+from trine.detect.members import MEMBERS
 from trine.detect.recipe import COUNTING_MEMBERS, DetectRecipe
 from trine.detect.scoring import FUSIONS, Ensemble, Panel, harmonic, stouffer
 from trine.measures.conformal import Reference, smallest_bucket

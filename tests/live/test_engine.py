@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tests.detect.conftest import SMALL, WITH_NETWORK
+from tests.live.ssh_log import STRANGE, USUAL, log_lines
 from trine.datasets.lines import Skips
 from trine.detect.detector import Detector
 from trine.live.engine import Engine, Limits
@@ -14,28 +15,6 @@ from trine.live.store import Store
 from trine.log_formats.log_event import Line
 
 LIMITS = Limits(0.02)
-USUAL = ("Connection opened", "Accepted password for ann", "session opened for user ann", "Connection closed")
-STRANGE = ("Failed password for root", "ptrace attach denied", "module loaded: rootkit", "Failed password for root")
-
-
-def log_lines(sessions, seed, attacks=()):
-    """Lines of interleaved SSH sessions; those of `attacks` do something else after their second line."""
-    draw, timed = np.random.default_rng(seed), []
-    for session in range(sessions):
-        texts = list(USUAL[:2]) + list(USUAL[2:3]) * int(draw.integers(1, 5)) + list(USUAL[3:])
-        if session in attacks:
-            texts[2:2] = STRANGE
-        begin = 20.0 * session
-        for text in texts:
-            begin += float(draw.uniform(1, 30))
-            timed.append((begin, f"sshd[{100 + session}]: {text}"))
-    timed.sort()
-    return [f"Jan {1 + int(t // 86400):2} {_clock(t)} host {text}" for t, text in timed]
-
-
-def _clock(seconds):
-    seconds = int(seconds) % 86400
-    return f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
 
 
 class Lines:
@@ -92,8 +71,11 @@ def replayed(detector, lines, path, seed=None, limits=LIMITS, restarts=False):
             store.close()
             source, store = Lines(lines), Store.own(path, "model")
             engine = Engine(detector, store, [source], limits, "model")
+    while (changes := engine.end_some()) is not None:
+        store.commit(changes)
     found = {finding.id: finding for finding in store.findings()}
     counters = store.counters()
+    assert not store.some_entities(1)
     store.close()
     return found, counters
 
@@ -112,10 +94,24 @@ def test_attacks_are_found_while_they_go_on_with_their_lines(uninterrupted):
     assert any(text in attack.lines[0].text for text in STRANGE)
     assert attack.lines[0].file == "auth.log"
     assert attack.first_time is not None
+    word, p = attack.lines[0].expected[0]
+    assert any(word in usual or usual in word for usual in (*USUAL, "(end)"))
+    assert 0.1 < p <= 1
 
 
 def test_every_line_is_counted_once(uninterrupted, lines):
     assert uninterrupted[1]["lines"] == uninterrupted[1]["events"] == len(lines)
+
+
+def test_the_store_is_asked_once_per_batch(detector, lines, tmp_path, monkeypatch):
+    store, asked, entities = Store.own(tmp_path / "store.db", "model"), [], Store.entities
+    monkeypatch.setattr(Store, "entities", lambda self, keys: asked.append(len(keys)) or entities(self, keys))
+    engine = Engine(detector, store, [Lines(lines)], LIMITS, "model")
+    for batch in (engine.formats[0].source.take(len(lines) // 2), engine.formats[0].source.take(len(lines))):
+        store.commit(engine.batch(engine.formats[0], [batch]))
+    store.close()
+    assert len(asked) == 2
+    assert sum(asked) == 60
 
 
 def compared(finding):

@@ -64,6 +64,19 @@ def test_the_surprisal_of_events_is_that_of_whole_sequences(detector, table):
     assert nats == pytest.approx(detector.surprisal(table)["event"], abs=1e-4)
 
 
+@pytest.mark.parametrize("logits", [1, 100, 1_000])
+def test_blocks_of_any_size_give_the_same_surprisal(detector, table, logits, monkeypatch):
+    encoded = EncodedTable.of(table, detector.vocabulary)
+    columns = {"event": encoded.columns["event"].astype(np.int64)}
+    judges = [Judge(detector) for _ in range(2)]
+    whole = judges[0].add(judges[0].begin(len(encoded)), encoded.offsets, columns)[1]
+    monkeypatch.setattr("trine.live.judge.LOGITS", logits)
+    monkeypatch.setattr("trine.live.judge.TOGETHER", 3)
+    in_blocks = judges[1].add(judges[1].begin(len(encoded)), encoded.offsets, columns)[1]
+    assert in_blocks == pytest.approx(whole, abs=1e-4)
+    assert judges[1].states == pytest.approx(judges[0].states, abs=1e-4)
+
+
 def test_a_place_that_was_given_back_is_as_new(detector, table):
     encoded = EncodedTable.of(table, detector.vocabulary)
     judge = Judge(detector, 1)

@@ -123,3 +123,15 @@ def test_the_log_is_one_line_of_json_per_record(capsys):
     assert (first["level"], first["logger"]) == ("info", "trine.live")
     assert first["time"].endswith("Z")
     assert "ValueError: why" in second["exception"]
+
+
+def test_metrics_have_the_share_of_sessions_with_a_finding_beside_the_target(service):
+    watched, store = service
+    assert "trine_realised_share" not in watched.metrics().decode(), "no session has ended"
+    store.aim(0.02, 1_000)
+    store.commit(Changes(counters={"sessions_found": 1}, p_values={0: 1, 49: 49, 99: 50}))
+    found = samples(watched.metrics().decode())
+    assert found["trine_target_share"] == 0.02
+    assert found["trine_realised_share"] == 0.01
+    assert found["trine_p_values_distance"] == pytest.approx(0.49)
+    assert found["trine_p_values_distance_p"] < 1e-9

@@ -12,7 +12,7 @@ from trine.log_formats.syslog_formats import Syslog
 from trine.log_formats.text_formats import Pattern
 from trine.log_formats.web_formats import Access
 from trine.logs.events import EventNames
-from trine.logs.sessions import UNPARSED, Cut, SessionEvent, Sessions
+from trine.logs.sessions import UNPARSED, Cut, OpenSession, SessionEvent, Sessions
 
 PATTERN = r"(?P<time>\d*) (?P<user>\w*) (?P<event>\w+)(?: (?P<level>\w+))?"
 DAY = 86_400
@@ -305,3 +305,18 @@ def test_memory_does_not_grow_with_the_number_of_lines() -> None:
         assert grown(500, 1_000) < 20_000
     finally:
         tracemalloc.stop()
+
+
+def test_sessions_from_elsewhere_go_on_and_are_asked_for_together() -> None:
+    asked = []
+
+    def recall(keys):
+        asked.append([entity for _, entity in keys])
+        return {key: OpenSession(7, 2) for key in keys if key[1] == "web1"}
+
+    lines = [f"Jan  1 00:00:0{i} {host} sshd[1]: Connection opened" for i, host in enumerate(("web1", "web2", "web1"))]
+    sessions = Sessions(Syslog(FormatSettings(entity="host")), Skips("log"), recall=recall)
+    events = sessions.read_all([Line(0, number, text) for number, text in enumerate(lines, 1)])
+    assert [(event.entity, event.begins) for event in events] == [("web1", False), ("web2", True), ("web1", False)]
+    sessions.read(Line(0, 4, lines[0]))
+    assert asked == [["web1", "web2"]]

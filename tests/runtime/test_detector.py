@@ -84,6 +84,33 @@ def test_steps_give_the_surprisal_of_whole_sequences_for_several_entities(export
         assert found == pytest.approx(surprisal, abs=1e-4)
 
 
+def test_several_events_at_once_are_the_same_events_one_by_one(exported, full, detector):
+    codes = np.array([[3, 4, 5, 3], [4, 4, 3, 1]])
+    begun = np.repeat(exported.begun(), 2, 0)
+    nats, after = exported.advance(begun, {"event": codes})
+    rows = begun
+    for i in range(4):
+        one, rows = exported.advance(rows, {"event": codes[:, i : i + 1]})
+        for of_fold, whole in zip(one, nats, strict=True):
+            assert of_fold["event"][:, 0] == pytest.approx(whole["event"][:, i], abs=1e-4)
+    assert rows == pytest.approx(after, abs=1e-4)
+    expected, expected_after = full(detector).advance(begun, {"event": codes})
+    assert after == pytest.approx(expected_after, abs=1e-4)
+    for of_fold, whole in zip(nats, expected, strict=True):
+        assert of_fold["event"] == pytest.approx(whole["event"], abs=1e-4)
+
+
+def test_what_was_expected_is_that_of_the_full_package(exported, full, detector):
+    begun, codes = np.repeat(exported.begun(), 2, 0), {"event": np.array([[3, 4, 5, 3], [4, 4, 3, 1]])}
+    *_, found = exported.advance_with_expected(begun, codes, 1.0)
+    *_, expected = full(detector).advance_with_expected(begun, codes, 1.0)
+    assert np.array_equal(found.entities, expected.entities)
+    assert np.array_equal(found.events, expected.events)
+    assert len(found.events) >= 1
+    assert found.probabilities == pytest.approx(expected.probabilities, abs=1e-4)
+    assert np.array_equal(found.codes[:, 0], expected.codes[:, 0])
+
+
 def test_a_state_goes_on_in_the_full_package_and_back(exported, full, detector):
     events, (state,) = ["open", "read", "martian", "close", "socket", "open"], [None]
     whole = full(detector)

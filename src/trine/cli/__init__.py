@@ -16,7 +16,7 @@ from trine.extras import installed
 from trine.start import command_began
 from trine.tasks import TASKS
 
-HELP = """Three deep networks that train on the machine you have. Nothing is sent anywhere.
+HELP = """Three deep networks that train on the machine you have. Nothing is sent but findings, to where you say.
 
 DATA is a named set or a path, MODEL a folder that `fit` wrote. Every command has a --help."""
 

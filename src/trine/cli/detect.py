@@ -22,6 +22,7 @@ app = App(name="detect", help="Learn the normal order of events, and flag what d
 app.command("trine.cli.watch:watch", help="Read logs as they are written, and raise findings while a session goes on.")
 app.command("trine.cli.findings:findings", help="List what a detector at work has found, or show one with its lines.")
 app.command("trine.cli.findings:feedback", help="Say what a finding was: benign or a breach.")
+app.command("trine.cli.recalibrate:recalibrate", help="Calibrate MODEL anew on normal data, without a training.")
 
 
 @app.command

@@ -64,6 +64,7 @@ def findings(
             for each in opened.findings(status=status, entity=entity, source=source, since=after)
             if verdict in (None, verdicts.get(each.id, "none"))
         ]
+        realised = opened.realised()
     finally:
         opened.close()
     if json:
@@ -74,6 +75,8 @@ def findings(
         output.print_table(quantity(len(listed), "finding"), columns, rows)
     if len(listed) > most:
         output.note(f"and {quantity(len(listed) - most, 'earlier finding')} (--most)")
+    if realised is not None:
+        output.note(realised.line())
 
 
 def feedback(store: StorePath, finding: str, verdict: Literal["benign", "breach"]) -> None:

@@ -2,7 +2,9 @@
 
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from importlib.util import find_spec
+from logging import getLogger
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,7 +15,8 @@ from trine.cli.options import Flag, Model
 from trine.plurals import quantity
 
 if TYPE_CHECKING:
-    from trine.detect.detector import Detector
+    from trine.detect.scorer import Scorer
+    from trine.live.sinks import Sink
     from trine.live.watch import Watch
 
 STOPPING = (signal.SIGINT, signal.SIGTERM)
@@ -37,6 +40,8 @@ def watch(
 ) -> None:
     """Read SOURCES as they are written, and raise findings while a session goes on.
 
+    A model that `trine export` gave graphs is run by onnxruntime, where that is installed; torch is not needed then.
+
     trine detect watch runs/sshd '/var/log/auth.log*' --store sshd.db --sink stdout --sink https://hooks.example/alerts
 
     Parameters
@@ -59,13 +64,8 @@ def watch(
     once
         Read files to their ends, end all sessions, and stop.
     """
-    from trine.bundle import WEIGHTS, locate, read_manifest
-    from trine.detect.detector import Detector
     from trine.errors import UsageError
-    from trine.live.circumstances import Circumstances, read_techniques
     from trine.live.engine import Limits
-    from trine.live.operation import log_as_json
-    from trine.live.sinks import parse_sink
     from trine.live.sources import parse_sources
     from trine.live.store import Store
     from trine.live.watch import Watch
@@ -74,27 +74,56 @@ def watch(
         raise UsageError("--false-alarms and --alerts-per-day: both set the threshold; give one of them")
     if not sources:
         raise UsageError("no SOURCE: give a log file, - for standard input, or an address such as syslog+tcp://:5514")
-    detector = Detector.load(model)
-    fingerprint = read_manifest(locate(model)).files[WEIGHTS]
+    scorer, fingerprint = _scorer(model)
+    sinks = _sinks(sink, techniques)
+    limits = Limits(false_alarms or scorer.share, alerts_per_day, _most_sessions(scorer, max_memory))
+    with closing(Store.own(store, fingerprint)) as opened:
+        service = Watch(scorer, fingerprint, opened, parse_sources(sources, follow=not once), sinks, limits)
+        _run(service, metrics_port, f"{quantity(len(sources), 'source')}, p ≤ {limits.threshold:g}, store {store}")
+
+
+def _scorer(model: Path) -> "tuple[Scorer, str]":
+    """The detector, by its graph where it has one and onnxruntime is there, else by its networks; its fingerprint."""
+    from trine.bundle import WEIGHTS, locate, read_manifest
+
+    manifest = read_manifest(locate(model), "detect")
+    if manifest.export and find_spec("onnxruntime"):
+        from trine.detect.scorer import Scorer
+        from trine.runtime import load
+
+        scorer = load(model)
+        assert isinstance(scorer, Scorer)
+        return scorer, manifest.files[WEIGHTS]
+    from trine.detect.detector import Detector
+
+    return Detector.load(model), manifest.files[WEIGHTS]
+
+
+def _sinks(words: list[str] | None, techniques: Path | None) -> "list[Sink]":
+    from trine.live.circumstances import Circumstances, read_techniques
+    from trine.live.sinks import parse_sink
+
     circumstances = Circumstances(techniques=read_techniques(techniques) if techniques else {})
-    sinks = [parse_sink(word, circumstances) for word in sink or ["stdout"]]
-    limits = Limits(false_alarms or detector.share, alerts_per_day, _most_sessions(detector, max_memory))
-    opened = Store.own(store, fingerprint)
+    return [parse_sink(word, circumstances) for word in words or ["stdout"]]
+
+
+def _most_sessions(scorer: "Scorer", mebibytes: int) -> int:
+    return max(1, (mebibytes << 20) // (SESSION_BYTES + 4 * int(scorer.begun().shape[1])))
+
+
+def _run(service: "Watch", metrics_port: int | None, what: str) -> None:
+    """Read and judge until the end, or until a signal; say what was begun, and what was done."""
+    from trine.live.operation import log_as_json
+
+    handler = log_as_json()
+    port = service.serve(metrics_port) if metrics_port is not None else None
+    output.note(what + (f"; metrics and health at http://127.0.0.1:{port}/" if port else ""))
     try:
-        service = Watch(detector, fingerprint, opened, parse_sources(sources, follow=not once), sinks, limits)
-        log_as_json()
-        port = service.serve(metrics_port) if metrics_port is not None else None
-        where = f"; metrics and health at http://127.0.0.1:{port}/" if port else ""
-        output.note(f"{quantity(len(sources), 'source')}, p ≤ {limits.threshold:g}, store {store}{where}")
         with _stopped_by_signals(service):
             service.run()
-        output.note(service.summary())
     finally:
-        opened.close()
-
-
-def _most_sessions(detector: "Detector", mebibytes: int) -> int:
-    return max(1, (mebibytes << 20) // (SESSION_BYTES + 4 * int(detector.begun().shape[1])))
+        getLogger().removeHandler(handler)
+    output.note(service.summary())
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from trine.demo.live import replayed
 from trine.demo.part import Part
 from trine.detect.detector import Detector
 from trine.detect.explain import draw_surprise, explain
@@ -37,11 +38,13 @@ def chapter(model: Detector, run: Path) -> Chapter:
             Picture((run / "scores.png").read_bytes(), "Scores of normal and attacked sessions, and the threshold."),
             _kinds(metrics["per_kind"]),
             *_breach(model),
+            replayed(model, model.read(DATA).split("test"), run),
         ],
         next=[
             "trine detect fit access.log --false-alarms 0.001",
             f"trine detect score {run} DATA",
             f"trine detect explain {run} hostlab --gates --out explained",
+            "trine detect watch MODEL /var/log/auth.log --store watch.db",
         ],
     )
 

@@ -6,8 +6,9 @@ from typing import Any
 from trine.detect.detector import Detector
 from trine.detect.explain import draw_surprise, explain
 from trine.detect.findings import Explanation
-from trine.detect.folds import NormalFolds, even_sample
+from trine.detect.folds import NormalFolds
 from trine.detect.gates import draw_unit
+from trine.detect.sampling import even_sample
 from trine.drawing import attempted
 from trine.page.chapter import Chapter, Figure, Picture, Table, percent, training_time
 from trine.sequences.table import SequenceTable

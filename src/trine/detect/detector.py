@@ -18,8 +18,8 @@ from trine.detect.network import EventNet, FoldNets
 from trine.detect.recipe import DetectRecipe
 from trine.detect.scorer import Scorer, log_settings, scoring_parts
 from trine.detect.scoring import NetworkSurprisal
-from trine.detect.states import Rows, StateForm
-from trine.detect.stepping import advance, begun, state_form
+from trine.detect.states import Expected, Rows, StateForm, StepSurprisal
+from trine.detect.stepping import advance, advance_with_expected, begun, state_form
 from trine.detect.surprisal import event_surprisal, surprisals
 from trine.device import Device
 from trine.errors import DataError, nearest
@@ -66,9 +66,15 @@ class Detector(Scorer, Model[DetectRecipe]):
 
     @override
     def advance(
-        self, rows: Rows, codes: Mapping[str, Int64[np.ndarray, "entities"]]
-    ) -> tuple[list[NetworkSurprisal], Rows]:
+        self, rows: Rows, codes: Mapping[str, Int64[np.ndarray, "entities events"]]
+    ) -> tuple[list[StepSurprisal], Rows]:
         return advance(self.networks, rows, codes)
+
+    @override
+    def advance_with_expected(
+        self, rows: Rows, codes: Mapping[str, Int64[np.ndarray, "entities events"]], surprising: float
+    ) -> tuple[list[StepSurprisal], Rows, Expected | None]:
+        return advance_with_expected(self.networks, rows, codes, surprising)
 
     def surprisal(self, table: SequenceTable) -> dict[str, Surprisal]:
         """Surprisal of every event per column (`event`, and the attributes) in nats, averaged over the folds."""

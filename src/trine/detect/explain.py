@@ -10,9 +10,10 @@ from jaxtyping import Bool, Float64, Int64
 from torch import Tensor
 
 from trine.datasets.catalogue import event_names
+from trine.detect.counting_members import NearestCounts
 from trine.detect.detector import Detector
 from trine.detect.findings import Explanation, Finding, FindingEvent, time_text
-from trine.detect.members import MEMBERS, NearestCounts
+from trine.detect.members import MEMBERS
 from trine.detect.network import Columns, EventNet
 from trine.drawing import SMALL, figure, png, styled
 from trine.labels import families, label, shortened

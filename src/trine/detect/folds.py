@@ -123,11 +123,6 @@ def split_normal(table: SequenceTable, recipe: DetectRecipe, remarks: Sequence[s
     return NormalFolds(table, normal, folds, left_out, tuple(remarks), recent, count - len(normal))
 
 
-def even_sample(count: int, most: int) -> Int64[np.ndarray, "chosen"]:
-    """Indices of at most `most` of `count` items, evenly spaced."""
-    return np.unique(np.linspace(0, count - 1, min(count, most)).astype(np.int64))
-
-
 def _with_test(table: SequenceTable, rows: Bool[np.ndarray, "sequences"], seed: int) -> SequenceTable:
     """The table with a test split cut from these rows: a tenth of the normal ones and all abnormal ones."""
     normal = np.flatnonzero(rows & (table.labels != 1))

@@ -126,18 +126,25 @@ class NGrams:
         contexts[:, :1] = BEGIN
         return contexts
 
-    def advance(self, contexts: Contexts, table: EncodedTable) -> tuple[Float64[np.ndarray, "events"], Contexts]:
-        """The surprisal of the next events of sequences that go on, one or more each, and their contexts after them."""
+    def advance(
+        self, contexts: Contexts, table: EncodedTable
+    ) -> tuple[Float64[np.ndarray, "events"], Int64[np.ndarray, "events lengths"], Contexts]:
+        """The surprisal of the next events of sequences that go on, one or more each.
+
+        Also the contexts before each event, and those of the sequences after them.
+        """
         codes, after = self._known(table.columns[EVENT].astype(np.int64)), np.empty_like(contexts)
+        all_before = np.empty((len(codes), contexts.shape[1]), np.int64)
         first, last = table.offsets[:-1], table.offsets[1:] - 1
         probabilities, positions = self._single_probabilities()[codes], codes
         for i, level in enumerate(self.longer):
             before = np.roll(positions, 1)
             before[first] = contexts[:, i]
+            all_before[:, i] = before
             after[:, i] = positions[last]
             positions = level.find(before, codes)
             probabilities = level.refine(probabilities, before, positions)
-        return -np.log(probabilities), after
+        return -np.log(probabilities), all_before, after
 
     def likeliest(
         self, table: EncodedTable, count: int
@@ -149,16 +156,22 @@ class NGrams:
         for level in self.longer:
             contexts.append(_before(positions, codes)[is_event])
             positions = level.find(_before(positions, codes), codes)
-        single, rows = self._single_probabilities(), max(1, PIECE // len(self.single))
-        single[BEGIN] = 0  # the end of a sequence is not counted
-        best = []
-        for start in range(0, table.events, rows):
-            probabilities = np.tile(single, (min(rows, table.events - start), 1))
-            for level, of_level in zip(self.longer, contexts, strict=True):
-                level.spread(probabilities, of_level[start : start + rows])
-            top = np.argsort(-probabilities, 1, kind="stable")[:, :count]
-            best.append((top, np.take_along_axis(probabilities, top, 1)))
+        stacked = np.stack(contexts, 1) if contexts else np.zeros((table.events, 0), np.int64)
+        rows = max(1, PIECE // len(self.single))
+        best = [self.likeliest_after(stacked[start : start + rows], count) for start in range(0, table.events, rows)]
         return np.concatenate([codes for codes, _ in best]), np.concatenate([values for _, values in best])
+
+    def likeliest_after(
+        self, contexts: Contexts, count: int
+    ) -> tuple[Int64[np.ndarray, "sequences count"], Float64[np.ndarray, "sequences count"]]:
+        """The codes of the `count` most probable next events in these contexts, and their probabilities."""
+        single = self._single_probabilities()
+        single[BEGIN] = 0  # the end of a sequence is not counted
+        probabilities = np.tile(single, (len(contexts), 1))
+        for level, of_level in zip(self.longer, contexts.T, strict=True):
+            level.spread(probabilities, of_level)
+        top = np.argsort(-probabilities, 1, kind="stable")[:, :count]
+        return top, np.take_along_axis(probabilities, top, 1)
 
     def arrays(self) -> dict[str, np.ndarray]:
         """The counts."""

@@ -6,10 +6,12 @@ pieces, in the memory of their events, with an even sample of the normal ones if
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from trine.annotations import Float32, Int32, Int64
+from trine.detect.sampling import even_sample
 from trine.sequences.vocabulary import EVENT, EncodedTable
 
 EQUAL = 4e-6
@@ -80,7 +82,7 @@ class Profiles:
     @classmethod
     def of(cls, table: EncodedTable, width: int) -> "Profiles":
         """The profiles of a table; codes of `width` or more count as the last one."""
-        kept = np.linspace(0, len(table) - 1, min(len(table), MOST)).astype(np.int64)
+        kept = even_sample(len(table), MOST)
         place = np.full(len(table), -1)
         place[kept] = np.arange(len(kept))
         cells = Cells.of(table, width)
@@ -112,13 +114,7 @@ class Profiles:
 
         Kinds that many profiles have are multiplied as full matrices, the others cell by cell.
         """
-        having = np.diff(self.starts)
-        frequent = np.argsort(-having, kind="stable")[:KINDS]
-        full = np.sort(frequent[having[frequent] > FULL * self.sequences])
-        columns = np.full(self.width, -1)
-        columns[full] = np.arange(len(full))
-        kinds = np.repeat(np.arange(self.width), having)
-        profiles = Cells(self.rows.astype(np.int64), kinds, self.values).full(self.sequences, columns).T
+        columns, profiles = self._full
         for start in range(0, count, ROWS):
             rows = min(ROWS, count - start)
             piece = cells.at(start, start + rows)
@@ -126,6 +122,17 @@ class Profiles:
             rest = columns[piece.kinds] < 0
             self._add(products, Cells(piece.rows[rest], piece.kinds[rest], piece.values[rest]))
             yield products
+
+    @cached_property
+    def _full(self) -> tuple[Int64[np.ndarray, "kinds"], Float32[np.ndarray, "columns normal"]]:
+        """The kinds that many profiles have: the column of each kind, −1 for the others, and their full matrix."""
+        having = np.diff(self.starts)
+        frequent = np.argsort(-having, kind="stable")[:KINDS]
+        full = np.sort(frequent[having[frequent] > FULL * self.sequences])
+        columns = np.full(self.width, -1)
+        columns[full] = np.arange(len(full))
+        kinds = np.repeat(np.arange(self.width), having)
+        return columns, Cells(self.rows.astype(np.int64), kinds, self.values).full(self.sequences, columns).T
 
     def _add(self, products: Products, cells: Cells) -> None:
         """Add the products of single cells with all profiles that have their kind."""

@@ -19,9 +19,10 @@ import numpy as np
 from trine.annotations import Float32, Float64, Int64
 from trine.bundle import part
 from trine.detect.evidence import Evidence
-from trine.detect.members import Additive, Member
+from trine.detect.member import Additive, Member
+from trine.detect.sampling import even_sample
 from trine.detect.scoring import Ensemble, Panel, units
-from trine.measures.conformal import MemberReferences, References, Scores, own_tail_p_values, tail_p_values
+from trine.measures.conformal import Ranking, References, Scores, own_tail_p_values
 from trine.sequences.vocabulary import EncodedTable
 
 EACH = 20
@@ -116,7 +117,7 @@ class RunningPanel:
     @classmethod
     def fitted(cls, panel: Panel, held_out: Evidence) -> "RunningPanel":
         """Cut held-out normal sequences, with the evidence of models that never saw them."""
-        chosen = np.linspace(0, len(held_out.table) - 1, min(MOST, len(held_out.table))).astype(np.int64)
+        chosen = even_sample(len(held_out.table), MOST)
         whole = panel.fuse(panel.reference.own_p_values())[chosen]
         held_out = _rows(held_out, chosen)
         cuts = Cuts.of(held_out.table)
@@ -139,22 +140,32 @@ class RunningPanel:
         p, index = np.empty_like(raw), np.searchsorted(CHECKPOINTS[: len(self.counts)], lengths, side="right") - 1
         for checkpoint in np.unique(index):
             rows = index == checkpoint
-            p[rows] = tail_p_values(raw[rows], self._references[checkpoint], units(self.panel.members))
+            p[rows] = self._rankings[checkpoint].p_values(raw[rows])
         return self.panel.fuse(p)
 
     def p_values(self, largest: Scores, whole: Scores | None = None) -> Scores:
         """The smaller of the p-values of these largest scores and, of sequences that have ended, of the whole ones."""
-        p = _tail(largest, self.largest)
-        return p if whole is None else np.minimum(p, _tail(whole, self.panel.fused_reference))
+        p = self._of_largest.p_values(largest[:, None])[:, 0]
+        return p if whole is None else np.minimum(p, self._of_whole.p_values(whole[:, None])[:, 0])
 
     def at_least_as_strange(self, p: Scores) -> Int64[np.ndarray, "sequences"]:
         """Number of held-out sequences that are in the end at least as strange as `p_values` says of others."""
         return np.searchsorted(self.strangest, p * (1 + 1e-9), side="right").astype(np.int64)
 
     @cached_property
-    def _references(self) -> list[MemberReferences]:
-        """The scores at each checkpoint, each member's column in rising order."""
-        return [np.sort(each.astype(np.float64), 0) for each in np.split(self.scores, np.cumsum(self.counts)[:-1])]
+    def _rankings(self) -> list[Ranking]:
+        """The scores at each checkpoint."""
+        of_members = units(self.panel.members)
+        each = np.split(self.scores, np.cumsum(self.counts)[:-1])
+        return [Ranking(np.sort(scores.astype(np.float64), 0), of_members) for scores in each]
+
+    @cached_property
+    def _of_largest(self) -> Ranking:
+        return Ranking(self.largest[:, None])
+
+    @cached_property
+    def _of_whole(self) -> Ranking:
+        return Ranking(self.panel.fused_reference[:, None])
 
 
 @dataclass(frozen=True, eq=False)
@@ -207,10 +218,6 @@ class Running:
 def _kept(raw: CutMemberScores) -> CutMemberScores:
     """Scores as the reference keeps them: rounded, so that those that are equal but for the order of sums are equal."""
     return np.round(raw, DIGITS).astype(np.float32).astype(np.float64)
-
-
-def _tail(scores: Scores, reference: References) -> Scores:
-    return np.asarray(tail_p_values(scores[:, None], reference[:, None])[:, 0])
 
 
 def _rows(evidence: Evidence, rows: Int64[np.ndarray, "chosen"]) -> Evidence:

@@ -16,7 +16,7 @@ from trine.detect.findings import Finding, time_text
 from trine.detect.members import FORMER_MEMBERS
 from trine.detect.running import Running
 from trine.detect.scoring import FORMER_FUSION, Ensemble, EnsembleScores, NetworkSurprisal, TableScores
-from trine.detect.states import Rows, StateForm, codes_of_words
+from trine.detect.states import Expected, Rows, StateForm, StepSurprisal, codes_of_words
 from trine.errors import UsageError
 from trine.sequences.readers import open_sequences
 from trine.sequences.table import SequenceTable
@@ -68,9 +68,18 @@ class Scorer(ABC):
 
     @abstractmethod
     def advance(
-        self, rows: Rows, codes: Mapping[str, Int64[np.ndarray, "entities"]]
-    ) -> tuple[Sequence[NetworkSurprisal], Rows]:
-        """One event for each of several entities: its surprisal under each fold's network, and the states after it."""
+        self, rows: Rows, codes: Mapping[str, Int64[np.ndarray, "entities events"]]
+    ) -> tuple[Sequence[StepSurprisal], Rows]:
+        """The next events of several entities: their surprisal under each network, and the states after them."""
+
+    def advance_with_expected(
+        self, rows: Rows, codes: Mapping[str, Int64[np.ndarray, "entities events"]], surprising: float
+    ) -> tuple[Sequence[StepSurprisal], Rows, Expected | None]:
+        """The same, and what was expected in the place of events that are at least so surprising, in nats.
+
+        None where only surprisals are computed.
+        """
+        return *self.advance(rows, codes), None
 
     def step(
         self, states: Sequence[bytes | None], events: Sequence[str], **attributes: Sequence[str]
@@ -89,8 +98,9 @@ class Scorer(ABC):
         codes = codes_of_words(self.vocabulary, {EVENT: events, **attributes}, len(states))
         if not states:
             return [], []
-        nats, after = self.advance(form.unpacked(states, self.begun()[0]), codes)
-        return form.packed(after), np.mean([of_fold[EVENT] for of_fold in nats], 0).tolist()
+        columns = {name: values[:, None] for name, values in codes.items()}
+        nats, after = self.advance(form.unpacked(states, self.begun()[0]), columns)
+        return form.packed(after), np.mean([of_fold[EVENT][:, 0] for of_fold in nats], 0).tolist()
 
     def read(self, data: "Sources", data_dir: Path | None = None) -> SequenceTable:
         """Sequences, read as in the training: a raw log by the same format and templates. Raises `DataError`."""

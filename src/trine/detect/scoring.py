@@ -13,7 +13,8 @@ import numpy as np
 from trine.annotations import Bool, Float64, Int64
 from trine.bundle import part
 from trine.detect.evidence import Evidence, Surprisal
-from trine.detect.members import MEMBERS, Member, sources
+from trine.detect.member import Member
+from trine.detect.members import MEMBERS, sources
 from trine.detect.ngrams import NGrams
 from trine.measures.conformal import EQUAL, MemberScores, Reference, References, Scores, smallest_bucket
 from trine.sequences.vocabulary import EVENT, EncodedTable

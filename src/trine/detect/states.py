@@ -4,10 +4,11 @@ import struct
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
-from trine.annotations import Float32, Int64
+from trine.annotations import Float32, Float64, Int64
 from trine.errors import UsageError
 from trine.sequences.vocabulary import EVENT, Vocabulary
 
@@ -17,6 +18,22 @@ MAGIC, VERSION = b"TRNS", 1
 
 Rows = Float32[np.ndarray, "entities values"]
 """The states of entities: of each network in turn hidden state, then cell state if any, each of all layers."""
+
+LIKELIEST = 3
+"""Number of expected events that are named in the place of one."""
+StepSurprisal = Mapping[str, Float64[np.ndarray, "entities events"]]
+"""A network's surprisal of the next events of entities, per column."""
+
+
+class Expected(NamedTuple):
+    """The most probable events in the place of some of the next events of entities, the most probable first."""
+
+    entities: Int64[np.ndarray, "some"]
+    """Index of the entity of each of these events."""
+    events: Int64[np.ndarray, "some"]
+    """Index of each among the next events of its entity."""
+    codes: Int64[np.ndarray, "some likeliest"]
+    probabilities: Float64[np.ndarray, "some likeliest"]
 
 
 @dataclass(frozen=True)

@@ -1,17 +1,16 @@
-"""Scoring event by event with the networks."""
+"""Scoring events as they come, with the networks."""
 
 import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from trine.annotations import Int64
 from trine.detect.network import EventNet, FoldNets, State
-from trine.detect.scoring import NetworkSurprisal
-from trine.detect.states import Rows, StateForm
-from trine.sequences.vocabulary import BEGIN
+from trine.detect.states import LIKELIEST, Expected, Rows, StateForm, StepSurprisal
+from trine.sequences.vocabulary import BEGIN, EVENT
 
 
 def state_form(nets: FoldNets) -> StateForm:
@@ -29,21 +28,46 @@ def begun(nets: FoldNets) -> Rows:
 
 @torch.inference_mode()
 def advance(
-    nets: FoldNets, rows: Rows, codes: Mapping[str, Int64[np.ndarray, "entities"]]
-) -> tuple[list[NetworkSurprisal], Rows]:
-    """One event for each of several entities: its surprisal under each network per column, and the states after it."""
-    columns = {name: torch.from_numpy(values).view(-1, 1) for name, values in codes.items()}
-    surprisal: list[NetworkSurprisal] = []
-    after = []
+    nets: FoldNets, rows: Rows, codes: Mapping[str, Int64[np.ndarray, "entities events"]]
+) -> tuple[list[StepSurprisal], Rows]:
+    """The next events of several entities: their surprisal under each network per column, and the states after them."""
+    surprisal, after, _ = _advanced(nets, rows, codes)
+    return surprisal, after
+
+
+@torch.inference_mode()
+def advance_with_expected(
+    nets: FoldNets, rows: Rows, codes: Mapping[str, Int64[np.ndarray, "entities events"]], surprising: float
+) -> tuple[list[StepSurprisal], Rows, Expected | None]:
+    """The same, and what the networks expected in the place of events that are at least so surprising, in nats."""
+    surprisal, after, logits = _advanced(nets, rows, codes)
+    if not surprisal:
+        return surprisal, after, None
+    entities, events = np.nonzero(np.mean([of[EVENT] for of in surprisal], 0) >= surprising)
+    some = (torch.from_numpy(entities), torch.from_numpy(events))
+    probabilities = torch.stack([torch.softmax(of[some].double(), -1) for of in logits]).mean(0)
+    best = probabilities.topk(min(LIKELIEST, probabilities.shape[1]))
+    return surprisal, after, Expected(entities, events, best.indices.numpy(), best.values.numpy())
+
+
+def _advanced(
+    nets: FoldNets, rows: Rows, codes: Mapping[str, Int64[np.ndarray, "entities events"]]
+) -> tuple[list[StepSurprisal], Rows, list[Tensor]]:
+    """Surprisals, states after the events, and each network's logits of the events."""
+    columns = {name: torch.from_numpy(values) for name, values in codes.items()}
+    surprisal: list[StepSurprisal] = []
+    after, of_events = [], []
     for net, state in zip(nets, _states(rows, nets), strict=True):
         known = net.recognise(columns)
-        logits = net.predict(state[0][-1][:, None])
+        hidden, last = net.recur(net.embed(known), state)
+        logits = net.predict(torch.cat([state[0][-1][:, None], hidden[:, :-1]], 1))
         nats = {
             name: torch.logsumexp(of, -1) - of.gather(-1, known[name][..., None])[..., 0] for name, of in logits.items()
         }
-        surprisal.append({name: of[:, 0].double().numpy() for name, of in nats.items()})
-        after.append(net.recur(net.embed(known), state)[1])
-    return surprisal, _rows(after, len(rows))
+        surprisal.append({name: of.double().numpy() for name, of in nats.items()})
+        after.append(last)
+        of_events.append(logits[EVENT])
+    return surprisal, _rows(after, len(rows)), of_events
 
 
 def _rows(states: Sequence[State], entities: int) -> Rows:

@@ -1,6 +1,6 @@
 """The training of a detector: reads the sequences, builds the networks, calibrates the ensemble."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -14,13 +14,14 @@ from typing_extensions import override
 from trine.detect.chapter import chapter
 from trine.detect.detector import Detector, build_networks
 from trine.detect.drift import Drift, drifts, fused_scores, measured
-from trine.detect.folds import Fold, NormalFolds, even_sample, split_normal
+from trine.detect.folds import Fold, NormalFolds, split_normal
 from trine.detect.members import sources, without_network
 from trine.detect.network import EventNet, FoldNets
 from trine.detect.ngrams import NGrams
 from trine.detect.objective import DetectObjective, EncodedFold
 from trine.detect.recipe import DEFAULT_MEMBERS, DetectRecipe
 from trine.detect.running import Running, RunningPanel
+from trine.detect.sampling import even_sample
 from trine.detect.scorer import log_settings
 from trine.detect.scoring import Ensemble, NetworkSurprisal, Panel
 from trine.detect.surprisal import surprisals
@@ -104,16 +105,15 @@ class DetectorTrainer(Trainer[DetectRecipe, NormalFolds, DetectObjective, Detect
         assert isinstance(network, FoldNets)
         recipe, networks = objective.recipe, network.cpu().eval()
         share, vocabulary = _share(opened, recipe), Vocabulary.of(opened.normal, recipe.attributes)
-        learned = [Learned.of(opened.folds[i], vocabulary, net) for i, net in enumerate(_or_none(networks, opened))]
+        learned = [
+            Learned.of(opened.folds[i], vocabulary, net) for i, net in enumerate(networks_of_folds(networks, opened))
+        ]
         members = _worthwhile(recipe, learned, fit)
         panels = tuple(each.panel(members, smallest_bucket(share)) for each in learned)
-        drift, recent = _drift(panels[-1], opened, share, fit)
+        drift, recent = drift_of(panels[-1], opened, share, fit.report.note)
         ensemble = Ensemble(members, panels, recent)
-        if share * (ensemble.calibrated_on + 1) < 1:
-            fit.report.note(
-                f"{ensemble.calibrated_on} held-out normal sequences cannot show a false-alarm rate of {share:g}: "
-                "nothing will be flagged; give more normal sequences, or allow a higher rate"
-            )
+        if too_few := too_few_to_flag(ensemble, share):
+            fit.report.note(too_few)
         first = opened.folds[0]
         return Detector.assembled(
             recipe,
@@ -175,7 +175,7 @@ def compared_rows(fold: Fold) -> Int64[np.ndarray, "chosen"]:
     return np.asarray(rows[even_sample(len(rows), max(1, min(COMPARED, int(COMPARED_EVENTS / mean))))])
 
 
-def _or_none(networks: FoldNets, opened: NormalFolds) -> list[EventNet] | list[None]:
+def networks_of_folds(networks: FoldNets, opened: NormalFolds) -> list[EventNet] | list[None]:
     """The network of each fold, or none for each."""
     return list(networks) if len(networks) else [None] * len(opened.folds)
 
@@ -199,14 +199,26 @@ def _worthwhile(recipe: DetectRecipe, learned: Sequence[Learned], fit: RunningFi
     return without_network(members)
 
 
-def _drift(panel: Panel, opened: NormalFolds, share: float, fit: RunningFit) -> tuple[Drift | None, References | None]:
+def drift_of(
+    panel: Panel, opened: NormalFolds, share: float, note: Callable[[str], None]
+) -> tuple[Drift | None, References | None]:
     """The drift towards the most recent sequences, and their fused scores where these set the threshold."""
     drift = None if opened.recent is None else measured(panel, opened.recent, share)
     if drift is None or opened.recent is None:
         return None, None
     if drifts(drift, share):
-        fit.report.note(drift.line(share))
+        note(drift.line(share))
     return drift, fused_scores(panel, opened.recent) if drift.stricter else None
+
+
+def too_few_to_flag(ensemble: Ensemble, share: float) -> str:
+    """A remark where the held-out sequences are too few for any finding; empty where they are enough."""
+    if share * (ensemble.calibrated_on + 1) >= 1:
+        return ""
+    return (
+        f"{ensemble.calibrated_on} held-out normal sequences cannot show a false-alarm rate of {share:g}: "
+        "nothing will be flagged; give more normal sequences, or allow a higher rate"
+    )
 
 
 def _require_attributes(opened: NormalFolds, recipe: DetectRecipe) -> None:

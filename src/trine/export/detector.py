@@ -20,6 +20,7 @@ from typing_extensions import override
 from trine.detect.cells import CELLS
 from trine.detect.detector import Detector
 from trine.detect.network import EventNet, FoldNets, State
+from trine.detect.sampling import even_sample
 from trine.errors import ExportError
 from trine.export import quantise
 from trine.export.exporter import EIGHT_BIT, LEAST_INPUTS, EightBit, Exporter, Proof, largest
@@ -302,7 +303,7 @@ def surprisal_name(column: str) -> str:
 def _some(table: SequenceTable, count: int) -> SequenceTable:
     """At most so many sequences of a table, at even distances in the order of their lengths."""
     order = np.argsort(table.lengths, kind="stable")
-    return table.rows(order[np.linspace(0, len(order) - 1, min(count, len(order))).astype(np.int64)])
+    return table.rows(order[even_sample(len(order), count)])
 
 
 @torch.inference_mode()

@@ -5,32 +5,35 @@ p-value is at most the threshold is a finding, which is updated while the sessio
 positions of the sources, the changed states and the findings of a batch are committed together.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Final
 
 import numpy as np
 
 from trine.annotations import Float64, Int64
 from trine.detect.scorer import Scorer
-from trine.live.finding import FindingLine, LiveFinding, finding_id
-from trine.live.judge import Judge
+from trine.live.finding import ExpectedEvents, FindingLine, LiveFinding, finding_id
+from trine.live.judge import NOTABLE, Judge, Likeliest
 from trine.live.open_session import MOST_TEXT, GoingSession, Key, Notable
 from trine.live.reader import LiveEvent, LiveReader, SourceFormat
+from trine.live.realised import bin_of
 from trine.live.source import Batch, Source
-from trine.live.store import Changes, EntityState, Store
+from trine.live.store import FOUND, Changes, EntityState, Store
 from trine.logs.events import EventNames
 from trine.logs.sessions import OpenSession
 from trine.sequences.vocabulary import EVENT, UNKNOWN
 
-NOTABLE: Final = 2.0
-"""Surprisal in nats from which on a line may count."""
 DAY: Final = 86_400.0
 """Longest pause of a session that no pause ends, in seconds: longer ones are taken from memory and store."""
 SWEEP, SWEPT = 200, 1_000
-"""Batches between two looks for sessions that ended while they were not in memory, and most of them at once."""
+"""Batches between two looks for sessions that ended while they were not in memory, and most that end at once."""
 RATED, RATED_DAYS = 100, 0.04
 """Sessions, and days of the log, from which on the rate of sessions is known."""
+Part = tuple[GoingSession, list[LiveEvent]]
+"""A session and its next events."""
 UPDATED: Final = 0.5
 """An open finding is reported again when its p-value falls to this share of the reported one, or it ends."""
 
@@ -68,14 +71,14 @@ class Engine:
         known = store.counters()
         self._begun, self._began = known.get("sessions", 0), float(known.get("began", np.inf))
         """Sessions so far, and the time of the first event."""
-        self.clock = -np.inf
-        """The latest time of all events, in seconds since 1970."""
+        self.clocks: dict[str, float] = {}
+        """How far each source has come in the time of its log, in seconds since 1970."""
         gap = scorer.log_settings.gap_seconds
         self._gap = DAY if gap is None else gap
 
     def batch(self, of: SourceFormat, batches: Sequence[Batch]) -> Changes:
         """What the next lines of a source change. Commit it, then call the batches' `durable`."""
-        events = [event for each in batches for event in self.reader.read(of, each.lines)]
+        events = self.reader.read(of, [line for each in batches for line in each.lines])
         changes = self._changes(of, events)
         changes.positions = {of.source.name: of.position(batches[-1].position)}
         return changes
@@ -84,30 +87,46 @@ class Engine:
         """What the incomplete records at the end of a source change."""
         return self._changes(of, self.reader.finish(of))
 
-    def end_all(self) -> Changes:
-        """End all sessions in memory: for logs that are complete."""
-        news = News()
-        self._end(list(self.going.values()), news)
-        return Changes(forgotten=list(news.forgotten), findings=list(news.findings.values()))
+    def end_some(self) -> Changes | None:
+        """End some sessions, in memory or in the store: for logs that are complete. None once there are none.
+
+        Commit it before the next call.
+        """
+        if not self.going:
+            self._recalled([Key.of_text(text) for text in self.store.some_entities(SWEPT)])
+        sessions, news = list(islice(self.going.values(), SWEPT)), News()
+        self._end(sessions, news)
+        for session in sessions:
+            self.reader.forget(session.key)
+        return self._told(news) if sessions else None
 
     def _changes(self, of: SourceFormat, events: Sequence[LiveEvent]) -> Changes:
         news, begun, began = News(), self._begun, self._began
-        for run in _runs(events):
-            self._take(of, run, news)
-        self._end_quiet(news)
+        self._take(of, events, news)
+        self._go_by(of, events)
+        self._end_quiet(of, news)
         states = self._states({event.key for event in events} & self.going.keys())
         self._evict()
+        changes = self._told(news)
+        changes.entities = states
+        changes.forgotten = [key for key in news.forgotten if key not in states]
+        changes.counters |= self.reader.counted() | self._counted(begun, began)
+        return changes
+
+    def _told(self, news: "News") -> Changes:
+        """Sessions that ended, and findings."""
         return Changes(
-            entities=states,
-            forgotten=[key for key in news.forgotten if key not in states],
+            forgotten=list(news.forgotten),
             findings=list(news.findings.values()),
-            counters=self.reader.counted() | self._counted(begun, began),
+            counters={FOUND: news.found} if news.found else {},
+            p_values=dict(Counter(map(bin_of, news.p_values))),
+            target=None if self.limits.per_day is None else self.threshold,
         )
 
     @property
     def threshold(self) -> float:
         """Largest p-value of a finding."""
-        per_day, days = self.limits.per_day, (self.clock - self._began) / DAY
+        per_day, days = self.limits.per_day, (max(self.clocks.values(), default=-np.inf) - self._began) / DAY
         if per_day is None or self._begun < RATED or not days > RATED_DAYS:
             return self.limits.threshold
         return min(0.5, per_day * days / self._begun)
@@ -121,44 +140,62 @@ class Engine:
 
     # ---- sessions
 
-    def _recalled(self, key: Key) -> OpenSession | None:
-        """Bring a session back from the store, whose entity has a new event."""
-        state = self.store.entities([key.text()]).get(key.text())
-        if state is None:
-            return None
-        place = int(self.judge.begin(1)[0])
-        session, numbers = GoingSession.unpacked(key, place, state.state)
-        self.judge.unpacked(place, numbers)
-        self.going[key] = session
-        return OpenSession(-1, session.events, *(_seconds(time) for time in session.clock))
+    def _recalled(self, keys: Sequence[Key]) -> dict[Key, OpenSession]:
+        """Bring sessions back from the store, whose entities have new events."""
+        texts = {key.text(): key for key in keys}
+        states, recalled = self.store.entities(list(texts)), dict[Key, OpenSession]()
+        for place, (text, state) in zip(self.judge.begin(len(states)).tolist(), states.items(), strict=True):
+            key = texts[text]
+            session, numbers = GoingSession.unpacked(key, place, state.state)
+            self.judge.unpacked(place, numbers)
+            self.going[key] = session
+            recalled[key] = OpenSession(-1, session.events, *(_seconds(time) for time in session.clock))
+        return recalled
 
-    def _take(self, of: SourceFormat, run: Sequence[LiveEvent], news: "News") -> None:
-        self._end([self.going[event.key] for event in run if event.begins and event.key in self.going], news)
-        of_session: dict[Key, list[LiveEvent]] = {}
-        for event in run:
-            of_session.setdefault(event.key, []).append(event)
-        sessions = [self._session(of, key, events[0]) for key, events in of_session.items()]
-        ordered = [event for events in of_session.values() for event in events]
-        counts = np.array([len(events) for events in of_session.values()], np.int64)
+    def _take(self, of: SourceFormat, events: Sequence[LiveEvent], news: "News") -> None:
+        if not events:
+            return
+        parts, over = self._sessions(of, events)
+        sessions, ordered = [session for session, _ in parts], [event for _, part in parts for event in part]
+        counts = np.array([len(part) for _, part in parts], np.int64)
         offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
         before = np.repeat([_seconds(session.last_time) for session in sessions], counts)
         columns = self._columns(ordered, offsets, before)
         places = np.array([session.place for session in sessions], np.int64)
         p, nats, reached = self.judge.add(places, offsets, columns)
         self._note(sessions, ordered, offsets, nats, columns[EVENT])
-        for session, events in zip(sessions, of_session.values(), strict=True):
-            self._go_on(session, events)
-        for i in np.flatnonzero(reached & (p <= self.threshold)):
-            self._report(sessions[i], float(p[i]), news)
+        for session, part in parts:
+            self._go_on(session, part)
+        self._report({sessions[i]: float(p[i]) for i in np.flatnonzero(reached & (p <= self.threshold))}, news)
+        self._end(over, news)
 
-    def _session(self, of: SourceFormat, key: Key, event: LiveEvent) -> GoingSession:
-        session = self.going.pop(key, None)
-        if session is None:
-            self._begun += 1
-            first = [of.source.name, event.file, event.line, event.record]
-            session = GoingSession(key, int(self.judge.begin(1)[0]), first, event.time)
-        self.going[key] = session  # now the last one
-        return session
+    def _sessions(self, of: SourceFormat, events: Sequence[LiveEvent]) -> tuple[list[Part], list[GoingSession]]:
+        """The sessions of these events, each with its events, and those of all sessions that others follow on."""
+        parts: dict[Key, Part] = {}
+        done: list[Part] = []
+        over: list[GoingSession] = []
+        fresh: list[GoingSession] = []
+        for event in events:
+            key = event.key
+            session = self.going.pop(key, None)
+            if event.begins and session is not None:
+                over.append(session)
+                if key in parts:
+                    done.append(parts.pop(key))
+                session = None
+            if session is None:
+                first = [of.source.name, event.file, event.line, event.record]
+                session = GoingSession(key, -1, first, event.time)
+                fresh.append(session)
+            self.going[key] = session  # now the last one
+            if key in parts:
+                parts[key][1].append(event)
+            else:
+                parts[key] = (session, [event])
+        for session, place in zip(fresh, self.judge.begin(len(fresh)).tolist(), strict=True):
+            session.place = place
+        self._begun += len(fresh)
+        return done + list(parts.values()), over
 
     def _go_on(self, session: GoingSession, events: Sequence[LiveEvent]) -> None:
         session.events += len(events)
@@ -167,7 +204,7 @@ class Engine:
             if event.time is not None:
                 session.last_time = event.time
                 session.first_time = event.time if session.first_time is None else session.first_time
-                self.clock, self._began = max(self.clock, event.time), min(self._began, event.time)
+                self._began = min(self._began, event.time)
 
     def _columns(
         self,
@@ -206,70 +243,103 @@ class Engine:
         owners = np.searchsorted(offsets, np.arange(len(events)), side="right") - 1
         for i in np.flatnonzero(never | (nats >= NOTABLE)).tolist():
             session, event = sessions[owners[i]], events[i]
-            position = session.events + i - int(offsets[owners[i]])
-            line = FindingLine(
-                event.file, event.line, event.time, event.text[:MOST_TEXT], self._codes[event.code][0], float(nats[i])
-            )
-            session.note(Notable(float(rank[i]), position, line))
+            if session.keeps(float(rank[i])):
+                name, text = self._codes[event.code][0], event.text[:MOST_TEXT]
+                expected = self._named(self.judge.expected(i))
+                contexts = [] if expected else self.judge.contexts_before(i)
+                line = FindingLine(event.file, event.line, event.time, text, name, float(nats[i]), expected)
+                position = session.events + i - int(offsets[owners[i]])
+                session.note(Notable(float(rank[i]), position, line.as_text(), contexts))
+
+    def _named(self, likeliest: Likeliest) -> ExpectedEvents:
+        """Expected events by their names."""
+        pairs = zip(*(of.tolist() for of in likeliest), strict=True)
+        return tuple((self.scorer.vocabulary.name(code), round(p, 4)) for code, p in pairs)
 
     # ---- findings
 
-    def _report(self, session: GoingSession, p: float, news: "News", closed: bool = False) -> None:
-        """A new finding, or a changed one where there is something new to say."""
-        known = session.finding
-        if known and not closed and p > UPDATED * known.p_value:
+    def _report(self, p_values: dict[GoingSession, float], news: "News", closed: bool = False) -> None:
+        """New findings, and changed ones where there is something new to say."""
+        told = [
+            session
+            for session, p in p_values.items()
+            if closed or session.finding is None or p <= UPDATED * session.finding.p_value
+        ]
+        if not told:
             return
-        finding = LiveFinding(
-            id=finding_id(self.model, session.key.text(), session.first_event),
-            model=self.model,
-            entity=session.key.entity,
-            source=session.source() or session.key.entity,
-            p_value=p,
-            first_time=session.first_time,
-            last_time=session.last_time,
-            events=session.events,
-            status="closed" if closed else "open",
-            lines=session.lines(),
-            members=self.judge.member_p(session.place),
-            revision=known.revision + 1 if known else 1,
-        )
-        session.finding = news.findings[finding.id] = finding
+        places = np.array([session.place for session in told], np.int64)
+        for session, members in zip(told, self.judge.member_p(places), strict=True):
+            known = session.finding
+            finding = LiveFinding(
+                id=finding_id(self.model, session.name, session.first_event),
+                model=self.model,
+                entity=session.key.entity,
+                source=session.source() or session.key.entity,
+                p_value=p_values[session],
+                first_time=session.first_time,
+                last_time=session.last_time,
+                events=session.events,
+                status="closed" if closed else "open",
+                lines=session.lines(lambda contexts: self._named(self.judge.expected_in(contexts))),
+                members=members,
+                revision=known.revision + 1 if known else 1,
+            )
+            session.finding = news.findings[finding.id] = finding
 
     def _end(self, sessions: Sequence[GoingSession], news: "News") -> None:
         if not sessions:
             return
         places = np.array([session.place for session in sessions], np.int64)
-        p = self.judge.p_values_of_ended(places)
-        for session, p_value in zip(sessions, p.tolist(), strict=True):
-            if session.finding or p_value <= self.threshold:
-                least = min(p_value, session.finding.p_value) if session.finding else p_value
-                self._report(session, least, news, closed=True)
-            news.forgotten.add(session.key.text())
-            del self.going[session.key]
+        ended = self.judge.p_values_of_ended(places).tolist()
+        least = {
+            session: min(p, session.finding.p_value) if session.finding else p
+            for session, p in zip(sessions, ended, strict=True)
+        }
+        news.p_values += ended
+        strange = {session: p for session, p in least.items() if session.finding or p <= self.threshold}
+        self._report(strange, news, closed=True)
+        news.found += len(strange)
+        for session in sessions:
+            news.forgotten.add(session.name)
+            if self.going.get(session.key) is session:
+                del self.going[session.key]
         self.judge.free(places)
 
-    def _end_quiet(self, news: "News") -> None:
-        """End the sessions that have paused for longer than the gap."""
+    def _go_by(self, of: SourceFormat, events: Sequence[LiveEvent]) -> None:
+        """Set the clock of a source: to the latest time of that of its files which has come least far.
+
+        It goes back when the clock of the log was set back, and sources that are behind others have their own.
+        """
+        latest: dict[str, float] = {}
+        for event in events:
+            if event.time is not None:
+                latest[event.file] = max(event.time, latest.get(event.file, event.time))
+        if latest:
+            self.clocks[of.source.name] = min(latest.values())
+
+    def _end_quiet(self, of: SourceFormat, news: "News") -> None:
+        """End the sessions of a source that have paused for longer than the gap."""
         ended: list[GoingSession] = []
+        clock = self.clocks.get(of.source.name, -np.inf) - self.limits.lateness
         for session in self.going.values():
-            gap = DAY if session.key.kind == "session" else self._gap
-            if session.last_time is None:
+            if session.last_time is None or session.first_source != of.source.name:
                 continue
-            if self.clock - session.last_time <= gap + self.limits.lateness:
+            if clock - session.last_time <= (DAY if session.key.kind == "session" else self._gap):
                 break
             ended.append(session)
         self._batches += 1
         if self._batches % SWEEP == 0:
-            ended += self._quiet_in_store({session.key for session in ended})
+            ended += self._quiet_in_store(of, clock - self._gap, {session.key for session in ended})
         self._end(ended, news)
         for session in ended:
             self.reader.forget(session.key)
 
-    def _quiet_in_store(self, known: set[Key]) -> list[GoingSession]:
-        """Sessions that have paused for longer than the gap and are not in memory."""
-        quiet = self.store.quiet_entities(self.clock - self._gap - self.limits.lateness, SWEPT)
-        keys = [key for key in map(Key.of_text, quiet) if key not in known and key not in self.going]
-        return [self.going[key] for key in keys if key.kind != "session" and self._recalled(key)]
+    def _quiet_in_store(self, of: SourceFormat, before: float, known: set[Key]) -> list[GoingSession]:
+        """Sessions of a source without an event since a time, which are not in memory."""
+        keys = map(Key.of_text, self.store.quiet_entities(before, SWEPT))
+        kept = [key for key in keys if key not in known and key not in self.going and key.kind != "session"]
+        recalled = [self.going[key] for key in self._recalled(kept)]
+        return [session for session in recalled if session.first_source == of.source.name]
 
     # ---- memory
 
@@ -281,17 +351,19 @@ class Engine:
             session.clock = [None if np.isnan(time) else time for time in self.reader.times(session.key)]
         numbers = self.judge.packed(np.array([session.place for session in sessions], np.int64))
         return {
-            session.key.text(): EntityState(session.packed(of), session.last_time)
+            session.name: EntityState(session.packed(of), session.last_time)
             for session, of in zip(sessions, numbers, strict=True)
         }
 
     def _evict(self) -> None:
         """Take the sessions with the oldest events from memory; the store has their states."""
+        places: list[int] = []
         while len(self.going) > self.limits.most_sessions:
             key = next(iter(self.going))
-            session = self.going.pop(key)
-            self.judge.free(np.array([session.place], np.int64))
+            places.append(self.going.pop(key).place)
             self.reader.forget(key)
+        if places:
+            self.judge.free(np.array(places, np.int64))
 
 
 @dataclass
@@ -301,19 +373,10 @@ class News:
     findings: dict[str, LiveFinding] = field(default_factory=dict)
     forgotten: set[str] = field(default_factory=set)
     """Keys of sessions that have ended."""
-
-
-def _runs(events: Sequence[LiveEvent]) -> list[list[LiveEvent]]:
-    """The events in runs in which each entity has one session: a further one of an entity begins a new run."""
-    runs: list[list[LiveEvent]] = [[]]
-    seen: set[Key] = set()
-    for event in events:
-        if event.begins and event.key in seen:
-            runs.append([])
-            seen = set()
-        seen.add(event.key)
-        runs[-1].append(event)
-    return [run for run in runs if run]
+    p_values: list[float] = field(default_factory=list)
+    """p-value of each of them."""
+    found: int = 0
+    """Number of them with a finding."""
 
 
 def _seconds(time: float | None) -> float:

@@ -31,6 +31,8 @@ PAUSE: Final = 5.0
 found again is given up."""
 KEPT: Final = 600.0
 """Seconds without growth after which a rotated file is closed."""
+MOST_BYTES: Final = 16 << 20
+"""Bytes of text that are handed out at once: lines can be long."""
 REMEMBERED: Final = 20
 """Parts of a log that are remembered as read even if they are not found: one may be about to be compressed."""
 REMOVED = "removed or overwritten; what was written after the last line that was read is lost"
@@ -147,14 +149,17 @@ class FileSource:
 
     def _read(self, most: int) -> list[Line]:
         lines: list[Line] = []
+        left = MOST_BYTES
         for tail in self._tails:
-            while len(lines) < most and tail.backlog:
+            while len(lines) < most and left > 0 and tail.backlog:
                 try:
-                    if not tail.read(min(CHUNK, max(4096, 64 * (most - len(lines)))), lines):
-                        break
+                    read = tail.read(min(CHUNK, max(4096, 64 * (most - len(lines)))), lines)
                 except OSError as error:
                     self._notes.add(f"cannot be read ({error.strerror})", tail.name)
                     break
+                if not read:
+                    break
+                left -= read
         return lines
 
     def _finish(self, now: float) -> list[Line]:

@@ -2,12 +2,14 @@
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Any, Literal, Self
 
 from trine.errors import DataError
 
 Status = Literal["open", "closed"]
+ExpectedEvents = tuple[tuple[str, float], ...]
+"""Events with their probabilities, the most probable first."""
 
 
 @dataclass(frozen=True)
@@ -22,8 +24,17 @@ class FindingLine:
     event: str
     surprisal: float
     """In nats."""
-    expected: tuple[tuple[str, float], ...] = ()
+    expected: ExpectedEvents = ()
     """The most probable events in its place, with their probabilities."""
+
+    def as_text(self) -> str:
+        """The line as JSON in ASCII, without line break."""
+        return json.dumps(vars(self))
+
+    @classmethod
+    def from_json(cls, document: dict[str, Any]) -> Self:
+        """Of what `as_text` wrote, read as JSON, or of a line in a finding's JSON."""
+        return cls(**{**document, "expected": tuple((str(word), float(p)) for word, p in document["expected"])})
 
 
 @dataclass(frozen=True)
@@ -53,17 +64,13 @@ class LiveFinding:
 
     def as_json(self) -> dict[str, Any]:
         """The finding as a JSON object."""
-        return asdict(self) | {"members": dict(self.members or {})}
+        return vars(self) | {"lines": [dict(vars(line)) for line in self.lines], "members": dict(self.members or {})}
 
     @classmethod
     def from_json(cls, document: dict[str, Any]) -> "LiveFinding":
         """Of what `as_json` gave, or its JSON text read again. Raises `DataError` if it is none."""
         try:
-            lines = tuple(
-                FindingLine(**{**line, "expected": tuple((str(word), float(p)) for word, p in line["expected"])})
-                for line in document["lines"]
-            )
-            return cls(**{**document, "lines": lines})
+            return cls(**{**document, "lines": tuple(map(FindingLine.from_json, document["lines"]))})
         except (KeyError, TypeError, ValueError) as problem:
             raise DataError(f"a finding is damaged ({problem!r}): restore the store from a copy") from None
 

@@ -4,16 +4,19 @@ The numbers of all open sessions lie in arrays, one place per session, so that a
 computation. A place is given to a session when it begins and is free again when it ends.
 """
 
-from collections.abc import Mapping, Sequence
+import struct
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 
 import numpy as np
 
 from trine.annotations import Bool, Float64, Int64
 from trine.detect.evidence import FIRST, EventEvidence, Evidence
-from trine.detect.members import Additive, Member
+from trine.detect.member import Additive, Member
 from trine.detect.running import CHECKPOINTS, RunningPanel
 from trine.detect.scorer import Scorer
 from trine.detect.scoring import NetworkSurprisal
+from trine.detect.states import LIKELIEST
 from trine.errors import UsageError
 from trine.sequences.vocabulary import EVENT, EncodedTable
 
@@ -22,6 +25,12 @@ PValues = Float64[np.ndarray, "sessions"]
 Nats = Float64[np.ndarray, "events"]
 Bounds = Int64[np.ndarray, "bounds"]
 Columns = Mapping[str, Int64[np.ndarray, "events"]]
+Likeliest = tuple[Int64[np.ndarray, "likeliest"], Float64[np.ndarray, "likeliest"]]
+"""Codes of events, and their probabilities, the most probable first."""
+NOTABLE = 2.0
+"""Surprisal in nats from which on a line may count."""
+LOGITS, TOGETHER = 2_097_152, 512
+"""Largest number of a network's logits that are computed at once, 8 MiB, and of sessions: their gates fit the cache."""
 
 
 class Judge:
@@ -54,6 +63,8 @@ class Judge:
         """How often each event has occurred."""
         for fold in self.folds:
             fold.grow(capacity)
+        self._likeliest = _none_expected(0)
+        """What the networks expected in the place of each of the last events, where it was surprising."""
         self._fresh, self._free = fresh[0], list(range(capacity - 1, -1, -1))
         self._mixed = any(fold.others for fold in self.folds)
 
@@ -80,7 +91,7 @@ class Judge:
         nats = self._network(places, offsets, columns)
         lengths = self.lengths[places][owner] + within + 1
         at = np.flatnonzero(np.isin(lengths, CHECKPOINTS))
-        mixes = self._mixes(places, owner, codes, at) if self._mixed else None
+        mixes = self._mixes(places, offsets, codes, at) if self._mixed else None
         table = EncodedTable({EVENT: codes}, offsets)
         for index, fold in enumerate(self.folds):
             fold.add(places, table, owner, previous, nats[index] if nats else {}, lengths, at, mixes)
@@ -89,6 +100,22 @@ class Judge:
         reached = np.zeros(len(places), bool)
         reached[owner[at]] = True
         return self.p_values(places), self._surprisal(nats), reached
+
+    def expected(self, event: int) -> Likeliest:
+        """What the networks expected in the place of one of the last events; nothing where it was not surprising."""
+        codes, probabilities = (of[event] for of in self._likeliest)
+        return codes[codes >= 0], probabilities[codes >= 0]
+
+    def contexts_before(self, event: int) -> list[int]:
+        """For `expected_in`: what the n-grams know before one of the last events."""
+        return self.folds[0].before[event].tolist() if self.folds[0].grams else []
+
+    def expected_in(self, contexts: Sequence[int]) -> Likeliest:
+        """What the n-grams of the first fold expect there."""
+        grams = self.folds[0].grams
+        assert grams is not None, "without n-grams there are no contexts"
+        codes, probabilities = grams.likeliest_after(np.array([contexts], np.int64), LIKELIEST)
+        return codes[0], probabilities[0]
 
     def p_values(self, places: Places) -> PValues:
         """p-values of sessions that go on."""
@@ -110,12 +137,11 @@ class Judge:
             fold.clear(places)
         self._free += places.tolist()
 
-    def member_p(self, place: int) -> dict[str, float]:
-        """Each member's p-value of a session so far, averaged over the folds."""
-        places = np.array([place])
+    def member_p(self, places: Places) -> list[dict[str, float]]:
+        """Each member's p-value of each of these sessions so far, averaged over the folds."""
         mixes = self._whole_mixes(places)
         p = np.mean([fold.member_p(places, self.lengths[places], mixes) for fold in self.folds], 0)
-        return dict(zip(self.scorer.ensemble.names, p[0].tolist(), strict=True))
+        return [dict(zip(self.scorer.ensemble.names, of.tolist(), strict=True)) for of in p]
 
     def packed(self, places: Places) -> list[bytes]:
         """The numbers of each of these sessions, for `unpacked`."""
@@ -126,8 +152,9 @@ class Judge:
         states = self.states[places].astype("<f4").view(np.uint8)
         packed = []
         for place, numbers, state in zip(places.tolist(), fixed, states, strict=True):
-            mix = np.array([[*self.mixes[place]], [*self.mixes[place].values()]], "<i8")
-            packed.append(numbers.tobytes() + state.tobytes() + mix.tobytes())
+            mix = self.mixes[place]
+            mixed = struct.pack(f"<{2 * len(mix)}q", *mix, *mix.values())
+            packed.append(numbers.tobytes() + state.tobytes() + mixed)
         return packed
 
     def unpacked(self, place: int, numbers: bytes) -> None:
@@ -151,19 +178,21 @@ class Judge:
 
     def _network(self, places: Places, offsets: Bounds, columns: Columns) -> list[NetworkSurprisal]:
         """Surprisal of the events under each fold's network; the states go on."""
+        self._likeliest = _none_expected(int(offsets[-1]))
         if not self.states.shape[1] or not self.scorer.ensemble.reads_network:
             return []
-        counts, events = np.diff(offsets), int(offsets[-1])
-        found: list[dict[str, Nats]] = [{name: np.zeros(events) for name in columns} for _ in self.folds]
-        for step in range(int(counts.max())):
-            going = np.flatnonzero(counts > step)
-            events_now = offsets[going] + step
-            now = {name: values[events_now] for name, values in columns.items()}
-            nats, after = self.scorer.advance(self.states[places[going]], now)
-            self.states[places[going]] = after
+        found: list[dict[str, Nats]] = [{name: np.zeros(int(offsets[-1])) for name in columns} for _ in self.folds]
+        for sessions, events in _blocks(offsets, max(1, LOGITS // sum(self.scorer.vocabulary.sizes.values()))):
+            now = {name: values[events] for name, values in columns.items()}
+            nats, after, expected = self.scorer.advance_with_expected(self.states[places[sessions]], now, NOTABLE)
+            self.states[places[sessions]] = after
+            if expected is not None:
+                indices = events[expected.entities, expected.events]
+                self._likeliest[0][indices, : expected.codes.shape[1]] = expected.codes
+                self._likeliest[1][indices, : expected.codes.shape[1]] = expected.probabilities
             for of_fold, values in zip(found, nats, strict=True):
                 for name in columns:
-                    of_fold[name][events_now] = values[name]
+                    of_fold[name][events] = values[name]
         return list(found)
 
     def _surprisal(self, nats: Sequence[NetworkSurprisal]) -> Nats:
@@ -173,26 +202,30 @@ class Judge:
     def _mixes(
         self,
         places: Places,
-        owner: Int64[np.ndarray, "events"],
+        offsets: Bounds,
         codes: Int64[np.ndarray, "events"],
         at: Int64[np.ndarray, "checkpoints"],
     ) -> EncodedTable:
         """The events up to each checkpoint as sequences, in any order."""
-        wanted, cuts = set(at.tolist()), []
-        mixes = [self.mixes[place] for place in places.tolist()]
-        for index, (of, code) in enumerate(zip(owner.tolist(), codes.tolist(), strict=True)):
-            mix = mixes[of]
-            mix[code] = mix.get(code, 0) + 1
-            if index in wanted:
-                cuts.append((list(mix), list(mix.values())))
-        return _table(cuts)
+        wanted = np.zeros(len(codes), bool)
+        wanted[at] = True
+        events, cuts = list(zip(codes.tolist(), wanted.tolist(), strict=True)), Mixes()
+        for place, (first, last) in zip(places.tolist(), pairwise(offsets.tolist()), strict=True):
+            mix = self.mixes[place]
+            for code, is_checkpoint in events[first:last]:
+                mix[code] = mix.get(code, 0) + 1
+                if is_checkpoint:
+                    cuts.add(mix)
+        return cuts.table()
 
     def _whole_mixes(self, places: Places) -> EncodedTable | None:
         """All events of sessions so far as sequences, in any order; None if no member reads them."""
         if not self._mixed:
             return None
-        mixes = [self.mixes[place] for place in places.tolist()]
-        return _table([(list(mix), list(mix.values())) for mix in mixes])
+        mixes = Mixes()
+        for place in places.tolist():
+            mixes.add(self.mixes[place])
+        return mixes.table()
 
     def _grow(self) -> None:
         """Twice as many places."""
@@ -204,6 +237,27 @@ class Judge:
         for fold in self.folds:
             fold.grow(2 * before)
         self._free = list(range(2 * before - 1, before - 1, -1)) + self._free
+
+
+class Mixes:
+    """How often each event occurs in several sessions, as they are at this moment."""
+
+    def __init__(self) -> None:
+        self._codes: list[int] = []
+        self._counts: list[int] = []
+        self._bounds = [0]
+
+    def add(self, mix: Mapping[int, int]) -> None:
+        """Take the mix of one session: how often each event has occurred."""
+        self._codes.extend(mix)
+        self._counts.extend(mix.values())
+        self._bounds.append(len(self._codes))
+
+    def table(self) -> EncodedTable:
+        """The mixes as sequences of events."""
+        codes, counts = np.array(self._codes, np.int64), np.array(self._counts, np.int64)
+        ends = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+        return EncodedTable({EVENT: np.repeat(codes, counts)}, ends[self._bounds])
 
 
 class Fold:
@@ -222,6 +276,8 @@ class Fold:
         self.largest = np.zeros(0)
         self.nats = np.zeros(0)
         """The n-grams' surprisal of the last events."""
+        self.before = self.contexts
+        """The n-grams' contexts before each of the last events."""
 
     def grow(self, capacity: int) -> None:
         """Make room for so many places."""
@@ -248,7 +304,7 @@ class Fold:
         """Take the next events: `at` are those at checkpoints, `mixes` the events up to each of these."""
         grams = None
         if self.grams is not None:
-            grams, self.contexts[places] = self.grams.advance(self.contexts[places], table)
+            grams, self.before, self.contexts[places] = self.grams.advance(self.contexts[places], table)
             self.nats = grams
         events = EventEvidence(table.columns[EVENT], previous, nats, grams)
         raw = np.empty((len(at), len(self.panel.members)))
@@ -286,9 +342,24 @@ class Fold:
         return self.grams.begun(count) if self.grams else np.zeros((count, 0), np.int64)
 
 
-def _table(mixes: Sequence[tuple[list[int], list[int]]]) -> EncodedTable:
-    """Mixes of events, as codes and how often each occurs, as sequences."""
-    codes = np.array([code for of, _ in mixes for code in of], np.int64)
-    counts = np.array([count for _, of in mixes for count in of], np.int64)
-    lengths = [sum(of) for _, of in mixes]
-    return EncodedTable({EVENT: np.repeat(codes, counts)}, np.cumsum([0, *lengths]).astype(np.int64))
+def _none_expected(events: int) -> tuple[Int64[np.ndarray, "events few"], Float64[np.ndarray, "events few"]]:
+    return np.full((events, LIKELIEST), -1, np.int64), np.zeros((events, LIKELIEST))
+
+
+def _blocks(offsets: Bounds, most: int) -> Iterator[tuple[Int64[np.ndarray, "some"], Int64[np.ndarray, "some next"]]]:
+    """Blocks of the next events of sessions, which have equal numbers of them: a power of two of each session.
+
+    Of each session the earlier events first; at most `most` events in a block.
+    Gives indices of sessions, and for each of these the indices of its events.
+    """
+    left = np.diff(offsets)
+    length = 1 << min(int(left.max()), most).bit_length() - 1
+    while length:
+        sessions = np.flatnonzero(left >= length)
+        together = min(most // length, TOGETHER)
+        for some in np.split(sessions, np.arange(together, len(sessions), together)):
+            if len(some):
+                yield some, (offsets[some + 1] - left[some])[:, None] + np.arange(length)
+        left[sessions] -= length
+        if int(left.max()) < length:
+            length //= 2

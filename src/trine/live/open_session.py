@@ -3,12 +3,13 @@
 import heapq
 import json
 import struct
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, Final, NamedTuple
 
 from trine.errors import StoreError
-from trine.live.finding import FindingLine, LiveFinding
+from trine.live.finding import ExpectedEvents, FindingLine, LiveFinding
 
 KEPT_LINES: Final = 10
 """Lines of a session that are kept for its finding: the most surprising ones."""
@@ -42,7 +43,10 @@ class Notable(NamedTuple):
     surprisal: float
     position: int
     """Index of its event in the session, from 0."""
-    line: FindingLine
+    line: str
+    """The `FindingLine` as JSON: most are never reported."""
+    contexts: list[int]
+    """Of the n-grams, before the event: what was expected there is looked up when the line is reported."""
 
 
 @dataclass(eq=False)
@@ -65,20 +69,36 @@ class GoingSession:
     clock: list[float | None] = field(default_factory=lambda: [None, None, None])
     """The last time as written, the latest and the last held one: where the reader of sessions goes on."""
 
+    @cached_property
+    def name(self) -> str:
+        """The key of its state in the store."""
+        return self.key.text()
+
+    @property
+    def first_source(self) -> str:
+        """Name of the source of the first event."""
+        return str(self.first_event[0])
+
+    def keeps(self, surprisal: float) -> bool:
+        """Whether a line is one of the most surprising ones."""
+        return len(self.notable) < KEPT_LINES or surprisal > self.notable[0].surprisal
+
     def note(self, notable: Notable) -> None:
-        """Keep a line, if it is one of the most surprising ones."""
+        """Keep one of the most surprising lines."""
         if len(self.notable) < KEPT_LINES:
             heapq.heappush(self.notable, notable)
-        elif notable > self.notable[0]:
+        else:
             heapq.heapreplace(self.notable, notable)
 
     def source(self) -> str:
         """What its finding is grouped by."""
         return next((self.origins[kind] for kind in ("address", "user", "host") if self.origins.get(kind)), "")
 
-    def lines(self) -> tuple[FindingLine, ...]:
-        """The lines that count, the most surprising first."""
-        return tuple(each.line for each in sorted(self.notable, key=lambda each: (-each.surprisal, each.position)))
+    def lines(self, expected_in: Callable[[Sequence[int]], ExpectedEvents]) -> tuple[FindingLine, ...]:
+        """The lines that count, the most surprising first; `expected_in` gives the expected events in a context."""
+        ordered = sorted(self.notable, key=lambda each: (-each.surprisal, each.position))
+        lines = [(FindingLine.from_json(json.loads(each.line)), each.contexts) for each in ordered]
+        return tuple(replace(line, expected=expected_in(contexts)) if contexts else line for line, contexts in lines)
 
     def packed(self, numbers: bytes) -> bytes:
         """The session and the judge's numbers of it, for `unpacked`."""
@@ -87,11 +107,11 @@ class GoingSession:
             "times": [self.first_time, self.last_time],
             "events": self.events,
             "origins": self.origins,
-            "notable": [[each.surprisal, each.position, each.line] for each in self.notable],
+            "notable": [[each.surprisal, each.position, each.contexts] for each in self.notable],
             "finding": self.finding.as_json() if self.finding else None,
             "clock": self.clock,
         }
-        text = json.dumps(document, default=vars).encode("utf-8", "backslashreplace")
+        text = "\n".join([json.dumps(document), *(each.line for each in self.notable)]).encode()
         return _SIZES.pack(_MAGIC, len(text), len(numbers)) + text + numbers
 
     @classmethod
@@ -101,11 +121,13 @@ class GoingSession:
             magic, size, rest = _SIZES.unpack_from(state)
             if magic != _MAGIC or len(state) != _SIZES.size + size + rest:
                 raise ValueError("another form")
-            document = json.loads(state[_SIZES.size : _SIZES.size + size])
+            first, *lines = state[_SIZES.size : _SIZES.size + size].decode().split("\n")
+            document = json.loads(first)
             first_time, last_time = document["times"]
             session = cls(key, place, document["first"], first_time, last_time)
             session.events, session.origins = document["events"], document["origins"]
-            session.notable = [Notable(nats, at, _line(line)) for nats, at, line in document["notable"]]
+            noted = zip(document["notable"], lines, strict=True)
+            session.notable = [Notable(nats, position, line, contexts) for (nats, position, contexts), line in noted]
             session.clock = document["clock"]
             if document["finding"]:
                 session.finding = LiveFinding.from_json(document["finding"])
@@ -114,8 +136,3 @@ class GoingSession:
                 f"the state of {key.entity!r} is damaged ({problem}); restore the store from a copy"
             ) from None
         return session, state[_SIZES.size + size :]
-
-
-def _line(document: Mapping[str, Any]) -> FindingLine:
-    expected = tuple((str(word), float(p)) for word, p in document["expected"])
-    return FindingLine(**{**document, "expected": expected})

@@ -15,8 +15,7 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, Final
 
-from typing_extensions import override
-
+from trine.annotations import override
 from trine.datasets.lines import encodable
 from trine.errors import DataError, StoreError, UsageError
 from trine.live.delivery import Delivery
@@ -89,6 +88,8 @@ class Operation:
             yield CounterMetricFamily(f"trine_{name}", f"Number of {name.replace('_', ' ')}", number)
         for name, (text, value) in self.figures.items():
             yield GaugeMetricFamily(f"trine_{name}", text, value)
+        for name, (text, value) in self._realised().items():
+            yield GaugeMetricFamily(f"trine_{name}", text, value)
         repaired = CounterMetricFamily(
             "trine_input_repaired", "What was repaired, cut or left out of the input", labels=["source", "reason"]
         )
@@ -135,6 +136,22 @@ class Operation:
             log.warning("metrics: %s", problem)
             return {}
         return found
+
+    def _realised(self) -> dict[str, tuple[str, float]]:
+        """What the sessions that have ended say of the calibration."""
+        try:
+            realised = self._store.realised()
+        except StoreError as problem:
+            log.warning("metrics: %s", problem)
+            return {}
+        if realised is None:
+            return {}
+        return {
+            "target_share": ("Share of normal sessions that may have a finding", realised.target),
+            "realised_share": ("Share of the ended sessions with a finding", realised.share),
+            "p_values_distance": ("Distance of the p-values of ended sessions to uniform ones", realised.distance),
+            "p_values_distance_p": ("Probability of such a distance by chance", realised.p_value),
+        }
 
     def _dead_letters(self) -> float:
         return float(len(self._stored(lambda: {f"{sink} {of}": 1 for sink, of, _ in self._store.dead_letters()})))

@@ -12,14 +12,14 @@ from trine.live.source import Source
 from trine.log_formats.log_event import Format, Line
 from trine.log_formats.registry import format_named, format_of
 from trine.logs.events import EventNames
-from trine.logs.sessions import OpenSession, SessionEvent, Sessions
-from trine.sequences.vocabulary import ENTITY
+from trine.logs.sessions import OpenSession, SessionEvent, SessionKey, Sessions
+from trine.sequences.vocabulary import ENTITY, EVENT
 
 REMEMBERED: Final = 1_000
 """Lines of a source whose records join lines that are kept: a record is not longer."""
 COUNTED: Final = ("lines", "events", "unparsed", "continued", "blank", "headers", "without_time", "without_entity")
 """Counts of `Reading` that the store adds up."""
-Recall = Callable[[Key], OpenSession | None]
+Recall = Callable[[Sequence[Key]], Mapping[Key, OpenSession]]
 
 
 class LiveEvent(NamedTuple):
@@ -38,7 +38,7 @@ class LiveEvent(NamedTuple):
     origins: Mapping[str, str]
     """Host, user, address, … as far as the event names them."""
     words: Mapping[str, str]
-    """Further columns."""
+    """Further columns, where the model reads any."""
 
 
 class SourceFormat:
@@ -61,13 +61,14 @@ class SourceFormat:
 class LiveReader:
     """Reads the lines of all sources, with one set of open sessions.
 
-    recall   gives the open session of an entity that is not in memory, with the number that it is given
+    recall   gives those of the open sessions of these entities that are not in memory but in the store
     """
 
     def __init__(self, scorer: Scorer, names: EventNames, recall: Recall) -> None:
         self._settings, self._names = scorer.log_settings, names
         self._sessions: Sessions | None = None
         self._recall = recall
+        self._worded = set(scorer.vocabulary.values) != {EVENT}
         self._before = dict.fromkeys(COUNTED, 0)
 
     def read(self, of: SourceFormat, lines: Sequence[Line]) -> list[LiveEvent]:
@@ -144,13 +145,14 @@ class LiveReader:
                 for record in of.format.joiner.feed(line):
                     of.format.parse(record.text)
 
-    def _open(self, key: tuple[str | None, str]) -> OpenSession | None:
-        return self._recall(Key(key[0] or "", key[1]))
+    def _open(self, keys: Sequence[SessionKey]) -> dict[SessionKey, OpenSession]:
+        recalled = self._recall([Key(kind or "", entity) for kind, entity in keys])
+        return {_kind_and_entity(key): session for key, session in recalled.items()}
 
     def _event(self, source: Source, event: SessionEvent, texts: Mapping[tuple[int, int], str]) -> LiveEvent:
         assert self._sessions is not None
         key = Key(self._sessions.format.entity or "", event.entity)
-        words = {**event.entities, ENTITY: event.entity, **event.attributes}
+        words = {**event.entities, ENTITY: event.entity, **event.attributes} if self._worded else {}
         seconds = None if event.time != event.time else event.time
         text = texts.get((event.source, event.line), "")
         file = source.files[event.source]

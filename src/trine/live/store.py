@@ -23,6 +23,7 @@ from trine.datasets.lines import encodable
 from trine.errors import DataError, DiskFullError, StoreError
 from trine.files import explain
 from trine.live.finding import LiveFinding, Status
+from trine.live.realised import Realised
 from trine.live.source import log
 
 FORMAT: Final = 1
@@ -32,6 +33,8 @@ _WAIT: Final = 10.0
 """Seconds to wait for another process that writes."""
 _LONGEST_DELAY: Final = 3600.0
 """Seconds beyond which nothing is postponed: what seems to be due later was postponed before the clock was set back."""
+FOUND: Final = "sessions_found"
+"""Counter of the sessions that have ended and had a finding."""
 _KEYS: Final = 500
 """Entities per query: SQLite limits the number of parameters."""
 
@@ -50,6 +53,7 @@ CREATE TABLE outbox (
   attempts INTEGER NOT NULL DEFAULT 0, due REAL NOT NULL DEFAULT 0, dead TEXT, UNIQUE (sink, finding)
 );
 CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL);
+CREATE TABLE p_values (bin INTEGER PRIMARY KEY, sessions INTEGER NOT NULL);
 """
 
 Verdict = Literal["benign", "breach"]
@@ -76,6 +80,10 @@ class Changes:
     """New findings and new states of earlier ones; every sink gets them."""
     counters: dict[str, int] = field(default_factory=dict)
     """What is added to counters."""
+    p_values: dict[int, int] = field(default_factory=dict)
+    """Sessions that ended, by the bin of their p-value."""
+    target: float | None = None
+    """Largest p-value of a finding, where it has changed."""
 
 
 class Outgoing(NamedTuple):
@@ -156,12 +164,25 @@ class Store:
                 [(encodable(key), state, last) for key, (state, last) in changes.entities.items()],
             )
             sql.executemany("DELETE FROM entities WHERE key = ?", [(encodable(key),) for key in changes.forgotten])
-            for finding in changes.findings:
-                self._keep(sql, finding)
+            sql.executemany(
+                "INSERT OR REPLACE INTO findings VALUES (?, ?, ?, ?, ?, ?, ?, ?)", map(_row, changes.findings)
+            )
+            sql.executemany(
+                "INSERT INTO outbox (sink, finding, revision) VALUES (?, ?, ?) ON CONFLICT (sink, finding) DO UPDATE"
+                " SET revision = excluded.revision, attempts = iif(dead IS NULL, attempts, 0), dead = NULL",
+                [(sink, finding.id, finding.revision) for finding in changes.findings for sink in self.sinks],
+            )
             sql.executemany(
                 "INSERT INTO counters VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = value + excluded.value",
                 list(changes.counters.items()),
             )
+            sql.executemany(
+                "INSERT INTO p_values VALUES (?, ?)"
+                " ON CONFLICT (bin) DO UPDATE SET sessions = sessions + excluded.sessions",
+                list(changes.p_values.items()),
+            )
+            if changes.target is not None:
+                sql.execute("INSERT OR REPLACE INTO meta VALUES ('target', ?)", (repr(changes.target),))
 
     def commit_or_wait(self, changes: Changes, is_stopping: Callable[[], bool], pause: float = 1.0) -> bool:
         """Commit, and wait as long as the disk is full: whoever reads waits with it, so that nothing is lost.
@@ -184,17 +205,6 @@ class Store:
                 self.problem = ""
                 return True
 
-    def _keep(self, sql: sqlite3.Connection, finding: LiveFinding) -> None:
-        document = json.dumps(finding.as_json(), ensure_ascii=False).encode("utf-8", "backslashreplace").decode()
-        row = (finding.id, encodable(finding.entity), encodable(finding.source), finding.status)
-        row += (finding.first_time, finding.last_time, finding.p_value, document)  # type: ignore[assignment]
-        sql.execute("INSERT OR REPLACE INTO findings VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
-        sql.executemany(
-            "INSERT INTO outbox (sink, finding, revision) VALUES (?, ?, ?) ON CONFLICT (sink, finding) DO UPDATE"
-            " SET revision = excluded.revision, attempts = iif(dead IS NULL, attempts, 0), dead = NULL",
-            [(sink, finding.id, finding.revision) for sink in self.sinks],
-        )
-
     # What is known
 
     def positions(self) -> dict[str, Any]:
@@ -210,10 +220,9 @@ class Store:
             states |= {names[name]: EntityState(state, last) for name, state, last in self._rows(query, tuple(names))}
         return states
 
-    def latest_entities(self, most: int) -> dict[str, EntityState]:
-        """The states of the entities that had an event last, the latest first."""
-        rows = self._rows("SELECT key, state, last_time FROM entities ORDER BY last_time DESC LIMIT ?", (most,))
-        return {key: EntityState(state, last) for key, state, last in rows}
+    def some_entities(self, most: int) -> list[str]:
+        """Some of the entities that have a state."""
+        return [key for (key,) in self._rows("SELECT key FROM entities LIMIT ?", (most,))]
 
     def quiet_entities(self, before: float, most: int) -> list[str]:
         """Entities without an event since a time in the log."""
@@ -222,6 +231,21 @@ class Store:
     def counters(self) -> dict[str, int]:
         """Counter by name."""
         return dict(self._rows("SELECT name, value FROM counters"))
+
+    def aim(self, target: float, calibrated_on: int) -> None:
+        """Say what findings are raised by: the largest p-value, and the number of sessions of the calibration."""
+        with self._transaction() as sql:
+            values = [("target", repr(target)), ("calibrated on", str(calibrated_on))]
+            sql.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", values)
+
+    def realised(self) -> Realised | None:
+        """What the sessions that have ended say of the calibration; None as long as none has."""
+        bins = dict(self._rows("SELECT bin, sessions FROM p_values"))
+        aimed = dict(self._rows("SELECT name, value FROM meta"))
+        if not bins or "target" not in aimed:
+            return None
+        found = self.counters().get(FOUND, 0)
+        return Realised.of(bins, found, float(aimed["target"]), int(aimed["calibrated on"]))
 
     def finding(self, start: str) -> LiveFinding:
         """The finding whose id begins like this. Raises `StoreError` if there is none, or more than one."""
@@ -349,6 +373,13 @@ class Store:
             yield
         except sqlite3.Error as error:
             raise _explained(self.path, error) from None
+
+
+def _row(finding: LiveFinding) -> tuple[str | float | None, ...]:
+    """A finding as a row of its table."""
+    document = json.dumps(finding.as_json(), ensure_ascii=False).encode("utf-8", "backslashreplace").decode()
+    named = (finding.id, encodable(finding.entity), encodable(finding.source), finding.status)
+    return (*named, finding.first_time, finding.last_time, finding.p_value, document)
 
 
 _REASONS: Final[Mapping[int, str]] = {

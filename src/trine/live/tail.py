@@ -118,14 +118,14 @@ class Tail:
         self._fed, self.rotated = self._known.offset, bool(position["rotated"])
         self._decoder.resume(position["decoder"])
 
-    def read(self, size: int, lines: list[Line]) -> bool:
-        """Append the whole lines of the next bytes, at most `size` of them. Returns whether there were bytes.
+    def read(self, size: int, lines: list[Line]) -> int:
+        """Append the whole lines of the next bytes, about `size` of them. Returns the number of bytes.
 
         Raises `OSError`.
         """
         data = self._packed_bytes(size) if self.packed else self._plain_bytes(size)
         if not data:
-            return False
+            return 0
         self.grown = time.monotonic()
         if len(self.first) < FIRST:
             self.first += data[max(0, len(self.first) - self._fed) :][: FIRST - len(self.first)]
@@ -133,7 +133,7 @@ class Tail:
         self._recent += data
         lines += self._decoder.feed(data)
         self._recent = self._recent[-NEAR - (self._fed - self.offset) :]
-        return True
+        return len(data)
 
     def finish(self) -> list[Line]:
         """The last line, which no line break ends."""

@@ -1,6 +1,8 @@
 """`Watch`: reads its sources, judges what arrives, commits it, and has findings delivered, until it is stopped."""
 
-from collections.abc import Sequence
+import gc
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from threading import Event
 from typing import Final
 
@@ -14,8 +16,8 @@ from trine.live.source import Source
 from trine.live.store import Changes, Store
 from trine.plurals import quantity
 
-MOST_LINES: Final = 2_000
-"""Lines of a source that are judged together."""
+MOST_LINES: Final = 20_000
+"""Lines of a source that are judged together where so many have arrived: a session is written once for all of them."""
 PAUSE: Final = 0.05
 """Seconds between two looks at sources from which nothing came."""
 
@@ -29,6 +31,7 @@ class Watch:
         """model   fingerprint of the model"""
         self.store, self.stopping = store, Event()
         self.engine = Engine(scorer, store, sources, limits, model)
+        store.aim(limits.threshold, self.engine.judge.running.calibrated_on)
         self.delivery = Delivery(store, sinks)
         self.operation = Operation(sources, store, self.delivery)
         self._finished: set[str] = set()
@@ -43,24 +46,30 @@ class Watch:
         lines, sessions = counted.get("lines", 0), counted.get("sessions", 0)
         unparsed = f" ({counted['unparsed']:,} without the format)" if counted.get("unparsed") else ""
         read = f"{quantity(lines, 'line')}{unparsed}, {quantity(sessions, 'session')}"
-        return f"{read}, {quantity(findings, 'finding')} in {self.store.path}"
+        realised = self.store.realised()
+        ended = f"; {realised.line()}" if realised else ""
+        return f"{read}, {quantity(findings, 'finding')} in {self.store.path}{ended}"
 
     def run(self) -> None:
         """Read and judge. Raises `StoreError` when the store cannot be written."""
         try:
-            while not self.stopping.is_set():
-                arrived = [self._read(of) for of in self.engine.formats]
-                self._show()
-                if len(self._finished) == len(self.engine.formats):
-                    self._commit(self.engine.end_all())
-                    return
-                if not any(arrived):
-                    self.stopping.wait(PAUSE)
+            with _collecting_seldom():
+                self._run()
         finally:
             self.delivery.stop()
             self.operation.close()
             for of in self.engine.formats:
                 of.source.close()
+
+    def _run(self) -> None:
+        while not self.stopping.is_set():
+            arrived = [self._read(of) for of in self.engine.formats]
+            self._show()
+            if len(self._finished) == len(self.engine.formats):
+                self._end()
+                return
+            if not any(arrived):
+                self.stopping.wait(PAUSE)
 
     def _read(self, of: SourceFormat) -> bool:
         """Judge what has arrived from a source; returns whether there was anything."""
@@ -75,6 +84,10 @@ class Watch:
             self._finished.add(of.source.name)
         return bool(batches)
 
+    def _end(self) -> None:
+        while (changes := self.engine.end_some()) and self._commit(changes):
+            self._show()
+
     def _show(self) -> None:
         """The state for metrics and health."""
         self.operation.beat()
@@ -88,3 +101,16 @@ class Watch:
         if committed and changes.findings:
             self.delivery.wake()
         return committed
+
+
+@contextmanager
+def _collecting_seldom() -> Iterator[None]:
+    """Let Python look for cycles of garbage after more objects: events by the thousand live on, and make none."""
+    before = gc.get_threshold()
+    gc.freeze()
+    gc.set_threshold(200_000, 20, 20)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+        gc.unfreeze()

@@ -8,13 +8,13 @@ from trine.log_formats.log_event import Line
 from trine.log_formats.registry import FORMATS, guess_format
 from trine.logs.compression import Damaged
 from trine.logs.encodings import first_lines
-from trine.logs.sources import Source
+from trine.logs.sources import LogInput
 
 _FIRST_LINES = 20
 """Lines from which the format of a file is guessed that has the content of another one."""
 
 
-def different(sources: Sequence[Source], skips: Skips) -> list[Source]:
+def different(sources: Sequence[LogInput], skips: Skips) -> list[LogInput]:
     """The sources without copies, such as a log and its copy among those that rotation made.
 
     Files are no copies if their names say that their lines belong to different entities, as those of `strace -ff` do:
@@ -24,7 +24,7 @@ def different(sources: Sequence[Source], skips: Skips) -> list[Source]:
     for source in sources:
         if source.size:
             sizes[source.size] = sizes.get(source.size, 0) + 1
-    first: dict[str, Source] = {}
+    first: dict[str, LogInput] = {}
     named: dict[tuple[str, str], str] = {}
     chosen = []
     for source in sources:
@@ -45,7 +45,7 @@ def different(sources: Sequence[Source], skips: Skips) -> list[Source]:
     return chosen
 
 
-def _entity(source: Source) -> str:
+def _entity(source: LogInput) -> str:
     """The entity that the name of a file gives its lines; "" if the name says nothing about it."""
     try:
         head = first_lines(source.chunks(), _FIRST_LINES)
@@ -55,7 +55,7 @@ def _entity(source: Source) -> str:
     return FORMATS[guess.name].entity_of_file(source.name, head)
 
 
-def _content(source: Source) -> str | None:
+def _content(source: LogInput) -> str | None:
     digest = sha256()
     try:
         for chunk in source.raw():

@@ -17,7 +17,7 @@ from trine.logs.compression import Damaged
 from trine.logs.encodings import UNFINISHED, first_lines, text_blocks
 from trine.logs.paths import sources_of
 from trine.logs.rotation import Head, order
-from trine.logs.sources import Source
+from trine.logs.sources import LogInput
 
 _FIRST_LINES = 20
 """Lines of a file among which its first time is looked for."""
@@ -121,7 +121,7 @@ class LogFiles:
                 self._skips.add("cut off or damaged, the rest left out", f"after {position(last)} ({error})")
 
 
-def _head(source: Source) -> Head:
+def _head(source: LogInput) -> Head:
     """The first lines of a source, as far as they can be read."""
     try:
         lines = first_lines(source.chunks(), _FIRST_LINES)

@@ -14,14 +14,14 @@ from trine.errors import DataError
 from trine.logs.compression import Damaged
 from trine.logs.copies import different
 from trine.logs.encodings import looks_like_text
-from trine.logs.sources import FileSource, Source, StreamSource, Tar, is_tar, is_zip, zip_members
+from trine.logs.sources import FileInput, LogInput, StreamInput, Tar, is_tar, is_zip, zip_members
 
 _STDIN = ("-", "/dev/stdin")
 _PREFIX = 4096
 """Bytes by which a file is recognised as text or as an archive."""
 
 
-def sources_of(paths: Sequence[str | Path], skips: Skips) -> list[Source]:
+def sources_of(paths: Sequence[str | Path], skips: Skips) -> list[LogInput]:
     """The sources in the order in which they were given; those of a pattern, a folder or an archive by name.
 
     What is not read is counted in `skips`. Raises `DataError` for a path that does not exist or holds no text,
@@ -35,7 +35,7 @@ def sources_of(paths: Sequence[str | Path], skips: Skips) -> list[Source]:
 
 class _Finder:
     def __init__(self, skips: Skips) -> None:
-        self.sources: list[Source] = []
+        self.sources: list[LogInput] = []
         self._skips = skips
         self._seen: set[object] = set()
 
@@ -70,11 +70,11 @@ class _Finder:
 
     def _add_stream(self, identity: object, opened: Callable[[], BinaryIO], name: str) -> None:
         if self._is_new(identity, name):
-            self.sources.append(StreamSource(opened, name))
+            self.sources.append(StreamInput(opened, name))
 
     def _add_file(self, path: Path, name: str) -> None:
         """A file that was given by its name: it is read whatever it looks like."""
-        source = FileSource(path, name)
+        source = FileInput(path, name)
         if not self._is_new(source.identity, name):
             return
         try:
@@ -88,7 +88,7 @@ class _Finder:
                 self._skips.add("hardly text, read all the same", name)
             self.sources.append(source)
 
-    def _add_all(self, name: str, found: Iterator[Source]) -> None:
+    def _add_all(self, name: str, found: Iterator[LogInput]) -> None:
         """What a folder or an archive holds. Raises `DataError` if that is nothing."""
         before = len(self.sources)
         any_empty = False
@@ -98,7 +98,7 @@ class _Finder:
         if len(self.sources) == before and not any_empty and not self._skips.positions("given twice, read once"):
             raise DataError(f"{name}: holds no text that can be read; give a folder or an archive of logs")
 
-    def _add_found(self, source: Source) -> None:
+    def _add_found(self, source: LogInput) -> None:
         """A file of a folder or a member of an archive: it is read if it looks like text."""
         try:
             prefix = b"" if source.size == 0 else _prefix(source)
@@ -107,7 +107,7 @@ class _Finder:
             return
         if not prefix:
             self._skips.add("empty, nothing to read", source.name)
-        elif isinstance(source, FileSource) and (members := self._members(source.path, source.name, prefix)):
+        elif isinstance(source, FileInput) and (members := self._members(source.path, source.name, prefix)):
             self._add_all(source.name, members)
         elif is_zip(prefix) or is_tar(prefix):
             self._skips.add("an archive in an archive, left out", source.name)
@@ -116,7 +116,7 @@ class _Finder:
         else:
             self._skips.add("no text, left out", source.name)
 
-    def _members(self, path: Path, name: str, prefix: bytes) -> Iterator[Source] | None:
+    def _members(self, path: Path, name: str, prefix: bytes) -> Iterator[LogInput] | None:
         """The members of an archive; None if the file is none."""
         if is_zip(prefix):
             return self._shown_members(zip_members(path, name, self._skips.add))
@@ -124,7 +124,7 @@ class _Finder:
             return self._shown_members(Tar(path).members(name, self._skips.add))
         return None
 
-    def _shown_members(self, members: Iterator[Source]) -> Iterator[Source]:
+    def _shown_members(self, members: Iterator[LogInput]) -> Iterator[LogInput]:
         for member in members:
             parts = member.name.rpartition(":")[2].split("/")
             if any(part.startswith(".") or part == "__MACOSX" for part in parts):
@@ -132,7 +132,7 @@ class _Finder:
             else:
                 yield member
 
-    def _folder(self, folder: Path) -> Iterator[Source]:
+    def _folder(self, folder: Path) -> Iterator[LogInput]:
         """The regular files below a folder, by name."""
         for root, folders, files in os.walk(folder, onerror=self._unreadable):
             for name in sorted(name for name in (*folders, *files) if name.startswith(".")):
@@ -147,7 +147,7 @@ class _Finder:
                 if status is None or not stat.S_ISREG(status.st_mode):
                     self._skips.add("no regular file, not read", _shown(path))
                 elif self._is_new((status.st_dev, status.st_ino), _shown(path)):
-                    yield FileSource(path, _shown(path))
+                    yield FileInput(path, _shown(path))
 
     def _unreadable(self, error: OSError) -> None:
         self._skips.add("folder cannot be opened, left out", _shown(error.filename))
@@ -160,7 +160,7 @@ class _Finder:
         return True
 
 
-def _prefix(source: Source) -> bytes:
+def _prefix(source: LogInput) -> bytes:
     """The first unpacked bytes. Raises `Damaged` if there are none because of damage."""
     prefix = b""
     try:

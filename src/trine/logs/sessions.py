@@ -9,7 +9,7 @@
 
 import math
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -38,6 +38,10 @@ SHOWN_UNPARSED = 5
 
 SessionKey = tuple[str | None, str]
 """A kind of entity, None for a log of one session, and an entity."""
+
+
+_Parsed = tuple[Line, LogEvent, str, int]
+"""A record, its event, its entity, and its number among those that begin on its line."""
 
 
 class SessionEvent(NamedTuple):
@@ -89,7 +93,7 @@ class Sessions:
     names          names of events; None: new ones are learned
     max_entities   largest number of open sessions, at least 1; the one whose last line is the oldest is closed first,
                    and the next event of its entity begins a new session; None: no limit
-    recall         gives the session of a kind of entity and an entity that goes on from elsewhere, or None
+    recall         gives those of the sessions of these kinds of entities and entities that go on from elsewhere
     """
 
     def __init__(
@@ -101,7 +105,7 @@ class Sessions:
         names: EventNames | None = None,
         reading: Reading | None = None,
         max_entities: int | None = None,
-        recall: "Callable[[SessionKey], OpenSession | None] | None" = None,
+        recall: "Callable[[Sequence[SessionKey]], Mapping[SessionKey, OpenSession]] | None" = None,
     ) -> None:
         self.skips, self.cut = skips, cut or Cut()
         self.names = EventNames() if names is None else names
@@ -194,24 +198,39 @@ class Sessions:
         self._open[key] = session
 
     def _events(self, records: Iterable[Line]) -> list[SessionEvent]:
-        parse, in_session, joined = self.format.parse, self._in_session, self.format.joiner is not None
+        parsed: Iterable[_Parsed] = self._parsed(records)
+        if self._recall is not None:
+            parsed = list(parsed)
+            kind = self.format.entity
+            missing = dict.fromkeys(key for each in parsed if (key := (kind, each[2])) not in self._open)
+            if missing:
+                self._open.update(self._recall(list(missing)))
+        in_session = self._in_session
+        return [in_session(*each) for each in parsed]
+
+    def _parsed(self, records: Iterable[Line]) -> Iterator["_Parsed"]:
+        """The records with an event, each with its event, the entity and the number of the record on its line."""
+        parse, kind, joined = self.format.parse, self.format.entity, self.format.joiner is not None
         most_continued = MOST_CONTINUED if self.format.continues else 0
-        events: list[SessionEvent] = []
-        append, others = events.append, 0
+        reading = self.reading
         for record in records:
             parsed = parse(record.text)
             if joined:
                 self._count_lines(record)
-            if type(parsed) is not LogEvent:
-                unparsed = self.reading.unparsed
+            if type(parsed) is LogEvent:
+                reading.events += 1
+            else:
+                unparsed = reading.unparsed
                 parsed = self._without_format(record, parsed)
                 if parsed is None:
                     continue
-                others += self.reading.unparsed - unparsed
+                reading.events += unparsed == reading.unparsed
             self._may_go_on = most_continued
-            append(in_session(record, parsed))
-        self.reading.events += len(events) - others
-        return events
+            entities = parsed[3]
+            entity = entities.get(kind) if kind else ""
+            if entity is None or "process" in entities:
+                entity = self._entity_of(entities, kind) if kind else ""
+            yield record, parsed, entity, self._on_line
 
     def _count_lines(self, record: Line) -> None:
         """Count records that begin on the line of the one before, and lines on which none begins."""
@@ -241,15 +260,12 @@ class Sessions:
             return LogEvent(f"{UNPARSED} {record.text}", True, None, known(user=user, address=address))
         return None
 
-    def _in_session(self, record: Line, event: LogEvent) -> SessionEvent:
+    def _in_session(self, record: Line, event: LogEvent, entity: str, on_line: int) -> SessionEvent:
         _, _, written, entities, attributes = event
-        kind = self.format.entity
-        entity = entities.get(kind) if kind else ""
-        if entity is None or "process" in entities:
-            entity = self._entity_of(entities, kind) if kind else ""
-        session = self._open.get((kind, entity)) if self._max_entities is None else None
+        key = (self.format.entity, entity)
+        session = self._open.get(key) if self._max_entities is None else None
         if session is None:
-            session = self._session_of((kind, entity))
+            session = self._session_of(key)
         if written is not None and session.latest <= written and written - session.previous <= self._sure_gap:
             session.raw = session.latest = time = written
         else:
@@ -262,7 +278,7 @@ class Sessions:
         source, line, _ = record
         return _NEW(
             SessionEvent,
-            (source, line, session.number, begins, entity, code, time, written, entities, attributes, self._on_line),
+            (source, line, session.number, begins, entity, code, time, written, entities, attributes, on_line),
         )
 
     def _entity_of(self, entities: Fields, kind: str) -> str:
@@ -291,8 +307,7 @@ class Sessions:
             return session
         if self._max_entities is not None and len(self._open) >= self._max_entities:
             self._open.popitem(last=False)
-        recalled = self._recall(key) if self._recall else None
-        session = self._open[key] = recalled or OpenSession(self.next_number())
+        session = self._open[key] = OpenSession(self.next_number())
         return session
 
     def place(self, number: int) -> str:

@@ -25,7 +25,7 @@ _ZIP = (b"PK\x03\x04", b"PK\x05\x06")
 _BLOCK: Final = tarfile.BLOCKSIZE
 
 
-class Source(ABC):
+class LogInput(ABC):
     """Something that holds lines and can be read more than once."""
 
     name: str
@@ -47,7 +47,7 @@ class Source(ABC):
             raise UsageError(f"{self.name}: {error}") from None
 
 
-class FileSource(Source):
+class FileInput(LogInput):
     """A file on the disk."""
 
     def __init__(self, path: Path, name: str) -> None:
@@ -66,7 +66,7 @@ class FileSource(Source):
             raise DataError(f"{self.name}: cannot be read ({error.strerror}); give a file that is readable") from None
 
 
-class StreamSource(Source):
+class StreamInput(LogInput):
     """Standard input or a named pipe: what was read is kept in a temporary file without name, to be read again."""
 
     def __init__(self, opened: Callable[[], BinaryIO], name: str) -> None:
@@ -112,7 +112,7 @@ class StreamSource(Source):
         self._length += len(chunk)
 
 
-class ZipMember(Source):
+class ZipMember(LogInput):
     """A member of a zip archive."""
 
     def __init__(self, archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str) -> None:
@@ -133,7 +133,7 @@ class ZipMember(Source):
             raise Damaged(f"damaged ({error})") from None
 
 
-class TarMember(Source):
+class TarMember(LogInput):
     """A member of a tar archive, which can be compressed as a whole."""
 
     def __init__(self, archive: "Tar", info: tarfile.TarInfo, name: str) -> None:
@@ -145,7 +145,7 @@ class TarMember(Source):
         return self._archive.read(self._start, self.size or 0)
 
 
-def zip_members(path: Path, name: str, note: Callable[[str, str], None]) -> Iterator[Source]:
+def zip_members(path: Path, name: str, note: Callable[[str, str], None]) -> Iterator[LogInput]:
     """The regular files of a zip archive; `note` takes the reason and the name of what is left out.
 
     Raises `DataError` for a damaged archive, `UnsafeDataError` for one that unpacks to more than its size allows.
@@ -174,7 +174,7 @@ class Tar:
         self._idle: _Forward | None = None
         """The compressed stream as far as the last reader read it."""
 
-    def members(self, name: str, note: Callable[[str, str], None]) -> Iterator[Source]:
+    def members(self, name: str, note: Callable[[str, str], None]) -> Iterator[LogInput]:
         """The regular files of the archive; `note` takes the reason and the name of what is left out.
 
         Raises `UnsafeDataError` for an archive that unpacks to more than its size allows.
@@ -206,7 +206,7 @@ class Tar:
             raise Damaged("cut off")
 
     def _unpacked(self) -> "_Forward":
-        return _Forward(unpacked(FileSource(self.path, str(self.path)).raw()))
+        return _Forward(unpacked(FileInput(self.path, str(self.path)).raw()))
 
 
 class _Forward:

@@ -8,6 +8,7 @@ strange for another. Where there are enough normal sequences, each sequence is r
 import math
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 
@@ -48,9 +49,10 @@ class Reference:
     def p_values(self, raw: MemberScores, lengths: Lengths) -> MemberScores:
         """p-values of new sequences' scores, one column per member."""
         p, buckets = np.empty_like(raw), self._buckets(lengths)
-        for bucket, reference in enumerate(self._sorted):
-            rows = buckets == bucket
-            p[rows] = tail_p_values(merged(raw[rows], reference), reference, self.units)
+        for bucket, reference in enumerate(self._rankings):
+            rows = np.flatnonzero(buckets == bucket)
+            if len(rows):
+                p[rows] = reference.p_values(merged(raw[rows], reference.scores))
         return p
 
     def own_p_values(self) -> MemberReferences:
@@ -74,11 +76,11 @@ class Reference:
         return np.array(edges, dtype=np.int64)
 
     @cached_property
-    def _sorted(self) -> list[MemberReferences]:
-        """Scores per bucket, each member's column in rising order."""
+    def _rankings(self) -> list["Ranking"]:
+        """One per bucket."""
         buckets = self._buckets(self.lengths)
         rising = (np.sort(self.raw[buckets == bucket], 0) for bucket in range(len(self.edges) + 1))
-        return [merged(scores, scores) for scores in rising]
+        return [Ranking(merged(scores, scores), self.units) for scores in rising]
 
     def _buckets(self, lengths: Lengths) -> Lengths:
         return np.searchsorted(self.edges, lengths).astype(np.int64)
@@ -98,16 +100,58 @@ def smallest_bucket(share: float) -> int:
     return max(SMALLEST, math.ceil(FLAGGED / share))
 
 
-def tail_p_values(scores: MemberScores, reference: MemberReferences, units: tuple[float, ...] = ()) -> MemberScores:
-    """p-values, one column per member: mid-ranks in the reference, and an exponential tail beyond its strangest scores.
+@dataclass(frozen=True, eq=False)
+class Ranking:
+    """Scores of normal sequences, each member's column in rising order: new scores are ranked among them.
 
-    Ranks alone cannot tell how far a score lies beyond all normal sequences. Never exactly 0. Where the strangest
-    scores of the reference are equal, as where no normal sequence has an unseen event, the tail's scale is the member's
-    unit; without a finite one there is no tail.
+    Ranks alone cannot tell how far a score lies beyond all normal sequences: beyond the strangest ones, p-values follow
+    an exponential tail. They are never exactly 0. Where the strangest scores are equal, as where no normal sequence has
+    an unseen event, the tail's scale is the member's unit; without a finite one there is no tail.
     """
-    given = units or (math.inf,) * scores.shape[1]
-    columns = [_tail_p(scores[:, m], reference[:, m], given[m]) for m in range(scores.shape[1])]
-    return np.stack(columns, 1)
+
+    scores: MemberReferences
+    units: tuple[float, ...] = ()
+    """One per member; none: infinite ones."""
+
+    def p_values(self, scores: MemberScores) -> MemberScores:
+        """p-values of new scores, one column per member: mid-ranks, then the tail."""
+        columns = [self._p_values(scores[:, member], member) for member in range(scores.shape[1])]
+        return np.stack(columns, 1)
+
+    def _p_values(self, scores: Scores, member: int) -> Scores:
+        ranks, tail = _mid_ranks(scores, self.scores[:, member]), self._tails[member]
+        if not tail.share:
+            unit = self.units[member] if self.units else math.inf
+            return np.asarray(ranks * np.exp(-np.clip((scores - tail.edge) / unit, 0, 600)))
+        return _with_tail(ranks, (scores - tail.edge) / tail.scale, tail.share)
+
+    @cached_property
+    def _tails(self) -> list["Tail"]:
+        return [Tail.of(column) for column in self.scores.T]
+
+
+class Tail(NamedTuple):
+    """The strangest scores of a reference."""
+
+    edge: float
+    """Where the tail begins."""
+    scale: float
+    """Mean excess of the scores beyond the edge."""
+    share: float
+    """Share of the scores beyond the edge; 0 where the strangest ones are equal."""
+
+    @classmethod
+    def of(cls, reference: References) -> "Tail":
+        """The tail of these scores."""
+        edge = _tail_edge(reference)
+        beyond = reference[reference > edge]
+        scale = float(np.mean(beyond - edge)) if len(beyond) else math.inf
+        return cls(edge, scale, len(beyond) / len(reference))
+
+
+def tail_p_values(scores: MemberScores, reference: MemberReferences, units: tuple[float, ...] = ()) -> MemberScores:
+    """p-values of new scores in a `Ranking` that is used once."""
+    return Ranking(reference, units).p_values(scores)
 
 
 def tail_share(count: int) -> float:
@@ -134,15 +178,6 @@ def _own_tail_p(scores: Scores) -> Scores:
         return ranks
     others = (excess.sum() - excess) / (count - 1)
     return _with_tail(ranks, excess / np.maximum(others, 1e-12), count / len(scores))
-
-
-def _tail_p(scores: Scores, reference: References, unit: float) -> Scores:
-    ranks = _mid_ranks(scores, reference)
-    edge = _tail_edge(reference)
-    beyond = reference[reference > edge]
-    if not len(beyond):
-        return np.asarray(ranks * np.exp(-np.clip((scores - edge) / unit, 0, 600)))
-    return _with_tail(ranks, (scores - edge) / np.mean(beyond - edge), len(beyond) / len(reference))
 
 
 def _tail_edge(reference: Scores) -> float:

@@ -9,7 +9,7 @@ from trine.annotations import Float32, Int64, override
 from trine.detect.padding import padded
 from trine.detect.scorer import Scorer, log_settings, scoring_parts
 from trine.detect.scoring import NetworkSurprisal
-from trine.detect.states import Rows, StateForm
+from trine.detect.states import LIKELIEST, Expected, Rows, StateForm, StepSurprisal
 from trine.graphs import Graph
 from trine.runtime.exported import ExportedBundle
 from trine.sequences.vocabulary import BEGIN, EVENT, EncodedTable
@@ -19,9 +19,11 @@ if TYPE_CHECKING:
 
 LOGITS = 2_097_152
 """Largest number of logits per network that are computed at once, 8 MiB; long sequences are read in pieces."""
-Codes = Int64[np.ndarray, "entities"]
+Codes = Int64[np.ndarray, "entities events"]
 Padded = Int64[np.ndarray, "length batch"]
 Surprisals = Float32[np.ndarray, "folds length batch"]
+Likeliest = tuple[Int64[np.ndarray, "length batch count"], Float32[np.ndarray, "length batch count"]]
+"""Codes of the most probable events in the place of each, and their probabilities, the most probable first."""
 States = dict[str, Float32[np.ndarray, "folds layers batch hidden"]]
 
 
@@ -55,10 +57,19 @@ class ExportedDetector(Scorer):
         return self._steps.fresh[None] if self._steps else np.zeros((1, 0), np.float32)
 
     @override
-    def advance(
-        self, rows: Rows, codes: Mapping[str, Int64[np.ndarray, "entities"]]
-    ) -> tuple[list[NetworkSurprisal], Rows]:
-        return self._steps.advance(rows, codes) if self._steps else ([], rows)
+    def advance(self, rows: Rows, codes: Mapping[str, Codes]) -> tuple[list[StepSurprisal], Rows]:
+        return self._steps.advance(rows, codes)[:2] if self._steps else ([], rows)
+
+    @override
+    def advance_with_expected(
+        self, rows: Rows, codes: Mapping[str, Codes], surprising: float
+    ) -> tuple[list[StepSurprisal], Rows, Expected | None]:
+        if not self._steps:
+            return [], rows, None
+        surprisal, after, (likeliest, probabilities) = self._steps.advance(rows, codes)
+        entities, events = np.nonzero(np.mean([of[EVENT] for of in surprisal], 0) >= surprising)
+        some = (events, entities, slice(LIKELIEST))
+        return surprisal, after, Expected(entities, events, likeliest[some], probabilities[some].astype(np.float64))
 
 
 class StepGraph:
@@ -71,16 +82,17 @@ class StepGraph:
         self._shape = (len(begins), recipe["layers"], recipe["hidden"])
         self.form = StateForm.of_model(begins, len(self._parts) * int(np.prod(self._shape)))
         begin = {name: np.full((1, 1), BEGIN) for name in self._columns()}
-        self.fresh = self._rows(self._run(begin, self._zeros(1))[1])[0]
+        self.fresh = self._rows(self._after(self._run(begin, self._zeros(1))))[0]
 
-    def advance(self, rows: Rows, codes: Mapping[str, Codes]) -> tuple[list[NetworkSurprisal], Rows]:
-        """One event of each entity: its surprisal under each network, and the states after it."""
-        nats, after = self._run({name: values[None] for name, values in codes.items()}, self._states(rows))
-        folds = range(self._shape[0])
-        surprisal: list[NetworkSurprisal] = [
-            {name: of[fold, 0].astype(np.float64) for name, of in nats.items()} for fold in folds
+    def advance(self, rows: Rows, codes: Mapping[str, Codes]) -> tuple[list[StepSurprisal], Rows, Likeliest]:
+        """The next events of each entity: their surprisal under each network, the states after them, and what was
+        expected in their places."""
+        found = self._run({name: values.T for name, values in codes.items()}, self._states(rows))
+        surprisal: list[StepSurprisal] = [
+            {name: found[_output(name)][fold].T.astype(np.float64) for name in codes} for fold in range(self._shape[0])
         ]
-        return surprisal, self._rows(after)
+        likeliest = found["expected"].astype(np.int64), found["expected_probabilities"]
+        return surprisal, self._rows(self._after(found)), likeliest
 
     def surprisals(self, table: EncodedTable, width: int) -> list[NetworkSurprisal]:
         """Surprisal of every event of a table per column, in nats: one mapping per network.
@@ -103,17 +115,19 @@ class StepGraph:
     ) -> Iterator[tuple[slice, dict[str, Surprisals]]]:
         """Surprisals of the events of sequences that begin with the start token, so many events at a time."""
         batch, time = codes[EVENT].shape
-        _, states = self._run({name: values[:, :1].T for name, values in codes.items()}, self._zeros(batch))
+        states = self._after(self._run({name: values[:, :1].T for name, values in codes.items()}, self._zeros(batch)))
         for start in range(1, time, length):
             piece = slice(start, min(start + length, time))
-            found, states = self._run({name: values[:, piece].T for name, values in codes.items()}, states)
-            yield slice(piece.start - 1, piece.stop - 1), found
+            found = self._run({name: values[:, piece].T for name, values in codes.items()}, states)
+            states = self._after(found)
+            yield slice(piece.start - 1, piece.stop - 1), {name: found[_output(name)] for name in codes}
 
-    def _run(self, codes: dict[str, Padded], states: States) -> tuple[dict[str, Surprisals], States]:
-        inputs = {_input(name): np.ascontiguousarray(values) for name, values in codes.items()}
-        found = self._graph.run(**inputs, **states)
-        nats = {name: found[_output(name)] for name in codes}
-        return nats, {name: found[f"{name}_after"] for name in self._parts}
+    def _run(self, codes: dict[str, Padded], states: States) -> dict[str, np.ndarray]:
+        """All outputs of the graph by name."""
+        return self._graph.run(**{_input(name): np.ascontiguousarray(of) for name, of in codes.items()}, **states)
+
+    def _after(self, found: dict[str, np.ndarray]) -> States:
+        return {name: found[f"{name}_after"] for name in self._parts}
 
     def _columns(self) -> list[str]:
         prefix = _input("")
