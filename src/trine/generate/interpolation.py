@@ -14,7 +14,7 @@ def slerp(
     "Sampling generative networks", 2016).
     """
     share = np.linspace(0, 1, steps, dtype=start.dtype).reshape(-1, *[1] * (start.ndim - 1))
-    line = (1 - share) * start + share * end
+    line: np.ndarray = (1 - share) * start + share * end
     lengths = np.linalg.norm(start), np.linalg.norm(end)
     if not all(lengths):
         return line

@@ -12,7 +12,6 @@ from fastapi.responses import JSONResponse, Response
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
-
 from trine.errors import TrineError
 from trine.serve import (
     oip,
@@ -32,6 +31,8 @@ STATIC = Path(__file__).parent / "static"
 """The page."""
 GONE = 499
 """Status in log and metrics where the client left before its answer."""
+NOT_SENT: Any = {"auto_configure": False, "tracing": False, "metrics": False, "logs": False}
+"""FastAPI would send traces to wherever the environment says; nothing is sent from here."""
 ROOMS = (oip, routes_models, routes_classify, routes_detect, routes_generate, routes_runs, routes_findings)
 
 
@@ -43,6 +44,7 @@ def application(service: Service) -> Guard:
         summary="Classify pictures, judge event sequences, make pictures",
         docs_url=None,
         redoc_url=None,
+        telemetry=NOT_SENT,
         lifespan=_lifespan(service),
         generate_unique_id_function=lambda route: f"{route.name}-{route.path_format}",
     )

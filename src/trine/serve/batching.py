@@ -72,7 +72,11 @@ class Worker:
         task.deadline = time.monotonic() + seconds
         with self._turn:
             expected = self._waiting / self._rate if self._rate else 0.0
-            if self._closing or (self._queue and self._waiting + task.rows > self._queued) or expected > PATIENCE * seconds:
+            if (
+                self._closing
+                or (self._queue and self._waiting + task.rows > self._queued)
+                or expected > PATIENCE * seconds
+            ):
                 raise Refusal.busy(expected)
             self._queue.append(task)
             self._waiting += task.rows
@@ -120,7 +124,9 @@ class Worker:
             started = time.perf_counter()
             answers = _computed(batch)
             seconds, rows = time.perf_counter() - started, sum(task.rows for task in batch)
-            self._rate = (KEPT * self._rate if self._rate else 0) + (1 - KEPT if self._rate else 1) * rows / max(seconds, 1e-6)
+            self._rate = (KEPT * self._rate if self._rate else 0) + (1 - KEPT if self._rate else 1) * rows / max(
+                seconds, 1e-6
+            )
             _deliver(batch, answers)
             if self._seen is not None:
                 self._seen(rows, seconds)

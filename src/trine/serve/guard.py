@@ -106,7 +106,7 @@ class Guard:
             await self._application(scope, body.receive, answer.send)
         except Refusal as refusal:
             await answer.refuse(refusal)
-        except Exception:  # noqa: BLE001  (the edge of the process: no inside is shown)
+        except Exception:  # the edge of the process: no inside is shown
             log.exception("request %s failed", exchange.id)
             await answer.refuse(Refusal(500, f"an error of the service: its log says more under {exchange.id}"))
         finally:

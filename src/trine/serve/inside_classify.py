@@ -109,7 +109,12 @@ def _class(model: Classifier, label: str | None, best: int) -> int:
 def _parts(network: PictureNet) -> dict[str, list[nn.Module]]:
     """The modules between each layer's maps and those of the layer before it; none where they are no chain."""
     if isinstance(network, FastNet):
-        chain: list[nn.Module] = [network.pixels, network.stem, nn.GELU(), *(part for block in network.blocks for part in block.children())]
+        chain: list[nn.Module] = [
+            network.pixels,
+            network.stem,
+            nn.GELU(),
+            *(part for block in network.blocks for part in block.children()),
+        ]
     elif isinstance(network, ClassicNet):
         chain = [network.pixels, *network.blocks.children()]
     else:
@@ -133,7 +138,7 @@ def _described(part: nn.Module, chosen: int | None) -> dict[str, Any]:
         stride, padding = (int(part.stride[0]), int(part.stride[1])), (1, 1) if part.padding == "same" else part.padding
         return _convolution(part.weight, part.bias, stride, (int(padding[0]), int(padding[1])), chosen)
     if isinstance(part, nn.MaxPool2d):
-        return {"kind": "pool", "size": int(part.kernel_size)}
+        return {"kind": "pool", "size": part.kernel_size}
     if isinstance(part, nn.BatchNorm2d):
         scale = (part.weight / torch.sqrt(_buffer(part.running_var) + part.eps)).detach()
         shift = (part.bias - _buffer(part.running_mean) * scale).detach()

@@ -1,4 +1,4 @@
-"""The inside of a detector that only the full package gives: gates and cell state, and how far back the network reaches."""
+"""The inside of a detector that only the full package gives: gates, cell state, and the reach of the gradient."""
 
 from typing import Any
 

@@ -38,7 +38,7 @@ class Latents:
         if self.with_torch:
             import torch
 
-            given = [torch.from_numpy(each.copy()) for each in given]
+            return np.asarray(self.model.decode([torch.from_numpy(each.copy()) for each in given], label))
         return np.asarray(self.model.decode(given, label))
 
     def kl(self, posterior: Posteriors) -> np.ndarray:

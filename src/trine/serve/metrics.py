@@ -3,6 +3,7 @@
 import json
 import logging
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from trine.serve.guard import Exchange
@@ -25,9 +26,7 @@ class Metrics:
 
         self.registry = CollectorRegistry()
         kept: dict[str, Any] = {"registry": self.registry}
-        self.requests = Counter(
-            "trine_requests", "Requests by route and status", ["route", "method", "status"], **kept
-        )
+        self.requests = Counter("trine_requests", "Requests by route and status", ["route", "method", "status"], **kept)
         self.seconds = Histogram(
             "trine_request_seconds", "Time to the end of the answer", ["route"], buckets=SECONDS, **kept
         )
@@ -35,7 +34,9 @@ class Metrics:
             "trine_batch_rows", "Pictures, events or latents computed together", ["model"], buckets=ROWS, **kept
         )
         self.computed = Counter("trine_batch_seconds", "Time of computing", ["model"], **kept)
-        self.reloads = Counter("trine_model_reloads", "Models replaced on disk, by outcome", ["model", "outcome"], **kept)
+        self.reloads = Counter(
+            "trine_model_reloads", "Models replaced on disk, by outcome", ["model", "outcome"], **kept
+        )
 
     def watch(self, models: Models) -> None:
         """Show the queues of these models."""
@@ -43,7 +44,7 @@ class Metrics:
 
         waiting = Gauge("trine_queue_rows", "Pictures, events or latents that wait", ["model"], registry=self.registry)
         for name, model in models.by_name.items():
-            waiting.labels(name).set_function(lambda worker=model.worker: worker.waiting)
+            waiting.labels(name).set_function(partial(getattr, model.worker, "waiting"))
 
     def batch(self, model: str, rows: int, seconds: float) -> None:
         """A batch was computed."""

@@ -87,7 +87,9 @@ class ServedModel:
         with self._turn:
             if self._full is None or self._full.manifest.checksum != self._loaded.manifest.checksum:
                 if find_spec("torch") is None:
-                    raise Refusal(501, f"{what} needs the full package, which is not installed here: pip install 'trine[train]'")
+                    raise Refusal(
+                        501, f"{what} needs the full package, which is not installed here: pip install 'trine[train]'"
+                    )
                 self._full = _with_torch(self._loaded.folder)
             return self._full.model
 
@@ -126,7 +128,9 @@ def named_paths(words: Sequence[str]) -> dict[str, Path]:
             continue
         name = given if equals else _own_name(folder)
         if not NAME.fullmatch(name):
-            raise UsageError(f"{word}: {name!r} cannot be a name in addresses: give NAME={folder}, of letters, digits, - and _")
+            raise UsageError(
+                f"{word}: {name!r} cannot be a name in addresses: give NAME={folder}, of letters, digits, - and _"
+            )
         if name in found:
             raise UsageError(f"{word}: another model is called {name}: give NAME={folder}")
         found[name] = folder
@@ -147,7 +151,9 @@ def load(path: Path, settings: Settings, say: Say) -> Loaded:
     folder = bundle.locate(path)
     manifest = bundle.read_manifest(folder)
     if manifest.task not in TOGETHER:
-        raise BundleError(f"{path}: a model of the task {manifest.task}, which this version does not know: upgrade Trine")
+        raise BundleError(
+            f"{path}: a model of the task {manifest.task}, which this version does not know: upgrade Trine"
+        )
     if settings.torch:
         return _with_torch(folder)
     if not manifest.export.get("graphs"):

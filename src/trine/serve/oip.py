@@ -6,7 +6,6 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel
 
-
 from trine.errors import TrineError
 from trine.serve.models import Loaded, ServedModel
 from trine.serve.refusals import Refusal
@@ -142,7 +141,9 @@ def router(service: Service) -> APIRouter:
     async def live() -> dict[str, bool]:
         return {"live": True}
 
-    @routes.get("/health/ready", summary="Whether requests are answered", responses={503: {"description": "It is ending"}})
+    @routes.get(
+        "/health/ready", summary="Whether requests are answered", responses={503: {"description": "It is ending"}}
+    )
     async def ready() -> JSONResponse:
         is_ready = not service.stopping.is_set()
         return JSONResponse({"ready": is_ready}, 200 if is_ready else 503)
@@ -154,8 +155,15 @@ def router(service: Service) -> APIRouter:
             for name, model in service.models.by_name.items()
         ]
 
-    @routes.get("/models/{model}", response_model=ModelMetadata, response_model_exclude_none=True, summary="Inputs and outputs")
-    @routes.get("/models/{model}/versions/{version}", response_model=ModelMetadata, response_model_exclude_none=True, summary="Inputs and outputs")
+    @routes.get(
+        "/models/{model}", response_model=ModelMetadata, response_model_exclude_none=True, summary="Inputs and outputs"
+    )
+    @routes.get(
+        "/models/{model}/versions/{version}",
+        response_model=ModelMetadata,
+        response_model_exclude_none=True,
+        summary="Inputs and outputs",
+    )
     async def model_metadata(model: ModelName, version: str | None = None) -> Any:
         _, loaded, described = infer.signature(model)
         _check_version(model, version, loaded)

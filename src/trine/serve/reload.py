@@ -18,7 +18,7 @@ Look = tuple[tuple[str, int, int, int], ...]
 
 
 async def watch(served: ServedModel, settings: Settings, metrics: Metrics) -> None:
-    """Use new states of a model as they come, until cancelled. One that cannot be used is said, and the last one kept."""
+    """Use new states of a model as they come, until cancelled. What cannot be used is said; the last one goes on."""
     tried = await asyncio.to_thread(look, served.path)
     while True:
         await asyncio.sleep(PAUSE)
@@ -54,11 +54,16 @@ def _replaced(served: ServedModel, settings: Settings) -> str:
     except TrineError as problem:
         log.error("%s: the new state is not used, the one before goes on: %s", served.name, problem)
         return "unsettled"
-    except Exception:  # noqa: BLE001  (the edge of a thread: requests go on with the state before)
+    except Exception:  # the edge of a thread: requests go on with the state before
         log.exception("%s: the new state is not used, the one before goes on", served.name)
         return "failed"
     if loaded.manifest.task != now.manifest.task:
-        log.error("%s: the new state is a model for %s, not for %s: it is not used", served.name, loaded.manifest.task, now.manifest.task)
+        log.error(
+            "%s: the new state is a model for %s, not for %s: it is not used",
+            served.name,
+            loaded.manifest.task,
+            now.manifest.task,
+        )
         return "failed"
     served.replace(loaded)
     log.warning("%s: replaced by %s", served.name, loaded.version)

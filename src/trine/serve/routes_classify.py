@@ -29,7 +29,9 @@ class ClassifiedPicture(BaseModel):
     label: str | None = Field(None, examples=["cat"])
     probability: float | None = Field(None, description="Calibrated probability of the label", examples=[0.93])
     top: list[tuple[str, float]] | None = Field(None, description="The most probable classes")
-    typicality: float | None = Field(None, description="p-value among held-out training pictures: small means unlike them")
+    typicality: float | None = Field(
+        None, description="p-value among held-out training pictures: small means unlike them"
+    )
     abstain: bool | None = Field(None, description="Whether the answer should not be used")
     words: str | None = Field(None, description="The answer as a sentence")
     error: str | None = Field(None, description="Why the picture cannot be read")
@@ -64,9 +66,11 @@ class Evidence(BaseModel):
     probability: float
     picture: ArrayJson
     heat: ArrayJson = Field(
-        description="Per cell of the map, rows × columns: its part of the log-odds that the decision needs. 0.1: a tenth"
+        description="Per cell of the map, rows × columns: its part of the log-odds that a decision needs"
     )
-    evidence: float = Field(description="Log-odds of the class, over those that the decision needs: from 1 on it is decided")
+    evidence: float = Field(
+        description="Log-odds of the class, over those that the decision needs: from 1 on it is decided"
+    )
     layer: str = Field(description="The layer whose maps are weighed")
     features: ArrayJson = Field(description="Inputs of the last layer")
     weights: ArrayJson = Field(description="Weights of the last layer for this class")
@@ -78,7 +82,9 @@ class LayerFilters(BaseModel):
 
     layer: str
     before: str | None = Field(description="The layer whose maps come in; null: the picture")
-    steps: list[dict[str, Any]] = Field(description="normalise, convolution (weights, bias, stride, padding), pool, activate")
+    steps: list[dict[str, Any]] = Field(
+        description="normalise, convolution (weights, bias, stride, padding), pool, activate"
+    )
 
 
 def router(service: Service) -> APIRouter:
@@ -124,7 +130,9 @@ def router(service: Service) -> APIRouter:
         model: ModelName,
         picture: Picture,
         request: Request,
-        label: Annotated[str | None, Query(description="A class; without, the most probable one", max_length=1000)] = None,
+        label: Annotated[
+            str | None, Query(description="A class; without, the most probable one", max_length=1000)
+        ] = None,
     ) -> Response:
         served = service.models.get(model, "classify")
         image = await _one(service, served.loaded, picture)
@@ -143,7 +151,7 @@ def router(service: Service) -> APIRouter:
         model: ModelName,
         request: Request,
         layer: Annotated[str | None, Query(description="Without, the first layer", max_length=100)] = None,
-        filter: Annotated[int | None, Query(description="One filter of a convolution alone", ge=0)] = None,
+        chosen: Annotated[int | None, Query(alias="filter", description="This filter alone", ge=0)] = None,
     ) -> Response:
         served = service.models.get(model, "classify")
 
@@ -151,7 +159,7 @@ def router(service: Service) -> APIRouter:
             full = served.full("the filters of a layer")
             from trine.serve.inside_classify import anatomy
 
-            return [anatomy(full, layer, filter)]
+            return [anatomy(full, layer, chosen)]
 
         return answer(await service.compute(served, Task(compute, None), request))
 
@@ -181,10 +189,18 @@ async def _one(service: Service, loaded: Loaded, picture: UploadFile) -> np.ndar
 def _answers(found: dict[str, np.ndarray], loaded: Loaded) -> list[dict[str, Any]]:
     model = loaded.model
     answers = []
-    for probabilities, typicality, abstain in zip(found["probabilities"], found["typicality"], found["abstain"], strict=True):
+    for probabilities, typicality, abstain in zip(
+        found["probabilities"], found["typicality"], found["abstain"], strict=True
+    ):
         order = np.argsort(-probabilities, kind="stable")[:MOST_PROBABLE].tolist()
         top = [(model.classes[index], float(probabilities[index])) for index in order]
-        given = {"label": top[0][0], "probability": top[0][1], "top": top, "typicality": float(typicality), "abstain": bool(abstain)}
+        given = {
+            "label": top[0][0],
+            "probability": top[0][1],
+            "top": top,
+            "typicality": float(typicality),
+            "abstain": bool(abstain),
+        }
         answers.append({**given, "words": _words(top, float(typicality), model.threshold, model.unlike)})
     return answers
 
@@ -193,10 +209,12 @@ def _words(top: list[tuple[str, float]], typicality: float, threshold: float, un
     """The answer as a sentence."""
     label, probability = top[0]
     if typicality < unlike:
-        return f"Unlike the training pictures: only {100 * typicality:.2g} % of those are as unusual. Do not use the answer."
+        rare = f"only {100 * typicality:.2g} % of those are as unusual"
+        return f"Unlike the training pictures: {rare}. Do not use the answer."
     if probability < threshold:
         second = f" or {top[1][0]}" if len(top) > 1 else ""
-        return f"Not sure: perhaps {label}{second}. {100 * probability:.0f} % is below the {100 * threshold:.0f} % that a decision needs."
+        below = f"{100 * probability:.0f} % is below the {100 * threshold:.0f} % that a decision needs"
+        return f"Not sure: perhaps {label}{second}. {below}."
     return f"{label}, {100 * probability:.0f} % sure."
 
 
@@ -213,4 +231,9 @@ def _maps(loaded: Loaded, image: np.ndarray) -> dict[str, np.ndarray]:
 
 def _layer(name: str, values: np.ndarray, most: int | None) -> dict[str, Any]:
     strongest = np.argsort(-values.clip(0).mean((1, 2)), kind="stable")[:most]
-    return {"name": name, "shape": list(values.shape), "shown": strongest.tolist(), "maps": array_json(values[strongest])}
+    return {
+        "name": name,
+        "shape": list(values.shape),
+        "shown": strongest.tolist(),
+        "maps": array_json(values[strongest]),
+    }

@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field, ValidationError
 from trine.serve.batching import Task
 from trine.serve.refusals import Refusal
 from trine.serve.service import PROBLEMS, ArrayJson, ModelName, Service, Strict, answer
-from trine.serve.sessions import Sequence1, judged_log, judged_sequence, judged_sequences, table_of
+from trine.serve.sessions import GivenSequence, judged_log, judged_sequence, judged_sequences, table_of
 
 Event = Annotated[str, Field(min_length=1, max_length=4000)]
 Seconds = Annotated[float, Field(ge=-1e11, le=1e11, allow_inf_nan=False)]
@@ -136,13 +136,17 @@ def router(service: Service) -> APIRouter:
     as_json = {"application/json": {"schema": Log.model_json_schema(ref_template="#/components/schemas/{model}")}}
     body = {"requestBody": {"required": True, "content": as_json | as_text}}
 
-    @routes.post("/sessions", response_model=JudgedLog, openapi_extra=body, summary="A log as sessions, the strangest first")
+    @routes.post(
+        "/sessions", response_model=JudgedLog, openapi_extra=body, summary="A log as sessions, the strangest first"
+    )
     async def sessions(model: ModelName, request: Request) -> Response:
         served = service.models.get(model, "detect")
         log, detector = await _log(request), served.loaded.model
         if log.log.count("\n") >= limit:
             raise Refusal(413, f"the log has more than {limit:,} lines: send a part of it")
-        return answer(await service.compute(served, Task(lambda _: [judged_log(detector, log.log, log.most)], None), request))
+        return answer(
+            await service.compute(served, Task(lambda _: [judged_log(detector, log.log, log.most)], None), request)
+        )
 
     @routes.post("/score", response_model=Judged, summary="Sequences of events, judged")
     async def score(model: ModelName, given: Sequences, request: Request) -> Response:
@@ -160,7 +164,9 @@ def router(service: Service) -> APIRouter:
         task = Task(lambda _: [judged_sequence(detector, read, given.expected)], None)
         return answer(await service.compute(served, task, request))
 
-    @routes.post("/gates", response_model=Gates, summary="Gates and cell state over a sequence, and the gradient's reach")
+    @routes.post(
+        "/gates", response_model=Gates, summary="Gates and cell state over a sequence, and the gradient's reach"
+    )
     async def gates(model: ModelName, given: SequenceJson, request: Request) -> Response:
         served = service.models.get(model, "detect")
         _within(len(given.events), limit // 10)
@@ -191,8 +197,8 @@ async def _log(request: Request) -> Log:
         raise Refusal(422, f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
 
 
-def _sequence(given: SequenceJson) -> Sequence1:
-    return Sequence1(given.events, given.times, given.attributes, given.name)
+def _sequence(given: SequenceJson) -> GivenSequence:
+    return GivenSequence(given.events, given.times, given.attributes, given.name)
 
 
 def _within(events: int, limit: int) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Header, Path, Query, Response
@@ -80,7 +81,9 @@ def router(service: Service) -> APIRouter:
         status: Annotated[Literal["open", "closed"] | None, Query()] = None,
         entity: Annotated[str | None, Query(max_length=4000)] = None,
         source: Annotated[str | None, Query(max_length=4000)] = None,
-        since: Annotated[float | None, Query(description="With an event at this time or later, in seconds since 1970")] = None,
+        since: Annotated[
+            float | None, Query(description="With an event at this time or later, in seconds since 1970")
+        ] = None,
         most: Annotated[int, Query(ge=1, le=10_000)] = 200,
     ) -> Response:
         known = store()
@@ -103,7 +106,9 @@ def router(service: Service) -> APIRouter:
         known = store()
         if open_streams[0] >= service.settings.limits.streams:
             raise Refusal.busy(10)
-        if last_event_id is not None and not (last_event_id.isascii() and last_event_id.isdigit() and len(last_event_id) < 16):
+        if last_event_id is not None and not (
+            last_event_id.isascii() and last_event_id.isdigit() and len(last_event_id) < 16
+        ):
             raise Refusal(422, "Last-Event-ID: no event of this stream")
         after = int(last_event_id) if last_event_id else await service.readers.run(known.last_change)
 
@@ -138,13 +143,13 @@ def router(service: Service) -> APIRouter:
 
 async def _stream(service: Service, store: Store, after: int, most: int | None) -> AsyncIterator[str]:
     """Findings that are new or have changed, as events; a comment where there is none for long."""
-    sent, silent = 0, 0.0
+    sent, silent, last = 0, 0.0, after
     yield ": findings\n\n"
     while not service.stopping.is_set() and (most is None or sent < most):
-        changed = await service.readers.run(lambda: store.changes(after, AT_ONCE))
+        changed = await service.readers.run(partial(store.changes, last, AT_ONCE))
         verdicts = await service.readers.run(store.feedback) if changed else {}
-        for after, finding in changed:
-            yield f"id: {after}\nevent: finding\ndata: {json.dumps(_json(finding, verdicts))}\n\n"
+        for last, finding in changed:
+            yield f"id: {last}\nevent: finding\ndata: {json.dumps(_json(finding, verdicts))}\n\n"
             sent, silent = sent + 1, 0.0
             if most is not None and sent >= most:
                 return

@@ -32,14 +32,18 @@ class Sample(Strict):
 
     n: int = Field(64, ge=1, description="Number of pictures")
     seed: int = Field(0, ge=0, le=LARGEST_SEED)
-    temperature: float = Field(1.0, ge=0, le=10, allow_inf_nan=False, description="0: the most typical picture, 1: as learned")
+    temperature: float = Field(
+        1.0, ge=0, le=10, allow_inf_nan=False, description="0: the most typical picture, 1: as learned"
+    )
     label: str | None = Field(None, max_length=1000, description="A class, for a model trained with labels")
 
 
 class LatentsJson(Strict):
     """Latent vectors to decode."""
 
-    latents: list[list[Annotated[float, Field(ge=-1e6, le=1e6)]]] = Field(min_length=1, description="One list of numbers per picture")
+    latents: list[list[Annotated[float, Field(ge=-1e6, le=1e6)]]] = Field(
+        min_length=1, description="One list of numbers per picture"
+    )
     label: str | None = Field(None, max_length=1000)
 
 
@@ -71,7 +75,9 @@ class Reconstructed(BaseModel):
     pictures: ArrayJson
     reconstructions: ArrayJson
     kl_nats: list[float] = Field(description="KL divergence of all latents, in nats; of the vector alone without torch")
-    reconstruction_nats: list[float] | None = Field(description="−ln p of each picture given its latents; null without torch")
+    reconstruction_nats: list[float] | None = Field(
+        description="−ln p of each picture given its latents; null without torch"
+    )
     squared_error: list[float] = Field(description="Mean squared error, with levels from 0 to 1")
 
 
@@ -175,7 +181,9 @@ def router(service: Service) -> APIRouter:
         model: ModelName,
         request: Request,
         n: Annotated[int, Query(ge=1, le=1024, description="Number of pictures")] = MAPPED,
-        across: Annotated[int | None, Query(ge=0, description="Number of the latent vector; without, the most informative")] = None,
+        across: Annotated[
+            int | None, Query(ge=0, description="Number of the latent vector; without, the most informative")
+        ] = None,
         up: Annotated[int | None, Query(ge=0, description="Without, the second most informative")] = None,
         seed: Seed = 0,
     ) -> Response:
@@ -191,7 +199,13 @@ def router(service: Service) -> APIRouter:
         labels, images, means = await service.compute(served, Task(compute, None, n), request)
         points = means[:, [axis["unit"] for axis in axes]].tolist()
         return answer(
-            {"axes": axes, "points": points, "labels": labels, "latents": array_json(means), "pictures": array_json(images)}
+            {
+                "axes": axes,
+                "points": points,
+                "labels": labels,
+                "latents": array_json(means),
+                "pictures": array_json(images),
+            }
         )
 
     return routes

@@ -94,4 +94,7 @@ def _about(served: ServedModel) -> dict[str, Any]:
             "columns": list(model.vocabulary.values),
             "events": model.vocabulary.sizes["event"],
         }
-    return {"shapes": [list(shape) for shape in latents_of(loaded).shapes], "prior": loaded.manifest.recipe.get("prior")}
+    return {
+        "shapes": [list(shape) for shape in latents_of(loaded).shapes],
+        "prior": loaded.manifest.recipe.get("prior"),
+    }

@@ -36,7 +36,9 @@ class RunDetails(Run):
     recipe: dict[str, Any]
     plan: dict[str, Any]
     result: dict[str, Any] | None
-    curves: dict[str, list[dict[str, Any]]] = Field(description='By stage, "" for the training itself: entries of metrics.jsonl')
+    curves: dict[str, list[dict[str, Any]]] = Field(
+        description='By stage, "" for the training itself: entries of metrics.jsonl'
+    )
     pictures: list[str]
 
 
@@ -51,7 +53,9 @@ def router(service: Service) -> APIRouter:
     @routes.get("/{run}", response_model=RunDetails, summary="One run with its curves")
     async def details(
         run: RunName,
-        since: Annotated[int, Query(ge=-1, le=2**53, description="Only entries after this step, to follow a run that goes on")] = -1,
+        since: Annotated[
+            int, Query(ge=-1, le=2**53, description="Only entries after this step, to follow a run that goes on")
+        ] = -1,
     ) -> Response:
         return answer(await service.readers.run(lambda: service.runs.details(run, since)))
 

@@ -89,7 +89,9 @@ def _short(name: str, folder: Path) -> dict[str, Any]:
         "changed": changed,
         "step": last.get("step"),
         "steps": last.get("total") or plan.get("steps"),
-        "metrics": {key: value for key, value in (result.get("metrics") or {}).items() if isinstance(value, int | float)},
+        "metrics": {
+            key: value for key, value in (result.get("metrics") or {}).items() if isinstance(value, int | float)
+        },
         "compute": result.get("compute") or None,
     }
 
@@ -106,7 +108,9 @@ def _curves(folder: Path) -> list[tuple[str, Path]]:
 
 def _pictures(folder: Path) -> list[Path]:
     both = (folder, folder / "bundle")
-    found = {path.name: path for each in both if each.is_dir() for path in each.glob("*.png") if PICTURE.fullmatch(path.name)}
+    found = {
+        path.name: path for each in both if each.is_dir() for path in each.glob("*.png") if PICTURE.fullmatch(path.name)
+    }
     return [path for path in found.values() if path.is_file() and not path.is_symlink()]
 
 

@@ -49,9 +49,7 @@ def serve(
 
     Image.MAX_IMAGE_PIXELS = settings.limits.pixels  # what is nested in a picture is limited too
     metrics, paths = Metrics(), named_paths(words)
-    models = Models(
-        opened(name, path, settings, say, partial(metrics.batch, name)) for name, path in paths.items()
-    )
+    models = Models(opened(name, path, settings, say, partial(metrics.batch, name)) for name, path in paths.items())
     metrics.watch(models)
     shown = Runs([runs] if runs is not None else [run for path in paths.values() for run in _run_of(path)])
     looked = Store.look(store) if store is not None else None
@@ -126,7 +124,9 @@ def _listening(config: Any) -> Any:
         listening.listen(CONNECTIONS)
     except OSError as problem:
         reason = problem.strerror or str(problem)
-        raise DataError(f"cannot listen at {config.host}:{config.port} ({reason}): give another --host or --port") from None
+        raise DataError(
+            f"cannot listen at {config.host}:{config.port} ({reason}): give another --host or --port"
+        ) from None
     return listening
 
 

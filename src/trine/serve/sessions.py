@@ -27,7 +27,7 @@ LOG_NAME = "pasted.log"
 
 
 @dataclass(frozen=True)
-class Sequence1:
+class GivenSequence:
     """One sequence as it is sent."""
 
     events: Sequence[str]
@@ -64,13 +64,13 @@ def judged_log(detector: Scorer, text: str, most: int) -> dict[str, Any]:
         return {**judged, "flagged": int(scores.flagged.sum()), "listed": listed}
 
 
-def judged_sequences(detector: Scorer, sequences: Sequence[Sequence1]) -> list[dict[str, Any]]:
+def judged_sequences(detector: Scorer, sequences: Sequence[GivenSequence]) -> list[dict[str, Any]]:
     """The findings of sequences, in their order. Raises `DataError`."""
     table = table_of(sequences)
     return [finding_json(finding) for finding in detector.findings(table, detector.scores(table))]
 
 
-def judged_sequence(detector: Scorer, sequence: Sequence1, positions: Sequence[int]) -> dict[str, Any]:
+def judged_sequence(detector: Scorer, sequence: GivenSequence, positions: Sequence[int]) -> dict[str, Any]:
     """One sequence with the surprisal of every event, and what was expected at some positions. Raises `DataError`."""
     table = table_of([sequence])
     scores = detector.scores(table)
@@ -97,13 +97,15 @@ def expected(detector: Scorer, table: SequenceTable, positions: Sequence[int]) -
     ]
 
 
-def table_of(sequences: Sequence[Sequence1]) -> SequenceTable:
+def table_of(sequences: Sequence[GivenSequence]) -> SequenceTable:
     """Sequences as a table. Raises `DataError` for what is none."""
     builder = SequenceBuilder("request", Skips("request"))
     for number, each in enumerate(sequences, 1):
         for name, values in {"times": each.times or [], **each.attributes}.items():
             if len(values) not in (0, len(each.events)):
-                raise DataError(f"sequence {number}: {len(values)} {name}, and {len(each.events)} events: give one per event")
+                raise DataError(
+                    f"sequence {number}: {len(values)} {name}, and {len(each.events)} events: give one per event"
+                )
         cells: dict[str, object] = {"events": list(each.events), "name": each.name or f"sequence {number}"}
         if each.times is not None and None not in each.times:
             cells["times"] = list(each.times)
@@ -125,7 +127,9 @@ def _opened(detector: Scorer, text: str, folder: Path) -> OpenedSequences:
             path.write_text(text, encoding="utf-8", errors="backslashreplace")
             table = detector.read(path)
             return OpenedSequences(table, table.skipped)
-        table = table_of([Sequence1(line.split(), None, {}, f"line {number}") for number, line in enumerate(lines, 1)])
+        table = table_of(
+            [GivenSequence(line.split(), None, {}, f"line {number}") for number, line in enumerate(lines, 1)]
+        )
         return OpenedSequences(table, table.skipped)
     path = folder / LOG_NAME
     path.write_text(text, encoding="utf-8", errors="backslashreplace")
@@ -162,7 +166,7 @@ def _session(
 def _never(detector: Scorer, table: SequenceTable) -> np.ndarray:
     """Whether no normal sequence of the training has an event, for every event."""
     unknown = np.array([detector.vocabulary.code(word) == UNKNOWN for word in table.vocabulary], dtype=bool)
-    return unknown[table.events]
+    return np.asarray(unknown[table.events])
 
 
 def _place(table: SequenceTable, index: int) -> Place | None:
@@ -197,12 +201,12 @@ def _likeliest(
 
 def _probabilities(detector: Scorer, encoded: EncodedTable, positions: Sequence[int]) -> np.ndarray:
     """Probability of every event at each position: every one is tried on the state before it."""
-    states, state = [], detector.begun()
-    wanted = set(positions)
+    states, state, wanted = [], detector.begun(), set(positions)
+    columns = {name: codes.astype(np.int64) for name, codes in encoded.columns.items()}
     for index in range(max(positions) + 1):
         if index in wanted:
             states.append(state)
-        state = detector.advance(state, {name: codes[index : index + 1] for name, codes in encoded.columns.items()})[1]
+        state = detector.advance(state, {name: codes[index : index + 1] for name, codes in columns.items()})[1]
     count = detector.vocabulary.sizes[EVENT]
     tried = np.arange(count, dtype=np.int64)
     together = max(1, STATES_AT_ONCE // count)
@@ -210,11 +214,8 @@ def _probabilities(detector: Scorer, encoded: EncodedTable, positions: Sequence[
     for start in range(0, len(states), together):
         some = np.concatenate(states[start : start + together])
         rows = np.repeat(some, count, 0)
-        columns = {
-            name: np.tile(tried, len(some)) if name == EVENT else np.full(len(rows), UNKNOWN, np.int64)
-            for name in encoded.columns
-        }
-        nats = detector.advance(rows, columns)[0]
+        others = {name: np.full(len(rows), UNKNOWN, np.int64) for name in columns}
+        nats = detector.advance(rows, others | {EVENT: np.tile(tried, len(some))})[0]
         found.append(np.mean([np.exp(-of_fold[EVENT]) for of_fold in nats], 0).reshape(len(some), count))
     probabilities = np.concatenate(found)
     probabilities[:, BEGIN] = 0

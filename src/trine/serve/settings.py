@@ -63,7 +63,9 @@ class Settings:
                 f"and give --token-file, or set {TOKEN}"
             )
         if self.token is not None and (len(self.token) < SHORTEST_TOKEN or not self.token.isascii()):
-            raise UsageError(f"the token is not {SHORTEST_TOKEN} or more ASCII characters: make one with `openssl rand -hex 32`")
+            raise UsageError(
+                f"the token is not {SHORTEST_TOKEN} or more ASCII characters: make one with `openssl rand -hex 32`"
+            )
 
     @property
     def is_loopback(self) -> bool:

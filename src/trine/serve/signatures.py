@@ -155,7 +155,9 @@ def _decoder(loaded: Loaded, limits: Limits) -> Signature:
     )
 
 
-def decode_task(loaded: Loaded, latents: Latents, given: Sequence[np.ndarray], label: str | None, limits: Limits) -> Task:
+def decode_task(
+    loaded: Loaded, latents: Latents, given: Sequence[np.ndarray], label: str | None, limits: Limits
+) -> Task:
     """The pictures of latents, computed with those of other requests. Raises `Refusal`."""
     count = len(given[0])
     _within(count, limits.batch, "latents")

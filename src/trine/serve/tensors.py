@@ -241,9 +241,8 @@ def _to_bytes(array: np.ndarray) -> bytes:
 
 
 def _to_list(array: np.ndarray) -> list[Any]:
-    if array.dtype == object:
-        return [text.decode("utf-8", "replace") for text in array.ravel().tolist()]
     values: list[Any] = array.ravel().tolist()
-    if array.dtype.kind == "f" and not np.isfinite(array).all():  # JSON has no word for them
-        return [value if math.isfinite(value) else None for value in values]
-    return values
+    if array.dtype == object:
+        return [text.decode("utf-8", "replace") for text in values]
+    finite = array.dtype.kind != "f" or bool(np.isfinite(array).all())
+    return values if finite else [value if math.isfinite(value) else None for value in values]  # as JSON has it

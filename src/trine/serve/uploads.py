@@ -58,10 +58,8 @@ async def contents(files: Sequence[UploadFile], limits: Limits, most: int | None
     return [(_shown(file.filename, number), await file.read()) for number, file in enumerate(files, 1)]
 
 
-def decoded(
-    content: bytes, name: str, size: int, channels: int, reading: Reading, limits: Limits
-) -> np.ndarray:
-    """An uploaded picture at a model's size. Raises `DataError`, `UnsafeDataError`, and `Refusal` for too many pixels."""
+def decoded(content: bytes, name: str, size: int, channels: int, reading: Reading, limits: Limits) -> np.ndarray:
+    """An uploaded picture at a model's size. Raises `DataError`, and `Refusal` (413) for too many pixels."""
     with quiet_pillow():
         try:
             with open_image(BytesIO(content)) as image:
