@@ -27,7 +27,7 @@ def serve(
     max_pixels: Annotated[int, Parameter(validator=Positive)] = 25_000_000,
     max_batch: Annotated[int, Parameter(validator=Positive)] = 256,
     max_events: Annotated[int, Parameter(validator=Positive)] = 20_000,
-    max_queue: Annotated[int, Parameter(validator=Positive)] = 512,
+    max_queue: Annotated[int, Parameter(validator=Positive)] = 256,
     timeout: Annotated[float, Parameter(validator=Positive)] = 30.0,
 ) -> None:
     """Serve MODELS over HTTP: the Open Inference Protocol, routes described in /openapi.json, and a page.

@@ -16,7 +16,7 @@ from typing import Any
 from trine.serve.refusals import ClientGone, Refusal
 
 Receive = Callable[[], Awaitable[Any]]
-PATIENCE = 0.5
+PATIENCE = 0.2
 """Share of the time for an answer that a task may be expected to wait; more is refused at once."""
 KEPT = 0.8
 """Weight of the rate so far when a new batch is timed."""

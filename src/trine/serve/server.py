@@ -56,7 +56,8 @@ def serve(
     service = Service(settings, models, metrics, shown, looked)
     with _logged():
         try:
-            asyncio.run(_serve(application(service), service, say))
+            with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+                runner.run(_serve(application(service), service, say))
         finally:
             if looked is not None:
                 looked.close()
@@ -117,8 +118,8 @@ def _listening(config: Any) -> Any:
     import socket
 
     try:
-        family, _, _, _, address = socket.getaddrinfo(config.host, config.port, type=socket.SOCK_STREAM)[0]
-        listening = socket.socket(family, socket.SOCK_STREAM)
+        family, kind, protocol, _, address = socket.getaddrinfo(config.host, config.port, type=socket.SOCK_STREAM)[0]
+        listening = socket.socket(family, kind, protocol)  # asyncio sends at once only where the protocol is named
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind(address)
         listening.listen(CONNECTIONS)
@@ -128,6 +129,15 @@ def _listening(config: Any) -> Any:
             f"cannot listen at {config.host}:{config.port} ({reason}): give another --host or --port"
         ) from None
     return listening
+
+
+def _loop_factory() -> Any:
+    """uvloop's, which takes less time per request, where there is one."""
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
 
 
 def _run_of(path: Path) -> list[Path]:

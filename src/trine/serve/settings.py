@@ -27,7 +27,7 @@ class Limits:
     """Pictures, events or latents of one request."""
     events: int = 20_000
     """Lines of a log and events of a sequence in one request."""
-    queue: int = 512
+    queue: int = 256
     """Pictures, events or latents that wait for one model."""
     seconds: float = 30.0
     """Time for an answer, and longest pause while a body arrives."""

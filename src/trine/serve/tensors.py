@@ -193,7 +193,7 @@ def _flat(data: Any, name: str) -> list[Any]:
         raise Refusal(400, f"input {name}: no data")
     for _ in range(DEEPEST):
         if not any(isinstance(each, list) for each in data):
-            return data
+            return list(data)
         if not all(isinstance(each, list) for each in data):
             break
         data = [value for each in data for value in each]
@@ -241,8 +241,8 @@ def _to_bytes(array: np.ndarray) -> bytes:
 
 
 def _to_list(array: np.ndarray) -> list[Any]:
-    values: list[Any] = array.ravel().tolist()
+    values = list(array.ravel().tolist())
     if array.dtype == object:
         return [text.decode("utf-8", "replace") for text in values]
     finite = array.dtype.kind != "f" or bool(np.isfinite(array).all())
-    return values if finite else [value if math.isfinite(value) else None for value in values]  # as JSON has it
+    return values if finite else [value if math.isfinite(value) else None for value in values]
