@@ -1,7 +1,8 @@
 """Logs and sequences as a detector judges them: sessions with their lines, one session in full, what was expected."""
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,13 +39,12 @@ class GivenSequence:
 
 def judged_log(detector: Scorer, text: str, most: int) -> dict[str, Any]:
     """The sessions of a log, the strangest first, `most` of them with their events and lines. Raises `DataError`."""
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, _without(f"{folder}/"):
         opened = _opened(detector, text, Path(folder))
-        remarks = [] if opened.reading is None and opened.remarks is None else detector.remarks(opened)
-        table = opened.table
+        table, reading = opened.table, opened.reading.as_json() if opened.reading else None
         judged: dict[str, Any] = {
-            "reading": opened.reading.as_json() if opened.reading else None,
-            "remarks": remarks,
+            "reading": None if reading is None else {**reading, "formats": list(reading["formats"].values())},
+            "remarks": [remark.replace(f"{folder}/", "") for remark in detector.remarks(opened)],
             "sessions": len(table),
             "events": len(table.events),
             "flagged": 0,
@@ -116,6 +116,15 @@ def table_of(sequences: Sequence[GivenSequence]) -> SequenceTable:
 def finding_json(finding: Finding) -> dict[str, Any]:
     """A finding without its events."""
     return {name: value for name, value in finding.as_json().items() if name != "events"}
+
+
+@contextmanager
+def _without(folder: str) -> Iterator[None]:
+    """Leave a folder, which says nothing to whoever asks, out of the messages of errors."""
+    try:
+        yield
+    except DataError as problem:
+        raise type(problem)(str(problem).replace(folder, "")) from None
 
 
 def _opened(detector: Scorer, text: str, folder: Path) -> OpenedSequences:
