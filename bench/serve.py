@@ -40,7 +40,9 @@ def throughput(figures: Figures) -> Cells:
 
 def latency(figures: Figures) -> Cells:
     single = figures["single"]
-    return Cells(f"{single['service_ms']['p99']:.1f} ms", f"{single['model_ms']['p99']:.1f} ms", f"+{single['over_ms']:.1f} ms")
+    return Cells(
+        f"{single['service_ms']['p99']:.1f} ms", f"{single['model_ms']['p99']:.1f} ms", f"+{single['over_ms']:.1f} ms"
+    )
 
 
 def overload(figures: Figures) -> Cells:
@@ -140,7 +142,9 @@ def measured(threads: int | None, seconds: float, overload_seconds: float) -> di
             served = per_second(answers, seconds)
             rounds.append({"model": alone, "service": served, **quantiles([1000 * each for each in answers.seconds])})
             shares.append(served / alone)
-        idle = asyncio.run(closed_loop(port, body, 1, SINGLE * statistics.median(single_times(model, images[0], 20)) / 500))
+        idle = asyncio.run(
+            closed_loop(port, body, 1, SINGLE * statistics.median(single_times(model, images[0], 20)) / 500)
+        )
         one = quantiles([1000 * each for each in idle.seconds])
         own = quantiles(single_times(model, images[0], SINGLE))
         rate = 2 * statistics.median(each["service"] for each in rounds)
@@ -151,7 +155,12 @@ def measured(threads: int | None, seconds: float, overload_seconds: float) -> di
         "threads": threads or os.cpu_count(),
         "connections": CONNECTIONS,
         "throughput": {**best, "share": best["service"] / best["model"], "rounds": rounds, "client_cores": client},
-        "single": {"service_ms": one, "model_ms": own, "over_ms": one["p99"] - own["p99"], "requests": len(idle.seconds)},
+        "single": {
+            "service_ms": one,
+            "model_ms": own,
+            "over_ms": one["p99"] - own["p99"],
+            "requests": len(idle.seconds),
+        },
         "twice": {
             "offered_per_second": rate,
             "seconds": overload_seconds,

@@ -73,11 +73,15 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
     """Start `trine serve` with these words at a free port."""
     started: list[Service] = []
 
-    def start(*words: object, program: tuple[object, ...] = (sys.executable, "-m", "trine"), **settings: Any) -> Service:
+    def start(
+        *words: object, program: tuple[object, ...] = (sys.executable, "-m", "trine"), **settings: Any
+    ) -> Service:
         line = [*map(str, program), "serve", *map(str, words), "--port", "0", "--threads", "1"]
         folder = settings.pop("cwd", None) or tmp_path_factory.mktemp("service")
         settings["env"] = {**os.environ, **settings.pop("env", {})}
-        process = subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, cwd=folder, **settings)
+        process = subprocess.Popen(
+            line, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, cwd=folder, **settings
+        )
         service = Service(process)
         started.append(service)
         service.listening = threading.Thread(target=_listen, args=(service,), daemon=True)

@@ -71,7 +71,9 @@ def test_tasks_of_other_kinds_are_computed_apart_and_in_turn(make_worker, gate):
         kinds = ["x", "y", None, None, "x"]
         first = asyncio.create_task(worker.answer(Task(gate.double, 9), 10))
         await begun(gate)
-        others = [asyncio.create_task(worker.answer(Task(gate.double, n, together=kind), 10)) for n, kind in enumerate(kinds)]
+        others = [
+            asyncio.create_task(worker.answer(Task(gate.double, n, together=kind), 10)) for n, kind in enumerate(kinds)
+        ]
         await asyncio.sleep(0.05)
         gate.opened.set()
         await asyncio.gather(first, *others)

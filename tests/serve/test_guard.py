@@ -18,16 +18,16 @@ EVENT = {"inputs": [tensor("events", "BYTES", [1], ["open"])]}
 @pytest.fixture(scope="module")
 def small(serve):
     """A service with a token, and a body of at most 1 MiB."""
-    return serve(
-        f"programs={made('programs')}", "--max-body", 1, "--timeout", 2, env={"TRINE_SERVE_TOKEN": TOKEN}
-    )
+    return serve(f"programs={made('programs')}", "--max-body", 1, "--timeout", 2, env={"TRINE_SERVE_TOKEN": TOKEN})
 
 
 def bearer(token):
     return {"Authorization": f"Bearer {token}"}
 
 
-@pytest.mark.parametrize("host", ["evil.example", "evil.example:8080", "127.0.0.1.evil.example", "", "[::2]:80", "localhost.evil"])
+@pytest.mark.parametrize(
+    "host", ["evil.example", "evil.example:8080", "127.0.0.1.evil.example", "", "[::2]:80", "localhost.evil"]
+)
 def test_another_name_than_its_own_is_refused(service, host):
     answer = service.get("/api/models", headers={"Host": host})
     assert answer.status_code in (400, 421)
@@ -57,7 +57,9 @@ def test_what_a_page_of_another_site_embeds_is_refused_but_a_link_to_the_page_is
 
 
 @pytest.mark.parametrize("headers", [{}, bearer(TOKEN[:-1]), bearer(TOKEN + "x"), bearer(""), {"Authorization": TOKEN}])
-@pytest.mark.parametrize("path", ["/api/models", "/v2", "/v2/models/programs", "/metrics", "/openapi.json", "/api/nothing"])
+@pytest.mark.parametrize(
+    "path", ["/api/models", "/v2", "/v2/models/programs", "/metrics", "/openapi.json", "/api/nothing"]
+)
 def test_without_the_token_nothing_is_said(small, path, headers):
     answer = small.get(path, headers=headers)
     assert (answer.status_code, answer.headers["WWW-Authenticate"]) == (401, "Bearer")
@@ -72,7 +74,9 @@ def test_with_the_token_all_is_answered_and_the_page_and_the_health_need_none(sm
 def test_a_body_that_is_too_long_is_refused_whether_it_says_its_length_or_not(small):
     big = b"x" * (2 << 20)
     for body in (big, iter([big[: 1 << 19]] * 4)):
-        answer = small.post("/api/models/programs/sessions", data=body, headers={**bearer(TOKEN), "Content-Type": "text/plain"})
+        answer = small.post(
+            "/api/models/programs/sessions", data=body, headers={**bearer(TOKEN), "Content-Type": "text/plain"}
+        )
         assert answer.status_code == 413
         assert "1,048,576 bytes" in answer.json()["error"]
 

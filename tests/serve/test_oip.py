@@ -72,7 +72,9 @@ def test_the_service_and_its_models_are_live_and_ready_and_describe_themselves(c
 @pytest.mark.parametrize("binary_in", [True, False])
 @pytest.mark.parametrize("binary_out", [True, False])
 def test_a_classifier_answers_as_the_full_model(client, pictures, binary_in, binary_out):
-    wanted = [http.InferRequestedOutput(name, binary_data=binary_out) for name in ("probabilities", "typicality", "label")]
+    wanted = [
+        http.InferRequestedOutput(name, binary_data=binary_out) for name in ("probabilities", "typicality", "label")
+    ]
     found = client.infer("photos", [given("pictures", pictures, "UINT8", binary_in)], outputs=wanted, request_id="7")
     probabilities, typicality = trine.load(made("photos")).answers(pictures)
     assert found.as_numpy("probabilities") == pytest.approx(probabilities, abs=1e-5)
@@ -95,7 +97,10 @@ def test_a_detector_goes_on_from_the_states_that_it_gave(client):
     _, second = model.step(states, ["read", "ptrace"])
     answer = client.infer("programs", [given("events", texts("open", "fork"), "BYTES")])
     assert answer.as_numpy("surprisals") == pytest.approx(first, abs=1e-4)
-    inputs = [given("events", texts("read", "ptrace"), "BYTES"), given("states", answer.as_numpy("states_after"), "BYTES")]
+    inputs = [
+        given("events", texts("read", "ptrace"), "BYTES"),
+        given("states", answer.as_numpy("states_after"), "BYTES"),
+    ]
     assert client.infer("programs", inputs).as_numpy("surprisals") == pytest.approx(second, abs=1e-4)
 
 

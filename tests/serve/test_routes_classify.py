@@ -20,7 +20,9 @@ def full():
 
 def test_pictures_are_classified_as_by_the_full_model(service, full, photo):
     files = [photo(70), photo(180, (60, 30), "JPEG"), photo(120, seed=5)]
-    answer = service.post("/api/models/photos/classify", files=[("pictures", (f"{n}.png", f)) for n, f in enumerate(files)])
+    answer = service.post(
+        "/api/models/photos/classify", files=[("pictures", (f"{n}.png", f)) for n, f in enumerate(files)]
+    )
     assert answer.status_code == 200
     for found, expected in zip(answer.json()["pictures"], full.predict(files), strict=True):
         assert (found["label"], found["abstain"]) == (expected.label, expected.abstain)
@@ -30,7 +32,11 @@ def test_pictures_are_classified_as_by_the_full_model(service, full, photo):
 
 
 def test_a_picture_that_cannot_be_read_does_not_spoil_the_others(service, photo):
-    files = [("pictures", ("a.png", photo())), ("pictures", ("../b\x00.png", photo()[:60])), ("pictures", ("c.txt", b"hello"))]
+    files = [
+        ("pictures", ("a.png", photo())),
+        ("pictures", ("../b\x00.png", photo()[:60])),
+        ("pictures", ("c.txt", b"hello")),
+    ]
     good, cut, text = service.post("/api/models/photos/classify", files=files).json()["pictures"]
     assert good["label"] in ("dark", "light")
     assert cut["error"].startswith(("truncated: b", "unreadable: b"))
@@ -38,7 +44,7 @@ def test_a_picture_that_cannot_be_read_does_not_spoil_the_others(service, photo)
 
 
 def test_the_answer_is_said_in_words(service, photo):
-    files = [("pictures", ("noise.png", photo(level)) ) for level in (70, 180)]
+    files = [("pictures", ("noise.png", photo(level))) for level in (70, 180)]
     for found in service.post("/api/models/photos/classify", files=files).json()["pictures"]:
         if not found["abstain"]:
             assert found["words"].startswith(f"{found['label']}, ")
@@ -62,7 +68,9 @@ def test_the_maps_shrink_from_layer_to_layer_and_are_those_of_the_network(servic
 
 def test_one_layer_is_given_with_all_its_maps(service, full, photo):
     name = list(full.network.layers())[-1]
-    (layer,) = service.post("/api/models/photos/maps", files={"picture": photo()}, params={"layer": name}).json()["layers"]
+    (layer,) = service.post("/api/models/photos/maps", files={"picture": photo()}, params={"layer": name}).json()[
+        "layers"
+    ]
     assert sorted(layer["shown"]) == list(range(layer["shape"][0]))
     answer = service.post("/api/models/photos/maps", files={"picture": photo()}, params={"layer": "none"})
     assert (answer.status_code, answer.json()["error"].partition(":")[0]) == (404, "no layer 'none'")
@@ -77,7 +85,9 @@ def test_the_maps_of_a_layer_follow_from_those_before_it_by_the_steps_that_are_g
     maps = {
         name: array(layer["maps"])[np.argsort(layer["shown"])]
         for name in (first, second)
-        for layer in service.post("/api/models/photos/maps", files={"picture": photo()}, params={"layer": name}).json()["layers"]
+        for layer in service.post("/api/models/photos/maps", files={"picture": photo()}, params={"layer": name}).json()[
+            "layers"
+        ]
     }
     described = service.get("/api/models/photos/filters", params={"layer": second}).json()
     assert described["before"] == first
@@ -115,7 +125,10 @@ def test_evidence_has_one_scale_for_all_pictures(service, full, photo):
     assert (heat >= 0).all()
     other = service.post("/api/models/photos/explain", files={"picture": photo(180)}, params={"label": "dark"}).json()
     assert other["evidence"] == pytest.approx(-answer["evidence"], abs=1e-4)
-    assert service.post("/api/models/photos/explain", files={"picture": photo()}, params={"label": "cat"}).status_code == 422
+    assert (
+        service.post("/api/models/photos/explain", files={"picture": photo()}, params={"label": "cat"}).status_code
+        == 422
+    )
 
 
 def test_the_figures_and_the_card_of_a_model_are_shown(service):
@@ -128,7 +141,10 @@ def test_the_figures_and_the_card_of_a_model_are_shown(service):
 
 @pytest.mark.parametrize(
     ("path", "status", "says"),
-    [("/api/models/dogs/maps", 404, "no model 'dogs'"), ("/api/models/programs/maps", 422, "for detect, not for classify")],
+    [
+        ("/api/models/dogs/maps", 404, "no model 'dogs'"),
+        ("/api/models/programs/maps", 422, "for detect, not for classify"),
+    ],
 )
 def test_a_model_that_is_absent_or_of_another_task_is_named(service, photo, path, status, says):
     answer = service.post(path, files={"picture": photo()})

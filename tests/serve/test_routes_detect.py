@@ -94,7 +94,9 @@ def test_sequences_are_judged_in_their_order(service):
 
 def test_a_detector_of_a_table_reads_a_sequence_per_line_or_lines_of_json(service):
     normal = normal_runs(1, 3)[0]
-    plain = service.post("/api/models/programs/sessions", json={"log": " ".join(normal) + "\n\n" + " ".join(normal[:4])}).json()
+    plain = service.post(
+        "/api/models/programs/sessions", json={"log": " ".join(normal) + "\n\n" + " ".join(normal[:4])}
+    ).json()
     lines = '{"events": "open read", "name": "x"}\n{"events": "fork exec wait"}\n'
     as_json = service.post("/api/models/programs/sessions", json={"log": lines}).json()
     assert (plain["sessions"], plain["events"]) == (2, len(normal) + 4)

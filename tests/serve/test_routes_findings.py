@@ -17,7 +17,9 @@ def stream(service, most, after=None, begun=None):
     """The events of the stream, up to so many."""
     headers = {} if after is None else {"Last-Event-ID": str(after)}
     events, event = [], {}
-    with requests.get(f"{service.url}/api/findings/events", params={"most": most}, headers=headers, stream=True, timeout=30) as answer:
+    with requests.get(
+        f"{service.url}/api/findings/events", params={"most": most}, headers=headers, stream=True, timeout=30
+    ) as answer:
         assert answer.headers["Content-Type"].startswith("text/event-stream")
         for line in answer.iter_lines(chunk_size=1, decode_unicode=True):
             if begun is not None:

@@ -65,7 +65,9 @@ def test_the_map_has_the_two_numbers_with_the_most_information_and_pictures_of_e
     assert np.array(found["points"]) == pytest.approx(latents[:, [each["unit"] for each in units[:2]]], abs=1e-6)
     assert sorted(found["labels"]) == sorted(2 * list(model.classes))
     assert array(found["pictures"]).shape == (20, 8, 8, 1)
-    turned = service.get("/api/models/drawings/map", params={"n": 4, "across": units[1]["unit"], "up": units[0]["unit"]}).json()
+    turned = service.get(
+        "/api/models/drawings/map", params={"n": 4, "across": units[1]["unit"], "up": units[0]["unit"]}
+    ).json()
     assert turned["axes"] == units[1::-1]
 
 

@@ -58,7 +58,9 @@ def test_a_finished_run_has_recipe_result_and_pictures(shown, runs):
     assert picture.content.startswith(b"\x89PNG")
 
 
-@pytest.mark.parametrize("path", ["finished/pictures/recipe.json", "finished/pictures/..%2Frecipe.json", "..", "none", "%2e%2e%2fruns"])
+@pytest.mark.parametrize(
+    "path", ["finished/pictures/recipe.json", "finished/pictures/..%2Frecipe.json", "..", "none", "%2e%2e%2fruns"]
+)
 def test_nothing_else_of_the_disk_is_shown(shown, path):
     answer = shown.get(f"/api/runs/{path}")
     assert answer.status_code == 404

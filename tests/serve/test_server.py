@@ -1,7 +1,6 @@
 """A service as a process: how it starts, what it writes, and how it ends."""
 
 import http.client
-import json
 import shutil
 import signal
 import socket
@@ -29,7 +28,9 @@ def test_told_to_stop_it_answers_what_has_begun_and_ends_with_status_0(serve, nu
     service = serve(f"programs={made('programs')}")
     long = {"events": ["open", "read", "read", "close"] * 2_000, "expected": list(range(200))}
     statuses = []
-    asking = threading.Thread(target=lambda: statuses.append(service.post("/api/models/programs/sequence", json=long).status_code))
+    asking = threading.Thread(
+        target=lambda: statuses.append(service.post("/api/models/programs/sequence", json=long).status_code)
+    )
     asking.start()
     time.sleep(0.3)
     service.process.send_signal(number)
@@ -63,14 +64,14 @@ def test_an_answer_on_a_connection_that_is_kept_is_sent_at_once(service):
 
 
 def test_every_request_is_a_line_of_json_without_its_query(service):
-    service.get("/api/models/nothing?secret=word", headers={"X-Evil": "a\nb"} if False else {})
+    service.get("/api/models/nothing?secret=word")
     service.post("/v2/models/programs/infer", json=EVENT)
     time.sleep(0.2)
     lines = {line["path"]: line for line in lines_of("\n".join(service.said)) if "path" in line}
     refused, answered = lines["/api/models/nothing"], lines["/v2/models/programs/infer"]
     assert (refused["status"], refused["method"], refused["client"]) == (404, "GET", "127.0.0.1")
     assert answered["route"] == "/v2/models/{model}/infer"
-    assert answered["bytes_in"] == len(json.dumps(EVENT).replace(" ", "")) or answered["bytes_in"] > 0
+    assert answered["bytes_in"] > 50
     assert "secret" not in "\n".join(service.said)
 
 
@@ -80,12 +81,25 @@ def test_metrics_count_requests_by_route_and_batches_by_model(service):
     service.post("/v2/models/programs/infer", json=EVENT)
     service.get("/api/models/" + "x" * 60)
     families = {family.name: family for family in text_string_to_metric_families(service.get("/metrics").text)}
-    requests = {(sample.labels["route"], sample.labels["status"]): sample.value for sample in families["trine_requests"].samples if sample.name.endswith("_total")}
+    requests = {
+        (sample.labels["route"], sample.labels["status"]): sample.value
+        for sample in families["trine_requests"].samples
+        if sample.name.endswith("_total")
+    }
     assert requests["/v2/models/{model}/infer", "200"] >= 1
     assert requests["/api/models/{model}", "404"] >= 1
-    rows = {sample.labels["model"]: sample.value for sample in families["trine_batch_rows"].samples if sample.name.endswith("_count")}
+    rows = {
+        sample.labels["model"]: sample.value
+        for sample in families["trine_batch_rows"].samples
+        if sample.name.endswith("_count")
+    }
     assert rows["programs"] >= 1
-    assert {sample.labels["model"] for sample in families["trine_queue_rows"].samples} == {"photos", "programs", "sshd", "drawings"}
+    assert {sample.labels["model"] for sample in families["trine_queue_rows"].samples} == {
+        "photos",
+        "programs",
+        "sshd",
+        "drawings",
+    }
 
 
 @pytest.mark.parametrize(

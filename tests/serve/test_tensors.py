@@ -32,7 +32,14 @@ def test_what_is_read_is_what_was_written(data, datatype, binary):
         plain = {} if datatype == "BOOL" or datatype[0] in "UI" else {"allow_nan": False, "allow_infinity": False}
         values = data.draw(arrays.arrays(DTYPES[datatype], shape, elements=plain or None))
     ports = [Port("y", datatype, (-1,) * len(shape))]
-    asked = read_request(*request({"name": "y", "datatype": datatype, "shape": list(shape), "data": []} if 0 in shape else described(values, datatype)), ports)
+    asked = read_request(
+        *request(
+            {"name": "y", "datatype": datatype, "shape": list(shape), "data": []}
+            if 0 in shape
+            else described(values, datatype)
+        ),
+        ports,
+    )
     body, head = write_response(
         type(asked)(None, {}, (), frozenset({"y"}) if binary else frozenset(), binary), "m", "1", {"y": values}
     )
@@ -61,7 +68,11 @@ JSON = st.recursive(
 )
 
 
-@given(st.fixed_dictionaries({}, optional={name: JSON for name in (*TENSOR, "data", "parameters")}), JSON, st.binary(max_size=12))
+@given(
+    st.fixed_dictionaries({}, optional={name: JSON for name in (*TENSOR, "data", "parameters")}),
+    JSON,
+    st.binary(max_size=12),
+)
 def test_any_tensor_is_read_as_its_port_says_or_refused(fields, others, tail):
     body, length = request({**TENSOR, "data": [1, 2], **fields}, tail, outputs=others, parameters=others, id=others)
     try:

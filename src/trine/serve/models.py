@@ -36,6 +36,8 @@ class Loaded:
     model: Any
     """A `Predictor`, a `Scorer` or a generator, with torch or without."""
     manifest: BundleManifest
+    source: BundleManifest
+    """The manifest where the model was named; `manifest` is that of a copy where graphs had to be made."""
     folder: Path
     engine: Literal["onnxruntime", "torch"]
     threads: int | None = None
@@ -85,12 +87,12 @@ class ServedModel:
     def full(self, what: str) -> Any:
         """The model with torch, which gives what graphs do not. Raises `Refusal` (501) without torch."""
         with self._turn:
-            if self._full is None or self._full.manifest.checksum != self._loaded.manifest.checksum:
+            if self._full is None or self._full.source != self._loaded.source:
                 if find_spec("torch") is None:
                     raise Refusal(
                         501, f"{what} needs the full package, which is not installed here: pip install 'trine[train]'"
                     )
-                self._full = _with_torch(self._loaded.folder)
+                self._full = _with_torch(self._loaded.folder, self._loaded.source)
             return self._full.model
 
 
@@ -155,18 +157,21 @@ def load(path: Path, settings: Settings, say: Say) -> Loaded:
             f"{path}: a model of the task {manifest.task}, which this version does not know: upgrade Trine"
         )
     if settings.torch:
-        return _with_torch(folder)
+        return _with_torch(folder, manifest)
+    source = manifest
     if not manifest.export.get("graphs"):
         exported = _exported(folder, manifest, say)
         if exported is None:
-            return _with_torch(folder)
+            return _with_torch(folder, manifest)
         folder, manifest = exported, bundle.read_manifest(exported)
-    return Loaded(runtime.load(folder, threads=settings.threads), manifest, folder, "onnxruntime", settings.threads)
+    return Loaded(
+        runtime.load(folder, threads=settings.threads), manifest, source, folder, "onnxruntime", settings.threads
+    )
 
 
-def _with_torch(folder: Path) -> Loaded:
+def _with_torch(folder: Path, source: BundleManifest) -> Loaded:
     model = imported("trine.model:load")(folder)
-    return Loaded(model, bundle.read_manifest(folder), folder, "torch")
+    return Loaded(model, bundle.read_manifest(folder), source, folder, "torch")
 
 
 def _exported(folder: Path, manifest: BundleManifest, say: Say) -> Path | None:

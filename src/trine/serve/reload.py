@@ -48,7 +48,7 @@ def _replaced(served: ServedModel, settings: Settings) -> str:
     now = served.loaded
     try:
         manifest = bundle.read_manifest(bundle.locate(served.path))
-        if manifest.checksum == now.manifest.checksum:
+        if manifest == now.source:
             return "unchanged"
         loaded = load(served.path, settings, log.warning)
     except TrineError as problem:
