@@ -19,7 +19,7 @@ def scripts() -> dict[str, str]:
     """Name of each script and the first line of its docstring."""
     paths = [path for task in TASKS for path in sorted((BENCH / task).glob("*.py"))]
     named = {f"{path.parent.name}.{path.stem}": path for path in paths}
-    named |= {name: BENCH / f"{name}.py" for name in ("export", "runtime_start", "same_weights")}
+    named |= {name: BENCH / f"{name}.py" for name in ("export", "runtime_start", "serve", "same_weights")}
     return {name: first_line(path) for name, path in named.items()}
 
 

@@ -1,4 +1,4 @@
-"""A service under load: throughput beside the model's own rate, time of one answer, twice its capacity. Cost: 4 minutes, after bench.export."""
+"""A service under load, beside the model alone, and at twice its capacity. Cost: 4 minutes, after bench.export."""
 
 import argparse
 import asyncio
@@ -52,7 +52,7 @@ def overload(figures: Figures) -> Cells:
 
 CLAIMS = [
     Claim(
-        f"Pictures of 32×32 over HTTP, one per request, {CONNECTIONS} connections, binary tensors; peer: the model alone in batches of {BATCH}",
+        f"Pictures of 32×32 over HTTP, one a request, {CONNECTIONS} connections; peer: the model, {BATCH} together",
         "serve",
         throughput,
         "Service, model and client share the machine; the client's share of the processor time is in the file.",

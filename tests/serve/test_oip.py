@@ -30,7 +30,8 @@ async def main(url):
         request = InferRequest(model_name="photos", infer_inputs=[given], request_id="seven")
         found = await client.infer(url, request, model_name="photos")
         answers[str(kind)] = {each.name: each.as_numpy().tolist() for each in found.outputs if each.name != "label"}
-    ready = [await client.is_server_live(url), await client.is_server_ready(url), await client.is_model_ready(url, "photos")]
+    ready = [await client.is_server_live(url), await client.is_server_ready(url)]
+    ready.append(await client.is_model_ready(url, "photos"))
     print(json.dumps({"answers": answers, "ready": ready}))
 
 asyncio.run(main(sys.argv[1]))

@@ -58,8 +58,9 @@ def test_the_maps_shrink_from_layer_to_layer_and_are_those_of_the_network(servic
     assert [layer["name"] for layer in found["layers"]] == list(full.network.layers())
     sides = [layer["shape"][1] for layer in found["layers"]]
     assert sides == sorted(sides, reverse=True)
-    from trine.classify.explain import feature_maps
     import torch
+
+    from trine.classify.explain import feature_maps
 
     expected = feature_maps(full.network, torch.from_numpy(array(found["picture"]).copy())[None])
     for layer in found["layers"]:

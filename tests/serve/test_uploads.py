@@ -1,4 +1,4 @@
-"""Uploads that mean harm: bombs, cut files, wrong types. None fails the service, none is waited for, none stays in memory."""
+"""Uploads that mean harm: bombs, cut files, wrong types. None fails the service, and none stays in its memory."""
 
 import io
 import struct
@@ -37,7 +37,9 @@ BOMBS = {
     + struct.pack("<II", len(png(95_000, 95_000, b"\0")), 22)
     + png(95_000, 95_000, b"\0"),
     "a TIFF of 4 gigapixels": b"II*\0\x08\0\0\0\x04\0"
-    + b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in ((256, 65_000), (257, 65_000), (273, 8), (279, 9)))
+    + b"".join(
+        struct.pack("<HHII", tag, 4, 1, value) for tag, value in ((256, 65_000), (257, 65_000), (273, 8), (279, 9))
+    )
     + bytes(4),
     "text of 50 MB behind a PNG's header": png(8, 8, bytes(8 * 25))[:33]
     + struct.pack(">I", 60_000)
@@ -63,7 +65,12 @@ def test_a_picture_over_the_limit_is_said_to_be_one(service):
 
 
 @QUIET
-@given(kind=st.sampled_from(KINDS), cut=st.floats(0, 1), changes=st.lists(st.tuples(st.floats(0, 1), st.binary(min_size=1, max_size=4)), max_size=4), path=st.sampled_from(ROUTES))
+@given(
+    kind=st.sampled_from(KINDS),
+    cut=st.floats(0, 1),
+    changes=st.lists(st.tuples(st.floats(0, 1), st.binary(min_size=1, max_size=4)), max_size=4),
+    path=st.sampled_from(ROUTES),
+)
 def test_any_picture_cut_or_altered_is_answered_or_refused(service, kind, cut, changes, path):
     content = bytearray(file(kind))
     for at, new in changes:
@@ -74,7 +81,11 @@ def test_any_picture_cut_or_altered_is_answered_or_refused(service, kind, cut, c
 
 
 @QUIET
-@given(content=st.binary(max_size=300), name=st.text(max_size=20), kind=st.sampled_from(["image/png", "text/html", "", "x/y"]))
+@given(
+    content=st.binary(max_size=300),
+    name=st.text(max_size=20),
+    kind=st.sampled_from(["image/png", "text/html", "", "x/y"]),
+)
 def test_any_bytes_under_any_name_and_type_are_refused(service, content, name, kind):
     answer = service.post(ROUTES[1], files={"pictures": (name or "x", content, kind)})
     assert answer.status_code == 422

@@ -20,7 +20,7 @@ class Run(BaseModel):
     changed: float = Field(description="When its curves were last written, in seconds since 1970")
     step: int | None = Field(description="Its last step so far")
     steps: int | None = Field(description="Steps in all, where they are known")
-    metrics: dict[str, float] = Field(description="Figures of its evaluation")
+    metrics: dict[str, float | bool] = Field(description="Figures of its evaluation")
     compute: dict[str, Any] | None
 
 
