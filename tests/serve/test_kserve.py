@@ -1,4 +1,4 @@
-"""The Open Inference Protocol, as kserve's client speaks it: in an environment of its own, as it brings much with it."""
+"""The Open Inference Protocol, as kserve's client speaks it: in an environment of its own."""
 
 import json
 import subprocess
@@ -38,19 +38,8 @@ def kserve(tmp_path_factory):
     """Python of an environment with kserve's client."""
     folder = tmp_path_factory.mktemp("kserve")
     subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-    line = [
-        folder / "bin" / "python",
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--no-compile",
-        "--retries",
-        "1",
-        "--timeout",
-        "20",
-        "kserve",
-    ]
+    options = ["--quiet", "--no-compile", "--retries", "1", "--timeout", "20"]
+    line = [folder / "bin" / "python", "-m", "pip", "install", *options, "kserve"]
     done = subprocess.run(line, capture_output=True, text=True, check=False, timeout=600)
     if done.returncode:
         pytest.skip(f"kserve cannot be installed here: {done.stderr.strip().splitlines()[-1]}")
