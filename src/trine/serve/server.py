@@ -50,13 +50,13 @@ def serve(
     """
     if runs is not None and not runs.is_dir():
         raise UsageError(f"--runs {runs}: no such folder: give a folder of runs")
+    looked = Store.look(store) if store is not None else None
     listening = _bound(settings.host, settings.port)
     Image.MAX_IMAGE_PIXELS = settings.limits.pixels  # what is nested in a picture is limited too
     metrics, paths = Metrics(), named_paths(words)
     models = Models(opened(name, path, settings, say, partial(metrics.batch, name)) for name, path in paths.items())
     metrics.watch(models)
     shown = Runs([runs] if runs is not None else [run for path in paths.values() for run in _run_of(path)])
-    looked = Store.look(store) if store is not None else None
     service = Service(settings, models, metrics, shown, looked)
     with _logged():
         try:
