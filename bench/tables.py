@@ -55,6 +55,7 @@ SECTIONS = {
         "generate.collapse",
     ),
     "Export": ("export", "runtime_start"),
+    "Service": ("serve",),
     "First minutes": ("demo.first_minutes",),
     "Reproducibility": ("same_weights",),
 }

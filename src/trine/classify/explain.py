@@ -94,7 +94,7 @@ def grad_cam(
         maps.append(output.detach().requires_grad_())
         return maps[0]
 
-    layer, is_last = _fine_layer(network, images)
+    _, layer, is_last = fine_layer(network, images)
     handle = layer.register_forward_hook(leaf)
     try:
         (gradient,) = torch.autograd.grad(network.eval()(images)[0, label], maps)
@@ -211,12 +211,12 @@ def _strongest(maps: Float[Tensor, "maps rows columns"]) -> Float[Tensor, "few r
     return maps[strength.topk(min(MAPS, len(maps))).indices]
 
 
-def _fine_layer(network: PictureNet, images: UInt8[Tensor, "1 height width channels"]) -> tuple[nn.Module, bool]:
+def fine_layer(network: PictureNet, images: UInt8[Tensor, "1 height width channels"]) -> tuple[str, nn.Module, bool]:
     """The last layer whose maps have at least `FINE` pixels a side, else the finest; and whether it is the last."""
     sides = {name: min(maps.shape[1:]) for name, maps in feature_maps(network, images).items()}
     needed = min(FINE, max(sides.values()))
     name = [name for name, side in sides.items() if side >= needed][-1]
-    return network.layers()[name], name == list(sides)[-1]
+    return name, network.layers()[name], name == list(sides)[-1]
 
 
 def _show(place: Any, image: np.ndarray, title: str) -> None:

@@ -36,6 +36,7 @@ for name, target, line in (
     ("demo", "demo:demo", "All tasks on data that comes with the package, and a report"),
     ("data", "data:app", "Named data sets: list, fetch; check a set of pictures"),
     ("export", "export:export", "A model as ONNX graphs, proved against it, to run without torch"),
+    ("serve", "serve:serve", "Serve models over HTTP, with a page to look into them"),
     ("show", "show:show", "Show a model or a run in the terminal"),
     ("completion", "completion:completion", "Completion of names in bash, zsh or fish"),
 ):

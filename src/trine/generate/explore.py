@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F  # noqa: N812
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from trine.drawing import figure, png, styled
 from trine.errors import UsageError
+from trine.generate import interpolation
 from trine.generate.directions import Directions
 from trine.generate.generator import Generator, Labels, Pictures
 from trine.labels import LONGEST, labels, width
@@ -44,18 +44,8 @@ REACH = 2.5
 def slerp(
     start: Float[Tensor, "1 *latent"], end: Float[Tensor, "1 *latent"], steps: int
 ) -> Float[Tensor, "steps *latent"]:
-    """Spherical interpolation with both ends included; the norm changes linearly.
-
-    Latents of N(0, I) are near a sphere. A straight line would pass near its centre, where no latents are (White,
-    "Sampling generative networks", 2016).
-    """
-    share = torch.linspace(0, 1, steps).view(-1, *[1] * (start.dim() - 1))
-    angle = torch.arccos(F.cosine_similarity(start.flatten(), end.flatten(), 0).clamp(-1, 1))
-    if not 1e-3 < angle < torch.pi - 1e-3 or not start.any() or not end.any():  # the arc is not unique
-        return torch.lerp(start, end, share)
-    directions = torch.sin((1 - share) * angle) * start / start.norm() + torch.sin(share * angle) * end / end.norm()
-    points: Tensor = directions / torch.sin(angle) * torch.lerp(start.norm(), end.norm(), share)
-    return points
+    """`trine.generate.interpolation.slerp`, of tensors."""
+    return torch.from_numpy(interpolation.slerp(start.numpy(), end.numpy(), steps))
 
 
 def between(model: Generator, ends: Pictures, steps: int = 10, label: Labels = None) -> Strip:

@@ -249,11 +249,25 @@ class Store:
 
     def finding(self, start: str) -> LiveFinding:
         """The finding whose id begins like this. Raises `StoreError` if there is none, or more than one."""
-        rows = self._rows("SELECT document FROM findings WHERE substr(id, 1, ?) = ? LIMIT 2", (len(start), start))
-        if len(rows) != 1 or not start:
-            what = "no finding" if not rows else "more than one finding"
+        found = self.beginning_with(start)
+        if len(found) != 1 or not start:
+            what = "no finding" if not found else "more than one finding"
             raise StoreError(f"{self.path}: {what} has an id that begins with {start!r}; list them with `findings`")
-        return self._read(rows[0][0])
+        return found[0]
+
+    def beginning_with(self, start: str) -> list[LiveFinding]:
+        """Findings whose id begins like this; two at the most."""
+        rows = self._rows("SELECT document FROM findings WHERE substr(id, 1, ?) = ? LIMIT 2", (len(start), start))
+        return [self._read(document) for (document,) in rows]
+
+    def last_change(self) -> int:
+        """Number of the latest change of a finding; 0 before the first."""
+        return int(self._rows("SELECT coalesce(max(rowid), 0) FROM findings")[0][0])
+
+    def changes(self, after: int, most: int) -> list[tuple[int, LiveFinding]]:
+        """Findings that are new or have changed after a change of this number, each with the number of its change."""
+        query = "SELECT rowid, document FROM findings WHERE rowid > ? ORDER BY rowid LIMIT ?"
+        return [(number, self._read(document)) for number, document in self._rows(query, (after, most))]
 
     def findings(
         self, *, status: Status | None = None, entity: str | None = None, source: str | None = None,

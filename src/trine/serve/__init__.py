@@ -1,0 +1,1 @@
+"""Models behind HTTP: the Open Inference Protocol, routes for people and programs, findings, runs, and a page."""

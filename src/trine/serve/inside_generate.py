@@ -1,0 +1,17 @@
+"""What only the full package says of a generator: the bound of each picture in nats."""
+
+import numpy as np
+import torch
+
+from trine.generate.generator import Generator
+
+
+@torch.inference_mode()
+def bound_of_each(model: Generator, images: np.ndarray) -> tuple[list[float], list[float]]:
+    """KL divergence of all latents of each picture, and −ln p of the picture given a sample of them; both in nats."""
+    generator = torch.Generator(model.device.name).manual_seed(0)
+    observed = model.network.likelihood.observe(torch.from_numpy(images.copy()).to(model.device.name), generator)
+    with model.device.autocast():
+        decoded = model.network.vae(observed, generator=generator)
+    kl = decoded.kl.double().sum(1)
+    return kl.tolist(), (-model.network.log_prob(decoded, observed).double()).tolist()

@@ -1,0 +1,156 @@
+"""A service as a process: it listens, answers until a signal, finishes what it has begun, and ends."""
+
+import asyncio
+import logging
+import signal
+import socket
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from PIL import Image
+
+from trine.errors import DataError, UsageError
+from trine.live.operation import JsonLines
+from trine.live.store import Store
+from trine.serve.app import application
+from trine.serve.metrics import Metrics
+from trine.serve.metrics import access as access_log
+from trine.serve.models import Models, named_paths, opened
+from trine.serve.runs import Runs
+from trine.serve.service import Service
+from trine.serve.settings import Settings
+
+STOPPING = (signal.SIGINT, signal.SIGTERM)
+GRACE = 10
+"""Seconds for requests that have begun when the service is told to end."""
+CONNECTIONS = 2_000
+"""Connections at the same time; more are answered with 503."""
+log = logging.getLogger("trine.serve")
+
+
+def serve(
+    words: Sequence[str],
+    settings: Settings,
+    *,
+    store: Path | None = None,
+    runs: Path | None = None,
+    say: Callable[[str], None],
+) -> None:
+    """Serve models until SIGINT or SIGTERM. Raises `BundleError`, `UsageError`, `StoreError`, `DataError`.
+
+    words   `NAME=PATH` or paths of bundles and run folders
+    store   findings of a detector at work that are shown
+    runs    folder of the runs that are shown; without, those of the models
+    say     prints a line for whoever starts it
+    """
+    if runs is not None and not runs.is_dir():
+        raise UsageError(f"--runs {runs}: no such folder: give a folder of runs")
+    looked = Store.look(store) if store is not None else None
+    listening = _bound(settings.host, settings.port)
+    Image.MAX_IMAGE_PIXELS = settings.limits.pixels  # what is nested in a picture is limited too
+    metrics, paths = Metrics(), named_paths(words)
+    models = Models(opened(name, path, settings, say, partial(metrics.batch, name)) for name, path in paths.items())
+    metrics.watch(models)
+    shown = Runs([runs] if runs is not None else [run for path in paths.values() for run in _run_of(path)])
+    service = Service(settings, models, metrics, shown, looked)
+    with _logged():
+        try:
+            with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+                runner.run(_serve(service, listening, say))
+        finally:
+            listening.close()
+            if looked is not None:
+                looked.close()
+
+
+async def _serve(service: Service, listening: socket.socket, say: Callable[[str], None]) -> None:
+    settings = service.settings
+    config = uvicorn.Config(
+        application(service),
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        limit_concurrency=CONNECTIONS,
+        timeout_graceful_shutdown=GRACE,
+        timeout_keep_alive=30,
+        lifespan="on",
+    )
+    server = _Server(config)
+    listening.listen(CONNECTIONS)
+    host, port = listening.getsockname()[:2]
+    where = f"http://{f'[{host}]' if ':' in host else host}:{port}/"
+    for name, model in service.models.by_name.items():
+        say(f"{name}: {model.task}, {model.loaded.engine}, {model.loaded.version}")
+    say(f"serving at {where}" + ("" if settings.is_loopback else "; not encrypted: put a proxy with TLS before it"))
+    loop = asyncio.get_running_loop()
+
+    def stop() -> None:
+        service.stopping.set()
+        server.should_exit = True
+
+    for number in STOPPING:
+        loop.add_signal_handler(number, stop)
+    await server.serve(sockets=[listening])
+    say("stopped")
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's server, with signals left to us: it would end the process by the signal itself."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Nothing."""
+        yield
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    """A socket at an address. Raises `DataError` where it cannot be had."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        bound = socket.socket(family, kind, protocol)  # asyncio sends at once only where the protocol is named
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind(address)
+    except OSError as problem:
+        reason = problem.strerror or str(problem)
+        raise DataError(f"cannot listen at {host}:{port} ({reason}): give another --host or --port") from None
+    return bound
+
+
+def _loop_factory() -> Any:
+    """uvloop's, which takes less time per request, where there is one."""
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
+
+
+def _run_of(path: Path) -> list[Path]:
+    """The run that a model is of, if any."""
+    return [folder for folder in (path, path.absolute().parent) if (folder / "recipe.json").is_file()][:1]
+
+
+@contextmanager
+def _logged() -> Iterator[None]:
+    """The access log and the service's own log as lines of JSON on stderr."""
+    own, access = logging.StreamHandler(sys.stderr), logging.StreamHandler(sys.stderr)
+    own.setFormatter(JsonLines())
+    access.setFormatter(logging.Formatter("%(message)s"))
+    handlers = [(log, own), (access_log, access), (logging.getLogger("uvicorn.error"), own)]
+    for logger, handler in handlers:
+        logger.addHandler(handler)
+        logger.propagate = False
+    log.setLevel(logging.INFO)
+    access_log.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        for logger, handler in handlers:
+            logger.removeHandler(handler)
+            logger.propagate = True

@@ -1,0 +1,89 @@
+"""Routes of a generator: the same pictures as the full model's, and ways through the latent space."""
+
+import numpy as np
+import pytest
+
+import trine
+from tests.serve.models import made
+from tests.serve.test_routes_classify import array
+from trine import runtime
+
+
+@pytest.fixture(scope="module")
+def model():
+    return runtime.load(made("drawings"))
+
+
+def files(photo, *levels):
+    return [("pictures", (f"{level}.png", photo(level))) for level in levels]
+
+
+def test_the_same_seed_gives_the_pictures_of_the_full_model(service):
+    given = {"n": 5, "seed": 9, "temperature": 0.7, "label": "3"}
+    found = array(service.post("/api/models/drawings/sample", json=given).json()["pictures"])
+    expected = trine.load(made("drawings")).sample(5, seed=9, temperature=0.7, label="3")
+    assert np.abs(found.astype(int) - expected).max() <= 1
+
+
+def test_latents_that_are_sent_back_are_decoded_to_the_reconstruction(service, photo):
+    encoded = service.post("/api/models/drawings/encode", files=files(photo, 70, 180)).json()
+    mean = array(encoded["groups"][0]["mean"])
+    assert (array(encoded["groups"][0]["variance"]) > 0).all()
+    decoded = array(service.post("/api/models/drawings/decode", json={"latents": mean.tolist()}).json()["pictures"])
+    again = service.post("/api/models/drawings/reconstruct", files=files(photo, 70, 180)).json()
+    assert np.abs(array(again["reconstructions"]).astype(int) - decoded).max() <= 1
+    assert array(again["pictures"]).shape == (2, 8, 8, 1)
+    error = np.square((array(again["pictures"]).astype(float) - array(again["reconstructions"])) / 255).mean((1, 2, 3))
+    assert again["squared_error"] == pytest.approx(error.tolist())
+
+
+def test_the_divergence_is_that_of_the_posterior_from_the_prior(service, photo):
+    encoded = service.post("/api/models/drawings/encode", files=files(photo, 70)).json()
+    mean, variance = (array(encoded["groups"][0][name]).astype(float) for name in ("mean", "variance"))
+    expected = 0.5 * (mean**2 + variance - 1 - np.log(variance)).sum()
+    assert encoded["kl_nats"] == pytest.approx([expected], rel=1e-4)
+    again = service.post("/api/models/drawings/reconstruct", files=files(photo, 70)).json()
+    assert again["kl_nats"] == pytest.approx([expected], rel=1e-3)
+    assert len(again["reconstruction_nats"]) == 1
+
+
+def test_an_interpolation_begins_and_ends_with_the_reconstructions(service, photo):
+    both = files(photo, 70, 180)
+    strip = array(service.post("/api/models/drawings/interpolate", files=both, params={"steps": 5}).json()["pictures"])
+    ends = array(service.post("/api/models/drawings/reconstruct", files=both).json()["reconstructions"])
+    assert len(strip) == 5
+    assert np.abs(strip[[0, -1]].astype(int) - ends).max() <= 2
+    assert service.post("/api/models/drawings/interpolate", files=both[:1]).status_code == 422
+
+
+def test_the_map_has_the_two_numbers_with_the_most_information_and_pictures_of_every_class(service, model):
+    units = service.get("/api/models/drawings/directions").json()["units"]
+    assert [each["nats"] for each in units] == sorted((each["nats"] for each in units), reverse=True)
+    found = service.get("/api/models/drawings/map", params={"n": 20}).json()
+    assert found["axes"] == units[:2]
+    latents = array(found["latents"])
+    assert np.array(found["points"]) == pytest.approx(latents[:, [each["unit"] for each in units[:2]]], abs=1e-6)
+    assert sorted(found["labels"]) == sorted(2 * list(model.classes))
+    assert array(found["pictures"]).shape == (20, 8, 8, 1)
+    turned = service.get(
+        "/api/models/drawings/map", params={"n": 4, "across": units[1]["unit"], "up": units[0]["unit"]}
+    ).json()
+    assert turned["axes"] == units[1::-1]
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status", "says"),
+    [
+        ("sample", {"n": 0}, 422, "n"),
+        ("sample", {"n": 257}, 413, "the limit is 256"),
+        ("sample", {"label": "cat"}, 422, "label 'cat' is not known"),
+        ("sample", {"temperature": -1}, 422, "temperature"),
+        ("decode", {"latents": []}, 422, "latents"),
+        ("decode", {"latents": [[1.0]]}, 422, "a latent vector of 1 numbers: the model's have 4"),
+        ("decode", {"latents": [[0, 0, 0, 0]], "label": "cat"}, 422, "label 'cat' is not known"),
+    ],
+)
+def test_what_cannot_be_made_is_refused_in_a_line(service, path, body, status, says):
+    answer = service.post(f"/api/models/drawings/{path}", json=body)
+    assert answer.status_code == status
+    assert says in answer.json()["error"]
