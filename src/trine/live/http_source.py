@@ -331,8 +331,9 @@ def _peer(request: "Request") -> str:
 
 def _listening(name: str, host: str, port: int) -> socket.socket:
     try:
-        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-        server = socket.socket(family, socket.SOCK_STREAM)
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        family, kind, protocol, _, address = found[0]
+        server = socket.socket(family, kind, protocol)  # of an unknown protocol, asyncio leaves Nagle's delay on
     except OSError as problem:
         raise DataError(f"{name}: cannot listen ({problem.strerror}); give an address of this machine") from None
     try:
