@@ -10,6 +10,8 @@ import pytest
 
 from tests.serve.models import made, tensor
 
+pytestmark = pytest.mark.long
+
 ROOT = Path(__file__).parent.parent.parent
 
 

@@ -15,6 +15,8 @@ import asyncio, json, sys
 import numpy as np
 from kserve import InferInput, InferRequest, InferenceRESTClient, RESTConfig
 
+pytestmark = pytest.mark.long
+
 async def main(url):
     client = InferenceRESTClient(RESTConfig(protocol="v2", timeout=30))
     pictures = np.random.default_rng(0).integers(0, 256, (3, 24, 24, 3), dtype=np.uint8)

@@ -16,6 +16,8 @@ import requests
 from tests.serve.models import lines_of, made, tensor
 from trine import bundle
 
+pytestmark = pytest.mark.long
+
 EVENT = {"inputs": [tensor("events", "BYTES", [1], ["open"])]}
 
 
