@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from trine.live.watch import Watch
 
 STOPPING = (signal.SIGINT, signal.SIGTERM)
-SESSION_BYTES = 4_000
-"""Memory of a session in bytes, beside its networks' states."""
+SESSION_BYTES = 12_000
+"""Memory of a session in bytes, beside its networks' states: measured with ten lines of an access log kept of each."""
 
 
 def watch(
