@@ -1,6 +1,7 @@
 """Logs over HTTP: every kind of body, answers after the commit, batches that come again, senders as they are."""
 
 import gzip
+import itertools
 import json
 import random
 import socket
@@ -126,6 +127,7 @@ def test_compressed_bodies(shared, encoding, pack):
         ("/", b"[" * 100_000, {"Content_Type": "application/json"}, 400),
         ("/elsewhere", b"{}", {}, 404),
     ],
+    ids=itertools.count(),
 )
 def test_what_cannot_be_read_is_refused_and_counted(shared, path, body, headers, status):
     before = len(shared.lines)
