@@ -10,12 +10,12 @@ import pytest
 import trine
 from tests.serve.models import made
 
+pytestmark = pytest.mark.long
+
 KSERVE = """
 import asyncio, json, sys
 import numpy as np
 from kserve import InferInput, InferRequest, InferenceRESTClient, RESTConfig
-
-pytestmark = pytest.mark.long
 
 async def main(url):
     client = InferenceRESTClient(RESTConfig(protocol="v2", timeout=30))

@@ -68,7 +68,6 @@ def test_a_session_that_is_sent_back_has_the_same_judgement_and_an_edited_one_an
 
 
 def test_what_was_expected_is_what_the_full_package_says(service):
-    """The graph gives surprisals alone: every event is tried in its place."""
     from trine.detect.explain import explain
 
     events = normal_runs(1, 5)[0][:8]

@@ -17,12 +17,10 @@ from trine.errors import DataError
 from trine.logs.readers import OpenedSequences
 from trine.logs.record_texts import Place, RecordTexts
 from trine.sequences.table import SequenceBuilder, SequenceTable, source_and_line
-from trine.sequences.vocabulary import BEGIN, EVENT, UNKNOWN, EncodedTable
+from trine.sequences.vocabulary import UNKNOWN, EncodedTable
 
 EXPECTED = 5
-"""Events that are named as expected at a position."""
-STATES_AT_ONCE = 8_192
-"""States that are advanced together."""
+"""Events that are named as expected at a position, where the n-grams say it; networks name three."""
 LOG_NAME = "pasted.log"
 """What a pasted log is called in places and remarks."""
 
@@ -203,29 +201,9 @@ def _likeliest(
             return [[] for _ in positions], [[] for _ in positions]
         indices, values = grams.likeliest(encoded, EXPECTED)
         return indices[list(positions)].tolist(), values[list(positions)].tolist()
-    probabilities = _probabilities(detector, encoded, positions)
-    best = np.argsort(-probabilities, 1, kind="stable")[:, :EXPECTED]
-    return best.tolist(), np.take_along_axis(probabilities, best, 1).tolist()
-
-
-def _probabilities(detector: Scorer, encoded: EncodedTable, positions: Sequence[int]) -> np.ndarray:
-    """Probability of every event at each position: every one is tried on the state before it."""
-    states, state, wanted = [], detector.begun(), set(positions)
-    columns = {name: codes.astype(np.int64) for name, codes in encoded.columns.items()}
-    for index in range(max(positions) + 1):
-        if index in wanted:
-            states.append(state)
-        state = detector.advance(state, {name: codes[index : index + 1] for name, codes in columns.items()})[1]
-    count = detector.vocabulary.sizes[EVENT]
-    tried = np.arange(count, dtype=np.int64)
-    together = max(1, STATES_AT_ONCE // count)
-    found = []
-    for start in range(0, len(states), together):
-        some = np.concatenate(states[start : start + together])
-        rows = np.repeat(some, count, 0)
-        others = {name: np.full(len(rows), UNKNOWN, np.int64) for name in columns}
-        nats = detector.advance(rows, others | {EVENT: np.tile(tried, len(some))})[0]
-        found.append(np.mean([np.exp(-of_fold[EVENT]) for of_fold in nats], 0).reshape(len(some), count))
-    probabilities = np.concatenate(found)
-    probabilities[:, BEGIN] = 0
-    return np.asarray(probabilities)
+    columns = {name: codes[None].astype(np.int64) for name, codes in encoded.columns.items()}
+    _, _, found = detector.advance_with_expected(detector.begun(), columns, 0.0)
+    if found is None:
+        return [[] for _ in positions], [[] for _ in positions]
+    rows = [int(np.flatnonzero(found.events == position)[0]) for position in positions]
+    return found.codes[rows].tolist(), found.probabilities[rows].tolist()
