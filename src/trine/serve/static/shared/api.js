@@ -40,7 +40,18 @@ export async function listen(path, each, signal) {
   }
 }
 
-async function answered(path, { json, form, signal } = {}) {
+/** A busy service is asked again after the time that it names. */
+async function answered(path, options, tries = 3) {
+  try {
+    return await answeredOnce(path, options);
+  } catch (problem) {
+    if (problem.status !== 429 || tries < 2) throw problem;
+    await new Promise((done) => setTimeout(done, 1000 * problem.seconds));
+    return answered(path, options, tries - 1);
+  }
+}
+
+async function answeredOnce(path, { json, form, signal } = {}) {
   const headers = {};
   const token = sessionStorage.getItem(TOKEN);
   if (token) headers.Authorization = `Bearer ${token}`;
@@ -53,13 +64,15 @@ async function answered(path, { json, form, signal } = {}) {
     if (problem.name === "AbortError") throw problem;
     throw new Refused("The service does not answer. Is `trine serve` still running?", 0);
   }
-  if (!response.ok) throw new Refused(await reason(response), response.status);
-  return response;
+  if (response.ok) return response;
+  const refused = new Refused(await reason(response), response.status);
+  refused.seconds = Math.min(10, +response.headers.get("Retry-After") || 1);
+  throw refused;
 }
 
 async function reason(response) {
   if (response.status === 429) {
-    return `The service is busy: try again in ${response.headers.get("Retry-After") ?? "a few"} seconds.`;
+    return "The service is busy: try again in a moment.";
   }
   try {
     return (await response.json()).error;
