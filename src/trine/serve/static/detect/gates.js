@@ -143,5 +143,5 @@ function Reach({ reach }) {
   const [x, series] = useMemo(() => [reach.map((_, index) => index + 1), [{ label: "norm of the gradient", values: reach.map((value) => Math.max(value, 1e-9)) }]], [reach]);
   return html`<h3>How far back it looks</h3>
     <p class="soft">How much an event k places before the last changes the surprise of the last: the norm of the gradient.</p>
-    <${Plot} x=${x} series=${series} xLabel="events before the last" yLabel="norm of ∂ surprise / ∂ event" logarithmic height=${200} alt=${`Reach of the gradient: ${figure(reach[0])} one event back, ${figure(reach.at(-1))} ${reach.length} events back`} />`;
+    <${Plot} x=${x} series=${series} xLabel="events before the last" yLabel="norm" logarithmic height=${200} alt=${`Reach of the gradient: ${figure(reach[0])} one event back, ${figure(reach.at(-1))} ${reach.length} events back`} />`;
 }

@@ -76,7 +76,7 @@ function Finding({ finding, onVerdict }) {
       ${" "}<b>${finding.entity || finding.source}</b> ${" "}<span class="soft">p ${figure(finding.p_value)} · ${counted(finding.events, "event")} · ${finding.status} · ${clock(finding.last_time)}</span>
       ${finding.feedback && html` <span class=${finding.feedback === "breach" ? "badge bad" : "badge good"}>${finding.feedback}</span>`}
     </summary>
-    <p>${rarity(finding.p_value)}. These lines count most:</p>
+    <p>By its p-value, ${rarity(finding.p_value)}. These lines count most:</p>
     <ol class="events short">
       ${finding.lines.slice(0, 8).map(
         (line) => html`<li>

@@ -108,7 +108,7 @@ function Expected({ event, at, expected }) {
   if (!event) return null;
   return html`<div class="expected">
     <h3>Event ${at + 1}</h3>
-    <p><svg class="dot" width="11" height="11" aria-hidden="true"><rect width="11" height="11" rx="2" fill=${surpriseColour(event.surprisal)} /></svg> ${event.event}: ${figure(event.surprisal)} nats, so p = ${percent(Math.exp(-event.surprisal))}.${event.never_seen ? " No normal session of the training has it." : ""} ${event.time !== null && html`<span class="soft">${clock(event.time)} UTC</span>`}</p>
+    <p><svg class="dot" width="11" height="11" aria-hidden="true"><rect width="11" height="11" rx="2" fill=${surpriseColour(event.surprisal)} /></svg> ${event.event}: ${figure(event.surprisal)} nats, a chance of ${percent(Math.exp(-event.surprisal))}.${event.never_seen ? " No normal session of the training has it." : ""} ${event.time !== null && html`<span class="soft">${clock(event.time)} UTC</span>`}</p>
     <h3>Expected here</h3>
     ${expected?.position === at && expected.events.length
       ? html`<div class="bars">

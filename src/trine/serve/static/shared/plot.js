@@ -20,7 +20,7 @@ export function Plot({ x, series, xLabel, yLabel, alt, logarithmic = false, heig
         height,
         cursor: { drag: { setScale: true } },
         scales: { x: { time: false }, y: logarithmic ? { distr: 3 } : {} },
-        axes: [axis(xLabel), { ...axis(yLabel), size: 62, values: (_, values) => values.map((value) => (value === null ? "" : figure(value))) }],
+        axes: [axis(xLabel), { ...axis(yLabel), size: 72, values: (_, values) => values.map((value) => (value === null ? "" : figure(value))) }],
         series: [
           { label: xLabel, ...number },
           ...series.map(({ label, sparse }, index) => ({
