@@ -54,6 +54,7 @@ install_import_hook([f"trine.{room}" for room in SHAPED], f"{checker.__name__}.e
 
 LONGEST = (
     "docs",
+    "serve",
     "export",
     "demo",
     "generate",

@@ -23,6 +23,16 @@ EXTRAS: Mapping[str, tuple[str, ...]] = {
         "requests",
         "filelock",
     ),
+    "serve": (
+        "fastapi",
+        "uvicorn",
+        "httptools",
+        "uvloop",
+        "python_multipart",
+        "prometheus_client",
+        "cyclopts",
+        "filelock",
+    ),
 }
 """Modules by the extra that brings them. Those of small extras are looked for where they are used."""
 

@@ -39,11 +39,14 @@ def test_the_tables_show_every_script_that_makes_a_claim():
     assert shown == claiming
 
 
+ALONE = ("export", "runtime_start", "serve", "same_weights")
+
+
 def scripts() -> dict[str, Path]:
     """The scripts that measure, by name."""
     paths = [path for task in TASKS for path in sorted((ROOT / "bench" / task).glob("*.py"))]
     named = {f"{path.parent.name}.{path.stem}": path for path in paths}
-    return named | {name: ROOT / "bench" / f"{name}.py" for name in ("export", "runtime_start", "serve", "same_weights")}
+    return named | {name: ROOT / "bench" / f"{name}.py" for name in ALONE}
 
 
 def tables() -> str:

@@ -59,6 +59,7 @@ def test_without_torch_pictures_logs_and_latents_are_answered(alone, photo):
     assert alone.get("/api/models/drawings/map", params={"n": 4}).status_code == 200
     assert alone.get("/api/findings").json()["findings"]
     assert alone.get("/api/runs").status_code == 200
+    assert "<title>" in alone.get("/").text
     event = {"inputs": [tensor("events", "BYTES", [1], ["open"])]}
     assert alone.post("/v2/models/sshd/infer", json=event).status_code == 200
 

@@ -11,6 +11,7 @@ import threading
 import time
 
 import pytest
+import requests
 
 from tests.serve.models import lines_of, made, tensor
 from trine import bundle
@@ -26,7 +27,7 @@ def run(*words, timeout=60, **options):
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_told_to_stop_it_answers_what_has_begun_and_ends_with_status_0(serve, number):
     service = serve(f"programs={made('programs')}")
-    long = {"events": ["open", "read", "read", "close"] * 2_000, "expected": list(range(200))}
+    long = {"events": ["open", "read", "read", "close"] * 1_500, "expected": list(range(5_800, 6_000))}
     statuses = []
     asking = threading.Thread(
         target=lambda: statuses.append(service.post("/api/models/programs/sequence", json=long).status_code)
@@ -110,6 +111,7 @@ def test_metrics_count_requests_by_route_and_batches_by_model(service):
         (["a b=nowhere"], "'a b' cannot be a name in addresses"),
         (["x=nowhere", "x=elsewhere"], "another model is called x"),
         (["nowhere", "--threads", "0"], "threads"),
+        (["nowhere", "--runs", "nothing"], "--runs nothing: no such folder"),
     ],
 )
 def test_wrong_use_is_said_in_a_line(words, says):
@@ -168,3 +170,28 @@ def test_files_among_the_models_are_passed_over_as_a_shell_gives_them(tmp_path):
     found = named_paths([str(path) for path in sorted(tmp_path.iterdir())])
     assert list(found) == ["classify", "detect"]
     assert list(named_paths([f"dogs={tmp_path / 'classify'}", "runs/x/bundle"])) == ["dogs", "x"]
+
+
+def test_a_client_that_leaves_is_noticed(service):
+    long = {"events": ["open", "read", "read", "close"] * 4_900, "expected": list(range(19_000, 19_200))}
+    with pytest.raises(requests.exceptions.ReadTimeout):
+        requests.post(f"{service.url}/api/models/programs/sequence", json=long, timeout=0.3)
+    service.until('"path": "/api/models/programs/sequence".*"status": 499')
+
+
+def test_more_than_the_queue_holds_is_told_when_to_come_again(serve):
+    service = serve(f"programs={made('programs')}", "--max-queue", 2)
+    long = {"events": ["open", "read", "read", "close"] * 100, "expected": list(range(300, 400))}
+    answers = []
+    asking = [
+        threading.Thread(target=lambda: answers.append(service.post("/api/models/programs/sequence", json=long)))
+        for _ in range(12)
+    ]
+    for each in asking:
+        each.start()
+    for each in asking:
+        each.join(60)
+    assert {answer.status_code for answer in answers} == {200, 429}
+    busy = [answer for answer in answers if answer.status_code == 429]
+    assert all(int(answer.headers["Retry-After"]) >= 1 for answer in busy)
+    assert busy[0].json()["error"].startswith("busy: try again in ")

@@ -65,10 +65,9 @@ def serve(
     timeout
         Seconds for an answer.
     """
-    from trine.serve.server import check_installed, serve
+    from trine.serve.server import serve
     from trine.serve.settings import Limits, Settings, token_from
 
-    check_installed()
     limits = Limits(max_body << 20, max_pixels, max_batch, max_events, max_queue, timeout)
     settings = Settings(host, port, token_from(token_file), tuple(allow_host or ()), torch, threads, limits)
     serve(models, settings, store=store, runs=runs, say=output.note)

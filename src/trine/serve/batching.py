@@ -41,6 +41,11 @@ class Task:
     dropped: bool = False
     future: "asyncio.Future[Any]" = field(init=False)
 
+    @classmethod
+    def alone(cls, compute: Callable[[], Any], rows: int = 1) -> "Task":
+        """A task that is computed by itself."""
+        return cls(lambda _: [compute()], None, rows)
+
 
 class Worker:
     """The thread of one model, and its queue."""
@@ -124,9 +129,8 @@ class Worker:
             started = time.perf_counter()
             answers = _computed(batch)
             seconds, rows = time.perf_counter() - started, sum(task.rows for task in batch)
-            self._rate = (KEPT * self._rate if self._rate else 0) + (1 - KEPT if self._rate else 1) * rows / max(
-                seconds, 1e-6
-            )
+            rate = rows / max(seconds, 1e-6)
+            self._rate = KEPT * self._rate + (1 - KEPT) * rate if self._rate else rate
             _deliver(batch, answers)
             if self._seen is not None:
                 self._seen(rows, seconds)

@@ -133,6 +133,21 @@ def router(service: Service) -> APIRouter:
     """The routes of the protocol."""
     routes, infer = APIRouter(prefix="/v2", tags=["Open Inference Protocol"], responses={**PROBLEMS}), _Infer(service)
 
+    # first, as the route that is asked for most: routes are tried in turn
+    described: dict[str, Any] = {
+        "response_model": InferResponse,
+        "openapi_extra": {"requestBody": INFER_BODY},
+        "summary": "Tensors in, tensors out",
+    }
+
+    @routes.post("/models/{model}/infer", **described)
+    async def infer_model(model: ModelName, request: Request) -> Response:
+        return await infer(model, None, request)
+
+    @routes.post("/models/{model}/versions/{version}/infer", **described)
+    async def infer_version(model: ModelName, version: str, request: Request) -> Response:
+        return await infer(model, version, request)
+
     @routes.get("", response_model=ServerMetadata, summary="What serves")
     async def server() -> Any:
         return {"name": "trine", "version": VERSION, "extensions": ["binary_tensor_data"]}
@@ -165,9 +180,9 @@ def router(service: Service) -> APIRouter:
         summary="Inputs and outputs",
     )
     async def model_metadata(model: ModelName, version: str | None = None) -> Any:
-        _, loaded, described = infer.signature(model)
+        _, loaded, takes = infer.signature(model)
         _check_version(model, version, loaded)
-        return metadata(model, loaded, described)
+        return metadata(model, loaded, takes)
 
     @routes.get("/models/{model}/ready", summary="Whether a model answers")
     @routes.get("/models/{model}/versions/{version}/ready", summary="Whether a model answers")
@@ -175,20 +190,6 @@ def router(service: Service) -> APIRouter:
         _, loaded, _ = infer.signature(model)
         _check_version(model, version, loaded)
         return {"name": model, "ready": True}
-
-    described: dict[str, Any] = {
-        "response_model": InferResponse,
-        "openapi_extra": {"requestBody": INFER_BODY},
-        "summary": "Tensors in, tensors out",
-    }
-
-    @routes.post("/models/{model}/infer", **described)
-    async def infer_model(model: ModelName, request: Request) -> Response:
-        return await infer(model, None, request)
-
-    @routes.post("/models/{model}/versions/{version}/infer", **described)
-    async def infer_version(model: ModelName, version: str, request: Request) -> Response:
-        return await infer(model, version, request)
 
     return routes
 

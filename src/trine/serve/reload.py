@@ -7,7 +7,7 @@ from pathlib import Path
 from trine import bundle
 from trine.errors import TrineError
 from trine.serve.metrics import Metrics
-from trine.serve.models import ServedModel, load
+from trine.serve.models import ServedModel, load, tried
 from trine.serve.settings import Settings
 
 PAUSE = 1.0
@@ -19,18 +19,15 @@ Look = tuple[tuple[str, int, int, int], ...]
 
 async def watch(served: ServedModel, settings: Settings, metrics: Metrics) -> None:
     """Use new states of a model as they come, until cancelled. What cannot be used is said; the last one goes on."""
-    tried = await asyncio.to_thread(look, served.path)
+    known = await asyncio.to_thread(look, served.path)
     while True:
         await asyncio.sleep(PAUSE)
         seen = await asyncio.to_thread(look, served.path)
-        if seen in (tried, ()):
-            continue
-        before, tried = tried, seen
-        outcome = await asyncio.to_thread(_replaced, served, settings)
-        if outcome == "unsettled":
-            tried = before if await asyncio.to_thread(look, served.path) != seen else tried
-        if outcome != "unchanged":
-            metrics.reloads.labels(served.name, outcome).inc()
+        if seen and seen != known:
+            known = seen  # files that change while they are read are seen at the next look
+            outcome = await asyncio.to_thread(_replaced, served, settings)
+            if outcome != "unchanged":
+                metrics.reloads.labels(served.name, outcome).inc()
 
 
 def look(path: Path) -> Look:
@@ -50,10 +47,10 @@ def _replaced(served: ServedModel, settings: Settings) -> str:
         manifest = bundle.read_manifest(bundle.locate(served.path))
         if manifest == now.source:
             return "unchanged"
-        loaded = load(served.path, settings, log.warning)
+        loaded = tried(load(served.path, settings, log.warning))
     except TrineError as problem:
         log.error("%s: the new state is not used, the one before goes on: %s", served.name, problem)
-        return "unsettled"
+        return "failed"
     except Exception:  # the edge of a thread: requests go on with the state before
         log.exception("%s: the new state is not used, the one before goes on", served.name)
         return "failed"

@@ -118,7 +118,7 @@ def router(service: Service) -> APIRouter:
         served = service.models.get(model, "classify")
         loaded = served.loaded
         image = await _one(service, loaded, picture)
-        found = await service.compute(served, Task(lambda _: [_maps(loaded, image)], None), request)
+        found = await service.compute(served, Task.alone(lambda: _maps(loaded, image)), request)
         if layer is not None and layer not in found:
             raise Refusal(404, f"no layer {layer!r:.80}: there are {', '.join(found)}")
         chosen = found if layer is None else {layer: found[layer]}
@@ -137,13 +137,13 @@ def router(service: Service) -> APIRouter:
         served = service.models.get(model, "classify")
         image = await _one(service, served.loaded, picture)
 
-        def compute(_: Any) -> list[dict[str, Any]]:
+        def compute() -> dict[str, Any]:
             full = served.full("Grad-CAM")
             from trine.serve.inside_classify import evidence
 
-            return [evidence(full, image, label)]
+            return evidence(full, image, label)
 
-        found = await service.compute(served, Task(compute, None), request)
+        found = await service.compute(served, Task.alone(compute), request)
         return answer({**found, "picture": array_json(image)})
 
     @routes.get("/filters", response_model=LayerFilters, summary="What a layer computes: its filters")
@@ -155,13 +155,13 @@ def router(service: Service) -> APIRouter:
     ) -> Response:
         served = service.models.get(model, "classify")
 
-        def compute(_: Any) -> list[dict[str, Any]]:
+        def compute() -> dict[str, Any]:
             full = served.full("the filters of a layer")
             from trine.serve.inside_classify import anatomy
 
-            return [anatomy(full, layer, chosen)]
+            return anatomy(full, layer, chosen)
 
-        return answer(await service.compute(served, Task(compute, None), request))
+        return await service.respond(served, compute, request)
 
     return routes
 

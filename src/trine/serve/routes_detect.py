@@ -5,9 +5,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field, ValidationError
 
-from trine.serve.batching import Task
 from trine.serve.refusals import Refusal
-from trine.serve.service import PROBLEMS, ArrayJson, ModelName, Service, Strict, answer
+from trine.serve.service import PROBLEMS, ArrayJson, ModelName, Service, Strict
 from trine.serve.sessions import GivenSequence, judged_log, judged_sequence, judged_sequences, table_of
 
 Event = Annotated[str, Field(min_length=1, max_length=4000)]
@@ -144,25 +143,21 @@ def router(service: Service) -> APIRouter:
         log, detector = await _log(request), served.loaded.model
         if log.log.count("\n") >= limit:
             raise Refusal(413, f"the log has more than {limit:,} lines: send a part of it")
-        return answer(
-            await service.compute(served, Task(lambda _: [judged_log(detector, log.log, log.most)], None), request)
-        )
+        return await service.respond(served, lambda: judged_log(detector, log.log, log.most), request)
 
     @routes.post("/score", response_model=Judged, summary="Sequences of events, judged")
     async def score(model: ModelName, given: Sequences, request: Request) -> Response:
         served = service.models.get(model, "detect")
         _within(sum(len(each.events) for each in given.sequences), limit)
         detector, sequences = served.loaded.model, [_sequence(each) for each in given.sequences]
-        found = await service.compute(served, Task(lambda _: [judged_sequences(detector, sequences)], None), request)
-        return answer({"findings": found})
+        return await service.respond(served, lambda: {"findings": judged_sequences(detector, sequences)}, request)
 
     @routes.post("/sequence", response_model=JudgedSequence, summary="One sequence, event by event, perhaps edited")
     async def sequence(model: ModelName, given: EditedSequence, request: Request) -> Response:
         served = service.models.get(model, "detect")
         _within(len(given.events), limit)
         detector, read = served.loaded.model, _sequence(given)
-        task = Task(lambda _: [judged_sequence(detector, read, given.expected)], None)
-        return answer(await service.compute(served, task, request))
+        return await service.respond(served, lambda: judged_sequence(detector, read, given.expected), request)
 
     @routes.post(
         "/gates", response_model=Gates, summary="Gates and cell state over a sequence, and the gradient's reach"
@@ -171,13 +166,13 @@ def router(service: Service) -> APIRouter:
         served = service.models.get(model, "detect")
         _within(len(given.events), limit // 10)
 
-        def compute(_: Any) -> list[dict[str, Any]]:
+        def compute() -> dict[str, Any]:
             full = served.full("the inside of the network")
             from trine.serve.inside_detect import gates
 
-            return [gates(full, table_of([_sequence(given)]))]
+            return gates(full, table_of([_sequence(given)]))
 
-        return answer(await service.compute(served, Task(compute, None), request))
+        return await service.respond(served, compute, request)
 
     return routes
 

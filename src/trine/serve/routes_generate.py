@@ -134,7 +134,7 @@ def router(service: Service) -> APIRouter:
         served = service.models.get(model, "generate")
         latents = latents_of(served.loaded)
         images = await _read(service, latents, pictures, MOST_ENCODED)
-        posterior = await service.compute(served, Task(lambda _: [latents.encode(images)], None, len(images)), request)
+        posterior = await service.compute(served, Task.alone(lambda: latents.encode(images), len(images)), request)
         groups = [
             {"shape": list(shape), "mean": array_json(mean), "variance": array_json(variance)}
             for shape, mean, variance in zip(latents.shapes, posterior.mean, posterior.variance, strict=True)
@@ -147,8 +147,7 @@ def router(service: Service) -> APIRouter:
         served = service.models.get(model, "generate")
         latents = latents_of(served.loaded)
         images = await _read(service, latents, pictures, MOST_ENCODED)
-        task = Task(lambda _: [_reconstructed(served, latents, images)], None, len(images))
-        return answer(await service.compute(served, task, request))
+        return await service.respond(served, lambda: _reconstructed(served, latents, images), request, len(images))
 
     @routes.post("/interpolate", response_model=PicturesJson, summary="From one picture to another")
     async def interpolate(
@@ -164,11 +163,11 @@ def router(service: Service) -> APIRouter:
             raise Refusal(422, f"{len(pictures)} pictures to interpolate between: give two")
         images = await _read(service, latents, pictures, 2)
 
-        def compute(_: Any) -> list[np.ndarray]:
+        def compute() -> np.ndarray:
             means = latents.encode(images).mean
-            return [latents.decode([slerp(mean[:1], mean[1:], steps) for mean in means], None)]
+            return latents.decode([slerp(mean[:1], mean[1:], steps) for mean in means], None)
 
-        found = await service.compute(served, Task(compute, None, steps), request)
+        found = await service.compute(served, Task.alone(compute, steps), request)
         return answer({"pictures": array_json(found)})
 
     @routes.get("/directions", response_model=Directions, summary="The numbers of the latent vector that matter")
@@ -192,11 +191,11 @@ def router(service: Service) -> APIRouter:
         axes = _axes(_units(loaded), across, up)
         latents = latents_of(loaded)
 
-        def compute(_: Any) -> list[tuple[list[str | None], np.ndarray, np.ndarray]]:
+        def compute() -> tuple[list[str | None], np.ndarray, np.ndarray]:
             labels, pictures = _labelled_samples(loaded, n, seed)
-            return [(labels, pictures, latents.encode(pictures).mean[0].reshape(n, -1))]
+            return labels, pictures, latents.encode(pictures).mean[0].reshape(n, -1)
 
-        labels, images, means = await service.compute(served, Task(compute, None, n), request)
+        labels, images, means = await service.compute(served, Task.alone(compute, n), request)
         points = means[:, [axis["unit"] for axis in axes]].tolist()
         return answer(
             {
@@ -217,7 +216,7 @@ async def _sampled(
     check_sample(given.n, given.temperature, given.seed)
     label_index(given.label, loaded.model.classes)
     options: dict[str, Any] = {"label": given.label, "temperature": given.temperature, "seed": given.seed}
-    task = Task(lambda _: [loaded.model.sample(given.n, **options)], None, given.n)
+    task = Task.alone(lambda: loaded.model.sample(given.n, **options), given.n)
     pictures: np.ndarray = await service.compute(served, task, request)
     return pictures
 

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import signal
+import socket
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -10,15 +11,18 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import uvicorn
 from PIL import Image
 
 from trine.errors import DataError, UsageError
 from trine.live.operation import JsonLines
 from trine.live.store import Store
+from trine.serve.app import application
 from trine.serve.metrics import Metrics
 from trine.serve.metrics import access as access_log
 from trine.serve.models import Models, named_paths, opened
 from trine.serve.runs import Runs
+from trine.serve.service import Service
 from trine.serve.settings import Settings
 
 STOPPING = (signal.SIGINT, signal.SIGTERM)
@@ -44,33 +48,30 @@ def serve(
     runs    folder of the runs that are shown; without, those of the models
     say     prints a line for whoever starts it
     """
-    from trine.serve.app import application
-    from trine.serve.service import Service
-
+    if runs is not None and not runs.is_dir():
+        raise UsageError(f"--runs {runs}: no such folder: give a folder of runs")
+    looked = Store.look(store) if store is not None else None
+    listening = _bound(settings.host, settings.port)
     Image.MAX_IMAGE_PIXELS = settings.limits.pixels  # what is nested in a picture is limited too
     metrics, paths = Metrics(), named_paths(words)
     models = Models(opened(name, path, settings, say, partial(metrics.batch, name)) for name, path in paths.items())
     metrics.watch(models)
     shown = Runs([runs] if runs is not None else [run for path in paths.values() for run in _run_of(path)])
-    looked = Store.look(store) if store is not None else None
     service = Service(settings, models, metrics, shown, looked)
     with _logged():
         try:
             with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-                runner.run(_serve(application(service), service, say))
+                runner.run(_serve(service, listening, say))
         finally:
+            listening.close()
             if looked is not None:
                 looked.close()
 
 
-async def _serve(application: Any, service: Any, say: Callable[[str], None]) -> None:
-    import uvicorn
-
-    settings: Settings = service.settings
+async def _serve(service: Service, listening: socket.socket, say: Callable[[str], None]) -> None:
+    settings = service.settings
     config = uvicorn.Config(
-        application,
-        host=settings.host,
-        port=settings.port,
+        application(service),
         log_config=None,
         access_log=False,
         server_header=False,
@@ -80,8 +81,8 @@ async def _serve(application: Any, service: Any, say: Callable[[str], None]) -> 
         timeout_keep_alive=30,
         lifespan="on",
     )
-    listening = _listening(config)
     server = _Server(config)
+    listening.listen(CONNECTIONS)
     host, port = listening.getsockname()[:2]
     where = f"http://{f'[{host}]' if ':' in host else host}:{port}/"
     for name, model in service.models.by_name.items():
@@ -99,36 +100,26 @@ async def _serve(application: Any, service: Any, say: Callable[[str], None]) -> 
     say("stopped")
 
 
-def _Server(config: Any) -> Any:  # noqa: N802  (a class whose base is imported when it is needed)
-    import uvicorn
+class _Server(uvicorn.Server):
+    """uvicorn's server, with signals left to us: it would end the process by the signal itself."""
 
-    class Server(uvicorn.Server):
-        """uvicorn's server, with signals left to us: it would end the process by the signal itself."""
-
-        @contextmanager
-        def capture_signals(self) -> Iterator[None]:
-            """Nothing."""
-            yield
-
-    return Server(config)
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Nothing."""
+        yield
 
 
-def _listening(config: Any) -> Any:
-    """The socket of a configuration. Raises `DataError` where it cannot be had."""
-    import socket
-
+def _bound(host: str, port: int) -> socket.socket:
+    """A socket at an address. Raises `DataError` where it cannot be had."""
     try:
-        family, kind, protocol, _, address = socket.getaddrinfo(config.host, config.port, type=socket.SOCK_STREAM)[0]
-        listening = socket.socket(family, kind, protocol)  # asyncio sends at once only where the protocol is named
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind(address)
-        listening.listen(CONNECTIONS)
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        bound = socket.socket(family, kind, protocol)  # asyncio sends at once only where the protocol is named
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind(address)
     except OSError as problem:
         reason = problem.strerror or str(problem)
-        raise DataError(
-            f"cannot listen at {config.host}:{config.port} ({reason}): give another --host or --port"
-        ) from None
-    return listening
+        raise DataError(f"cannot listen at {host}:{port} ({reason}): give another --host or --port") from None
+    return bound
 
 
 def _loop_factory() -> Any:
@@ -163,14 +154,3 @@ def _logged() -> Iterator[None]:
         for logger, handler in handlers:
             logger.removeHandler(handler)
             logger.propagate = True
-
-
-def check_installed() -> None:
-    """Raise `UsageError` where the extra is not installed."""
-    try:
-        import fastapi  # noqa: F401
-        import prometheus_client  # noqa: F401
-        import python_multipart  # noqa: F401
-        import uvicorn  # noqa: F401
-    except ImportError as problem:
-        raise UsageError(f"{problem.name} is not installed: pip install 'trine[serve]' brings it") from None

@@ -2,7 +2,7 @@
 
 import base64
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from threading import Event
@@ -42,6 +42,13 @@ class Service:
     async def compute(self, model: ServedModel, task: Task, request: Request) -> Any:
         """What a task gives on the model's thread. Raises `Refusal`, `ClientGone`."""
         return await model.worker.answer(task, self.settings.limits.seconds, request.receive)
+
+    async def respond(
+        self, model: ServedModel, compute: Callable[[], Any], request: Request, rows: int = 1
+    ) -> JSONResponse:
+        """The JSON of what `compute` gives, all of it made on the model's thread. Raises `Refusal`, `ClientGone`."""
+        made: JSONResponse = await self.compute(model, Task.alone(lambda: answer(compute()), rows), request)
+        return made
 
 
 class Strict(BaseModel):

@@ -182,12 +182,12 @@ def _encoder(loaded: Loaded, limits: Limits) -> Signature:
     def task(inputs: Arrays) -> Task:
         pictures = _pictures(inputs["pictures"], latents.size, latents.channels, limits, latents.reading)
 
-        def compute(values: Sequence[np.ndarray]) -> list[Arrays]:
-            posterior = latents.encode(values[0])
+        def compute() -> Arrays:
+            posterior = latents.encode(pictures)
             means = {f"mean.{i}": mean for i, mean in enumerate(posterior.mean)}
-            return [means | {f"variance.{i}": variance for i, variance in enumerate(posterior.variance)}]
+            return means | {f"variance.{i}": variance for i, variance in enumerate(posterior.variance)}
 
-        return Task(compute, pictures, len(pictures))
+        return Task.alone(compute, len(pictures))
 
     shapes = list(enumerate(latents.shapes))
     outputs = (Port(f"{kind}.{i}", "FP32", (-1, *shape)) for kind in ("mean", "variance") for i, shape in shapes)
