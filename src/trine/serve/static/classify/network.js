@@ -46,7 +46,7 @@ export function Network({ model, file }) {
               <${Pixels}
                 image=${mapImage(partsOf(arrayOf(each.maps))[0])}
                 width=${Math.max(14, (LARGEST * each.shape[2]) / arrayOf(value.picture).shape[1])}
-                alt=""
+                alt="The strongest map"
               />
               <span>${each.name}</span><span class="soft">${each.shape.join("×")}</span>
             </button>`,
