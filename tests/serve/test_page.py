@@ -16,6 +16,7 @@ pytest.importorskip("playwright", reason="playwright is not installed")
 WIDTHS = {"desk": 1280, "phone": 390}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", WIDTHS)
 def test_every_view_fits_the_screen_and_passes_axe(tab, site, photo, width, scheme):
