@@ -6,11 +6,11 @@ import { sequential } from "../shared/colours.js";
 import { Busy, Part, Problem, useAsked } from "../shared/frame.js";
 import { figure, percent } from "../shared/numbers.js";
 import { Picture, Pixels, Scale, coloured } from "../shared/pictures.js";
-import { Probabilities } from "./page.js";
+import { Probabilities } from "./probabilities.js";
 
 const WIDTH = 288;
-const FULL = 16;
 /** Full colour: a cell with this many times its even part of the evidence that a decision needs. */
+const FULL = 16;
 
 export function Evidence({ model, file, threshold }) {
   const [label, setLabel] = useState("");

@@ -7,7 +7,7 @@ import { Busy, Problem, useAsked } from "../shared/frame.js";
 import { figure } from "../shared/numbers.js";
 import { Picture, Pixels } from "../shared/pictures.js";
 import { Layer } from "./layer.js";
-import { mapImage } from "./network.js";
+import { mapImage } from "./map_image.js";
 
 const WIDTH = 224;
 const PACE = 90;

@@ -7,6 +7,7 @@ import { Busy, Part, Problem, useAsked } from "../shared/frame.js";
 import { counted, figure } from "../shared/numbers.js";
 import { Picture, Pixels, Scale, coloured, extent, levels } from "../shared/pictures.js";
 import { Kernel } from "./kernel.js";
+import { mapImage } from "./map_image.js";
 
 const LARGEST = 104;
 const MAP = 76;
@@ -68,13 +69,6 @@ function Stage({ picture }) {
   </div>`;
 }
 
-/** A map from 0, dark, to its largest value; below 0 is blue. */
-export function mapImage(map) {
-  const [low, high] = extent(map.data);
-  const most = Math.max(high, -low / 3, 1e-9);
-  return coloured({ shape: map.shape, data: map.data }, (value) => (value < 0 ? diverging(value / most) : sequential(value / most)));
-}
-
 function Maps({ layer, chosen, onChoose }) {
   const maps = partsOf(arrayOf(layer.maps));
   return html`
@@ -134,7 +128,7 @@ function filterColours({ shape: [bands, rows, columns], data }) {
   return levels({ shape: [rows, columns, 3], data: picture });
 }
 
-export function filterSlice({ shape: [, rows, columns], data }, band = 0) {
+function filterSlice({ shape: [, rows, columns], data }, band = 0) {
   const part = data.subarray(band * rows * columns, (band + 1) * rows * columns);
   const most = Math.max(...part.map(Math.abs), 1e-9);
   return coloured({ shape: [rows, columns], data: part }, (value) => diverging(value / most));

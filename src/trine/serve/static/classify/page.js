@@ -7,6 +7,7 @@ import { counted, percent } from "../shared/numbers.js";
 import { PictureInput } from "../shared/picture_input.js";
 import { Evidence } from "./evidence.js";
 import { Network } from "./network.js";
+import { Probabilities } from "./probabilities.js";
 
 const AT_ONCE = 64;
 
@@ -95,21 +96,6 @@ function typicalityWords(typicality, unlike) {
   const share = `${percent(typicality)} of held-out training pictures are at least as unusual`;
   if (typicality < unlike) return `Unlike the training pictures: ${share}.`;
   return `${typicality < 0.1 ? "Rather unusual" : "Like the training pictures"}: ${share}.`;
-}
-
-export function Probabilities({ top, threshold }) {
-  return html`<div class="bars">
-    ${top.map(
-      ([label, probability]) => html`
-        <span>${label}</span>
-        <span class="bar" aria-hidden="true">
-          <i style=${{ width: `${100 * probability}%` }}></i>
-          ${threshold !== undefined && html`<b style=${{ left: `${100 * threshold}%` }}></b>`}
-        </span>
-        <span>${percent(probability)}</span>
-      `,
-    )}
-  </div>`;
 }
 
 function FilePicture({ file, alt }) {

@@ -7,13 +7,13 @@ import { Busy, Problem, useAsked } from "../shared/frame.js";
 import { figure } from "../shared/numbers.js";
 import { Pixels, Scale, coloured, extent } from "../shared/pictures.js";
 import { Plot } from "../shared/plot.js";
-import { bodyOf } from "./session.js";
+import { bodyOf } from "./event_list.js";
 import { Spanned } from "./strip.js";
 
 const MOST = 2000;
 const LANE = 96;
-const ON = 0.5;
 /** A cell is on where it has at least this part of its mean over the span. */
+const ON = 0.5;
 const UNITS = 6;
 
 export function Gates({ model, events, at, span, onSpan, onChoose }) {

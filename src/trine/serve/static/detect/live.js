@@ -7,8 +7,8 @@ import { Part, Problem } from "../shared/frame.js";
 import { clock, counted, figure, percent, rarity } from "../shared/numbers.js";
 
 const SHOWN = 50;
-const PAUSE = 3000;
 /** Milliseconds before a stream that ended is asked for again. */
+const PAUSE = 3000;
 
 export function Live() {
   const [findings, setFindings] = useState(null);

@@ -5,27 +5,10 @@ import { ask, latest } from "../shared/api.js";
 import { MOST_NATS, surpriseColour } from "../shared/colours.js";
 import { Part, Problem } from "../shared/frame.js";
 import { clock, counted, figure, percent, rarity } from "../shared/numbers.js";
+import { bodyOf, eventsOf } from "./event_list.js";
 import { Events } from "./events.js";
 import { Gates } from "./gates.js";
 import { Strip } from "./strip.js";
-
-/** The events of a session as one list, so that taking one away takes its time and attributes too. */
-function eventsOf({ events, times, attributes }) {
-  return events.map((event, index) => ({
-    ...event,
-    time: times?.[index] ?? null,
-    attributes: Object.fromEntries(Object.entries(attributes).map(([name, values]) => [name, values[index]])),
-  }));
-}
-
-export function bodyOf(events) {
-  const names = Object.keys(events[0]?.attributes ?? {});
-  return {
-    events: events.map(({ event }) => event),
-    times: events.every(({ time }) => time !== null) ? events.map(({ time }) => time) : null,
-    attributes: Object.fromEntries(names.map((name) => [name, events.map(({ attributes }) => attributes[name])])),
-  };
-}
 
 export function Session({ model, session, share }) {
   const original = useMemo(() => eventsOf(session), [session]);

@@ -12,8 +12,8 @@ const SIDE = 440;
 const EDGE = 42;
 const THUMB = 20;
 const SHOWN = 128;
-const NEAR = 6;
 /** Pictures around the pointer whose other numbers are taken. */
+const NEAR = 6;
 
 export function LatentMap({ model, units }) {
   const [axes, setAxes] = useState([units[0].unit, (units[1] ?? units[0]).unit]);

@@ -7,8 +7,8 @@ import { clock, figure, percent } from "../shared/numbers.js";
 import { Compared } from "./compared.js";
 
 const MOST = 4;
-const PAUSE = 2000;
 /** Milliseconds between two looks at runs that go on. */
+const PAUSE = 2000;
 const LEADING = { classify: "accuracy", detect: "auc", generate: "elbo_nats" };
 
 function Runs() {
