@@ -131,3 +131,18 @@ def test_what_is_vendored_has_its_licence_beside_it():
     vendored = {path.name for path in (STATIC / "vendor").iterdir()}
     assert {"htm.LICENSE.txt", "preact.LICENSE.txt", "uplot.LICENSE.txt"} <= vendored
     assert {name for name in vendored if not name.endswith(".txt")} == {"htm-preact.js", "uplot.js", "uplot.css"}
+
+
+@pytest.mark.parametrize("name", ["index", "classify", "detect", "generate", "runs"])
+def test_a_page_asks_for_all_its_modules_at_once(name):
+    html = (STATIC / f"{name}.html").read_text()
+    begun = [STATIC / re.search(r'type="module" src="([^"]+)"', html)[1]]
+    needed = set(begun)
+    while begun:
+        module = begun.pop()
+        found = re.findall(r'from "(\.[^"]+)"', module.read_text()) if module.parent.name != "vendor" else []
+        new = {(module.parent / address).resolve() for address in found} - needed
+        needed |= new
+        begun += new
+    asked = re.findall(r'(?:modulepreload" href|module" src)="([^"]+)"', html)
+    assert {(STATIC / address).resolve() for address in asked} == {module.resolve() for module in needed}
