@@ -2,11 +2,13 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
@@ -19,6 +21,7 @@ from PIL import Image
 
 from tests.live.findings import finding
 from tests.serve.models import MAKERS, made
+from tests.serve.page import Site, write_curve
 from trine.live.store import Changes, Store
 
 START = 60.0
@@ -71,13 +74,20 @@ Serve = Callable[..., Service]
 @pytest.fixture(scope="module")
 def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
     """Start `trine serve` with these words at a free port."""
+    with serving(tmp_path_factory) as start:
+        yield start
+
+
+@contextmanager
+def serving(folders: pytest.TempPathFactory) -> Iterator[Serve]:
+    """A function that starts `trine serve`; all services end with it."""
     started: list[Service] = []
 
     def start(
         *words: object, program: tuple[object, ...] = (sys.executable, "-m", "trine"), **settings: Any
     ) -> Service:
         line = [*map(str, program), "serve", *map(str, words), "--port", "0", "--threads", "1"]
-        folder = settings.pop("cwd", None) or tmp_path_factory.mktemp("service")
+        folder = settings.pop("cwd", None) or folders.mktemp("service")
         settings["env"] = {**os.environ, **settings.pop("env", {})}
         process = subprocess.Popen(
             line, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, cwd=folder, **settings
@@ -90,7 +100,13 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
         service.url = f"http://127.0.0.1:{port}"
         return service
 
-    yield start
+    try:
+        yield start
+    finally:
+        _end(started)
+
+
+def _end(started: list[Service]) -> None:
     for service in started:
         if service.process.poll() is None:
             service.process.terminate()
@@ -144,3 +160,37 @@ def photo() -> Callable[..., bytes]:
         return content.getvalue()
 
     return paint
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """A service for the page: a model of every task, findings, and runs of which one goes on."""
+    runs = tmp_path_factory.mktemp("runs")
+    for name in MAKERS:
+        shutil.copytree(made(name), runs / name, ignore=shutil.ignore_patterns("checkpoints", "*.onnx"))
+    (runs / "going").mkdir()
+    for name in ("recipe.json", "plan.json"):
+        shutil.copy(made("photos") / name, runs / "going" / name)
+    write_curve(runs / "going", 5)
+    findings = Store.own(tmp_path_factory.mktemp("store") / "findings.db", "model")
+    findings.commit(Changes(findings=[finding()]))
+    words = [f"{name}={made(name)}" for name in MAKERS]
+    with serving(tmp_path_factory) as start:
+        yield Site(start(*words, "--store", findings.path, "--runs", runs), runs, findings)
+    findings.close()
+
+
+@pytest.fixture
+def tab(browser: Any, site: Site) -> Iterator[Any]:
+    """A page of the browser; nothing may complain, and no request may leave the host."""
+    page = browser.new_page(viewport={"width": 1280, "height": 900}, reduced_motion="reduce")
+    complaints: list[str] = []
+    addresses: list[str] = []
+    page.on("console", lambda message: complaints.append(message.text))
+    page.on("pageerror", lambda problem: complaints.append(str(problem)))
+    page.on("request", lambda request: addresses.append(request.url))
+    page.set_default_timeout(10_000)
+    yield page
+    page.close()
+    assert complaints == []
+    assert [each for each in addresses if not each.startswith((site.url, f"blob:{site.url}", "data:"))] == []

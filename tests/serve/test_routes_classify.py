@@ -137,7 +137,9 @@ def test_the_figures_and_the_card_of_a_model_are_shown(service):
     assert details["classes"] == ["dark", "light"]
     assert 0 < details["about"]["threshold"] < 1
     assert details["card"].startswith("---")
-    assert {each["task"] for each in service.get("/api/models").json()["models"]} == {"classify", "detect", "generate"}
+    listed = service.get("/api/models").json()
+    assert {each["task"] for each in listed["models"]} == {"classify", "detect", "generate"}
+    assert listed["store"] is True
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,7 @@ class ModelList(BaseModel):
     """All models."""
 
     models: list[Model]
+    store: bool = Field(description="Whether findings of a detector at work are shown")
 
 
 class ModelDetails(Model):
@@ -45,7 +46,8 @@ def router(service: Service) -> APIRouter:
 
     @routes.get("", response_model=ModelList, summary="All models")
     async def models() -> Response:
-        return answer({"models": [_short(model) for model in service.models.by_name.values()]})
+        short = [_short(model) for model in service.models.by_name.values()]
+        return answer({"models": short, "store": service.store is not None})
 
     @routes.get("/{model}", response_model=ModelDetails, summary="One model with its figures")
     async def details(model: ModelName) -> Response:
