@@ -67,9 +67,16 @@ LONGEST = (
     "nn",
 )
 """Folders and files of long tests: begun first, so that none is left to a single worker at the end."""
+COSTLY = {"serve", "site", "make_exported"}
+"""Fixtures of tests that are long together: a service with trained models, a page of it, models as graphs."""
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if isinstance(item, pytest.Function) and COSTLY.intersection(item.fixturenames):
+            item.add_marker(pytest.mark.long)
+
     def place(item: pytest.Item) -> int:
         name = item.path.relative_to(ROOT / "tests").parts[0]
         return LONGEST.index(name) if name in LONGEST else len(LONGEST)

@@ -21,6 +21,8 @@ from trine.detect.detector import Detector
 from trine.errors import StoreError
 from trine.live.store import Store
 
+pytestmark = pytest.mark.long
+
 ATTACKS = {7, 20, 41}
 ATTACKERS = {"sshd[107]", "sshd[120]", "sshd[141]"}
 

@@ -10,14 +10,14 @@ import pytest
 
 from trine import runtime
 
+pytestmark = pytest.mark.long
+
 ROOT = Path(__file__).parent.parent.parent
 ANSWERS = """
 import json, sys
 from pathlib import Path
 import numpy as np
 from trine import runtime
-
-pytestmark = pytest.mark.long
 
 classifier, photos, detector, table, log_detector, log, generator = map(Path, sys.argv[1:])
 pictures = sorted(photos.rglob("*.png"))
