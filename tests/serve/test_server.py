@@ -177,7 +177,7 @@ def test_files_among_the_models_are_passed_over_as_a_shell_gives_them(tmp_path):
 def test_a_client_that_leaves_is_noticed(service):
     long = {"events": ["open", "read", "read", "close"] * 4_900, "expected": list(range(19_000, 19_200))}
     with pytest.raises(requests.exceptions.ReadTimeout):
-        requests.post(f"{service.url}/api/models/programs/sequence", json=long, timeout=0.3)
+        requests.post(f"{service.url}/api/models/programs/sequence", json=long, timeout=(5, 0.01))
     service.until('"path": "/api/models/programs/sequence".*"status": 499')
 
 
