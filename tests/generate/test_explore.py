@@ -142,6 +142,8 @@ def test_a_traversal_names_each_row_and_the_value_of_each_column(fitted: Generat
     texts.check()
     rows = [text for text in texts.texts if text.startswith("direction")]
     assert rows == found.names
+    title = "one direction of the latent space at a time, in standard deviations; framed: the picture's own value"
+    assert title in texts.texts
     shares = fitted.directions.shares[:4].tolist()
     assert rows == [f"direction {row}\n{100 * share:.0f} % of variance" for row, share in enumerate(shares, 1)]
     assert [text for text in texts.texts if text[0] in "−0+"] == ["−2.5", "−1.2", "0", "+1.2", "+2.5"]

@@ -149,9 +149,7 @@ def draw_traversal(
     found = traverse(model, start, directions, steps, seed, label)
     beside = np.full_like(found.rows[:, :1], 255)
     beside[0] = found.start
-    what = (
-        "one direction of the latent space at a time" if len(model.directions.steps) else "one latent number at a time"
-    )
+    what = "direction of the latent space" if len(model.directions.steps) else "latent number"
     sheet = labelled_png(
         np.concatenate([beside, found.rows], 1).reshape(-1, *found.start.shape),
         found.names,
