@@ -82,6 +82,22 @@ def test_what_was_expected_is_what_the_full_package_says(service):
         assert [p for _, p in each["events"]][:3] == pytest.approx([p for _, p in expected.expected][:3], abs=0.02)
 
 
+def test_what_was_expected_does_not_depend_on_the_pieces_that_are_computed(monkeypatch):
+    from trine import runtime
+    from trine.serve import sessions
+
+    events = normal_runs(1, 5)[0][:11]
+    table = sessions.table_of([sessions.GivenSequence(events, None, {})])
+    for detector in (runtime.load(made("programs")), trine.load(made("programs"))):
+        whole = sessions.expected(detector, table, range(11))
+        with monkeypatch.context() as patched:
+            patched.setattr(sessions, "PIECE", 3)
+            pieces = sessions.expected(detector, table, [10, 0, 7])
+        for each, position in zip(pieces, (0, 7, 10), strict=True):
+            assert each["position"] == position
+            assert [word for word, _ in each["events"]] == [word for word, _ in whole[position]["events"]]
+
+
 def test_sequences_are_judged_in_their_order(service):
     normal = normal_runs(1, 3)[0]
     body = {"sequences": [{"events": normal, "name": "a"}, {"events": spliced(normal), "name": "b"}]}

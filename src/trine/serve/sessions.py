@@ -21,6 +21,8 @@ from trine.sequences.vocabulary import UNKNOWN, EncodedTable
 
 EXPECTED = 5
 """Events that are named as expected at a position, where the n-grams say it; networks name three."""
+PIECE = 512
+"""Events whose expected ones are computed at once."""
 LOG_NAME = "pasted.log"
 """What a pasted log is called in places and remarks."""
 
@@ -194,6 +196,7 @@ def _texts(table: SequenceTable, rows: Sequence[int], records: RecordTexts | Non
 def _likeliest(
     detector: Scorer, encoded: EncodedTable, positions: Sequence[int]
 ) -> tuple[list[list[int]], list[list[float]]]:
+    """Codes and probabilities of the most expected events at positions, which ascend."""
     ensemble = detector.ensemble
     grams = ensemble.panels[0].grams
     if not ensemble.reads_network:
@@ -202,8 +205,15 @@ def _likeliest(
         indices, values = grams.likeliest(encoded, EXPECTED)
         return indices[list(positions)].tolist(), values[list(positions)].tolist()
     columns = {name: codes[None].astype(np.int64) for name, codes in encoded.columns.items()}
-    _, _, found = detector.advance_with_expected(detector.begun(), columns, 0.0)
-    if found is None:
-        return [[] for _ in positions], [[] for _ in positions]
-    rows = [int(np.flatnonzero(found.events == position)[0]) for position in positions]
-    return found.codes[rows].tolist(), found.probabilities[rows].tolist()
+    state, wanted = detector.begun(), np.array(positions)
+    codes: list[list[int]] = []
+    shares: list[list[float]] = []
+    for start in range(0, int(wanted.max()) + 1, PIECE):
+        piece = {name: values[:, start : start + PIECE] for name, values in columns.items()}
+        _, state, found = detector.advance_with_expected(state, piece, -np.inf)
+        if found is None:
+            return [[] for _ in positions], [[] for _ in positions]
+        here = wanted[(wanted >= start) & (wanted < start + PIECE)] - start
+        codes += found.codes[here].tolist()
+        shares += found.probabilities[here].tolist()
+    return codes, shares
