@@ -14,7 +14,6 @@ not to be written once more, and the server of the standard library is not meant
 
 import asyncio
 import hashlib
-import socket
 import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable
@@ -23,8 +22,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from trine.datasets.lines import Skips
-from trine.errors import DataError, UsageError
+from trine.errors import UsageError
 from trine.live.http_bodies import MAX_BODY, BodyError, bulk, json_lines, otlp_json, otlp_protobuf, unpacked_body
+from trine.live.listening import listening
 from trine.live.source import Batch, Notes, log
 from trine.log_formats.log_event import Line
 
@@ -85,7 +85,7 @@ class HttpSource:
         """Batches that are not committed, by digest."""
         self._unanswered: OrderedDict[str, None] = OrderedDict()
         """Digests of batches that are committed, or handed out to be, and whose sender has no answer."""
-        self._socket = _listening(self.name, host, port)
+        self._socket = listening(self.name, host, port)
         self._readers = asyncio.Semaphore(_READERS)
         self._loop = asyncio.new_event_loop()
         self._server = _server(self._application())
@@ -327,23 +327,6 @@ async def _is_set(event: asyncio.Event) -> bool:
 
 def _peer(request: "Request") -> str:
     return request.client.host if request.client else "a sender"
-
-
-def _listening(name: str, host: str, port: int) -> socket.socket:
-    try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        family, kind, protocol, _, address = found[0]
-        server = socket.socket(family, kind, protocol)  # of an unknown protocol, asyncio leaves Nagle's delay on
-    except OSError as problem:
-        raise DataError(f"{name}: cannot listen ({problem.strerror}); give an address of this machine") from None
-    try:
-        server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        server.bind(address)
-        server.listen(128)
-    except OSError as problem:
-        server.close()
-        raise DataError(f"{name}: cannot listen ({problem.strerror}); give another port or address") from None
-    return server
 
 
 def _server(application: "Starlette") -> Any:

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any, Final, Literal, cast
 
 from trine.datasets.lines import MAX_LINE, NOT_UTF8, Skips
-from trine.errors import DataError, UsageError
+from trine.errors import UsageError
+from trine.live.listening import listening
 from trine.live.source import Batch, Notes
 from trine.log_formats.escapes import without_escapes
 from trine.log_formats.log_event import Line
@@ -23,9 +24,6 @@ from trine.logs.encodings import CUT, KEPT
 
 Transport = Literal["udp", "tcp", "tls"]
 
-_BUFFER: Final = 1 << 23
-"""Bytes of the system's buffer for datagrams that are not read yet: 8 MiB, a second of 60,000 messages."""
-_SO_RCVBUFFORCE: Final = 33
 _READ: Final = 1 << 16
 _MOST_CONNECTIONS: Final = 1000
 _COUNT: Final = re.compile(rb"([1-9]\d{0,8}) ")
@@ -126,7 +124,7 @@ class SyslogSource:
         self.files, self.skips = [self.name], Skips(self.name)
         self._notes, self._lines = Notes(self.skips), 0
         self._tls = _tls(certificate, key) if transport == "tls" else None
-        self._server = _listening(self.name, host, port, datagrams=transport == "udp")
+        self._server = listening(self.name, host, port, datagrams=transport == "udp")
         self._is_udp = transport == "udp"
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._server, selectors.EVENT_READ)
@@ -244,30 +242,6 @@ class SyslogSource:
             text = message.decode(errors="backslashreplace")
         text = text.rstrip("\r\n\0").replace("\0", "\\x00").replace("\n", "#012")
         lines.append(Line(0, self._lines, without_escapes(text) if "\x1b" in text else text))
-
-
-def _listening(name: str, host: str, port: int, *, datagrams: bool) -> socket.socket:
-    kind = socket.SOCK_DGRAM if datagrams else socket.SOCK_STREAM
-    try:
-        family, _, _, _, address = socket.getaddrinfo(host, port, type=kind, flags=socket.AI_PASSIVE)[0]
-        server = socket.socket(family, kind)
-    except OSError as problem:
-        raise DataError(f"{name}: cannot listen ({problem.strerror}); give an address of this machine") from None
-    try:
-        if datagrams:
-            server.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER)
-            with suppress(OSError):  # beyond the system's limit, for root only
-                server.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _BUFFER)
-        else:
-            server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        server.bind(address)
-        if not datagrams:
-            server.listen(128)
-        server.setblocking(False)
-    except OSError as problem:
-        server.close()
-        raise DataError(f"{name}: cannot listen ({problem.strerror}); give another port or address") from None
-    return server
 
 
 def _tls(certificate: Path | None, key: Path | None) -> ssl.SSLContext:
