@@ -41,10 +41,11 @@ class Latents:
             return np.asarray(self.model.decode([torch.from_numpy(each.copy()) for each in given], label))
         return np.asarray(self.model.decode(given, label))
 
-    def kl(self, posterior: Posteriors) -> np.ndarray:
-        """KL divergence of each picture's latent vector from the prior N(0, 1) per unit, in nats."""
+    def kl(self, posterior: Posteriors) -> list[float]:
+        """KL divergence of each picture's latent vector from the prior N(0, I), in nats."""
         mean, variance = posterior.mean[0].astype(np.float64), posterior.variance[0].astype(np.float64)
-        return np.asarray(0.5 * (mean**2 + variance - 1 - np.log(variance)))
+        per_unit = 0.5 * (mean**2 + variance - 1 - np.log(variance))
+        return per_unit.reshape(len(mean), -1).sum(1).tolist()  # type: ignore[no-any-return]
 
 
 def latents_of(loaded: Loaded) -> Latents:

@@ -7,7 +7,6 @@ from fastapi import APIRouter, File, Query, Request, Response, UploadFile
 from pydantic import BaseModel, Field
 
 from trine.errors import DataError
-from trine.serve.batching import Task
 from trine.serve.models import Loaded
 from trine.serve.refusals import Refusal
 from trine.serve.service import PROBLEMS, ArrayJson, ModelName, Service, answer, array_json
@@ -118,12 +117,16 @@ def router(service: Service) -> APIRouter:
         served = service.models.get(model, "classify")
         loaded = served.loaded
         image = await _one(service, loaded, picture)
-        found = await service.compute(served, Task.alone(lambda: _maps(loaded, image)), request)
-        if layer is not None and layer not in found:
-            raise Refusal(404, f"no layer {layer!r:.80}: there are {', '.join(found)}")
-        chosen = found if layer is None else {layer: found[layer]}
-        layers = [_layer(name, values, None if layer else SHOWN) for name, values in chosen.items()]
-        return answer({"picture": array_json(image), "layers": layers})
+
+        def compute() -> dict[str, Any]:
+            found = _maps(loaded, image)
+            if layer is not None and layer not in found:
+                raise Refusal(404, f"no layer {layer!r:.80}: there are {', '.join(found)}")
+            chosen = found if layer is None else {layer: found[layer]}
+            layers = [_layer(name, values, None if layer else SHOWN) for name, values in chosen.items()]
+            return {"picture": array_json(image), "layers": layers}
+
+        return await service.respond(served, compute, request)
 
     @routes.post("/explain", response_model=Evidence, summary="Grad-CAM: the evidence for a class, pixel by pixel")
     async def explain(
@@ -141,10 +144,9 @@ def router(service: Service) -> APIRouter:
             full = served.full("Grad-CAM")
             from trine.serve.inside_classify import evidence
 
-            return evidence(full, image, label)
+            return {**evidence(full, image, label), "picture": array_json(image)}
 
-        found = await service.compute(served, Task.alone(compute), request)
-        return answer({**found, "picture": array_json(image)})
+        return await service.respond(served, compute, request)
 
     @routes.get("/filters", response_model=LayerFilters, summary="What a layer computes: its filters")
     async def filters(

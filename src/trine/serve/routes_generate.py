@@ -9,7 +9,6 @@ from pydantic import BaseModel, Field
 
 from trine.generate.arguments import LARGEST_SEED, check_sample, label_index
 from trine.generate.interpolation import slerp
-from trine.serve.batching import Task
 from trine.serve.latents import Latents, latents_of
 from trine.serve.models import Loaded, ServedModel
 from trine.serve.refusals import Refusal
@@ -114,8 +113,13 @@ def router(service: Service) -> APIRouter:
         served = service.models.get(model, "generate")
         if given.n > limits.batch:
             raise Refusal(413, f"{given.n} pictures in one request: the limit is {limits.batch}")
-        loaded = served.loaded
-        return answer({"pictures": array_json(await _sampled(service, served, loaded, given, request))})
+        generator = served.loaded.model
+        check_sample(given.n, given.temperature, given.seed)
+        label_index(given.label, generator.classes)
+        options: dict[str, Any] = {"label": given.label, "temperature": given.temperature, "seed": given.seed}
+        return await service.respond(
+            served, lambda: {"pictures": array_json(generator.sample(given.n, **options))}, request, given.n
+        )
 
     @routes.post("/decode", response_model=PicturesJson, summary="Latent vectors as pictures")
     async def decode(model: ModelName, given: LatentsJson, request: Request) -> Response:
@@ -134,13 +138,7 @@ def router(service: Service) -> APIRouter:
         served = service.models.get(model, "generate")
         latents = latents_of(served.loaded)
         images = await _read(service, latents, pictures, MOST_ENCODED)
-        posterior = await service.compute(served, Task.alone(lambda: latents.encode(images), len(images)), request)
-        groups = [
-            {"shape": list(shape), "mean": array_json(mean), "variance": array_json(variance)}
-            for shape, mean, variance in zip(latents.shapes, posterior.mean, posterior.variance, strict=True)
-        ]
-        kl = latents.kl(posterior).reshape(len(images), -1).sum(1).tolist()
-        return answer({"pictures": array_json(images), "groups": groups, "kl_nats": kl})
+        return await service.respond(served, lambda: _encoded(latents, images), request, len(images))
 
     @routes.post("/reconstruct", response_model=Reconstructed, summary="Pictures encoded and decoded again")
     async def reconstruct(model: ModelName, pictures: Pictures, request: Request) -> Response:
@@ -157,18 +155,17 @@ def router(service: Service) -> APIRouter:
         steps: Annotated[int, Query(ge=2, le=MOST_STEPS)] = 10,
     ) -> Response:
         served = service.models.get(model, "generate")
-        loaded = served.loaded
-        latents = latents_of(loaded)
+        latents = latents_of(served.loaded)
         if len(pictures) != 2:
             raise Refusal(422, f"{len(pictures)} pictures to interpolate between: give two")
         images = await _read(service, latents, pictures, 2)
 
-        def compute() -> np.ndarray:
+        def compute() -> dict[str, Any]:
             means = latents.encode(images).mean
-            return latents.decode([slerp(mean[:1], mean[1:], steps) for mean in means], None)
+            between = latents.decode([slerp(mean[:1], mean[1:], steps) for mean in means], None)
+            return {"pictures": array_json(between)}
 
-        found = await service.compute(served, Task.alone(compute, steps), request)
-        return answer({"pictures": array_json(found)})
+        return await service.respond(served, compute, request, steps)
 
     @routes.get("/directions", response_model=Directions, summary="The numbers of the latent vector that matter")
     async def directions(model: ModelName) -> Response:
@@ -189,36 +186,9 @@ def router(service: Service) -> APIRouter:
         served = service.models.get(model, "generate")
         loaded = served.loaded
         axes = _axes(_units(loaded), across, up)
-        latents = latents_of(loaded)
-
-        def compute() -> tuple[list[str | None], np.ndarray, np.ndarray]:
-            labels, pictures = _labelled_samples(loaded, n, seed)
-            return labels, pictures, latents.encode(pictures).mean[0].reshape(n, -1)
-
-        labels, images, means = await service.compute(served, Task.alone(compute, n), request)
-        points = means[:, [axis["unit"] for axis in axes]].tolist()
-        return answer(
-            {
-                "axes": axes,
-                "points": points,
-                "labels": labels,
-                "latents": array_json(means),
-                "pictures": array_json(images),
-            }
-        )
+        return await service.respond(served, lambda: _map(loaded, axes, n, seed), request, n)
 
     return routes
-
-
-async def _sampled(
-    service: Service, served: ServedModel, loaded: Loaded, given: Sample, request: Request
-) -> np.ndarray:
-    check_sample(given.n, given.temperature, given.seed)
-    label_index(given.label, loaded.model.classes)
-    options: dict[str, Any] = {"label": given.label, "temperature": given.temperature, "seed": given.seed}
-    task = Task.alone(lambda: loaded.model.sample(given.n, **options), given.n)
-    pictures: np.ndarray = await service.compute(served, task, request)
-    return pictures
 
 
 async def _read(service: Service, latents: Latents, pictures: Sequence[UploadFile], most: int) -> np.ndarray:
@@ -230,11 +200,20 @@ async def _read(service: Service, latents: Latents, pictures: Sequence[UploadFil
     )
 
 
+def _encoded(latents: Latents, images: np.ndarray) -> dict[str, Any]:
+    posterior = latents.encode(images)
+    groups = [
+        {"shape": list(shape), "mean": array_json(mean), "variance": array_json(variance)}
+        for shape, mean, variance in zip(latents.shapes, posterior.mean, posterior.variance, strict=True)
+    ]
+    return {"pictures": array_json(images), "groups": groups, "kl_nats": latents.kl(posterior)}
+
+
 def _reconstructed(served: ServedModel, latents: Latents, images: np.ndarray) -> dict[str, Any]:
     posterior = latents.encode(images)
     found = latents.decode(posterior.mean, None)
     error = np.square((images.astype(np.float64) - found) / 255).mean((1, 2, 3))
-    kl, nats = latents.kl(posterior).reshape(len(images), -1).sum(1).tolist(), None
+    kl, nats = latents.kl(posterior), None
     try:
         full = served.full("the likelihood of a picture")
     except Refusal:
@@ -249,6 +228,18 @@ def _reconstructed(served: ServedModel, latents: Latents, images: np.ndarray) ->
         "kl_nats": kl,
         "reconstruction_nats": nats,
         "squared_error": error.tolist(),
+    }
+
+
+def _map(loaded: Loaded, axes: Sequence[dict[str, Any]], n: int, seed: int) -> dict[str, Any]:
+    labels, pictures = _labelled_samples(loaded, n, seed)
+    means = latents_of(loaded).encode(pictures).mean[0].reshape(n, -1)
+    return {
+        "axes": axes,
+        "points": means[:, [axis["unit"] for axis in axes]].tolist(),
+        "labels": labels,
+        "latents": array_json(means),
+        "pictures": array_json(pictures),
     }
 
 
