@@ -23,8 +23,7 @@ from trine.generate.latent import Normal
 from trine.generate.network import PictureVAE
 from trine.generate.objective import GenerateObjective
 from trine.generate.prior import FlowPrior, MixturePrior
-from trine.generate.prior_choice import FEW as MOST_SEARCHED
-from trine.generate.prior_choice import choose_prior
+from trine.generate.prior_choice import Pictures, choose_prior
 from trine.generate.recipe import GenerateRecipe
 from trine.generate.report import remarks
 from trine.page.chapter import Chapter
@@ -158,25 +157,19 @@ class GeneratorTrainer(Trainer[GenerateRecipe, PictureSet, GenerateObjective, Ge
         bound = measure_bound(model.network, images, model.known_labels(opened, objective.held_out), self.device)
         for line in remarks(bound):
             fit.report.note(line)
-        return model if bound.collapsed else self._without_copies(model, objective, fit)
+        if bound.collapsed or "validation" not in opened.splits:
+            return model
+        return self._without_copies(model, as_channels(objective.train.images, model.channels), images, fit)
 
     @override
     def chapter(self, model: Generator, opened: PictureSet, pictures: Mapping[str, bytes]) -> Chapter:
         return chapter(model, opened, pictures)
 
-    def _without_copies(self, model: Generator, objective: GenerateObjective, fit: RunningFit) -> Generator:
+    def _without_copies(self, model: Generator, train: Pictures, held_out: Pictures, fit: RunningFit) -> Generator:
         """The model with a prior that makes new pictures, as far as one does; the share of copies is said."""
-        if objective.held_out is objective.train or len(objective.train) > MOST_SEARCHED:
-            return model
-        train, held_out = (
-            as_channels(np.array(split.images), model.channels) for split in (objective.train, objective.held_out)
-        )
         copies = choose_prior(model, train, held_out, "prior" in self.recipe.by_hand)
-        if not copies.shares:
-            return model
-        fit.report.note(copies.statement())
-        if copies.chosen == model.recipe.prior:
-            return model
+        if copies.shares:
+            fit.report.note(copies.statement())
         return model.replaced(recipe=model.recipe.changed(prior=copies.chosen))
 
     def _fitted_priors(
