@@ -2,8 +2,9 @@
 
 usage: python -m bench.live_speed [lines | delay | memory]    (all, by default)
 
-An access log is generated. Detectors are trained on 100,000 other lines of it, with an LSTM of 128, as one network and
-as four (the default). They work by their networks and by their exported graphs.
+An access log is generated. Detectors are trained on 100,000 lines of half as many addresses, each as active as those
+of the log that is watched, with an LSTM of 128, as one network and as four (the default). They work by their networks
+and by their exported graphs.
 
 - Lines: `trine detect watch --once` reads 200,000 lines of 10,000 addresses from a file; time of the process, less that
   of the same command on a few lines.
@@ -35,6 +36,8 @@ PARTS = ("lines", "delay", "memory")
 MEMBERS = "counts,either,unseen,excess,pairs,rare,size"
 """The default ones in another order: the network stays among them, whether it pays or not."""
 NETWORKS = {"one network": 1, "four networks": 4}
+PER_SECOND = 40
+"""Lines per second in the log that is read as fast as possible."""
 RATE, SECONDS = 1_000, 200
 """Lines per second, and for how long, of the log that grows."""
 STEP = 0.01
@@ -70,15 +73,18 @@ class Watched:
     peak_mib: float
 
 
-def detector(folder: Path, folds: int) -> Path:
-    """A trained detector, exported."""
-    run = folder / f"detector-{folds}"
+def detector(folder: Path, folds: int, per_second: int = PER_SECOND) -> Path:
+    """A trained detector, exported.
+
+    per_second   lines per second of the log of 10,000 addresses that it is to watch
+    """
+    run = folder / f"detector-{folds}-{per_second}"
     if not (run / "result.json").exists():
-        log = folder / "train.log"
-        write(log, access_log(100_000, addresses=5_000, active=5_000))
+        log = folder / f"train-{per_second}.log"
+        write(log, access_log(100_000, addresses=5_000, active=5_000, per_second=per_second // 2))
         words = ("--entity", "address", "--members", MEMBERS)
         record.fit("detect", str(log), run, *words, folds=folds, epochs=1.0, least_steps=60)
-    exported = folder / f"exported-{folds}"
+    exported = folder / f"exported-{folds}-{per_second}"
     shutil.rmtree(exported, ignore_errors=True)
     record.trine("export", run, "--out", exported)
     return run
@@ -115,14 +121,14 @@ def speed(model: Path, log: Path, few: Path, lines: int) -> dict[str, float]:
 
 def measure_lines(folder: Path, lines: int) -> dict[str, Any]:
     log, few = folder / "replay.log", folder / "few.log"
-    lines = write(log, access_log(lines, addresses=10_000, active=10_000))
+    lines = write(log, access_log(lines, addresses=10_000, active=10_000, per_second=PER_SECOND))
     write(few, access_log(40, addresses=10_000, active=10_000))
     figures: dict[str, Any] = {"lines": lines, "addresses": 10_000}
     for name, folds in NETWORKS.items():
         run = detector(folder, folds)
         figures[name] = {
             "networks": speed(run, log, few, lines),
-            "graph": speed(folder / f"exported-{folds}", log, few, lines),
+            "graph": speed(folder / f"exported-{folds}-{PER_SECOND}", log, few, lines),
         }
     return figures
 
@@ -130,7 +136,7 @@ def measure_lines(folder: Path, lines: int) -> dict[str, Any]:
 def measure_delay(folder: Path, seconds: int) -> dict[str, Any]:
     log, seen, written = folder / "growing.log", dict[str, float](), dict[str, float]()
     log.write_text("")
-    model = detector(folder, 4)
+    model = detector(folder, 4, RATE)
     process = subprocess.Popen(
         command(model, log, "--sink", "stdout#json"),
         stdout=subprocess.PIPE,

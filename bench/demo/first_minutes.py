@@ -21,7 +21,7 @@ CLAIMS = [
         "`trine demo`: three trainings and a report; a second time",
         "first-minutes",
         lambda f: Cells(f"{f['demo_seconds']:.0f} s; {f['again_seconds']:.0f} s"),
-        "Measured with version 0.1.0.dev0; packages came from pip's cache.",
+        "Packages came from pip's cache.",
         front=True,
     ),
     Claim(

@@ -1,11 +1,15 @@
 import math
+from pathlib import Path
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trine.classify.balance import as_answered, balanced_order, log_shares, uneven
+from trine.classify.balance import PRIORS, as_answered, balanced_order, log_shares, uneven
+from trine.classify.classifier import Classifier
+
+from .conftest import SHORT, write_shapes
 
 COUNTS = st.lists(st.integers(1, 40), min_size=2, max_size=6)
 
@@ -46,3 +50,36 @@ def test_calibration_sees_all_pictures_or_as_many_of_each_class():
 @pytest.mark.parametrize(("counts", "ratio"), [([30, 10], 3.0), ([29, 10], None), ([5], None)])
 def test_classes_are_uneven_from_three_times_as_many_pictures(counts, ratio):
     assert uneven(counts) == ratio
+
+
+@pytest.fixture(scope="module")
+def rarely_a_disc(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """40 bars and crosses, 4 discs to train on; 12 of each to test with."""
+    folder = tmp_path_factory.mktemp("uneven") / "shapes"
+    write_shapes(folder / "train", each=40)
+    write_shapes(folder / "test", each=12, seed=1)
+    for path in sorted((folder / "train" / "disc").iterdir())[4:]:
+        path.unlink()
+    return folder
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("balance", ["none", "sampling", "logits"])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        pytest.param(SHORT, id="fast"),
+        pytest.param({"network": "classic", "least_steps": 60, "validations": 1, "batch_size": 32}, id="classic"),
+        pytest.param({"network": "pretrained", "picture_size": 16, "least_steps": 120, "validations": 1}, id="head"),
+    ],
+)
+def test_every_network_learns_a_rare_class_with_any_balance(rarely_a_disc, settings, balance, tmp_path):
+    if settings.get("network") == "pretrained":
+        pytest.importorskip("efficientnet_lite_pytorch", reason="the extra `pretrained` is not installed")
+    model = Classifier(**settings, balance=balance).fit(rarely_a_disc, out=tmp_path / "run")
+    assert model.result
+    metrics = model.result.metrics
+    assert metrics["prior"] == PRIORS[balance]
+    if balance != "none":
+        assert metrics["macro_recall"] > 0.5
+        assert metrics["per_class"]["disc"]["recall"] > 0

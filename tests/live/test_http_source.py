@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -47,6 +47,21 @@ class Service(Follower):
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.source.port}"
+
+    def queued(self, batches: int) -> None:
+        """Wait until so many batches are in the queue or on their way to the store."""
+        self.wait(lambda: len(self.source._in_flight) >= batches)
+
+    def alone(self) -> None:
+        """Wait until the server has noticed that all senders went away."""
+        self.wait(lambda: not self.source._server.server_state.connections)
+
+    @staticmethod
+    def wait(condition: Callable[[], bool]) -> None:
+        until = time.monotonic() + 20
+        while not condition():
+            assert time.monotonic() < until, "it did not happen in 20 seconds"
+            time.sleep(0.005)
 
     def post(self, path: str, body: bytes | str, **headers: str) -> requests.Response:
         names = {name.replace("_", "-"): value for name, value in headers.items()}
@@ -296,7 +311,7 @@ def test_the_answer_comes_after_the_commit():
     with serving() as service, ThreadPoolExecutor(1) as pool:
         service.is_committing = False
         sent = pool.submit(service.post, "/", "one line")
-        time.sleep(0.3)
+        service.queued(1)
         assert not sent.done()
         service.is_committing = True
         assert sent.result(5).status_code == 200
@@ -307,7 +322,7 @@ def test_a_batch_that_comes_again_without_an_answer_is_counted_once():
     with serving() as service, ThreadPoolExecutor(2) as pool:
         service.is_committing = False
         both = [pool.submit(service.post, "/", "same batch") for _ in range(2)]
-        time.sleep(0.3)
+        service.wait(lambda: service.source.resent == 1)
         service.is_committing = True
         assert [each.result(5).status_code for each in both] == [200, 200]
         assert service.texts == ["same batch"]
@@ -319,11 +334,9 @@ def test_a_batch_that_was_committed_before_a_crash_and_comes_again_is_counted_on
         service.is_committing = False
         with socket.create_connection(("127.0.0.1", service.source.port)) as client:
             client.sendall(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nlines")
-            time.sleep(0.3)  # it is queued; the sender goes away before it is committed
-        service.is_committing = True
+            service.queued(1)
+        service.alone()  # the sender goes away before its batch is committed
         service.until(1)
-        service.is_committing = False
-        time.sleep(0.1)
         service.kill()
         service.start()
         service.is_committing = True
@@ -345,7 +358,7 @@ def test_a_full_queue_asks_to_come_again(monkeypatch):
     with serving() as service, ThreadPoolExecutor(4) as pool:
         service.is_committing = False
         waiting = [pool.submit(service.post, "/", f"batch {i}") for i in range(3)]
-        time.sleep(0.5)
+        service.queued(3)
         refused = service.post("/", "batch 4")
         assert (refused.status_code, refused.headers["Retry-After"]) == (429, "1")
         service.is_committing = True
@@ -358,7 +371,7 @@ def test_a_service_that_stops_asks_senders_to_come_again():
     with ThreadPoolExecutor(1) as pool, serving() as service:
         service.is_committing = False
         sent = pool.submit(service.post, "/", "late")
-        time.sleep(0.3)
+        service.queued(1)
         service.kill()
         assert sent.result(10).status_code == 503
 

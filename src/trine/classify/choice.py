@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Bool, UInt8
 from torch import Tensor
 
-from trine.classify.cross_validation import trained_head
+from trine.classify.cross_validation import trained_heads
 from trine.classify.network import FastNet
 from trine.classify.objective import ClassifyObjective
 from trine.classify.prediction import predict_logits
@@ -133,7 +133,7 @@ def _try_pretrained(
     if not asked.any() or learned.sum() < LEAST_TRIED * len(part.classes):
         return measured[:0], measured
     table, answers = torch.cat(features), torch.from_numpy(labels[known])
-    head = trained_head(table[learned], answers[learned], len(part.classes), recipe)
+    (head,) = trained_heads(table, answers, [torch.from_numpy(np.flatnonzero(learned))], len(part.classes), recipe)
     with torch.inference_mode():
         right = (head(table[asked]).argmax(1) == answers[asked]).numpy()
     places = known[asked] - len(train)

@@ -87,11 +87,15 @@ class Classifier(Predictor, Model[ClassifyRecipe]):
         return open_to_evaluate(self.recipe, data, data_dir, self.size, self.reading, trained_on)
 
     @override
-    def evaluation(self, opened: PictureSet, split: str | None = None) -> Evaluation:
-        """Figures and pictures: by default on test; else on validation for the data of the training, else on all."""
+    def evaluation(self, opened: PictureSet, split: str | None = None, validated: Seen | None = None) -> Evaluation:
+        """Figures and pictures: by default on test; else on validation for the data of the training, else on all.
+
+        validated   what `seen` returns for the validation split, if that is known
+        """
         name, chosen = self._measured(opened, split)
         images = as_channels(chosen.images, self.channels)
-        answers = self._answers(images, self.own_labels(opened, chosen))
+        seen = validated if validated is not None and name == "validation" else self.seen(images)
+        answers = self._answers(seen, self.own_labels(opened, chosen))
         data = Data(name=opened.name, fingerprint=opened.fingerprint, split=name, n=len(images))
         figures = {**metrics(answers, self.classes), "prior": PRIORS[self.recipe.balance]}
         if name == "validation" and self.promise and opened.fingerprint == self.data.get("fingerprint"):
@@ -143,8 +147,7 @@ class Classifier(Predictor, Model[ClassifyRecipe]):
         figures = self.result.model_dump(mode="json") if self.result else {}
         return report.card(self.classes, figures, self.data, self.recipe.model_dump(mode="json"), self.promise)
 
-    def _answers(self, images: UInt8[np.ndarray, "n height width channels"], labels: Tensor) -> Answers:
-        seen = self.seen(images)
+    def _answers(self, seen: Seen, labels: Tensor) -> Answers:
         with torch.inference_mode():  # the first view is the picture itself
             plain = self.network.logits(seen.features.to(self.device.name)).float().cpu()
         return Answers(

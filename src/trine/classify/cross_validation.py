@@ -3,6 +3,8 @@
 The features are known, so a layer costs next to nothing.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -35,11 +37,11 @@ def cross_validated(
     recipe: ClassifyRecipe,
 ) -> Float[Tensor, "n classes"]:
     """Logits of each picture by a layer that was trained on the other folds."""
+    each = [folds == fold for fold in torch.unique(folds).tolist()]
+    heads = trained_heads(features, labels, [torch.nonzero(~apart)[:, 0] for apart in each], classes, recipe)
     logits = torch.zeros(len(labels), classes)
-    for fold in torch.unique(folds).tolist():
-        apart = folds == fold
-        head = trained_head(features[~apart], labels[~apart], classes, recipe)
-        with torch.inference_mode():
+    with torch.inference_mode():
+        for apart, head in zip(each, heads, strict=True):
             logits[apart] = head(features[apart])
     return logits
 
@@ -49,22 +51,35 @@ def spread(logits: Float[Tensor, "n classes"]) -> Float[Tensor, ""]:
     return (logits - logits.mean(1, keepdim=True)).square().mean().sqrt()
 
 
-def trained_head(
-    features: Float[Tensor, "n features"], labels: Int64[Tensor, "n"], classes: int, recipe: ClassifyRecipe
-) -> nn.Linear:
-    """A last layer, trained as the recipe says but in few steps."""
+def trained_heads(
+    features: Float[Tensor, "n features"],
+    labels: Int64[Tensor, "n"],
+    parts: Sequence[Int64[Tensor, "part"]],
+    classes: int,
+    recipe: ClassifyRecipe,
+) -> list[nn.Linear]:
+    """A last layer for each part of the pictures, trained on it as the recipe says but in few steps.
+
+    All layers take their steps together, with one dropout mask: nearly all of a step's time goes into that.
+    """
     generator = torch.Generator().manual_seed(recipe.seed)
-    head = nn.Linear(features.shape[1], classes)
-    nn.init.zeros_(head.weight)
-    nn.init.zeros_(head.bias)
-    optimiser = AdamW(head.parameters(), weight_decay=0.01)
+    weight = nn.Parameter(torch.zeros(len(parts), classes, features.shape[1]))
+    bias = nn.Parameter(torch.zeros(len(parts), classes))
+    optimiser, batch = AdamW([weight, bias], weight_decay=0.01), min(BATCH, *map(len, parts))
     for step in range(STEPS):
-        chosen = torch.randint(len(labels), (min(BATCH, len(labels)),), generator=generator)
-        kept = (torch.rand(len(chosen), features.shape[1], generator=generator) >= recipe.dropout) / (
-            1 - recipe.dropout
+        chosen = torch.stack([part[torch.randint(len(part), (batch,), generator=generator)] for part in parts])
+        mask = torch.rand(batch, features.shape[1], generator=generator) >= recipe.dropout
+        logits = torch.baddbmm(bias[:, None], features[chosen] * (mask / (1 - recipe.dropout)), weight.transpose(1, 2))
+        loss = F.cross_entropy(
+            logits.flatten(0, 1), labels[chosen].flatten(), label_smoothing=recipe.label_smoothing, reduction="sum"
         )
-        loss = F.cross_entropy(head(features[chosen] * kept), labels[chosen], label_smoothing=recipe.label_smoothing)
         optimiser.clear_gradients()
-        loss.backward()  # type: ignore[no-untyped-call]
+        (loss / batch).backward()  # type: ignore[no-untyped-call]
         optimiser.step(recipe.adam_rate * (1 - step / STEPS))
-    return head
+    return [_layer(*parameters) for parameters in zip(weight.data, bias.data, strict=True)]
+
+
+def _layer(weight: Float[Tensor, "classes features"], bias: Float[Tensor, "classes"]) -> nn.Linear:
+    layer = nn.Linear(weight.shape[1], weight.shape[0])
+    layer.weight.data, layer.bias.data = weight, bias
+    return layer

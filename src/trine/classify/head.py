@@ -34,6 +34,8 @@ HEAD_SHARE = 0.05
 """Share of a budget for the steps of the last layer."""
 HELD_OUT_SHARE = 0.1
 """Largest share of a budget for the features of held-out pictures."""
+TIMED = 6
+"""Pictures whose features are computed to know the pace."""
 MOST_EPOCHS, MOST_STEPS = 40, 2_000
 """Epochs, or steps if these are more, after which the last layer has nothing left to gain."""
 
@@ -49,6 +51,8 @@ class HeadObjective(ClassifyObjective):
         self.picture_seconds = 0.0
         """Duration of the features of a picture."""
         self.held_out: Float[Tensor, "n features"] | None = None
+        self.looks: Float[Tensor, "n figures"] | None = None
+        """How the pictures of the table look, once it was asked for."""
 
     @override
     def prepare(self, budget: Budget | None, done: int | None = None) -> int:
@@ -94,6 +98,13 @@ class HeadObjective(ClassifyObjective):
         return self.picture_seconds * self.closing_pictures
 
     @override
+    def closing_seconds_now(self, validation_seconds: float) -> float:
+        begin, few = time.perf_counter(), self.looked_at[:TIMED]
+        self._held_out(few)
+        self.picture_seconds = (time.perf_counter() - begin) / len(few)
+        return self.closing_seconds(validation_seconds)
+
+    @override
     def batch(self, step: int) -> Batch:
         epoch, places = self.sampler.next(self.progress)
         labelled = self._labelled(self.table.order[places])
@@ -127,18 +138,19 @@ class HeadObjective(ClassifyObjective):
         """Those of the first view, whose features are known."""
         features = self.table.views[0][:PREPARED]
         known = self.table.order[: len(features)]
+        if self.looks is None:
+            self.looks = self._looks(self.train, known.numpy())
         with torch.inference_mode(), self.device.autocast():
             logits = network.head(features.to(self.device.name)).float().cpu()
-        return Seen(self._looks(self.train, known.numpy()), features, logits), known
+        return Seen(self.looks, features, logits), known
 
     @override
-    def answered(self, network: PictureNet, share: float, flip: bool) -> HeldOut:
+    def answered(self, validated: Seen, share: float) -> HeldOut:
         """Where the validation split is small, cross-validated answers to all pictures whose features are known."""
-        plain = super().answered(network, share, flip)
         if len(self.validation) >= FEWEST_HELD_OUT:
-            return plain
+            return super().answered(validated, share)
         assert self.held_out is not None
-        seen, known = self.typical(network, share)
+        seen, known = self.typical(self.whole, share)
         features = torch.cat([seen.features, self.held_out.cpu()])
         labels = torch.cat([self.labels[known], labels_of(self.validation)[torch.from_numpy(self.looked_at)]])
         chosen = known.numpy()
@@ -149,7 +161,7 @@ class HeadObjective(ClassifyObjective):
         folds = folds_of(labels, groups, self.recipe.seed)
         logits = cross_validated(features, labels, folds, self.whole.head.out_features, self.recipe)
         of_validation = logits[len(known) :]  # a layer of other steps has other logits: the whole model's count
-        logits = logits * spread(plain.seen.logits) / spread(of_validation).clamp_min(1e-9)
+        logits = logits * spread(validated.logits) / spread(of_validation).clamp_min(1e-9)
         looks = torch.cat([seen.look, self._looks(self.validation, self.looked_at)])
         return HeldOut(Seen(looks, features, logits), labels, folds)
 

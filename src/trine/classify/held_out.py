@@ -1,5 +1,6 @@
 """What a network makes of pictures that it has not learned, and what that gives: calibration, promise, typicality."""
 
+import math
 from dataclasses import dataclass, replace
 
 import torch
@@ -40,7 +41,8 @@ class HeldOut:
         signed = self.signed_confidence(temperature).numpy()
         confidence, correct = abs(signed), signed > 0
         found = promise(confidence, correct, target, 0 if self.folds is None else len(torch.unique(self.folds)))
-        return replace(found, threshold=files.rounded(found.threshold), accuracy=files.rounded(found.accuracy))
+        shown = math.floor(10_000 * found.accuracy) / 10_000  # never more than is shown
+        return replace(found, threshold=files.rounded(found.threshold), accuracy=shown)
 
     def novelty(self, known: Seen, labels: Int64[Tensor, "m"], outliers: Seen) -> Novelty:
         """The reference of typical pictures, by training pictures that are known and by pictures of no class."""

@@ -178,10 +178,13 @@ class ClassifyObjective(Objective):
         parts = [predict_seen(network, part, self.device) for part in pieces(self.train.images, known)]
         return Seen.joined(parts), torch.from_numpy(known)
 
-    def answered(self, network: PictureNet, share: float, flip: bool) -> HeldOut:
-        """Answers to this share of the validation split, averaged over test-time views."""
-        split = part_of(self.validation, share)
-        return HeldOut(predict_seen(network, split.images, self.device, tta=True, flip=flip), labels_of(split))
+    def validated_views(self, network: PictureNet, share: float, flip: bool) -> Seen:
+        """What the network makes of this share of the validation split; logits averaged over test-time views."""
+        return predict_seen(network, part_of(self.validation, share).images, self.device, tta=True, flip=flip)
+
+    def answered(self, validated: Seen, share: float) -> HeldOut:
+        """Answers to pictures that were held out; `validated` are those to this share of the validation split."""
+        return HeldOut(validated, labels_of(part_of(self.validation, share)))
 
     def of_no_class(self, network: PictureNet, share: float) -> Seen:
         """What the network makes of pictures that are certainly of no class."""
@@ -221,9 +224,8 @@ class ClassifyObjective(Objective):
         """Pictures that pass through the network after the last step: calibration, typicality, evaluation."""
         flip = mirrors(self.recipe.flip, pictures.channels)
         views = len(augment.views(torch.zeros(1, 2, 2, 1, dtype=torch.uint8), flip, self.network.view_shift))
-        evaluated = pictures.splits.get("test", self.validation)
-        calibrated = views * len(self.validation) + min(PREPARED, len(self.train)) + EACH * (len(KINDS) + 1)
-        return calibrated + views * len(evaluated)
+        tested = len(pictures.splits["test"]) if pictures.is_labelled("test") else 0
+        return views * (len(self.validation) + tested) + min(PREPARED, len(self.train)) + EACH * (len(KINDS) + 1)
 
     def _figures(self, logits: Float[Tensor, "n classes"]) -> Figures:
         labels = labels_of(self.validation)[torch.from_numpy(self.looked_at)]

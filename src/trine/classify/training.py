@@ -18,11 +18,13 @@ from trine.classify.choice import choose_network
 from trine.classify.classifier import Classifier, build_network
 from trine.classify.head import HeadObjective
 from trine.classify.network import SMALLEST, PictureNet
+from trine.classify.novelty import Seen
 from trine.classify.objective import PREPARED, ClassifyObjective, pieces
 from trine.classify.pretrained import PretrainedNet
 from trine.classify.recipe import ClassifyRecipe
 from trine.datasets.catalogue import CATALOGUE
 from trine.errors import DataError
+from trine.model import Evaluation
 from trine.nn.efficientnet import NATIVE
 from trine.nn.operations import count_flops
 from trine.page.chapter import Chapter
@@ -51,6 +53,8 @@ class ClassifierTrainer(Trainer[ClassifyRecipe, PictureSet, ClassifyObjective, C
     model_type: ClassVar[type[Classifier]] = Classifier
     shape: ClassVar[tuple[str, ...]] = ("network", "widths", "depth", "stem_stride", "fit")
     rates: ClassVar[tuple[str, ...]] = ("filter_rate", "bias_rate", "head_rate", "adam_rate", "finetune_rate")
+    validated: Seen | None = None
+    """What the trained network makes of the validation pictures that there is time for."""
 
     @override
     def open(self, data: str | Path, data_dir: Path | None) -> PictureSet:
@@ -138,9 +142,6 @@ class ClassifierTrainer(Trainer[ClassifyRecipe, PictureSet, ClassifyObjective, C
         return recipe.changed(flip="none")
 
     @override
-    def measured(self, opened: PictureSet, fit: RunningFit) -> PictureSet:
-        return part_held_out(opened, fit.share)
-
     @override
     def complete(
         self, opened: PictureSet, objective: ClassifyObjective, network: nn.Module, fit: RunningFit
@@ -150,7 +151,8 @@ class ClassifierTrainer(Trainer[ClassifyRecipe, PictureSet, ClassifyObjective, C
         recipe, flip = objective.recipe, mirrors(objective.recipe.flip, opened.channels)
         if remark := objective.remark(fit.figures):
             fit.report.note(f"warning: {remark}")
-        held_out = objective.answered(trained, fit.share, flip)
+        self.validated = objective.validated_views(trained, fit.share, flip)
+        held_out = objective.answered(self.validated, fit.share)
         temperature = held_out.balanced(recipe.balance).temperature()
         promised = held_out.promise(temperature, recipe.selective_accuracy)
         fit.report.note(promised.statement(recipe.selective_accuracy))
@@ -171,6 +173,10 @@ class ClassifierTrainer(Trainer[ClassifyRecipe, PictureSet, ClassifyObjective, C
             novelty=held_out.novelty(known, objective.labels[typical], outliers),
             margins=objective.evidence.mean_margins,
         )
+
+    @override
+    def evaluate(self, model: Classifier, opened: PictureSet, fit: RunningFit, split: str | None) -> Evaluation:
+        return model.evaluation(part_held_out(opened, fit.share), split, self.validated)
 
     @override
     def chapter(self, model: Classifier, opened: PictureSet, pictures: Mapping[str, bytes]) -> Chapter:

@@ -26,6 +26,7 @@ from trine.generate.prior import FlowPrior, MixturePrior
 from trine.generate.prior_choice import Pictures, choose_prior
 from trine.generate.recipe import GenerateRecipe
 from trine.generate.report import remarks
+from trine.model import Evaluation
 from trine.page.chapter import Chapter
 from trine.pictures.batches import evenly, labels_of, part_held_out, part_of
 from trine.pictures.decode import as_channels
@@ -115,8 +116,8 @@ class GeneratorTrainer(Trainer[GenerateRecipe, PictureSet, GenerateObjective, Ge
         return self.device.agree(flow_seconds(latent, classes, recipe, self.device))
 
     @override
-    def measured(self, opened: PictureSet, fit: RunningFit) -> PictureSet:
-        return part_held_out(opened, fit.share)
+    def evaluate(self, model: Generator, opened: PictureSet, fit: RunningFit, split: str | None) -> Evaluation:
+        return model.evaluation(part_held_out(opened, fit.share), split)
 
     @override
     def objective(self, opened: PictureSet, recipe: GenerateRecipe) -> GenerateObjective:

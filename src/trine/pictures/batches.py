@@ -14,7 +14,7 @@ from trine.pictures.picture_set import PictureSet, PictureSplit
 
 PIXELS = 500 * 32 * 32
 """Pixels per batch when no gradients are computed: 500 pictures of CIFAR-10's size."""
-LEAST_LOOKED_AT = 100
+LEAST_LOOKED_AT = 30
 """Held-out or test pictures that are looked at, if there are so many, however little time there is."""
 
 

@@ -16,7 +16,7 @@ from trine import files, machine
 from trine.device import Device, choose, together
 from trine.drawing import attempted
 from trine.errors import RunError, UsageError
-from trine.model import Model
+from trine.model import Evaluation, Model
 from trine.page.chapter import Chapter
 from trine.page.page import page
 from trine.progress import Figures, Reporter, Silent, reporter
@@ -73,7 +73,7 @@ class RunningFit:
         self.cost, self.steps, self.figures = loop.cost, loop.clock.step, loop.figures
         if self.budget:
             self.trained_at = self.budget.elapsed
-            self.share = _affordable(self.budget, objective.closing_seconds(loop.checks.seconds))
+            self.share = _affordable(self.budget, objective.closing_seconds_now(loop.checks.seconds))
             if self.share < 1:
                 self.report.note(f"there is time to measure on {100 * self.share:.0f} % of the held-out samples")
         return network
@@ -165,9 +165,9 @@ class Trainer(ABC, Generic[R, D, O, M]):
         """Duration of further trainings after the first, in seconds; a budget keeps it back."""
         return 0.0
 
-    def measured(self, opened: D, fit: RunningFit) -> D:
-        """The data that the evaluation looks at: as much as there is time for (`fit.share`)."""
-        return opened
+    def evaluate(self, model: M, opened: D, fit: RunningFit, split: str | None) -> Evaluation:
+        """The evaluation of the trained model, on as much of the data as there is time for (`fit.share`)."""
+        return model.evaluation(opened, split)
 
     # ---- the way
 
@@ -302,7 +302,7 @@ class Trainer(ABC, Generic[R, D, O, M]):
         cost = _stated(fit.cost, fit.steps)
         trained: M = model.replaced(device=self.device, data=self.describe(opened), cost=cost, run=fit.run.folder)
         trained.save(fit.run.bundle)  # before anything else: what is measured and drawn from here can be done again
-        evaluation = trained.evaluation(self.measured(opened, fit), None if test else "validation")
+        evaluation = self.evaluate(trained, opened, fit, None if test else "validation")
         measured = {
             "budget": fit.statement(),
             "sgemm_gflops": round(machine.sgemm_gflops(seconds=min(1.0, MEASURED_SHARE * cost.train_seconds)), 1),

@@ -108,6 +108,10 @@ class Objective(ABC):
         """Duration of measuring after the last step, if that of a whole validation is known."""
         return validation_seconds * self.closing_validations
 
+    def closing_seconds_now(self, validation_seconds: float) -> float:
+        """The same, right before it, and measured if the pace may have changed since the last validation."""
+        return self.closing_seconds(validation_seconds)
+
     def look_at(self, share: float) -> float:
         """Validate on about this share of the held-out samples from now on; returns the share that it is."""
         return 1.0
