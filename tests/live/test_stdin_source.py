@@ -50,6 +50,25 @@ def test_a_line_arrives_while_the_other_program_still_writes():
     process.stdout.close()
 
 
+HUNGRY = """
+import sys
+from trine.live.stdin_source import StdinSource
+source = StdinSource()
+source.resume(None)
+largest = 0
+while not source.ended:
+    for batch in source.poll(10**9):
+        largest = max(largest, sum(len(line.text) for line in batch.lines))
+print(largest)
+"""
+
+
+def test_long_lines_do_not_fill_the_memory_however_many_may_be_taken_at_once():
+    data = (b"x" * 50_000 + b"\n") * 1_000
+    done = subprocess.run([sys.executable, "-c", HUNGRY], input=data, capture_output=True, timeout=60, check=True)
+    assert int(done.stdout) < 20 << 20
+
+
 def test_bad_and_long_lines_are_counted_and_named():
     lines, messages = read(b"\xff\n" + b"y" * 10_000_000 + b"\nend\n")
     assert [text[:4] for _, text in lines] == ["\\xff", "yyyy", "end"]

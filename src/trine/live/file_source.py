@@ -17,7 +17,7 @@ from typing import Any, Final, NamedTuple
 from trine.datasets.lines import Skips, printable
 from trine.live.identity import COPYING, NEAR, Candidate, Identity, Status
 from trine.live.parts import Looks, log_of, matches, oldest_first, parts_of, statuses
-from trine.live.source import HEAD, Batch, Notes, log
+from trine.live.source import HEAD, MOST_BYTES, Batch, Notes, log
 from trine.live.tail import Tail
 from trine.log_formats.log_event import Line
 from trine.logs.compression import CHUNK
@@ -31,8 +31,6 @@ PAUSE: Final = 5.0
 found again is given up."""
 KEPT: Final = 600.0
 """Seconds without growth after which a rotated file is closed."""
-MOST_BYTES: Final = 16 << 20
-"""Bytes of text that are handed out at once: lines can be long."""
 REMEMBERED: Final = 20
 """Parts of a log that are remembered as read even if they are not found: one may be about to be compressed."""
 REMOVED = "removed or overwritten; what was written after the last line that was read is lost"

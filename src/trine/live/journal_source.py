@@ -15,7 +15,7 @@ from typing import Any, Final
 from trine.datasets.lines import Skips
 from trine.errors import DataError
 from trine.live.decoder import Decoder
-from trine.live.source import Batch, Notes, log
+from trine.live.source import MOST_BYTES, Batch, Notes, log
 from trine.log_formats.log_event import Line
 from trine.logs.compression import CHUNK
 
@@ -58,7 +58,8 @@ class JournalSource:
         if process is None or process.stdout is None:
             return []
         lines: list[Line] = []
-        while len(lines) < most:
+        left = MOST_BYTES
+        while len(lines) < most and left > 0:
             try:
                 data = os.read(process.stdout.fileno(), min(CHUNK, max(4096, 512 * (most - len(lines)))))
             except BlockingIOError:
@@ -66,6 +67,7 @@ class JournalSource:
             if not data:
                 self._ended_by_itself(process)
                 break
+            left -= len(data)
             lines += self._decoder.feed(data)
         if not lines:
             return []

@@ -16,6 +16,8 @@ log: Final = logging.getLogger("trine.live")
 """Where everything in this room reports to; `operate.py` writes it as lines of JSON."""
 
 
+MOST_BYTES: Final = 16 << 20
+"""Bytes of text that a source hands out at once, or little more: lines can be long."""
 HEAD: Final = 20
 """Number of first lines that `Source.head` gives."""
 

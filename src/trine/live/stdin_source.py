@@ -7,7 +7,7 @@ from typing import Any
 
 from trine.datasets.lines import Skips
 from trine.live.decoder import Decoder
-from trine.live.source import Batch, Notes
+from trine.live.source import MOST_BYTES, Batch, Notes
 from trine.log_formats.log_event import Line
 from trine.logs.compression import CHUNK
 
@@ -29,9 +29,11 @@ class StdinSource:
     def poll(self, most: int) -> list[Batch]:
         """The whole lines that were written; at the end, the last one as it is."""
         lines: list[Line] = []
-        while len(lines) < most and not self.ended and self._ready.poll(0):
+        left = MOST_BYTES
+        while len(lines) < most and left > 0 and not self.ended and self._ready.poll(0):
             data = os.read(self._handle, min(CHUNK, max(4096, 64 * (most - len(lines)))))
             self.ended = not data
+            left -= len(data)
             lines += self._decoder.feed(data) if data else self._decoder.finish()
         return [Batch(lines, self._decoder.lines)] if lines else []
 

@@ -16,8 +16,9 @@ from trine.live.source import Source
 from trine.live.store import Changes, Store
 from trine.plurals import quantity
 
-MOST_LINES: Final = 20_000
-"""Lines of a source that are judged together where so many have arrived: a session is written once for all of them."""
+MOST_LINES: Final = 60_000
+"""Lines of a source that are judged together where so many have arrived: a session is written once for all of them.
+Of 10,000 busy sessions, a third more lines per second are judged than with 20,000; memory grows by 90 MiB."""
 PAUSE: Final = 0.05
 """Seconds between two looks at sources from which nothing came."""
 
