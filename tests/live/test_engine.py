@@ -1,5 +1,6 @@
 """Lines in, findings out: in any batches, after any restart, with few sessions in memory."""
 
+from contextlib import closing
 from dataclasses import replace
 
 import numpy as np
@@ -9,6 +10,7 @@ from tests.detect.conftest import SMALL, WITH_NETWORK
 from tests.live.ssh_log import STRANGE, USUAL, log_lines
 from trine.datasets.lines import Skips
 from trine.detect.detector import Detector
+from trine.live import engine as engine_module
 from trine.live.engine import Engine, Limits
 from trine.live.source import Batch
 from trine.live.store import Store
@@ -131,6 +133,19 @@ def test_a_restart_after_every_batch_changes_nothing(detector, lines, tmp_path, 
         id_: compared(finding) for id_, finding in uninterrupted[0].items()
     }
     assert counters == uninterrupted[1]
+
+
+def test_no_more_lines_are_taken_at_once_than_there_is_room_for_their_sessions(detector, lines, tmp_path, monkeypatch):
+    monkeypatch.setattr(engine_module, "FEWEST_LINES", 5)
+    with closing(Store.own(tmp_path / "store.db", "model")) as store:
+        source = Lines(lines)
+        engine = Engine(detector, store, [source], replace(LIMITS, most_sessions=40), "model")
+        assert engine.lines_at_once == 40
+        while not source.ended:
+            before, taken = len(engine.going), engine.lines_at_once
+            assert taken == max(5, 40 - before)
+            store.commit(engine.batch(engine.formats[0], [source.take(taken)]))
+            assert len(engine.going) <= 40
 
 
 def test_few_sessions_in_memory_change_nothing(detector, lines, tmp_path, uninterrupted):
