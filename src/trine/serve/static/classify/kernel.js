@@ -97,7 +97,7 @@ function Sliding({ found: [anatomy, own, earlier], map, before, picture }) {
     setPlace([at(event.clientY, box.top, box.height, rows), at(event.clientX, box.left, box.width, columns)]);
   }
   return html`
-    <p>Move over the map on the right, or use the arrow keys there. The frame on the left is what the filter sees.</p>
+    <p>Move over the second picture, or use the arrow keys there. The frame on the first is what the filter sees.</p>
     <div class="columns">
       <div class="row">
         <div>

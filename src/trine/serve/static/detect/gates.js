@@ -15,6 +15,8 @@ const LANE = 96;
 /** A cell is on where it has at least this part of its mean over the span. */
 const ON = 0.5;
 const UNITS = 6;
+/** Fewer points than this are drawn as points, too. */
+const SPARSE = 40;
 /** Smallest norm that is drawn on a logarithmic axis. */
 const LEAST = 1e-9;
 /** Runs of events per unit that are named. */
@@ -255,7 +257,10 @@ function Reach({ model, events, at }) {
   const [x, series] = useMemo(() => {
     const reach = value?.reach ?? [];
     const values = reach.map((norm) => Math.max(norm, LEAST));
-    return [reach.map((_, index) => index + 1), [{ label: "norm of the gradient", values }]];
+    return [
+      reach.map((_, index) => index + 1),
+      [{ label: "norm of the gradient", values, sparse: values.length < SPARSE }],
+    ];
   }, [value]);
   return html`<h3>How far back it looks from event ${at + 1}</h3>
     <p class="soft">How much an event some places before changes its surprise: the norm of the gradient.</p>

@@ -4,7 +4,7 @@ import { html, useEffect, useMemo, useRef, useState } from "../vendor/htm-preact
 import { arrayOf, ask, latest, partsOf } from "../shared/api.js";
 import { classColour } from "../shared/colours.js";
 import { Busy, Dot, Part, Problem, useAsked } from "../shared/frame.js";
-import { signed } from "../shared/numbers.js";
+import { counted, signed } from "../shared/numbers.js";
 import { Picture, extent } from "../shared/pictures.js";
 import { decoded } from "./decode.js";
 import { Axes, EDGE, SIDE, Thumbnails } from "./map_drawing.js";
@@ -111,7 +111,7 @@ function Plane({ model, space, found, axes }) {
     <div>
       ${picture && html`<${Picture} picture=${picture} width=${288} alt=${`Decoded at ${here}`} />`}
       <p class="figure">${here}</p>
-      <p class="figure rate">${rate ? `${rate} pictures decoded in the last second of moving` : ""}</p>
+      <p class="figure rate">${rate ? `${counted(rate, "picture")} decoded in the last second of moving` : ""}</p>
       <${Problem} error=${error} />
       ${labels.length > 0 && html`<${Legend} labels=${labels} />`}
     </div>

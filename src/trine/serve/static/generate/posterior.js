@@ -9,8 +9,8 @@ import { Picture } from "../shared/pictures.js";
 import { PICTURE, decoded } from "./decode.js";
 import { DrawPad } from "./draw_pad.js";
 
-const SIDE = 250;
-const EDGE = 48;
+const SIDE = 256;
+const EDGE = 60;
 const KEPT = 12;
 const TRICK = "z = μ + σ · ε with ε from N(0, 1), the reparameterisation trick";
 
