@@ -9,7 +9,7 @@ import { Picture, Pixels } from "../shared/pictures.js";
 import { Layer } from "./layer.js";
 import { mapImage } from "./map_image.js";
 
-const WIDTH = 224;
+const WIDTH = 208;
 const PACE = 90;
 
 export function Kernel({ model, file, layers, index, map, picture }) {
@@ -99,7 +99,7 @@ function Sliding({ found: [anatomy, own, earlier], map, before, picture }) {
   return html`
     <p>Move over the second picture, or use the arrow keys there. The frame on the first is what the filter sees.</p>
     <div class="columns">
-      <div class="row">
+      <div class="row pair">
         <div>
           <div class="overlay">
             ${
