@@ -154,7 +154,7 @@ def locate(model: str | Path) -> Path:
         raise BundleError(f"{folder}: no such model: give a bundle or a run folder")
     if (folder / "recipe.json").is_file():
         raise BundleError(f"{folder}: the run has no bundle yet: finish its training with --resume")
-    raise BundleError(f"{folder}: not a model: it has no {MANIFEST}")
+    raise BundleError(f"{folder}: not a model: it has no {MANIFEST}: give a bundle or a run folder")
 
 
 def read_manifest(folder: Path, task: str | None = None) -> BundleManifest:

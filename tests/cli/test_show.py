@@ -83,7 +83,7 @@ def test_a_damaged_run_is_one_line(trine, unfinished):
 def test_what_is_neither_is_said(trine, tmp_path):
     said = trine("show", tmp_path)
     assert said.status == 1
-    assert said.err == f"trine: {tmp_path}: not a model: it has no trine.json\n"
+    assert said.err == f"trine: {tmp_path}: not a model: it has no trine.json: give a bundle or a run folder\n"
 
 
 def test_a_model_of_another_task_is_refused_by_name(trine, run, tmp_path):

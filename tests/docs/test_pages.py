@@ -70,7 +70,7 @@ def test_every_link_of_a_page_leads_somewhere(page):
 @pytest.mark.parametrize("page", PAGES, ids=named)
 def test_blocks_are_of_kinds_that_are_checked_or_only_read(page):
     fences = re.findall(r"^```(\w*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
-    of_units = {"watch.md": {"ini", "dockerfile"}, "serve.md": {"dockerfile"}}.get(page.name, set())
+    of_units = {"watch.md": {"ini", "dockerfile"}}.get(page.name, set())
     assert set(fences[::2]) <= {"sh", "python", "text"} | of_units
 
 

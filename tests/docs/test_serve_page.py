@@ -13,7 +13,9 @@ from trine.serve.runs import Runs
 from trine.serve.service import Service
 from trine.serve.settings import Settings
 
-PAGE = (Path(__file__).parent.parent.parent / "docs" / "guides" / "serve.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parent.parent.parent
+GUIDES = ROOT / "docs" / "guides"
+PAGE = (GUIDES / "serve.md").read_text(encoding="utf-8")
 
 
 def test_every_route_is_on_the_page():
@@ -40,7 +42,10 @@ def test_every_option_of_the_page_exists():
 
 
 def test_the_container_starts_the_command_with_its_extra():
-    recipe = re.search(r"```dockerfile\n(.*?)```", PAGE, re.DOTALL)[1]
+    assert "--file docs/guides/serve.Dockerfile" in PAGE
+    recipe = (GUIDES / "serve.Dockerfile").read_text(encoding="utf-8")
+    copied = [word for words in re.findall(r"^COPY (.+)$", recipe, re.MULTILINE) for word in words.split()[:-1]]
+    assert [name for name in copied if not (ROOT / name).exists()] == []
     words = shlex.split(re.search(r"ENTRYPOINT \[(.*)\]", recipe)[1].replace(",", " "))
     assert words == ["trine", "serve", "--host", "0.0.0.0"]
     assert "trine[serve]" in recipe

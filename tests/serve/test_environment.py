@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,17 +15,29 @@ from tests.serve.models import made, tensor
 pytestmark = pytest.mark.long
 
 ROOT = Path(__file__).parent.parent.parent
+IMAGE = (ROOT / "docs" / "guides" / "serve.Dockerfile").read_text()
+TOKEN = "0123456789abcdef0123"
 
 
 @pytest.fixture(scope="module")
 def python(tmp_path_factory) -> Path:
-    """Python of an environment with the wheel and its extra `serve`, nothing else."""
+    """Python of an environment with the wheel and its extra `serve`, made of what the image copies, nothing else."""
     folder = tmp_path_factory.mktemp("environment")
+    copied = folder / "copied"
+    copied.mkdir()
+    for words in re.findall(r"^COPY (.+)$", IMAGE, re.MULTILINE):
+        *sources, to = words.split()
+        for source in sources:
+            target = copied / Path(to).relative_to("/trine") / ("" if (ROOT / source).is_dir() else source)
+            if (ROOT / source).is_dir():
+                shutil.copytree(ROOT / source, target, ignore=shutil.ignore_patterns("__pycache__"))
+            else:
+                shutil.copy(ROOT / source, target)
     found = folder / "venv" / "bin" / "python"
     subprocess.run([sys.executable, "-m", "venv", folder / "venv"], check=True)
     wheel = f"trine[serve] @ file://{folder}/trine-0.1.0-py3-none-any.whl"
-    constraints = ["--constraint", ROOT / "constraints.txt"]
-    for words in (["wheel", "--no-deps", "--wheel-dir", folder, ROOT], ["install", *constraints, wheel]):
+    constraints = ["--constraint", copied / "constraints.txt"]
+    for words in (["wheel", "--no-deps", "--wheel-dir", folder, copied], ["install", *constraints, wheel]):
         line = [found, "-m", "pip", *words, "--quiet", "--retries", "1", "--timeout", "20"]
         done = subprocess.run(line, capture_output=True, text=True, check=False, timeout=300)
         if done.returncode:
@@ -58,6 +72,7 @@ def test_without_torch_pictures_logs_and_latents_are_answered(alone, photo):
     assert alone.post("/api/models/drawings/sample", json={"n": 2}).status_code == 200
     found = alone.post("/api/models/drawings/reconstruct", files={"pictures": ("a.png", photo())}).json()
     assert found["reconstruction_nats"] is None
+    assert alone.get("/api/models/drawings/directions").json()["directions"][0]["share"] > 0
     assert alone.get("/api/models/drawings/map", params={"n": 4}).status_code == 200
     assert alone.get("/api/findings").json()["findings"]
     assert alone.get("/api/runs").status_code == 200
@@ -72,6 +87,7 @@ def test_without_torch_pictures_logs_and_latents_are_answered(alone, photo):
         ("post", "/api/models/photos/explain", {"files": "picture"}),
         ("get", "/api/models/photos/filters", {}),
         ("post", "/api/models/sshd/gates", {"json": {"events": ["a", "b"]}}),
+        ("post", "/api/models/sshd/reach", {"json": {"events": ["a", "b"], "position": 1}}),
     ],
 )
 def test_what_needs_torch_says_what_to_install(alone, photo, method, path, options):
@@ -80,6 +96,24 @@ def test_what_needs_torch_says_what_to_install(alone, photo, method, path, optio
     answer = getattr(alone, method)(path, **options)
     assert answer.status_code == 501
     assert answer.json()["error"].endswith("is not installed here: pip install 'trine[train]'")
+
+
+def test_what_the_image_starts_answers_whoever_has_the_token(python, serve, photo):
+    entry, command, health = (
+        json.loads(re.search(rf"^{word} (\[.+\])$", IMAGE, re.MULTILINE)[1])
+        for word in ("ENTRYPOINT", "CMD", "HEALTHCHECK CMD")
+    )
+    assert (entry[:2], command) == (["trine", "serve"], ["/models/photos"])
+    folder = made("photos")
+    env = {"PYTHONPATH": "", "PATH": f"{python.parent}{os.pathsep}{os.environ['PATH']}", "TRINE_SERVE_TOKEN": TOKEN}
+    started = serve(*entry[2:], f"photos={folder}", program=(python.parent / "trine",), env=env)
+    assert health[0] == "python"
+    asked = [str(word).replace("127.0.0.1:8080", started.address) for word in health[1:]]
+    subprocess.run([python, *asked], check=True, timeout=60)
+    ask = {"files": {"pictures": ("a.png", photo())}}
+    assert started.post("/api/models/photos/classify", **ask).status_code == 401
+    given = started.post("/api/models/photos/classify", headers={"Authorization": f"Bearer {TOKEN}"}, **ask)
+    assert given.json()["pictures"][0]["label"] in ("dark", "light")
 
 
 def test_it_takes_little_memory(alone):

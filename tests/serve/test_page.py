@@ -1,6 +1,7 @@
 """All pages: readable by everyone, small, and sending nothing elsewhere."""
 
 import re
+import shutil
 from collections.abc import Callable
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 
 from tests.serve.models import made
 from tests.serve.page import Site, classified, give_files, judged, open_generator, text
+from tests.serve.test_reload import replace
 from trine.serve.app import STATIC
 
 pytest.importorskip("playwright", reason="playwright is not installed")
@@ -106,6 +108,20 @@ def test_a_service_with_a_token_asks_for_it(browser, serve, tmp_path):
     tab.close()
 
 
+def test_a_model_that_was_replaced_is_said_and_the_new_one_shown(browser, serve, tmp_path):
+    shutil.copytree(made("programs") / "bundle", tmp_path / "served")
+    service = serve(f"model={tmp_path / 'served'}")
+    tab = browser.new_page()
+    tab.goto(f"{service.url}/detect.html")
+    tab.wait_for_selector(".figure:has-text('a sequence per line')")
+    replace(tmp_path / "served", made("sshd") / "bundle")
+    tab.wait_for_selector(".note:has-text('The model was replaced')", timeout=60_000)
+    tab.click("button:text('Show the new one')")
+    tab.wait_for_selector(".figure:has-text('reads syslog')")
+    assert tab.locator(".note:has-text('The model was replaced')").count() == 0
+    tab.close()
+
+
 def test_the_first_paint_comes_within_half_a_second(browser, site):
     seconds = []
     for _ in range(3):
@@ -120,11 +136,18 @@ def test_the_first_paint_comes_within_half_a_second(browser, site):
 
 def test_the_page_is_small_and_names_nothing_outside():
     files = [path for path in STATIC.rglob("*") if path.is_file()]
-    assert sum(path.stat().st_size for path in files) <= 250_000
+    assert sum(path.stat().st_size for path in files if not path.name.endswith(".LICENSE.txt")) <= 250_000
     for path in files:
         if path.suffix in (".html", ".css") or (path.suffix == ".js" and path.parent.name != "vendor"):
             outside = re.findall(r"https?://[^\s\"'`]+", path.read_text())
             assert [each for each in outside if not each.startswith("http://www.w3.org/")] == [], path.name
+
+
+def test_lines_of_the_page_are_short_enough_to_be_read():
+    for path in STATIC.rglob("*.js"):
+        lines = [] if path.parent.name == "vendor" else path.read_text().splitlines()
+        text_alone = re.compile(r'\s*(words|figure)="[^"]*"')
+        assert [line for line in lines if len(line) > 120 and not text_alone.fullmatch(line)] == [], path.name
 
 
 def test_what_is_vendored_has_its_licence_beside_it():

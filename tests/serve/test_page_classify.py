@@ -77,6 +77,7 @@ def test_maps_shrink_from_layer_to_layer(tab, site, photo):
 def test_patch_times_filter_is_what_the_network_computes(tab, site, photo):
     classified(tab, site, photo)
     tab.wait_for_selector(".network button")
+    pooled = []
     for layer in range(tab.locator(".network button").count()):
         tab.locator(".network button").nth(layer).click()
         tab.locator(".maps button").nth(1).click()
@@ -85,6 +86,11 @@ def test_patch_times_filter_is_what_the_network_computes(tab, site, photo):
             tab.locator(".slide").press(key)
             here, there = tab.locator(".check b").all_inner_texts()
             assert number(here) == pytest.approx(number(there), rel=0.01, abs=2e-3), layer
+        if tab.locator(".pooled").count():
+            window = [number(cell) for cell in tab.locator(".pooled td").all_inner_texts()]
+            assert number(tab.locator(".pooled td.marked").inner_text()) == max(window)
+            pooled.append(layer)
+    assert pooled
 
 
 def test_the_kernel_slides_with_the_pointer_and_by_itself(tab, site, photo):

@@ -49,7 +49,7 @@ def test_an_event_taken_away_and_two_swapped_are_rescored(tab, site):
     before = text(tab, ".verdict .p")
     shown = surprises(tab)
     tab.click("[aria-label='Take event 7 away']")
-    until(tab, "n => document.querySelectorAll('#session ~ .columns .events li').length === n", len(shown) - 1)
+    until(tab, "n => document.querySelectorAll('#session ~ .main-and-side .events li').length === n", len(shown) - 1)
     shorter = spliced(run)[:6] + spliced(run)[7:]
     seen_as(tab, site, shorter)
     tab.click("[aria-label='Swap event 2 with the next']")
@@ -61,7 +61,7 @@ def test_an_event_taken_away_and_two_swapped_are_rescored(tab, site):
 
 
 def surprises(tab: Any) -> list[float]:
-    return [number(each) for each in tab.locator("#session ~ .columns .events .nats").all_inner_texts()]
+    return [number(each) for each in tab.locator("#session ~ .main-and-side .events .nats").all_inner_texts()]
 
 
 def seen_as(tab: Any, site: Site, events: list[str]) -> None:
@@ -74,7 +74,7 @@ def seen_as(tab: Any, site: Site, events: list[str]) -> None:
         tab.wait_for_timeout(50)
     assert surprises(tab) == pytest.approx(expected, rel=0.01)
     assert number(text(tab, ".verdict .p")) == pytest.approx(answer["p_value"], rel=0.01)
-    assert tab.locator("#session ~ .columns .events .name").all_inner_texts() == [
+    assert tab.locator("#session ~ .main-and-side .events .name").all_inner_texts() == [
         name + (" (never seen)" if place in answer["never_seen_at"] else "") for place, name in enumerate(events)
     ]
 

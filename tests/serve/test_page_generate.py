@@ -83,6 +83,19 @@ def test_a_digit_drawn_by_hand_is_encoded(tab, site):
     assert columns[0] == columns[7] == 0
 
 
+def test_sliders_follow_the_directions_in_which_training_pictures_differ_and_say_how_much_each_matters(tab, site):
+    known = site.service.get("/api/models/drawings/directions").json()["directions"]
+    open_generator(tab, site)
+    tab.wait_for_selector(".direction canvas")
+    first = text(tab, ".direction label")
+    assert first.startswith("direction 1: ")
+    assert f"{100 * known[0]['share']:.0f} % of the variance" in first
+    assert "moves pixels by" in first
+    ends = [pixels(tab, f".direction >> nth=0 >> canvas >> nth={end}") for end in (0, 1)]
+    assert ends[0] != ends[1]
+    assert text(tab, "#map ~ .row option").startswith("direction 1 (")
+
+
 def test_sliders_move_the_picture_and_lead_back(tab, site):
     open_generator(tab, site)
     tab.wait_for_selector("canvas[aria-label^='Decoded from the sliders']")

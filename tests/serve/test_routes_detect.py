@@ -118,7 +118,7 @@ def test_a_detector_of_a_table_reads_a_sequence_per_line_or_lines_of_json(servic
     assert (as_json["sessions"], as_json["events"]) == (2, 5)
 
 
-def test_the_gates_are_given_event_by_event_and_the_reach_of_the_gradient(service):
+def test_the_gates_are_given_event_by_event(service):
     events = normal_runs(1, 4)[0]
     found = service.post("/api/models/programs/gates", json={"events": events}).json()
     (layer,) = found["layers"]
@@ -127,8 +127,25 @@ def test_the_gates_are_given_event_by_event_and_the_reach_of_the_gradient(servic
     forget = np.frombuffer(base64.b64decode(layer["values"]["forget gate"]["base64"]), np.float32)
     assert layer["values"]["forget gate"]["shape"] == [len(events), 8]
     assert ((forget >= 0) & (forget <= 1)).all()
-    assert len(found["reach"]) == len(events) - 1
-    assert found["reach"][0] > found["reach"][-1] >= 0
+
+
+def test_the_reach_is_that_of_the_event_that_is_asked_about_however_long_the_session(service):
+    events = [event for run in normal_runs(60, 4) for event in run][:300]
+
+    def reach(given, position):
+        body = {"events": given, "position": position}
+        return service.post("/api/models/programs/reach", json=body).json()["reach"]
+
+    last = reach(events, 299)
+    assert len(last) == 100
+    assert last[0] > last[-1] >= 0
+    assert reach(events, 3) == pytest.approx(reach(events[:4], 3))  # what comes later changes nothing
+    assert len(reach(events, 3)) == 3
+    assert reach(events, 0) == []
+    other = next(event for event in events if event != events[299])
+    assert reach([*events[:299], other], 299) != pytest.approx(last)
+    answer = service.post("/api/models/programs/reach", json={"events": ["open"], "position": 1})
+    assert (answer.status_code, answer.json()["error"]) == (422, "position 1: the sequence has 1 events, from 0")
 
 
 @pytest.mark.parametrize(

@@ -6,12 +6,6 @@ import pytest
 import trine
 from tests.serve.models import made
 from tests.serve.test_routes_classify import array
-from trine import runtime
-
-
-@pytest.fixture(scope="module")
-def model():
-    return runtime.load(made("drawings"))
 
 
 def files(photo, *levels):
@@ -54,21 +48,6 @@ def test_an_interpolation_begins_and_ends_with_the_reconstructions(service, phot
     assert len(strip) == 5
     assert np.abs(strip[[0, -1]].astype(int) - ends).max() <= 2
     assert service.post("/api/models/drawings/interpolate", files=both[:1]).status_code == 422
-
-
-def test_the_map_has_the_two_numbers_with_the_most_information_and_pictures_of_every_class(service, model):
-    units = service.get("/api/models/drawings/directions").json()["units"]
-    assert [each["nats"] for each in units] == sorted((each["nats"] for each in units), reverse=True)
-    found = service.get("/api/models/drawings/map", params={"n": 20}).json()
-    assert found["axes"] == units[:2]
-    latents = array(found["latents"])
-    assert np.array(found["points"]) == pytest.approx(latents[:, [each["unit"] for each in units[:2]]], abs=1e-6)
-    assert sorted(found["labels"]) == sorted(2 * list(model.classes))
-    assert array(found["pictures"]).shape == (20, 8, 8, 1)
-    turned = service.get(
-        "/api/models/drawings/map", params={"n": 4, "across": units[1]["unit"], "up": units[0]["unit"]}
-    ).json()
-    assert turned["axes"] == units[1::-1]
 
 
 @pytest.mark.parametrize(

@@ -47,6 +47,16 @@ def test_the_curves_of_a_run_that_goes_on_are_followed_step_by_step(shown, runs)
     assert later["curves"][""] == [{"step": 3, "loss": 1.5}]
 
 
+def test_each_stage_of_a_run_is_followed_by_itself(shown, runs):
+    (runs / "going on" / "metrics-flow.jsonl").write_text('{"step": 1, "loss": 9.0}\n{"step": 2, "loss": 8.0}\n')
+    known = shown.get("/api/runs/going on", params={"since": 3}).json()["curves"]
+    assert known[""] == []
+    assert [entry["step"] for entry in known["flow"]] == [1, 2]  # a stage that has begun since counts from 1 again
+    later = shown.get("/api/runs/going on", params={"since": ["3", "flow:1"]}).json()["curves"]
+    assert later == {"": [], "flow": [{"step": 2, "loss": 8.0}]}
+    assert shown.get("/api/runs/going on", params={"since": "flow:x"}).status_code == 422
+
+
 def test_a_finished_run_has_recipe_result_and_pictures(shown, runs):
     details = shown.get("/api/runs/finished").json()
     assert details["recipe"] == json.loads((runs / "finished" / "recipe.json").read_text())

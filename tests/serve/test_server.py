@@ -15,6 +15,7 @@ import requests
 
 from tests.serve.models import lines_of, made, tensor
 from trine import bundle
+from trine.errors import DataError, UsageError
 
 pytestmark = pytest.mark.long
 
@@ -163,15 +164,34 @@ def test_torch_computes_where_it_is_asked_to(serve):
     assert service.post("/v2/models/photos/infer", json=pictures).status_code == 200
 
 
-def test_files_among_the_models_are_passed_over_as_a_shell_gives_them(tmp_path):
+def test_a_port_is_taken_from_the_start_and_not_when_the_models_are_open():
+    from trine.serve.server import _bound
+
+    with _bound("127.0.0.1", 0) as first:
+        port = first.getsockname()[1]
+        with pytest.raises(DataError, match=f"cannot listen at 127.0.0.1:{port} "):
+            _bound("127.0.0.1", port)
+
+
+def test_what_is_no_model_is_passed_over_among_models_as_a_shell_gives_them(tmp_path):
     from trine.serve.models import named_paths
 
-    for name in ("classify", "detect"):
-        (tmp_path / name).mkdir()
-    (tmp_path / "report.html").touch()
-    found = named_paths([str(path) for path in sorted(tmp_path.iterdir())])
-    assert list(found) == ["classify", "detect"]
-    assert list(named_paths([f"dogs={tmp_path / 'classify'}", "runs/x/bundle"])) == ["dogs", "x"]
+    for name in ("classify/bundle", "detect", "digits", "unfinished"):
+        (tmp_path / name).mkdir(parents=True)
+    for name in ("detect/trine.json", "digits/0.png", "unfinished/recipe.json", "report.html"):
+        (tmp_path / name).touch()
+    said: list[str] = []
+    found = named_paths([str(path) for path in sorted(tmp_path.iterdir())], said.append)
+    assert list(found) == ["classify", "detect", "unfinished"]
+    assert said == [f"{tmp_path / name}: no model, passed over" for name in ("digits", "report.html")]
+    assert list(named_paths([str(tmp_path / "digits")], said.append)) == ["digits"]  # it is refused when it is opened
+    assert list(named_paths([f"dogs={tmp_path / 'classify'}", "runs/x/bundle", "none"], said.append)) == [
+        "dogs",
+        "x",
+        "none",
+    ]
+    with pytest.raises(UsageError, match="no model: give bundles or run folders"):
+        named_paths([str(tmp_path / "digits"), str(tmp_path / "report.html")], said.append)
 
 
 def test_a_client_that_leaves_is_noticed(service):

@@ -110,13 +110,13 @@ def traverse(
     if directions < 1:
         raise UsageError(f"{directions} directions: give 1 or more")
     first = model.sample(1, seed=seed, label=label) if start is None else model.pixels(start)
-    latent = model.encode(first, label=label).mean[0][0]
+    latent = model.encode(first, label=label).mean[0][0].numpy()
     names, along = _directions(model, directions)
-    own, values = along.at(latent), torch.linspace(-REACH, REACH, steps)
+    own, values = along.at(latent), np.linspace(-REACH, REACH, steps, dtype=np.float32)
     moved = latent + (values[None, :, None] - own[:, None, None]) * along.steps[:, None]
-    images = model.decode([moved.flatten(0, 1)], label)
+    images = model.decode([torch.from_numpy(moved).flatten(0, 1)], label)
     rows = images.reshape(len(names), steps, *images.shape[1:])
-    return Traversal(names, values.double().numpy(), own.double().numpy(), first[0], rows)
+    return Traversal(names, values.astype(np.float64), own.astype(np.float64), first[0], rows)
 
 
 def _directions(model: Generator, most: int) -> tuple[list[str], Directions]:
@@ -127,10 +127,10 @@ def _directions(model: Generator, most: int) -> tuple[list[str], Directions]:
             f"direction {index}\n{100 * share:.0f} % of variance" for index, share in enumerate(found.shares[:most], 1)
         ]
         return names, replace(found, steps=found.steps[:most], shares=found.shares[:most])
-    units = model.information.argsort(descending=True)[:most]
-    steps = torch.eye(len(model.information))[units]
-    names = [f"number {unit}\n{float(model.information[unit]):.2f} nats" for unit in units.tolist()]
-    return names, Directions(torch.zeros_like(model.information), steps, torch.zeros(len(units)))
+    information = model.information.numpy()
+    numbers = Directions.along_numbers(information)
+    chosen = replace(numbers, steps=numbers.steps[:most], shares=numbers.shares[:most])
+    return [f"number {unit}\n{information[unit]:.2f} nats" for unit in chosen.steps.argmax(1)], chosen
 
 
 def draw_traversal(

@@ -251,8 +251,8 @@ class Generator(Model[GenerateRecipe]):
     @override
     def arrays(self) -> dict[str, np.ndarray]:
         parts = {"network": self.network.state_dict(), "priors": self.priors.state_dict()}
-        own = {"information": self.information, "errors": self.errors, **self.directions.tensors()}
-        return arrays_of({**joined(parts), **own})
+        own = {"information": self.information, "errors": self.errors}
+        return arrays_of({**joined(parts), **own}) | self.directions.arrays()
 
     @override
     @classmethod
@@ -273,7 +273,7 @@ class Generator(Model[GenerateRecipe]):
             "network": network.eval(),
             "priors": priors.eval().requires_grad_(False),
             "information": tensors["information"],
-            "directions": Directions.of(tensors),
+            "directions": Directions.of(arrays),
             "errors": tensors.get("errors", torch.zeros(0)),
         }
 

@@ -150,7 +150,7 @@ class GeneratorTrainer(Trainer[GenerateRecipe, PictureSet, GenerateObjective, Ge
             network=codec.network,
             priors=priors.to(self.device.name).eval().requires_grad_(False),
             information=_kl_per_unit(means, deviations),
-            directions=Directions.fitted(means),
+            directions=Directions.fitted(means.numpy()),
             errors=torch.zeros(0),
         )
         model = model.replaced(errors=_held_out_errors(model, opened, objective.held_out))

@@ -8,6 +8,7 @@ import numpy as np
 from trine.annotations import Float, UInt8
 from trine.errors import DataError, UsageError
 from trine.generate.arguments import check_sample, label_index
+from trine.generate.directions import KEPT_AS, Directions
 from trine.generate.noise import BLOCK, Draws, block_noise, encoding_noise
 from trine.pictures.decode import as_channels
 from trine.runtime.exported import ExportedBundle
@@ -33,7 +34,11 @@ class ExportedGenerator:
         content = exported.content
         self.classes, self.size, self.channels = tuple(content["classes"]), content["size"], content["channels"]
         """Labels that pictures can be sampled for; side of the pictures in pixels; 1 for grey, 3 for colour."""
-        exported.arrays("information")
+        arrays = exported.arrays("information", KEPT_AS)
+        self.information = arrays["information"]
+        """Mean KL divergence of each number of the latent vector, in nats: its information about a picture."""
+        self.directions = Directions.of(arrays)
+        """Directions of the latent space in which the training's pictures differ most."""
         self.shapes = exported.shapes("encoder", "mean")
         """Shape of each group's latent: the vector, then maps, coarsest first."""
         self._encoder, self._decoder, self._prior = map(exported.graph, ("encoder", "decoder", "prior"))

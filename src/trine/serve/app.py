@@ -20,6 +20,7 @@ from trine.serve import (
     routes_detect,
     routes_findings,
     routes_generate,
+    routes_latent_space,
     routes_models,
     routes_runs,
 )
@@ -33,7 +34,16 @@ GONE = 499
 """Status in log and metrics where the client left before its answer."""
 NOT_SENT: Any = {"auto_configure": False, "tracing": False, "metrics": False, "logs": False}
 """FastAPI would send traces to wherever the environment says; nothing is sent from here."""
-ROOMS = (oip, routes_models, routes_classify, routes_detect, routes_generate, routes_runs, routes_findings)
+ROOMS = (
+    oip,
+    routes_models,
+    routes_classify,
+    routes_detect,
+    routes_generate,
+    routes_latent_space,
+    routes_runs,
+    routes_findings,
+)
 
 
 def application(service: Service) -> Guard:

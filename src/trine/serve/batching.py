@@ -108,7 +108,7 @@ class Worker:
             if gone is not None and gone.done():
                 raise ClientGone
             if task.begun:
-                raise Refusal(504, f"no answer within {seconds:g} s: ask for less at once")
+                raise Refusal.late(seconds)
             raise Refusal.busy(seconds)
         finally:
             task.dropped = True

@@ -7,9 +7,10 @@ import torch
 
 from trine.detect.detector import Detector
 from trine.detect.explain import first_columns
-from trine.detect.inside import REACH, reach, trace
+from trine.detect.inside import REACH, trace
+from trine.detect.network import EventNet
 from trine.sequences.table import SequenceTable
-from trine.sequences.vocabulary import EncodedTable
+from trine.sequences.vocabulary import EVENT, EncodedTable
 from trine.serve.refusals import Refusal
 from trine.serve.service import array_json
 
@@ -19,13 +20,9 @@ def gates(detector: Detector, table: SequenceTable) -> dict[str, Any]:
 
     Raises `Refusal` (422) for a detector without networks.
     """
-    network = next(iter(detector.networks), None)
-    if network is None:
-        raise Refusal(422, "the detector has no network: train it with a member that reads one, such as `either`")
-    encoded = EncodedTable.of(table, detector.vocabulary)
+    network, encoded = _network(detector), EncodedTable.of(table, detector.vocabulary)
     with torch.inference_mode():
         traces = trace(network, network.embed(first_columns(network, encoded))[0])
-    lags = min(REACH, len(table.events) - 1)
     return {
         "cell": network.cell,
         "layers": [
@@ -35,5 +32,32 @@ def gates(detector: Detector, table: SequenceTable) -> dict[str, Any]:
             }
             for each in traces
         ],
-        "reach": reach(network, encoded, lags).tolist() if lags else [],
     }
+
+
+def reach(detector: Detector, table: SequenceTable, position: int) -> dict[str, Any]:
+    """How much each event before a position of a table's first sequence changes the surprisal there.
+
+    It is the norm of ∂ surprisal(position) / ∂ input(position − k) for k = 1, 2, … up to 100 events back. Raises
+    `Refusal` (422) for a position outside, or a detector without networks.
+    """
+    network, events = _network(detector), len(table.events)
+    if position >= events:
+        raise Refusal(422, f"position {position}: the sequence has {events} events, from 0")
+    columns = first_columns(network, EncodedTable.of(table, detector.vocabulary))
+    with torch.enable_grad():
+        embedded = network.embed({name: codes[:, : position + 1] for name, codes in columns.items()})
+        embedded = embedded.detach().requires_grad_(True)
+        logits = network.predict(network.recur(embedded)[0])[EVENT]
+        surprisal = torch.nn.functional.cross_entropy(logits[:, -1], columns[EVENT][:, position + 1])
+        (gradient,) = torch.autograd.grad(surprisal, embedded)
+    norms = gradient.norm(dim=-1)[0].flip(0)[: min(REACH, position)]  # the last one is the start token
+    return {"position": position, "reach": norms.tolist()}
+
+
+def _network(detector: Detector) -> EventNet:
+    """The detector's first network. Raises `Refusal` (422) where there is none."""
+    network = next(iter(detector.networks), None)
+    if network is None:
+        raise Refusal(422, "the detector has no network: train it with a member that reads one, such as `either`")
+    return network

@@ -5,7 +5,6 @@ import re
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
@@ -26,6 +25,8 @@ NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9])?")
 """What a model can be called: a part of an address."""
 TOGETHER: Mapping[str, int] = {"classify": 64, "detect": 256, "generate": 64}
 """Pictures, events or latents that are computed together, by task."""
+MODEL_PARTS = (MANIFEST, "bundle", "recipe.json")
+"""What a bundle or a run has one of."""
 Say = Callable[[str], None]
 
 
@@ -54,11 +55,6 @@ class Loaded:
         if name not in self.graphs:
             self.graphs[name] = ExportedBundle(self.folder, self.manifest, threads=self.threads).graph(name)
         return self.graphs[name]
-
-    @cached_property
-    def information(self) -> np.ndarray:
-        """Of a generator: mean KL divergence of each number of the latent vector, in nats."""
-        return bundle.read(self.folder, prefixes=("information",))[1]["information"]
 
 
 class ServedModel:
@@ -117,16 +113,18 @@ class Models:
             model.worker.close()
 
 
-def named_paths(words: Sequence[str]) -> dict[str, Path]:
-    """Models by name: `NAME=PATH`, or a path that names them itself; files, as in `demo/*`, are passed over.
+def named_paths(words: Sequence[str], say: Say) -> dict[str, Path]:
+    """Models by name: `NAME=PATH`, or a path that names them itself.
 
-    Raises `UsageError` for names that are given twice or cannot be a part of an address.
+    Of several paths, as in `demo/*`, files and folders without a model are passed over, and that is said. Raises
+    `UsageError` for names that are given twice or cannot be a part of an address.
     """
     found: dict[str, Path] = {}
     for word in words:
         given, equals, path = word.partition("=")
         folder = Path(path if equals else word)
-        if not equals and folder.is_file() and len(words) > 1:
+        if not equals and len(words) > 1 and _is_something_else(folder):
+            say(f"{folder}: no model, passed over")
             continue
         name = given if equals else _own_name(folder)
         if not NAME.fullmatch(name):
@@ -139,6 +137,11 @@ def named_paths(words: Sequence[str]) -> dict[str, Path]:
     if not found:
         raise UsageError("no model: give bundles or run folders")
     return found
+
+
+def _is_something_else(path: Path) -> bool:
+    """Whether a path is neither a bundle nor a run, finished or not."""
+    return path.is_file() or (path.is_dir() and not any((path / name).exists() for name in MODEL_PARTS))
 
 
 def tried(loaded: Loaded) -> Loaded:

@@ -132,8 +132,13 @@ class _Infer:
 def router(service: Service) -> APIRouter:
     """The routes of the protocol."""
     routes, infer = APIRouter(prefix="/v2", tags=["Open Inference Protocol"], responses={**PROBLEMS}), _Infer(service)
+    _add_inference(routes, infer)  # first, as the route that is asked for most: routes are tried in turn
+    _add_server(routes, service)
+    _add_metadata(routes, infer)
+    return routes
 
-    # first, as the route that is asked for most: routes are tried in turn
+
+def _add_inference(routes: APIRouter, infer: _Infer) -> None:
     described: dict[str, Any] = {
         "response_model": InferResponse,
         "openapi_extra": {"requestBody": INFER_BODY},
@@ -148,6 +153,8 @@ def router(service: Service) -> APIRouter:
     async def infer_version(model: ModelName, version: str, request: Request) -> Response:
         return await infer(model, version, request)
 
+
+def _add_server(routes: APIRouter, service: Service) -> None:
     @routes.get("", response_model=ServerMetadata, summary="What serves")
     async def server() -> Any:
         return {"name": "trine", "version": VERSION, "extensions": ["binary_tensor_data"]}
@@ -170,6 +177,8 @@ def router(service: Service) -> APIRouter:
             for name, model in service.models.by_name.items()
         ]
 
+
+def _add_metadata(routes: APIRouter, infer: _Infer) -> None:
     @routes.get(
         "/models/{model}", response_model=ModelMetadata, response_model_exclude_none=True, summary="Inputs and outputs"
     )
@@ -190,8 +199,6 @@ def router(service: Service) -> APIRouter:
         _, loaded, _ = infer.signature(model)
         _check_version(model, version, loaded)
         return {"name": model, "ready": True}
-
-    return routes
 
 
 def _check_version(name: str, version: str | None, loaded: Loaded) -> None:

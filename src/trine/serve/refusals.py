@@ -35,6 +35,11 @@ class Refusal(Exception):  # noqa: N818  (it is an answer as much as an error)
         wait = max(1, min(60, round(seconds)))
         return cls(429, f"busy: try again in {wait} s", {"Retry-After": str(wait)})
 
+    @classmethod
+    def late(cls, seconds: float) -> "Refusal":
+        """504: the answer takes longer than it may."""
+        return cls(504, f"no answer within {seconds:g} s: ask for less at once")
+
 
 class ClientGone(Exception):  # noqa: N818
     """The client left before its answer."""

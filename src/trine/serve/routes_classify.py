@@ -89,6 +89,13 @@ class LayerFilters(BaseModel):
 def router(service: Service) -> APIRouter:
     """The routes."""
     routes = APIRouter(prefix="/api/models/{model}", tags=["classify"], responses={**PROBLEMS})
+    _add_answers(routes, service)
+    _add_maps(routes, service)
+    _add_reasons(routes, service)
+    return routes
+
+
+def _add_answers(routes: APIRouter, service: Service) -> None:
     limits = service.settings.limits
 
     @routes.post("/classify", response_model=Classified, summary="What pictures show")
@@ -107,6 +114,8 @@ def router(service: Service) -> APIRouter:
         ]
         return answer({"pictures": listed})
 
+
+def _add_maps(routes: APIRouter, service: Service) -> None:
     @routes.post("/maps", response_model=PictureMaps, summary="Feature maps, layer by layer")
     async def maps(
         model: ModelName,
@@ -128,6 +137,8 @@ def router(service: Service) -> APIRouter:
 
         return await service.respond(served, compute, request)
 
+
+def _add_reasons(routes: APIRouter, service: Service) -> None:
     @routes.post("/explain", response_model=Evidence, summary="Grad-CAM: the evidence for a class, pixel by pixel")
     async def explain(
         model: ModelName,
@@ -164,8 +175,6 @@ def router(service: Service) -> APIRouter:
             return anatomy(full, layer, chosen)
 
         return await service.respond(served, compute, request)
-
-    return routes
 
 
 def _read(content: bytes, name: str, loaded: Loaded, service: Service) -> np.ndarray | str:

@@ -124,12 +124,33 @@ class Gates(BaseModel):
 
     cell: str
     layers: list[LayerGates]
-    reach: list[float] = Field(description="Norm of ∂ surprisal of the last event / ∂ the event k before it, k = 1 …")
+
+
+class ReachedSequence(SequenceJson):
+    """A sequence with one of its events."""
+
+    position: int = Field(ge=0, description="From 0")
+
+
+class Reach(BaseModel):
+    """How far back the network looks from an event."""
+
+    position: int
+    reach: list[float] = Field(
+        description="Norm of ∂ surprisal of this event / ∂ the event k before it, k = 1, 2, … up to 100"
+    )
 
 
 def router(service: Service) -> APIRouter:
     """The routes."""
     routes = APIRouter(prefix="/api/models/{model}", tags=["detect"], responses={**PROBLEMS})
+    _add_logs(routes, service)
+    _add_sequences(routes, service)
+    _add_inside(routes, service)
+    return routes
+
+
+def _add_logs(routes: APIRouter, service: Service) -> None:
     limit = service.settings.limits.events
     as_text = {"text/plain": {"schema": {"type": "string"}, "example": "Oct 10 13:00:00 host sshd[1]: Accepted …"}}
     as_json = {"application/json": {"schema": Log.model_json_schema(ref_template="#/components/schemas/{model}")}}
@@ -145,6 +166,10 @@ def router(service: Service) -> APIRouter:
             raise Refusal(413, f"the log has more than {limit:,} lines: send a part of it")
         return await service.respond(served, lambda: judged_log(detector, log.log, log.most), request)
 
+
+def _add_sequences(routes: APIRouter, service: Service) -> None:
+    limit = service.settings.limits.events
+
     @routes.post("/score", response_model=Judged, summary="Sequences of events, judged")
     async def score(model: ModelName, given: Sequences, request: Request) -> Response:
         served = service.models.get(model, "detect")
@@ -159,9 +184,11 @@ def router(service: Service) -> APIRouter:
         detector, read = served.loaded.model, _sequence(given)
         return await service.respond(served, lambda: judged_sequence(detector, read, given.expected), request)
 
-    @routes.post(
-        "/gates", response_model=Gates, summary="Gates and cell state over a sequence, and the gradient's reach"
-    )
+
+def _add_inside(routes: APIRouter, service: Service) -> None:
+    limit = service.settings.limits.events
+
+    @routes.post("/gates", response_model=Gates, summary="Gates and cell state over a sequence")
     async def gates(model: ModelName, given: SequenceJson, request: Request) -> Response:
         served = service.models.get(model, "detect")
         _within(len(given.events), limit // 10)
@@ -174,7 +201,18 @@ def router(service: Service) -> APIRouter:
 
         return await service.respond(served, compute, request)
 
-    return routes
+    @routes.post("/reach", response_model=Reach, summary="How far back the network looks from an event")
+    async def reach(model: ModelName, given: ReachedSequence, request: Request) -> Response:
+        served = service.models.get(model, "detect")
+        _within(len(given.events), limit // 10)
+
+        def compute() -> dict[str, Any]:
+            full = served.full("the inside of the network")
+            from trine.serve.inside_detect import reach
+
+            return reach(full, table_of([_sequence(given)]), given.position)
+
+        return await service.respond(served, compute, request)
 
 
 async def _log(request: Request) -> Log:

@@ -69,13 +69,13 @@ class Feedback(Strict):
 def router(service: Service) -> APIRouter:
     """The routes."""
     routes = APIRouter(prefix="/api/findings", tags=["findings"], responses={**PROBLEMS})
-    open_streams = [0]
+    _add_list(routes, service)
+    _add_stream(routes, service)  # before /{finding}: routes are tried in turn
+    _add_one(routes, service)
+    return routes
 
-    def store() -> Store:
-        if service.store is None:
-            raise Refusal(404, "no findings are shown here: start with `trine serve MODEL --store FILE`")
-        return service.store
 
+def _add_list(routes: APIRouter, service: Service) -> None:
     @routes.get("", response_model=Findings, summary="Findings, those with the latest events first")
     async def findings(
         status: Annotated[Literal["open", "closed"] | None, Query()] = None,
@@ -86,12 +86,16 @@ def router(service: Service) -> APIRouter:
         ] = None,
         most: Annotated[int, Query(ge=1, le=10_000)] = 200,
     ) -> Response:
-        known = store()
+        known = _store(service)
         found = await service.readers.run(
             lambda: known.findings(status=status, entity=entity, source=source, since=since, most=most)
         )
         verdicts = await service.readers.run(known.feedback)
         return answer({"findings": [_json(each, verdicts) for each in found]})
+
+
+def _add_stream(routes: APIRouter, service: Service) -> None:
+    open_streams = [0]
 
     @routes.get(
         "/events",
@@ -103,7 +107,7 @@ def router(service: Service) -> APIRouter:
         last_event_id: Annotated[str | None, Header(description="Goes on after this event")] = None,
         most: Annotated[int | None, Query(ge=0, le=10_000, description="End after so many; without, never")] = None,
     ) -> StreamingResponse:
-        known = store()
+        known = _store(service)
         if open_streams[0] >= service.settings.limits.streams:
             raise Refusal.busy(10)
         if last_event_id is not None and not (
@@ -122,14 +126,17 @@ def router(service: Service) -> APIRouter:
 
         return StreamingResponse(stream(), media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
 
+
+def _add_one(routes: APIRouter, service: Service) -> None:
     @routes.get("/{finding}", response_model=StoredFinding, summary="One finding with its lines")
     async def one(finding: FindingId) -> Response:
-        found = await service.readers.run(lambda: _one(store(), finding))
-        return answer(_json(found, await service.readers.run(store().feedback)))
+        known = _store(service)
+        found = await service.readers.run(lambda: _one(known, finding))
+        return answer(_json(found, await service.readers.run(known.feedback)))
 
     @routes.post("/{finding}/feedback", response_model=StoredFinding, summary="Say what a finding was")
     async def feedback(finding: FindingId, given: Feedback) -> Response:
-        known = store()
+        known = _store(service)
 
         def keep() -> LiveFinding:
             meant = _one(known, finding)
@@ -138,7 +145,12 @@ def router(service: Service) -> APIRouter:
 
         return answer(_json(await service.readers.run(keep), await service.readers.run(known.feedback)))
 
-    return routes
+
+def _store(service: Service) -> Store:
+    """The store. Raises `Refusal` (404) where there is none."""
+    if service.store is None:
+        raise Refusal(404, "no findings are shown here: start with `trine serve MODEL --store FILE`")
+    return service.store
 
 
 async def _stream(service: Service, store: Store, after: int, most: int | None) -> AsyncIterator[str]:

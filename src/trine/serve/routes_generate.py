@@ -1,6 +1,7 @@
-"""Routes of generators: new pictures, latents of given ones, and ways through the latent space."""
+"""Routes of generators: new pictures, and latents of given ones."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Annotated, Any
 
 import numpy as np
@@ -9,21 +10,20 @@ from pydantic import BaseModel, Field
 
 from trine.generate.arguments import LARGEST_SEED, check_sample, label_index
 from trine.generate.interpolation import slerp
+from trine.serve.batching import Task
+from trine.serve.latent_space import in_blocks
 from trine.serve.latents import Latents, latents_of
-from trine.serve.models import Loaded, ServedModel
+from trine.serve.models import ServedModel
 from trine.serve.refusals import Refusal
 from trine.serve.service import PROBLEMS, ArrayJson, ModelName, Service, Strict, answer, array_json
 from trine.serve.signatures import decode_task
 from trine.serve.uploads import all_decoded, contents
 
 Pictures = Annotated[list[UploadFile], File(description="Pictures")]
-Seed = Annotated[int, Query(ge=0, le=LARGEST_SEED, description="The same seed gives the same pictures")]
 MOST_STEPS = 64
 """Pictures of an interpolation."""
 MOST_ENCODED = 64
 """Pictures that one request can have encoded."""
-MAPPED = 256
-"""Pictures on a map, unless the request says how many."""
 
 
 class Sample(Strict):
@@ -80,32 +80,15 @@ class Reconstructed(BaseModel):
     squared_error: list[float] = Field(description="Mean squared error, with levels from 0 to 1")
 
 
-class Unit(BaseModel):
-    """A number of the latent vector."""
-
-    unit: int
-    nats: float = Field(description="Mean KL divergence: its information about a picture")
-
-
-class Directions(BaseModel):
-    """The numbers of the latent vector, the most informative first."""
-
-    units: list[Unit]
-
-
-class LatentMap(BaseModel):
-    """New pictures in the plane of two numbers of the latent vector."""
-
-    axes: list[Unit] = Field(description="Across, then up")
-    points: list[tuple[float, float]]
-    labels: list[str | None]
-    latents: ArrayJson = Field(description="Mean of each picture's latent vector")
-    pictures: ArrayJson
-
-
 def router(service: Service) -> APIRouter:
     """The routes."""
     routes = APIRouter(prefix="/api/models/{model}", tags=["generate"], responses={**PROBLEMS})
+    _add_new_pictures(routes, service)
+    _add_given_pictures(routes, service)
+    return routes
+
+
+def _add_new_pictures(routes: APIRouter, service: Service) -> None:
     limits = service.settings.limits
 
     @routes.post("/sample", response_model=PicturesJson, summary="New pictures")
@@ -117,9 +100,14 @@ def router(service: Service) -> APIRouter:
         check_sample(given.n, given.temperature, given.seed)
         label_index(given.label, generator.classes)
         options: dict[str, Any] = {"label": given.label, "temperature": given.temperature, "seed": given.seed}
-        return await service.respond(
-            served, lambda: {"pictures": array_json(generator.sample(given.n, **options))}, request, given.n
-        )
+        made: list[np.ndarray] = []
+
+        def make(blocks: Iterator[np.ndarray]) -> None:
+            made.append(next(blocks))
+
+        blocks = in_blocks(given.n, partial(generator.sample_stream, **options))
+        await service.in_turn(served, (Task.alone(partial(make, of), rows) for of, rows in blocks), request)
+        return await service.respond(served, lambda: {"pictures": array_json(np.concatenate(made))}, request)
 
     @routes.post("/decode", response_model=PicturesJson, summary="Latent vectors as pictures")
     async def decode(model: ModelName, given: LatentsJson, request: Request) -> Response:
@@ -133,6 +121,8 @@ def router(service: Service) -> APIRouter:
         found = await service.compute(served, decode_task(loaded, latents, [values], given.label, limits), request)
         return answer({"pictures": array_json(found["pictures"])})
 
+
+def _add_given_pictures(routes: APIRouter, service: Service) -> None:
     @routes.post("/encode", response_model=Encoded, summary="Pictures as latents: mean and variance")
     async def encode(model: ModelName, pictures: Pictures, request: Request) -> Response:
         served = service.models.get(model, "generate")
@@ -166,29 +156,6 @@ def router(service: Service) -> APIRouter:
             return {"pictures": array_json(between)}
 
         return await service.respond(served, compute, request, steps)
-
-    @routes.get("/directions", response_model=Directions, summary="The numbers of the latent vector that matter")
-    async def directions(model: ModelName) -> Response:
-        served = service.models.get(model, "generate")
-        return answer({"units": _units(served.loaded)})
-
-    @routes.get("/map", response_model=LatentMap, summary="The latent space in two dimensions")
-    async def latent_map(
-        model: ModelName,
-        request: Request,
-        n: Annotated[int, Query(ge=1, le=1024, description="Number of pictures")] = MAPPED,
-        across: Annotated[
-            int | None, Query(ge=0, description="Number of the latent vector; without, the most informative")
-        ] = None,
-        up: Annotated[int | None, Query(ge=0, description="Without, the second most informative")] = None,
-        seed: Seed = 0,
-    ) -> Response:
-        served = service.models.get(model, "generate")
-        loaded = served.loaded
-        axes = _axes(_units(loaded), across, up)
-        return await service.respond(served, lambda: _map(loaded, axes, n, seed), request, n)
-
-    return routes
 
 
 async def _read(service: Service, latents: Latents, pictures: Sequence[UploadFile], most: int) -> np.ndarray:
@@ -229,42 +196,3 @@ def _reconstructed(served: ServedModel, latents: Latents, images: np.ndarray) ->
         "reconstruction_nats": nats,
         "squared_error": error.tolist(),
     }
-
-
-def _map(loaded: Loaded, axes: Sequence[dict[str, Any]], n: int, seed: int) -> dict[str, Any]:
-    labels, pictures = _labelled_samples(loaded, n, seed)
-    means = latents_of(loaded).encode(pictures).mean[0].reshape(n, -1)
-    return {
-        "axes": axes,
-        "points": means[:, [axis["unit"] for axis in axes]].tolist(),
-        "labels": labels,
-        "latents": array_json(means),
-        "pictures": array_json(pictures),
-    }
-
-
-def _units(loaded: Loaded) -> list[dict[str, Any]]:
-    """The numbers of the latent vector, the most informative first."""
-    information = loaded.information
-    return [{"unit": int(unit), "nats": float(information[unit])} for unit in np.argsort(-information, kind="stable")]
-
-
-def _axes(units: list[dict[str, Any]], across: int | None, up: int | None) -> list[dict[str, Any]]:
-    by_unit = {each["unit"]: each for each in units}
-    for unit in (across, up):
-        if unit is not None and unit not in by_unit:
-            raise Refusal(422, f"no number {unit} of the latent vector: it has {len(units)}, from 0")
-    first = units[0] if across is None else by_unit[across]
-    others = [each for each in units if each is not first] or units
-    return [first, others[0] if up is None else by_unit[up]]
-
-
-def _labelled_samples(loaded: Loaded, n: int, seed: int) -> tuple[list[str | None], np.ndarray]:
-    """New pictures: of a model with labels, about as many of each class."""
-    classes = loaded.model.classes
-    if not classes:
-        return [None] * n, loaded.model.sample(n, seed=seed)
-    counts = [n // len(classes) + (index < n % len(classes)) for index in range(len(classes))]
-    pairs = [(name, count) for name, count in zip(classes, counts, strict=True) if count]
-    pictures = [loaded.model.sample(count, label=name, seed=seed) for name, count in pairs]
-    return [name for name, count in pairs for _ in range(count)], np.concatenate(pictures)

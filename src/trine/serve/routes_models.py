@@ -6,9 +6,15 @@ from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field
 
 from trine import bundle
+from trine.sequences.vocabulary import EVENT
 from trine.serve.latents import latents_of
 from trine.serve.models import ServedModel
 from trine.serve.service import PROBLEMS, ModelName, Service, answer
+
+OWN_PATTERN = "lines by the pattern of its training"
+"""What a detector reads whose log has no format of a name."""
+EXAMPLE = 4
+"""Events of a detector that are named as an example."""
 
 
 class Model(BaseModel):
@@ -90,11 +96,12 @@ def _about(served: ServedModel) -> dict[str, Any]:
     if loaded.manifest.task == "detect":
         return {
             "share": model.share,
-            "log_format": model.log_format,
+            "log_format": model.log_format or (OWN_PATTERN if model.log_settings.pattern else None),
             "members": list(model.ensemble.names),
             "cell": loaded.manifest.recipe.get("cell"),
             "columns": list(model.vocabulary.values),
-            "events": model.vocabulary.sizes["event"],
+            "events": model.vocabulary.sizes[EVENT],
+            "example": list(model.vocabulary.values[EVENT][:EXAMPLE]),
         }
     return {
         "shapes": [list(shape) for shape in latents_of(loaded).shapes],

@@ -3,11 +3,13 @@
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Response
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, StringConstraints
 
 from trine.serve.service import PROBLEMS, Service, answer
 
 RunName = Annotated[str, Path(description="Name of a run", max_length=300)]
+
+Since = Annotated[str, StringConstraints(pattern=r"^(\w{1,80}:)?(-1|[0-9]{1,15})$")]
 
 
 class Run(BaseModel):
@@ -54,10 +56,17 @@ def router(service: Service) -> APIRouter:
     async def details(
         run: RunName,
         since: Annotated[
-            int, Query(ge=-1, le=2**53, description="Only entries after this step, to follow a run that goes on")
-        ] = -1,
+            list[Since],
+            Query(
+                max_length=20,
+                description="Only entries after this step, to follow a run that goes on: STEP of the training itself, "
+                "STAGE:STEP of another stage",
+                examples=[["120", "flow:30"]],
+            ),
+        ] = [],  # noqa: B006  (FastAPI copies it)
     ) -> Response:
-        return answer(await service.readers.run(lambda: service.runs.details(run, since)))
+        known = dict(_stage_and_step(word) for word in since)
+        return answer(await service.readers.run(lambda: service.runs.details(run, known)))
 
     @routes.get(
         "/{run}/pictures/{picture}",
@@ -70,3 +79,9 @@ def router(service: Service) -> APIRouter:
         return Response(content, media_type="image/png")
 
     return routes
+
+
+def _stage_and_step(word: str) -> tuple[str, int]:
+    """Stage, "" for the training itself, and step."""
+    stage, _, step = word.rpartition(":")
+    return stage, int(step)

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -40,15 +40,15 @@ class Runs:
         rows = [_short(name, folder) for name, folder in self.names().items()]
         return sorted(rows, key=lambda row: -row["changed"])
 
-    def details(self, name: str, since: int) -> dict[str, Any]:
-        """One run with its curves after a step. Raises `Refusal` (404)."""
+    def details(self, name: str, since: Mapping[str, int]) -> dict[str, Any]:
+        """One run with its curves, of each stage the entries after a step. Raises `Refusal` (404)."""
         folder = self._folder(name)
         return {
             **_short(name, folder),
             "recipe": _document(folder / RECIPE),
             "plan": _document(folder / PLAN),
             "result": _document(folder / RESULT) or None,
-            "curves": {stage: list(_points(path, since)) for stage, path in _curves(folder)},
+            "curves": {stage: list(_points(path, since.get(stage, -1))) for stage, path in _curves(folder)},
             "pictures": sorted(path.name for path in _pictures(folder)),
         }
 

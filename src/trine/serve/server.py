@@ -53,7 +53,7 @@ def serve(
     looked = Store.look(store) if store is not None else None
     listening = _bound(settings.host, settings.port)
     Image.MAX_IMAGE_PIXELS = settings.limits.pixels  # what is nested in a picture is limited too
-    metrics, paths = Metrics(), named_paths(words)
+    metrics, paths = Metrics(), named_paths(words, say)
     models = Models(opened(name, path, settings, say, partial(metrics.batch, name)) for name, path in paths.items())
     metrics.watch(models)
     shown = Runs([runs] if runs is not None else [run for path in paths.values() for run in _run_of(path)])
@@ -82,7 +82,6 @@ async def _serve(service: Service, listening: socket.socket, say: Callable[[str]
         lifespan="on",
     )
     server = _Server(config)
-    listening.listen(CONNECTIONS)
     host, port = listening.getsockname()[:2]
     where = f"http://{f'[{host}]' if ':' in host else host}:{port}/"
     for name, model in service.models.by_name.items():
@@ -110,12 +109,16 @@ class _Server(uvicorn.Server):
 
 
 def _bound(host: str, port: int) -> socket.socket:
-    """A socket at an address. Raises `DataError` where it cannot be had."""
+    """A socket that listens at an address. Raises `DataError` where it cannot be had.
+
+    It listens from the start: a port that is only bound can be taken by another while the models are opened.
+    """
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         bound = socket.socket(family, kind, protocol)  # asyncio sends at once only where the protocol is named
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind(address)
+        bound.listen(CONNECTIONS)
     except OSError as problem:
         reason = problem.strerror or str(problem)
         raise DataError(f"cannot listen at {host}:{port} ({reason}): give another --host or --port") from None

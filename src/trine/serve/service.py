@@ -2,7 +2,8 @@
 
 import base64
 import math
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from threading import Event
@@ -17,6 +18,7 @@ from trine.live.store import Store
 from trine.serve.batching import Task
 from trine.serve.metrics import Metrics
 from trine.serve.models import Models, ServedModel
+from trine.serve.refusals import Refusal
 from trine.serve.runs import Runs
 from trine.serve.settings import Settings
 from trine.serve.uploads import Readers
@@ -42,6 +44,18 @@ class Service:
     async def compute(self, model: ServedModel, task: Task, request: Request) -> Any:
         """What a task gives on the model's thread. Raises `Refusal`, `ClientGone`."""
         return await model.worker.answer(task, self.settings.limits.seconds, request.receive)
+
+    async def in_turn(self, model: ServedModel, tasks: Iterable[Task], request: Request) -> None:
+        """Compute tasks one after the other, each with its own place in the queue: other requests come in between.
+
+        Raises `Refusal`, 504 where they take longer together than one answer may; `ClientGone`.
+        """
+        seconds = self.settings.limits.seconds
+        end = time.monotonic() + seconds
+        for task in tasks:
+            if time.monotonic() > end:
+                raise Refusal.late(seconds)
+            await self.compute(model, task, request)
 
     async def respond(
         self, model: ServedModel, compute: Callable[[], Any], request: Request, rows: int = 1

@@ -93,7 +93,8 @@ def token_from(file: Path | None, environment: Mapping[str, str] = os.environ) -
     try:
         token = file.read_text(encoding="utf-8").strip()
     except (OSError, ValueError) as problem:
-        raise UsageError(f"--token-file {file}: cannot be read ({problem}): give a file with the token") from None
+        reason = (problem.strerror if isinstance(problem, OSError) else None) or str(problem)
+        raise UsageError(f"--token-file {file}: cannot be read ({reason}): give a file with the token") from None
     if not token:
         raise UsageError(f"--token-file {file}: empty: make a token with `openssl rand -hex 32`")
     return token

@@ -19,11 +19,12 @@ function Index() {
     ${!value && !error && html`<${Busy} of="Asking for the models" />`}
     <ul class="cards">
       ${(value?.models ?? []).map(
-        (model) => html`<li key=${model.name} class="card">
-          <h2><a href=${`${model.task}.html?model=${encodeURIComponent(model.name)}`}>${model.name}</a></h2>
-          <p>A ${NOUNS[model.task]}. ${WORDS[model.task]}</p>
-          <p class="soft">${about(model)}</p>
-        </li>`,
+        (model) =>
+          html`<li key=${model.name} class="card">
+            <h2><a href=${`${model.task}.html?model=${encodeURIComponent(model.name)}`}>${model.name}</a></h2>
+            <p>A ${NOUNS[model.task]}. ${WORDS[model.task]}</p>
+            <p class="soft">${about(model)}</p>
+          </li>`,
       )}
     </ul>
     <p class="soft">

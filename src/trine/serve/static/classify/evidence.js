@@ -8,7 +8,7 @@ import { figure, percent } from "../shared/numbers.js";
 import { Picture, Pixels, Scale, coloured } from "../shared/pictures.js";
 import { Probabilities } from "./probabilities.js";
 
-const WIDTH = 288;
+const WIDTH = 384;
 /** Full colour: a cell with this many times its even part of the evidence that a decision needs. */
 const FULL = 16;
 
@@ -23,8 +23,11 @@ export function Evidence({ model, file, threshold }) {
     id="evidence"
     title="The evidence"
     words="Bright places are those that speak for the class. One colour means the same evidence in every picture."
-    figure=${value &&
-    `Grad-CAM on ${value.layer} · evidence for ${value.label}: ${percent(value.evidence)} of the log-odds that a decision at ${percent(threshold)} needs`}
+    figure=${
+      value &&
+      `Grad-CAM on ${value.layer} · evidence for ${value.label}: ${percent(value.evidence)} of the log-odds ` +
+        `that a decision at ${percent(threshold)} needs`
+    }
   >
     <label
       >Evidence for
@@ -46,7 +49,7 @@ function Heat({ found, model }) {
   const colour = (share) => [...sequential(0.25 + 0.75 * share), 215 * Math.min(1, 1.4 * share)];
   const overlay = coloured(heat, (value) => colour(value / full));
   const { top, contributions } = ways(found, model);
-  return html`<div class="columns evidence">
+  return html`<div class="by-three evidence">
     <div>
       <div class="overlay">
         <${Picture} picture=${arrayOf(found.picture)} width=${WIDTH} alt="The picture as the network reads it" />
@@ -54,7 +57,10 @@ function Heat({ found, model }) {
           image=${overlay}
           width=${WIDTH}
           smooth
-          alt=${`Evidence for ${found.label}: strongest ${strongest(heat)}; ${percent(found.evidence)} of what a decision needs`}
+          alt=${
+            `Evidence for ${found.label}: strongest ${strongest(heat)}; ` +
+            `${percent(found.evidence)} of what a decision needs`
+          }
         />
       </div>
       <${Scale}
@@ -65,7 +71,7 @@ function Heat({ found, model }) {
       />
     </div>
     <div>
-      <h3>The last layer</h3>
+      <h3 id="last-layer">The last layer</h3>
       <p>
         It multiplies ${found.features.shape[0]} features by the weights of ${found.label} and adds them up. These count
         most:
@@ -73,20 +79,28 @@ function Heat({ found, model }) {
       <div class="scroll">
         <table class="features">
           <thead>
-            <tr><th>feature</th><th class="number">value</th><th class="number">× weight</th><th class="number">= part</th></tr>
+            <tr>
+              <th>feature</th>
+              <th class="number">value</th>
+              <th class="number">× weight</th>
+              <th class="number">= part</th>
+            </tr>
           </thead>
           <tbody>
             ${contributions.map(
-              ({ index, value, weight }) => html`<tr key=${index}>
-                <td>${index}</td>
-                <td class="number">${figure(value)}</td>
-                <td class="number">${figure(weight)}</td>
-                <td class="number">${figure(value * weight)}</td>
-              </tr>`,
+              ({ index, value, weight }) =>
+                html`<tr key=${index}>
+                  <td>${index}</td>
+                  <td class="number">${figure(value)}</td>
+                  <td class="number">${figure(weight)}</td>
+                  <td class="number">${figure(value * weight)}</td>
+                </tr>`,
             )}
           </tbody>
         </table>
       </div>
+    </div>
+    <div>
       <h3>Softmax: from sums to probabilities</h3>
       <p>Each probability is e to the power of the class's sum, over the same of all classes together.</p>
       <${Probabilities} top=${top} />

@@ -5,7 +5,9 @@ import { arrayOf } from "../shared/api.js";
 /** The steps of a layer as functions of what comes in: `input(channel, row, column)`, 0 outside of it. */
 export class Layer {
   constructor(steps, input) {
-    this.steps = steps.map((step) => (step.kind === "convolution" ? { ...step, weights: arrayOf(step.weights) } : step));
+    this.steps = steps.map((step) =>
+      step.kind === "convolution" ? { ...step, weights: arrayOf(step.weights) } : step,
+    );
     this.input = input;
   }
 
@@ -36,6 +38,17 @@ export class Layer {
     return best.place;
   }
 
+  /** What pooling chooses from for a pixel of the layer: values and the place of the largest; null without pooling. */
+  pooled(channel, row, column) {
+    const step = this.steps.findIndex(({ kind }) => kind === "pool");
+    if (step < 0) return null;
+    const { size } = this.steps[step];
+    const values = Array.from({ length: size * size }, (_, place) => {
+      return this.value(step - 1, channel, row * size + Math.floor(place / size), column * size + (place % size));
+    });
+    return { size, values, largest: values.indexOf(Math.max(...values)) };
+  }
+
   /** A filter on the patch that it sees: by channel the patch and the sum, and the total with the bias. */
   sum(step, filter, row, column) {
     const { weights, bias, stride, padding } = this.steps[step];
@@ -53,7 +66,11 @@ export class Layer {
         patch.push(value);
         sum += value * weights.data[start + band * rows * columns + place];
       }
-      parts.push({ patch, sum, filter: weights.data.subarray(start + band * rows * columns, start + (band + 1) * rows * columns) });
+      parts.push({
+        patch,
+        sum,
+        filter: weights.data.subarray(start + band * rows * columns, start + (band + 1) * rows * columns),
+      });
       total += sum;
     }
     return { parts, total, top, left, rows, columns, bias: bias ? bias[filters === 1 ? 0 : filter] : null };

@@ -7,5 +7,7 @@ import { coloured, extent } from "../shared/pictures.js";
 export function mapImage(map) {
   const [low, high] = extent(map.data);
   const most = Math.max(high, -low / 3, 1e-9);
-  return coloured({ shape: map.shape, data: map.data }, (value) => (value < 0 ? diverging(value / most) : sequential(value / most)));
+  return coloured({ shape: map.shape, data: map.data }, (value) =>
+    value < 0 ? diverging(value / most) : sequential(value / most),
+  );
 }

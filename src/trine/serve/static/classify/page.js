@@ -24,7 +24,11 @@ function Classify({ model }) {
       for (let start = 0; start < files.length; start += AT_ONCE) {
         const some = files.slice(start, start + AT_ONCE);
         const { pictures } = await ask(`api/models/${model.name}/classify`, { form: formOf("pictures", some) });
-        const found = pictures.map((answer, index) => ({ answer, file: some[index], key: crypto.randomUUID?.() ?? Math.random() }));
+        const found = pictures.map((answer, index) => ({
+          answer,
+          file: some[index],
+          key: crypto.randomUUID?.() ?? Math.random(),
+        }));
         setAnswers((before) => [...found, ...before].slice(0, 500));
         const first = found.find(({ answer }) => !answer.error);
         if (first && start === 0) setChosen(first);
@@ -41,9 +45,12 @@ function Classify({ model }) {
       id="pictures"
       title="Your pictures"
       words="Give pictures: the network says what they show, how sure it is, and whether they are like those it learned from."
-      figure=${threshold !== undefined &&
-      `${model.classes.length} classes · decides from ${percent(threshold)} on (the mark on the bars) · calls a picture unlike the training below p = ${unlike}` +
-      (accuracy ? ` · accuracy on held-out test pictures ${percent(accuracy)}` : "")}
+      figure=${
+        threshold !== undefined &&
+        `${model.classes.length} classes · decides from ${percent(threshold)} on (the mark on the bars) · ` +
+          `calls a picture unlike the training below p = ${unlike}` +
+          (accuracy ? ` · accuracy on held-out test pictures ${percent(accuracy)}` : "")
+      }
     >
       <${PictureInput} onFiles=${classify} />
       <${Problem} error=${error ?? about.error} again=${about.again} />
@@ -51,22 +58,25 @@ function Classify({ model }) {
       <p class="soft" role="status">${answers.length ? `${counted(answers.length, "picture")} so far` : ""}</p>
       <ul class="cards">
         ${answers.map(
-          (each) => html`<${Answer}
-            key=${each.key}
-            ...${each}
-            threshold=${threshold}
-            unlike=${unlike}
-            chosen=${each === chosen}
-            onChoose=${() => setChosen(each)}
-          />`,
+          (each) =>
+            html`<${Answer}
+              key=${each.key}
+              ...${each}
+              threshold=${threshold}
+              unlike=${unlike}
+              chosen=${each === chosen}
+              onChoose=${() => setChosen(each)}
+            />`,
         )}
       </ul>
     <//>
-    ${chosen &&
-    html`
-      <${Evidence} key=${`e${chosen.key}`} model=${model} file=${chosen.file} threshold=${threshold} />
-      <${Network} key=${`n${chosen.key}`} model=${model} file=${chosen.file} />
-    `}
+    ${
+      chosen &&
+      html`
+        <${Evidence} key=${`e${chosen.key}`} model=${model} file=${chosen.file} threshold=${threshold} />
+        <${Network} key=${`n${chosen.key}`} model=${model} file=${chosen.file} />
+      `
+    }
   `;
 }
 
@@ -76,19 +86,25 @@ function Answer({ answer, file, threshold, unlike, chosen, onChoose }) {
       <${FilePicture} file=${file} alt=${`The picture ${answer.path}`} />
       <div>
         <b>${answer.path}</b><br />
-        ${answer.error
-          ? html`<span class="badge bad">not read</span>`
-          : html`<span class=${answer.abstain ? "badge bad" : "badge good"}>${answer.abstain ? "abstains" : "decides"}</span>`}
+        ${
+          answer.error
+            ? html`<span class="badge bad">not read</span>`
+            : html`<span class=${answer.abstain ? "badge bad" : "badge good"}
+                >${answer.abstain ? "abstains" : "decides"}</span
+              >`
+        }
       </div>
     </div>
     ${answer.error && html`<p class="problem">${answer.error}</p>`}
-    ${!answer.error &&
-    html`
-      <p class="said">${answer.words}</p>
-      <${Probabilities} top=${answer.top} threshold=${threshold} />
-      <p class="soft">${typicalityWords(answer.typicality, unlike)}</p>
-      <button type="button" aria-pressed=${String(chosen)} onClick=${onChoose}>Look inside</button>
-    `}
+    ${
+      !answer.error &&
+      html`
+        <p class="said">${answer.words}</p>
+        <${Probabilities} top=${answer.top} threshold=${threshold} />
+        <p class="soft">${typicalityWords(answer.typicality, unlike)}</p>
+        <button type="button" aria-pressed=${String(chosen)} onClick=${onChoose}>Look inside</button>
+      `
+    }
   </li>`;
 }
 
@@ -118,10 +134,11 @@ function FilePicture({ file, alt }) {
 
 show(
   "classify",
-  () => html`<${TaskPage}
-    task="classify"
-    title="Classify"
-    words="What does a picture show? See the answer, why the network gives it, and every step of the computation."
-    view=${Classify}
-  />`,
+  () =>
+    html`<${TaskPage}
+      task="classify"
+      title="Classify"
+      words="What does a picture show? See the answer, why the network gives it, and every step of the computation."
+      view=${Classify}
+    />`,
 );

@@ -28,32 +28,71 @@ export function Day({ sessions, chosen, onChoose, share }) {
     id="day"
     title="Who, and when"
     words="Each lane is one entity, each bar one session. The redder, the stranger."
-    figure=${`Colour: −log₁₀ p from 0 to 4 · ${counted(shown.length, "session")} of the strangest · ${clock(start)} to ${clock(end)} UTC`}
+    figure=${
+      `Colour: −log₁₀ p from 0 to 4 · ${counted(shown.length, "session")} of the strangest · ` +
+      `${clock(start)} to ${clock(end)} UTC`
+    }
   >
     <div class="scroll" tabindex="0" role="group" aria-label="Lanes of entities over time">
-      <svg class="day" viewBox=${`0 0 ${WIDTH} ${height + 24}`} width=${WIDTH} height=${height + 24} role="group" aria-label="Sessions by entity and time">
-        ${marks.map((mark) => html`<path class="axis" d=${`M${x(mark)} 0V${height}`} /><text x=${x(mark)} y=${height + 16} text-anchor="middle">${clock(mark).slice(step >= 86400 ? 5 : 11, step >= 86400 ? 10 : step < 60 ? 19 : 16)}</text>`)}
-        ${entities.map((entity, lane) => html`<text x=${NAMES - 8} y=${lane * LANE + 13} text-anchor="end">${entity.length > 26 ? `${entity.slice(0, 25)}…` : entity}</text>`)}
-        ${[...shown].reverse().map(
-          (session) => html`<rect
-            class="bar-of"
-            role="button"
-            tabindex="0"
-            aria-label=${`${name(session)}, ${clock(session.times[0])}, p ${figure(session.p_value)}`}
-            aria-pressed=${String(session === chosen)}
-            x=${x(session.times[0]) - 2.5}
-            y=${entities.indexOf(name(session)) * LANE + 3}
-            width=${Math.max(6, x(session.times.at(-1)) - x(session.times[0]) + 5)}
-            height=${LANE - 5}
-            rx="2"
-            fill=${severityColour(session.p_value)}
-            stroke=${session === chosen ? "var(--ink)" : session.p_value <= share ? "#7d1710" : "#8a94a6"}
-            stroke-width=${session === chosen ? 2.5 : 0.5 + severity(session.p_value) / 2}
-            onClick=${() => onChoose(session)}
-            onKeyDown=${(event) => ["Enter", " "].includes(event.key) && (event.preventDefault(), onChoose(session))}
-          />`,
+      <svg
+        class="day"
+        viewBox=${`0 0 ${WIDTH} ${height + 24}`}
+        width=${WIDTH}
+        height=${height + 24}
+        role="group"
+        aria-label="Sessions by entity and time"
+      >
+        ${marks.map(
+          (mark) => html`
+            <path class="axis" d=${`M${x(mark)} 0V${height}`} />
+            <text x=${x(mark)} y=${height + 16} text-anchor="middle">${markText(mark, step)}</text>
+          `,
         )}
+        ${entities.map(
+          (entity, lane) =>
+            html`<text x=${NAMES - 8} y=${lane * LANE + 13} text-anchor="end">${shortened(entity)}</text>`,
+        )}
+        ${[...shown]
+          .reverse()
+          .map(
+            (session) =>
+              html`<rect
+                class="bar-of"
+                role="button"
+                tabindex="0"
+                aria-label=${`${name(session)}, ${clock(session.times[0])}, p ${figure(session.p_value)}`}
+                aria-pressed=${String(session === chosen)}
+                x=${x(session.times[0]) - 2.5}
+                y=${entities.indexOf(name(session)) * LANE + 3}
+                width=${Math.max(6, x(session.times.at(-1)) - x(session.times[0]) + 5)}
+                height=${LANE - 5}
+                rx="2"
+                fill=${severityColour(session.p_value)}
+                stroke=${session === chosen ? "var(--ink)" : session.p_value <= share ? "#7d1710" : "#8a94a6"}
+                stroke-width=${session === chosen ? 2.5 : 0.5 + severity(session.p_value) / 2}
+                onClick=${() => onChoose(session)}
+                onKeyDown=${(event) => pressed(event) && onChoose(session)}
+              />`,
+          )}
       </svg>
     </div>
   <//>`;
+}
+
+/** A mark of the time axis: days, minutes or seconds, by the distance of the marks. */
+function markText(time, step) {
+  const text = clock(time);
+  if (step >= 86400) return text.slice(5, 10);
+  return text.slice(11, step < 60 ? 19 : 16);
+}
+
+function shortened(name) {
+  return name.length > 26 ? `${name.slice(0, 25)}…` : name;
+}
+
+/** Whether a key is pressed that works as a click. */
+function pressed(event) {
+  if (!["Enter", " "].includes(event.key)) return false;
+  event.preventDefault();
+  return true;
 }

@@ -21,20 +21,58 @@ export function Events({ events, at, onChoose, onTakeAway, onSwap }) {
         const hot = event.surprisal > 0.55 * MOST_NATS;
         return html`<li key=${index} class=${index === at ? "chosen" : ""}>
           <span class="soft">${index + 1}</span>
-          <span class=${hot ? "nats hot" : "nats"} style=${{ background: surpriseColour(event.surprisal) }}>${figure(event.surprisal)}</span>
-          <button type="button" class="name" aria-current=${index === at ? "true" : null} onClick=${() => onChoose(index)}>${event.event}${event.never_seen ? " (never seen)" : ""}</button>
+          <span class=${hot ? "nats hot" : "nats"} style=${{ background: surpriseColour(event.surprisal) }}
+            >${figure(event.surprisal)}</span
+          >
+          <button
+            type="button"
+            class="name"
+            aria-current=${index === at ? "true" : null}
+            onClick=${() => onChoose(index)}
+          >
+            ${event.event}${event.never_seen ? " (never seen)" : ""}
+          </button>
           <span class="acts">
-            <button type="button" class="small" title="Take this event away" aria-label=${`Take event ${index + 1} away`} disabled=${events.length < 2} onClick=${() => onTakeAway(index)}>✕</button>
-            <button type="button" class="small" title="Swap with the next" aria-label=${`Swap event ${index + 1} with the next`} disabled=${index + 1 >= events.length} onClick=${() => onSwap(index)}>⇅</button>
+            <button
+              type="button"
+              class="small"
+              title="Take this event away"
+              aria-label=${`Take event ${index + 1} away`}
+              disabled=${events.length < 2}
+              onClick=${() => onTakeAway(index)}
+            >
+              ✕
+            </button>
+            <button
+              type="button"
+              class="small"
+              title="Swap with the next"
+              aria-label=${`Swap event ${index + 1} with the next`}
+              disabled=${index + 1 >= events.length}
+              onClick=${() => onSwap(index)}
+            >
+              ⇅
+            </button>
           </span>
           ${event.text && html`<span class="raw">${event.line}: ${event.text}</span>`}
         </li>`;
       })}
     </ol>
-    ${events.length > PAGE &&
-    html`<div class="row">
-      <button type="button" class="small" disabled=${start === 0} onClick=${() => onChoose(start - PAGE)}>Before</button>
-      <button type="button" class="small" disabled=${start + PAGE >= events.length} onClick=${() => onChoose(start + PAGE)}>After</button>
-    </div>`}
+    ${
+      events.length > PAGE &&
+      html`<div class="row">
+        <button type="button" class="small" disabled=${start === 0} onClick=${() => onChoose(start - PAGE)}>
+          Before
+        </button>
+        <button
+          type="button"
+          class="small"
+          disabled=${start + PAGE >= events.length}
+          onClick=${() => onChoose(start + PAGE)}
+        >
+          After
+        </button>
+      </div>`
+    }
   `;
 }

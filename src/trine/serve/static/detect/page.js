@@ -39,13 +39,12 @@ function Detect({ model }) {
     setText(log.length > 100_000 ? "" : log);
     judge(log);
   }
-  const { cell, members = [], share, log_format: format } = about.value?.about ?? {};
   return html`
     <${Part}
       id="log"
       title="Your log"
       words="Paste or drop a log like those it learned from. Its lines become sessions, and each session is judged."
-      figure=${about.value && `${(cell ?? "no network").toUpperCase()} and ${members.length} members: ${members.join(", ")} · may flag ${percent(share)} of normal sessions · reads ${format ?? "events, a sequence per line"}`}
+      figure=${about.value && figureOf(about.value.about)}
     >
       <form
         class=${over ? "drop over" : "drop"}
@@ -64,40 +63,72 @@ function Detect({ model }) {
           read(event.dataTransfer.files[0]);
         }}
       >
-        <label class="wide">Lines of the log <textarea value=${text} onInput=${(event) => setText(event.target.value)} spellcheck="false"></textarea></label>
+        <label class="wide"
+          >Lines of the log
+          <textarea
+            value=${text}
+            onInput=${(event) => setText(event.target.value)}
+            placeholder=${placeholderOf(about.value?.about)}
+            spellcheck=${false}
+          ></textarea>
+        </label>
         <button class="main" disabled=${!text.trim() || busy}>Judge</button>
-        <label class="button plain">Choose a file <input type="file" onChange=${(event) => read(event.target.files[0])} /></label>
+        <label class="button plain"
+          >Choose a file <input type="file" onChange=${(event) => read(event.target.files[0])}
+        /></label>
         <span class="soft">or drop it here</span>
       </form>
       <${Problem} error=${error ?? about.error} again=${about.again} />
-      ${busy && html`<${Busy} of="Reading and judging" />`}
-      ${judged && html`<${Reading} judged=${judged} />`}
+      ${busy && html`<${Busy} of="Reading and judging" />`} ${judged && html`<${Reading} judged=${judged} />`}
     <//>
-    ${judged &&
-    judged.listed.length > 0 &&
-    html`
-      <${SessionList} judged=${judged} chosen=${chosen} onChoose=${setChosen} />
-      <${Day} sessions=${judged.listed} chosen=${chosen} onChoose=${setChosen} share=${judged.share} />
-    `}
-    ${chosen && html`<${Session} key=${judged.listed.indexOf(chosen)} model=${model} session=${chosen} share=${judged.share} />`}
+    ${
+      judged &&
+      judged.listed.length > 0 &&
+      html`
+        <${SessionList} judged=${judged} chosen=${chosen} onChoose=${setChosen} />
+        <${Day} sessions=${judged.listed} chosen=${chosen} onChoose=${setChosen} share=${judged.share} />
+      `
+    }
+    ${
+      chosen &&
+      html`<${Session} key=${judged.listed.indexOf(chosen)} model=${model} session=${chosen} share=${judged.share} />`
+    }
     <${Live} />
   `;
 }
 
+/** What can be pasted, for a detector that learned from sequences of events and not from lines of a log. */
+function placeholderOf(about) {
+  if (!about || about.log_format) return "";
+  const one = about.example.some((name) => /\s/.test(name)) ? `{"events": ["…", "…"]}` : about.example.join(" ");
+  return `One sequence per line, such as ${one}`;
+}
+
+function figureOf({ cell, members, share, log_format: format }) {
+  return [
+    `${cell ? cell.toUpperCase() : "no network"} and ${members.length} members: ${members.join(", ")}`,
+    `may flag ${percent(share)} of normal sessions`,
+    `reads ${format ?? "events, a sequence per line"}`,
+  ].join(" · ");
+}
+
 function Reading({ judged: { reading, remarks, sessions, events, flagged } }) {
   const none = sessions === 0;
-  return html`<p class=${none ? "problem" : "note"} role="status">
-    ${none ? "No event was found in these lines. " : `${counted(sessions, "session")} of ${counted(events, "event")}; ${flagged} flagged. `}
-    ${reading && `${counted(reading.lines, "line")}, ${reading.unparsed} of them not understood. `} ${remarks.slice(0, 3).join(" ")}
-  </p>`;
+  const found = none
+    ? "No event was found in these lines."
+    : `${counted(sessions, "session")} of ${counted(events, "event")}; ${flagged} flagged.`;
+  const read = reading && `${counted(reading.lines, "line")}, ${reading.unparsed} of them not understood.`;
+  const words = [found, read, ...remarks.slice(0, 3)].filter(Boolean).join(" ");
+  return html`<p class=${none ? "problem" : "note"} role="status">${words}</p>`;
 }
 
 show(
   "detect",
-  () => html`<${TaskPage}
-    task="detect"
-    title="Detect"
-    words="The network predicts the next event. What surprises it, again and again, is worth a look."
-    view=${Detect}
-  />`,
+  () =>
+    html`<${TaskPage}
+      task="detect"
+      title="Detect"
+      words="The network predicts the next event. What surprises it, again and again, is worth a look."
+      view=${Detect}
+    />`,
 );

@@ -1,20 +1,27 @@
-// Sliders for the numbers of the latent vector that matter.
+// Sliders for the directions of the latent space that matter, with the pictures at their ends.
 
 import { html, useEffect, useMemo, useState } from "../vendor/htm-preact.js";
 import { latest } from "../shared/api.js";
 import { Part, Problem } from "../shared/frame.js";
-import { figure } from "../shared/numbers.js";
+import { signed } from "../shared/numbers.js";
 import { Picture } from "../shared/pictures.js";
 import { decoded } from "./decode.js";
+import { LabelChoice } from "./label_choice.js";
+import { along, movedTo, weight } from "./space.js";
 
 const SHOWN = 8;
+/** Ends of the sliders, in standard deviations. */
 const REACH = 3;
+const END = 48;
 
-export function Directions({ model, units, origin }) {
-  const [latent, setLatent] = useState(() => new Array(units.length).fill(0));
+export function Directions({ model, space, origin }) {
+  const [latent, setLatent] = useState(space.centre);
   const [label, setLabel] = useState("");
   const [picture, setPicture] = useState(null);
+  const [ends, setEnds] = useState(null);
   const [error, setError] = useState(null);
+  const shown = space.directions.slice(0, SHOWN);
+  const start = origin ? origin.mean : space.centre;
   const next = useMemo(
     () =>
       latest(
@@ -27,49 +34,85 @@ export function Directions({ model, units, origin }) {
       ),
     [],
   );
-  const back = () => origin && setLatent([...origin.mean]);
-  useEffect(back, [origin]);
+  useEffect(() => setLatent(start), [origin]);
   useEffect(() => {
     next([latent, label]);
   }, [latent, label]);
+  useEffect(() => {
+    const both = shown.flatMap((_, index) => [-REACH, REACH].map((place) => movedTo(space, start, [[index, place]])));
+    decoded(model, both, label).then(setEnds, setError);
+  }, [origin, label]);
   return html`<${Part}
     id="directions"
     title="The directions that matter"
-    words="Each slider is one of the network's own numbers. Move it and see what it has learned to stand for."
-    figure=${`The ${Math.min(SHOWN, units.length)} most informative of ${units.length} latent numbers, in standard deviations of N(0, 1), with their mean KL in nats; the others stay as in the picture encoded above`}
+    words="Each slider moves the picture along one direction in which the training pictures differ. Move it and see what it stands for."
+    figure=${figureOf(space, shown)}
   >
-    <div class="columns">
+    <div class="main-and-side">
       <div>
-        ${units.slice(0, SHOWN).map(
-          ({ unit, nats }) => html`<label key=${unit} class="direction"
-            >z${unit} = ${latent[unit].toFixed(2).replace("-", "−")} <span class="soft">(${figure(nats)} nats)</span>
-            <input
-              type="range"
-              min=${-REACH}
-              max=${REACH}
-              step="0.05"
-              value=${latent[unit]}
-              onInput=${(event) => setLatent(latent.map((value, index) => (index === unit ? +event.target.value : value)))}
-            />
-          </label>`,
+        ${shown.map(
+          (direction, index) =>
+            html`<${Slider}
+              key=${index}
+              direction=${direction}
+              place=${along(space, latent, index)}
+              ends=${ends && [ends[2 * index], ends[2 * index + 1]]}
+              onMove=${(place) => setLatent(movedTo(space, latent, [[index, place]]))}
+            />`,
         )}
-        <div class="row">
-          ${origin && html`<button type="button" onClick=${back}>Back to the picture</button>`}
-          <button type="button" onClick=${() => setLatent(latent.map(() => 0))}>All to 0</button>
-          ${model.classes.length > 0 &&
-          html`<label
-            >Label
-            <select value=${label} onChange=${(e) => setLabel(e.target.value)}>
-              <option value="">any</option>
-              ${model.classes.map((name) => html`<option key=${name} value=${name}>${name}</option>`)}
-            </select></label
-          >`}
-        </div>
       </div>
       <div>
         <${Problem} error=${error} />
-        ${picture && html`<${Picture} picture=${picture} width=${224} alt=${`Decoded from the sliders: ${units.slice(0, 3).map(({ unit }) => `z${unit} ${figure(latent[unit])}`).join(", ")}`} />`}
+        ${picture && html`<${Picture} picture=${picture} width=${224} alt=${altOf(space, latent, shown)} />`}
+        <div class="row">
+          ${origin && html`<button type="button" onClick=${() => setLatent(start)}>Back to the picture</button>`}
+          <button type="button" onClick=${() => setLatent(space.centre)}>All to 0</button>
+        </div>
+        <${LabelChoice} model=${model} label=${label} onLabel=${setLabel} />
       </div>
     </div>
   <//>`;
+}
+
+function figureOf(space, shown) {
+  const count = `${shown.length} of ${space.centre.length} dimensions`;
+  const moves = "moves: root mean square change of the pixels from −1 to +1";
+  if (shown[0]?.share === null) {
+    return `Single latent numbers, the most informative first (${count}), in deviations of N(0, 1) · ${moves}`;
+  }
+  const sum = shown.reduce((total, { share }) => total + share, 0);
+  return (
+    `Principal components of the training pictures' latents (${count}, ${Math.round(100 * sum)} % of the variance), ` +
+    `in their standard deviations · ${moves}`
+  );
+}
+
+function altOf(space, latent, shown) {
+  const places = shown.slice(0, 3).map(({ name }, index) => `${name} ${signed(along(space, latent, index))}`);
+  return `Decoded from the sliders: ${places.join(", ")}`;
+}
+
+function Slider({ direction, place, ends, onMove }) {
+  const end = (index) =>
+    ends &&
+    html`<${Picture}
+      picture=${ends[index]}
+      width=${END}
+      alt=${`${direction.name} at ${signed([-REACH, REACH][index])}`}
+    />`;
+  return html`<div class="direction">
+    ${end(0)}
+    <label
+      >${direction.name}: ${signed(place)} <span class="soft">(${weight(direction)})</span>
+      <input
+        type="range"
+        min=${-REACH}
+        max=${REACH}
+        step="0.05"
+        value=${place}
+        onInput=${(event) => onMove(+event.target.value)}
+      />
+    </label>
+    ${end(1)}
+  </div>`;
 }

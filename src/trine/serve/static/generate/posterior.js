@@ -9,9 +9,10 @@ import { Picture } from "../shared/pictures.js";
 import { PICTURE, decoded } from "./decode.js";
 import { DrawPad } from "./draw_pad.js";
 
-const SIDE = 250;
-const EDGE = 48;
+const SIDE = 256;
+const EDGE = 60;
 const KEPT = 12;
+const TRICK = "z = μ + σ · ε with ε from N(0, 1), the reparameterisation trick";
 
 export function Posterior({ model, units, given, onEncoded }) {
   const [encoded, setEncoded] = useState(null);
@@ -55,9 +56,7 @@ export function Posterior({ model, units, given, onEncoded }) {
     id="posterior"
     title="A picture, encoded"
     words="The encoder does not give one point but a cloud: where the picture may lie. Sample again: the mean stays, only ε moves."
-    figure=${encoded
-      ? `z = μ + σ · ε with ε from N(0, 1), the reparameterisation trick · KL(q(z|x) ‖ N(0, 1)) = ${figure(encoded.kl)} nats`
-      : "z = μ + σ · ε with ε from N(0, 1): the reparameterisation trick"}
+    figure=${encoded ? `${TRICK} · KL(q(z|x) ‖ N(0, 1)) = ${figure(encoded.kl)} nats` : TRICK}
   >
     <div class="columns">
       <div>
@@ -67,47 +66,81 @@ export function Posterior({ model, units, given, onEncoded }) {
       <div>
         <${Problem} error=${error} />
         ${!encoded && html`<p class="note">Give a picture, draw one, or choose a new picture above.</p>`}
-        ${encoded &&
-        html`
-          <div class="row">
-            <figure><${Picture} picture=${encoded.picture} width=${PICTURE} alt=${`${encoded.name}, as the model reads it`} /><figcaption class="soft">read</figcaption></figure>
-            ${mean && html`<figure><${Picture} picture=${mean} width=${PICTURE} alt="The decoded mean" /><figcaption class="soft">decoded mean</figcaption></figure>`}
-            ${samples.length > 0 && html`<figure><${Picture} picture=${samples[0].picture} width=${PICTURE} alt="The decoded sample" /><figcaption class="soft">decoded sample</figcaption></figure>`}
-          </div>
-          <button type="button" class="main" onClick=${again}>Sample again</button>
-          <div class="row">
-            ${[0, 1].map(
-              (place) => html`<label
-                >${["Across", "Up"][place]}
-                <select value=${pair[place]} onChange=${(e) => setPair(pair.map((unit, index) => (index === place ? +e.target.value : unit)))}>
-                  ${units.slice(0, 32).map(({ unit }) => html`<option key=${unit} value=${unit}>z${unit}</option>`)}
-                </select></label
-              >`,
-            )}
-          </div>
-          <div class="row">
-            <${Cloud} encoded=${encoded} samples=${samples} pair=${pair} />
-            <${Cloud} encoded=${encoded} samples=${samples} pair=${pair} close />
-          </div>
-          <p class="soft">
-            Left the whole space, right close to the mean. Solid: one and two deviations of this picture. Dashed: those of
-            N(0, 1), all pictures together.
-          </p>
-          <p class="figure sums">
-            ${pair.map(
-              (unit) => html`<span>
-                z${unit} = ${figure(encoded.mean[unit])} + ${figure(encoded.deviation[unit])} · ${samples.length ? `${figure(samples[0].noise[unit])} = ${figure(samples[0].latent[unit])}` : "ε"}<br />
-              </span>`,
-            )}
-          </p>
-          ${samples.length > 1 &&
-          html`<ul class="tiles drawn">
-            ${samples.map(({ picture, key }, index) => html`<li key=${key}><${Picture} picture=${picture} width=${44} alt=${`Sample ${samples.length - index}, decoded`} /></li>`)}
-          </ul>`}
-        `}
+        ${
+          encoded &&
+          html`
+            <div class="row">
+              <figure>
+                <${Picture}
+                  picture=${encoded.picture}
+                  width=${PICTURE}
+                  alt=${`${encoded.name}, as the model reads it`}
+                />
+                <figcaption class="soft">read</figcaption>
+              </figure>
+              ${
+                mean &&
+                html`<figure>
+                  <${Picture} picture=${mean} width=${PICTURE} alt="The decoded mean" />
+                  <figcaption class="soft">decoded mean</figcaption>
+                </figure>`
+              }
+              ${
+                samples.length > 0 &&
+                html`<figure>
+                  <${Picture} picture=${samples[0].picture} width=${PICTURE} alt="The decoded sample" />
+                  <figcaption class="soft">decoded sample</figcaption>
+                </figure>`
+              }
+            </div>
+            <button type="button" class="main" onClick=${again}>Sample again</button>
+            <div class="row">
+              ${[0, 1].map(
+                (place) =>
+                  html`<label
+                    >${["Across", "Up"][place]}
+                    <select
+                      value=${pair[place]}
+                      onChange=${(e) => setPair(pair.map((unit, index) => (index === place ? +e.target.value : unit)))}
+                    >
+                      ${units.slice(0, 32).map(({ unit }) => html`<option key=${unit} value=${unit}>z${unit}</option>`)}
+                    </select></label
+                  >`,
+              )}
+            </div>
+            <div class="row">
+              <${Cloud} encoded=${encoded} samples=${samples} pair=${pair} />
+              <${Cloud} encoded=${encoded} samples=${samples} pair=${pair} close />
+            </div>
+            <p class="soft">
+              Left the whole space, right close to the mean. Solid: one and two deviations of this picture. Dashed:
+              those of N(0, 1), all pictures together.
+            </p>
+            <p class="figure sums">
+              ${pair.map((unit) => html`<span>${sumOf(unit, encoded, samples[0])}<br /></span>`)}
+            </p>
+            ${
+              samples.length > 1 &&
+              html`<ul class="tiles drawn">
+                ${samples.map(
+                  ({ picture, key }, index) =>
+                    html`<li key=${key}>
+                      <${Picture} picture=${picture} width=${44} alt=${`Sample ${samples.length - index}, decoded`} />
+                    </li>`,
+                )}
+              </ul>`
+            }
+          `
+        }
       </div>
     </div>
   <//>`;
+}
+
+/** z = μ + σ · ε of one number, with the last ε that was drawn. */
+function sumOf(unit, { mean, deviation }, sample) {
+  const drawn = sample ? `${figure(sample.noise[unit])} = ${figure(sample.latent[unit])}` : "ε";
+  return `z${unit} = ${figure(mean[unit])} + ${figure(deviation[unit])} · ${drawn}`;
 }
 
 /** The ellipses of one and two standard deviations, in the plane of two latent numbers, with the samples. */
@@ -120,16 +153,46 @@ function Cloud({ encoded, samples, pair, close = false }) {
   const x = (value) => EDGE + ((value - middle + reach) / (2 * reach)) * side;
   const y = (value) => ((reach - value + centre) / (2 * reach)) * side;
   const unit = side / (2 * reach);
-  const words = `${close ? "Close to the mean" : "The whole space"}: z${pair[0]}: mean ${figure(mean[0])}, deviation ${figure(deviation[0])}; z${pair[1]}: mean ${figure(mean[1])}, deviation ${figure(deviation[1])}; ${samples.length} samples`;
-  return html`<svg class=${close ? "cloud close" : "cloud"} role="img" aria-label=${words} viewBox=${`0 0 ${SIDE} ${SIDE}`} width=${SIDE} height=${SIDE}>
+  const each = pair.map((name, axis) => `z${name}: mean ${figure(mean[axis])}, deviation ${figure(deviation[axis])}`);
+  const words = [close ? "Close to the mean" : "The whole space", ...each, `${samples.length} samples`].join("; ");
+  return html`<svg
+    class=${close ? "cloud close" : "cloud"}
+    role="img"
+    aria-label=${words}
+    viewBox=${`0 0 ${SIDE} ${SIDE}`}
+    width=${SIDE}
+    height=${SIDE}
+  >
     <path class="axis" d=${`M${EDGE} 0V${SIDE - EDGE}H${SIDE}`} fill="none" />
-    ${ticks(middle - reach, middle + reach, 4).map((value) => html`<text x=${x(value)} y=${side + 15} text-anchor="middle">${figure(value)}</text>`)}
-    ${ticks(centre - reach, centre + reach, 4).map((value) => html`<text x=${EDGE - 5} y=${y(value) + 4} text-anchor="end">${figure(value)}</text>`)}
+    ${ticks(middle - reach, middle + reach, 4).map(
+      (value) => html`<text x=${x(value)} y=${side + 15} text-anchor="middle">${figure(value)}</text>`,
+    )}
+    ${ticks(centre - reach, centre + reach, 4).map(
+      (value) => html`<text x=${EDGE - 5} y=${y(value) + 4} text-anchor="end">${figure(value)}</text>`,
+    )}
     <text x=${(SIDE + EDGE) / 2} y=${SIDE - 6} text-anchor="middle">z${pair[0]}</text>
     <text text-anchor="middle" transform=${`translate(11 ${(SIDE - EDGE) / 2}) rotate(-90)`}>z${pair[1]}</text>
-    ${(close ? [] : [1, 2]).map((size) => html`<circle cx=${x(0)} cy=${y(0)} r=${size * unit} fill="none" stroke="currentColor" stroke-opacity=".25" stroke-dasharray="3 4" />`)}
-    ${[2, 1].map((size) => html`<ellipse cx=${x(mean[0])} cy=${y(mean[1])} rx=${size * deviation[0] * unit} ry=${size * deviation[1] * unit} fill="var(--accent)" fill-opacity=".16" stroke="var(--accent)" />`)}
-    ${samples.map(({ latent, key }, index) => html`<circle key=${key} class="sample" cx=${x(latent[pair[0]])} cy=${y(latent[pair[1]])} r=${index ? 3 : 5} fill="#d01c4b" fill-opacity=${index ? 0.5 : 1} />`)}
+    ${(close ? [] : [1, 2]).map((size) => html`<circle class="prior" cx=${x(0)} cy=${y(0)} r=${size * unit} />`)}
+    ${[2, 1].map(
+      (size) =>
+        html`<ellipse
+          class="posterior"
+          cx=${x(mean[0])}
+          cy=${y(mean[1])}
+          rx=${size * deviation[0] * unit}
+          ry=${size * deviation[1] * unit}
+        />`,
+    )}
+    ${samples.map(
+      ({ latent, key }, index) =>
+        html`<circle
+          key=${key}
+          class=${index ? "sample former" : "sample"}
+          cx=${x(latent[pair[0]])}
+          cy=${y(latent[pair[1]])}
+          r=${index ? 3 : 5}
+        />`,
+    )}
     <circle cx=${x(mean[0])} cy=${y(mean[1])} r="3.5" fill="var(--ink)" />
   </svg>`;
 }

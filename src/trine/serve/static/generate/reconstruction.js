@@ -39,28 +39,45 @@ export function Reconstruction({ model, figures }) {
     id="reconstruction"
     title="What is kept of a picture"
     words="The network keeps a picture as a few numbers and draws it again from them. Pictures like the training's come back well, others do not."
-    figure=${kl === undefined ? "KL and reconstruction in nats per picture; their sum is the negative bound" : `KL and −ln p of the reconstruction in nats per picture; means on the test pictures: ${figure(kl)} and ${figure(nats)}`}
+    figure=${
+      kl === undefined
+        ? "KL and reconstruction in nats per picture; their sum is the negative bound"
+        : "KL and −ln p of the reconstruction in nats per picture; " +
+          `means on the test pictures: ${figure(kl)} and ${figure(nats)}`
+    }
   >
     <${PictureInput} onFiles=${give} pasted=${false} camera=${false} />
     <${Problem} error=${error} />
     ${busy && html`<${Busy} of="Encoding and decoding" />`}
-    ${rows.length > 0 &&
-    html`<div class="scroll" tabindex="0" role="group" aria-label="Pictures and their reconstructions">
-      <table class="reconstructions">
-        <thead><tr><th>given</th><th>again</th><th>name</th><th class="number">KL, nats</th><th class="number">−ln p(x|z), nats</th><th class="number">squared error</th></tr></thead>
-        <tbody>
-          ${rows.map(
-            (row, index) => html`<tr key=${index}>
-              <td><${Picture} picture=${row.read} width=${56} alt=${`${row.name} as given`} /></td>
-              <td><${Picture} picture=${row.made} width=${56} alt=${`${row.name}, reconstructed`} /></td>
-              <td>${row.name}</td>
-              <td class="number">${figure(row.kl)}</td>
-              <td class="number">${figure(row.nats)}</td>
-              <td class="number">${figure(row.error)}</td>
-            </tr>`,
-          )}
-        </tbody>
-      </table>
-    </div>`}
+    ${
+      rows.length > 0 &&
+      html`<div class="scroll" tabindex="0" role="group" aria-label="Pictures and their reconstructions">
+        <table class="reconstructions">
+          <thead>
+            <tr>
+              <th>given</th>
+              <th>again</th>
+              <th>name</th>
+              <th class="number">KL, nats</th>
+              <th class="number">−ln p(x|z), nats</th>
+              <th class="number">squared error</th>
+            </tr>
+          </thead>
+          <tbody>
+            ${rows.map(
+              (row, index) =>
+                html`<tr key=${index}>
+                  <td><${Picture} picture=${row.read} width=${56} alt=${`${row.name} as given`} /></td>
+                  <td><${Picture} picture=${row.made} width=${56} alt=${`${row.name}, reconstructed`} /></td>
+                  <td>${row.name}</td>
+                  <td class="number">${figure(row.kl)}</td>
+                  <td class="number">${figure(row.nats)}</td>
+                  <td class="number">${figure(row.error)}</td>
+                </tr>`,
+            )}
+          </tbody>
+        </table>
+      </div>`
+    }
   <//>`;
 }

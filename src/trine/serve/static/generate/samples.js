@@ -42,40 +42,75 @@ export function Samples({ model, onUse }) {
     <form class="row" onSubmit=${(event) => event.preventDefault()}>
       <label
         >Pictures
-        <input type="number" min="1" max="96" value=${asked.n} onChange=${(e) => set("n", Math.min(96, Math.max(1, Math.round(+e.target.value) || 1)))}
+        <input
+          type="number"
+          min="1"
+          max="96"
+          value=${asked.n}
+          onChange=${(e) => set("n", Math.min(96, Math.max(1, Math.round(+e.target.value) || 1)))}
       /></label>
       <label
         >Seed
-        <input type="number" min="0" value=${asked.seed} onChange=${(e) => set("seed", Math.max(0, Math.round(+e.target.value) || 0))}
+        <input
+          type="number"
+          min="0"
+          value=${asked.seed}
+          onChange=${(e) => set("seed", Math.max(0, Math.round(+e.target.value) || 0))}
       /></label>
       <label class="slider"
         >Temperature ${asked.temperature.toFixed(2)}
-        <input type="range" min="0" max="2" step="0.05" value=${asked.temperature} onChange=${(e) => set("temperature", +e.target.value)}
+        <input
+          type="range"
+          min="0"
+          max="2"
+          step="0.05"
+          value=${asked.temperature}
+          onChange=${(e) => set("temperature", +e.target.value)}
       /></label>
-      ${model.classes.length > 0 &&
-      html`<label
-        >Label
-        <select value=${asked.label} onChange=${(e) => set("label", e.target.value)}>
-          <option value="">any</option>
-          ${model.classes.map((name) => html`<option key=${name} value=${name}>${name}</option>`)}
-        </select></label
-      >`}
-      <button type="button" class="main" onClick=${() => set("seed", Math.floor(Math.random() * LARGEST_SEED))}>Make others</button>
+      ${
+        model.classes.length > 0 &&
+        html`<label
+          >Label
+          <select value=${asked.label} onChange=${(e) => set("label", e.target.value)}>
+            <option value="">any</option>
+            ${model.classes.map((name) => html`<option key=${name} value=${name}>${name}</option>`)}
+          </select></label
+        >`
+      }
+      <button type="button" class="main" onClick=${() => set("seed", Math.floor(Math.random() * LARGEST_SEED))}>
+        Make others
+      </button>
     </form>
     <${Problem} error=${error} />
     ${!pictures && !error && html`<${Busy} of="Drawing" />`}
-    ${pictures &&
-    html`<ul class="tiles samples">
-        ${pictures.list.map(
-          (picture, index) => html`<li key=${index}>
-            <button type="button" class="tile" aria-pressed=${String(used === index)} onClick=${() => use(picture, index, pictures.asked.seed)}>
-              <${Picture} picture=${picture} width=${WIDTH} alt=${`New picture ${index + 1}${pictures.asked.label ? ` of ${pictures.asked.label}` : ""}`} />
-            </button>
-          </li>`,
-        )}
-      </ul>
-      <p class="soft" role="status">
-        ${used === null ? "Choose a picture to encode it below." : `Picture ${used + 1} is encoded below, and is the first of the two pictures to go between.`}
-      </p>`}
+    ${
+      pictures &&
+      html`<ul class="tiles samples">
+          ${pictures.list.map(
+            (picture, index) =>
+              html`<li key=${index}>
+                <button
+                  type="button"
+                  class="tile"
+                  aria-pressed=${String(used === index)}
+                  onClick=${() => use(picture, index, pictures.asked.seed)}
+                >
+                  <${Picture}
+                    picture=${picture}
+                    width=${WIDTH}
+                    alt=${`New picture ${index + 1}${pictures.asked.label ? ` of ${pictures.asked.label}` : ""}`}
+                  />
+                </button>
+              </li>`,
+          )}
+        </ul>
+        <p class="soft" role="status">
+          ${
+            used === null
+              ? "Choose a picture to encode it below."
+              : `Picture ${used + 1} is encoded below, and is the first of the two pictures to go between.`
+          }
+        </p>`
+    }
   <//>`;
 }

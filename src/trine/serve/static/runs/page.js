@@ -19,13 +19,24 @@ function Runs() {
     if (!value) return undefined;
     setRuns(value.runs);
     if (!chosen.length && value.runs.length) setChosen([value.runs[0].name]);
-    const timer = setInterval(() => ask("api/runs").then((answer) => setRuns(answer.runs), () => {}), PAUSE);
+    const timer = setInterval(
+      () =>
+        ask("api/runs").then(
+          (answer) => setRuns(answer.runs),
+          () => {},
+        ),
+      PAUSE,
+    );
     return () => clearInterval(timer);
   }, [value]);
   function toggle(name) {
     const next = chosen.includes(name) ? chosen.filter((each) => each !== name) : [...chosen, name].slice(-MOST);
     setChosen(next);
-    history.replaceState(null, "", next.length ? `?${next.map((each) => `run=${encodeURIComponent(each)}`).join("&")}` : location.pathname);
+    history.replaceState(
+      null,
+      "",
+      next.length ? `?${next.map((each) => `run=${encodeURIComponent(each)}`).join("&")}` : location.pathname,
+    );
   }
   const known = (runs ?? []).map(({ name }) => name);
   return html`
@@ -39,29 +50,54 @@ function Runs() {
     >
       <${Problem} error=${error} again=${again} />
       ${!runs && !error && html`<${Busy} of="Looking for runs" />`}
-      ${runs?.length === 0 && html`<p class="note">There are no runs here. Start <code>trine serve</code> with <code>--runs FOLDER</code>.</p>`}
-      ${runs?.length > 0 &&
-      html`<div class="scroll" tabindex="0" role="group" aria-label="Runs">
-        <table class="runs">
-          <thead>
-            <tr><th>run</th><th>task</th><th>data</th><th>state</th><th class="number">figure</th><th class="number">PFLOP</th><th class="number">seconds</th><th>written, UTC</th></tr>
-          </thead>
-          <tbody>
-            ${runs.map(
-              (run) => html`<tr key=${run.name} class=${chosen.includes(run.name) ? "chosen" : ""}>
-                <td><label><input type="checkbox" checked=${chosen.includes(run.name)} onChange=${() => toggle(run.name)} /> ${run.name}</label></td>
-                <td>${run.task}</td>
-                <td>${run.data}</td>
-                <td>${run.finished ? "finished" : html`<span class="badge">${state(run)}</span>`}</td>
-                <td class="number">${leading(run)}</td>
-                <td class="number">${figure(run.compute?.train_pflop)}</td>
-                <td class="number">${figure(run.compute?.train_seconds)}</td>
-                <td>${clock(run.changed)}</td>
-              </tr>`,
-            )}
-          </tbody>
-        </table>
-      </div>`}
+      ${
+        runs?.length === 0 &&
+        html`<p class="note">
+          There are no runs here. Start <code>trine serve</code> with <code>--runs FOLDER</code>.
+        </p>`
+      }
+      ${
+        runs?.length > 0 &&
+        html`<div class="scroll" tabindex="0" role="group" aria-label="Runs">
+          <table class="runs">
+            <thead>
+              <tr>
+                <th>run</th>
+                <th>task</th>
+                <th>data</th>
+                <th>state</th>
+                <th class="number">figure</th>
+                <th class="number">PFLOP</th>
+                <th class="number">seconds</th>
+                <th>written, UTC</th>
+              </tr>
+            </thead>
+            <tbody>
+              ${runs.map(
+                (run) =>
+                  html`<tr key=${run.name} class=${chosen.includes(run.name) ? "chosen" : ""}>
+                    <td>
+                      <label
+                        ><input
+                          type="checkbox"
+                          checked=${chosen.includes(run.name)}
+                          onChange=${() => toggle(run.name)}
+                        />${` ${run.name}`}</label
+                      >
+                    </td>
+                    <td>${run.task}</td>
+                    <td>${run.data}</td>
+                    <td>${run.finished ? "finished" : html`<span class="badge">${state(run)}</span>`}</td>
+                    <td class="number">${leading(run)}</td>
+                    <td class="number">${figure(run.compute?.train_pflop)}</td>
+                    <td class="number">${figure(run.compute?.train_seconds)}</td>
+                    <td>${clock(run.changed)}</td>
+                  </tr>`,
+              )}
+            </tbody>
+          </table>
+        </div>`
+      }
     <//>
     ${runs && html`<${Compared} names=${chosen.filter((name) => known.includes(name))} />`}
   `;

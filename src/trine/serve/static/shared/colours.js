@@ -1,11 +1,27 @@
 // Colours of numbers. Lightness grows with the number in each scale, so that they hold in print and for all eyes.
 
-const SEQUENTIAL = [[13, 8, 40], [66, 16, 104], [147, 38, 103], [221, 81, 58], [252, 165, 10], [252, 255, 164]];
+const SEQUENTIAL = [
+  [13, 8, 40],
+  [66, 16, 104],
+  [147, 38, 103],
+  [221, 81, 58],
+  [252, 165, 10],
+  [252, 255, 164],
+];
 const BELOW = [64, 140, 235];
 const ABOVE = [245, 140, 40];
 const MIDDLE = [22, 24, 32];
 const CLASSES = [
-  "#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377", "#bb7733", "#44aa99", "#882255", "#999933",
+  "#4477aa",
+  "#ee6677",
+  "#228833",
+  "#ccbb44",
+  "#66ccee",
+  "#aa3377",
+  "#bb7733",
+  "#44aa99",
+  "#882255",
+  "#999933",
 ];
 
 function mixed(from, to, share) {

@@ -50,12 +50,33 @@ export function useAsked(question, changes) {
   return { ...state, again: () => setTurn(turn + 1) };
 }
 
+/** Milliseconds between two looks whether a model was replaced. */
+const PAUSE = 5000;
+
+/** Whether a model was replaced since the page asked for it. */
+function useReplaced(model) {
+  const [replaced, setReplaced] = useState(false);
+  useEffect(() => {
+    setReplaced(false);
+    if (!model) return undefined;
+    async function look() {
+      if (document.hidden) return;
+      const { models } = await ask("api/models");
+      setReplaced(models.some(({ name, version }) => name === model.name && version !== model.version));
+    }
+    const timer = setInterval(() => look().catch(() => {}), PAUSE); // a service that is gone is said where it is asked
+    return () => clearInterval(timer);
+  }, [model?.name, model?.version]);
+  return replaced;
+}
+
 /** The page of a task: the models of that task, and the chosen one as `model` of `view`. */
 export function TaskPage({ task, title, words, view: View }) {
   const models = useAsked(() => ask("api/models"), []);
   const known = (models.value?.models ?? []).filter((model) => model.task === task);
   const [name, setName] = useState(new URLSearchParams(location.search).get("model"));
   const model = known.find((each) => each.name === name) ?? known[0];
+  const replaced = useReplaced(model);
   function choose(event) {
     setName(event.target.value);
     history.replaceState(null, "", `?model=${encodeURIComponent(event.target.value)}`);
@@ -63,23 +84,34 @@ export function TaskPage({ task, title, words, view: View }) {
   return html`
     <div class="title">
       <h1>${title}</h1>
-      ${known.length > 0 &&
-      html`<label class="model"
-        >Model
-        <select value=${model.name} onChange=${choose}>
-          ${known.map((each) => html`<option key=${each.name} value=${each.name}>${each.name}</option>`)}
-        </select></label
-      >`}
+      ${
+        known.length > 0 &&
+        html`<label class="model"
+          >Model
+          <select value=${model.name} onChange=${choose}>
+            ${known.map((each) => html`<option key=${each.name} value=${each.name}>${each.name}</option>`)}
+          </select></label
+        >`
+      }
     </div>
     <p class="lead">${words}</p>
     <${Problem} error=${models.error} again=${models.again} />
-    ${models.value &&
-    !model &&
-    html`<p class="note">
-      No ${NOUNS[task]} is served here. Train one with <code>trine ${task} fit</code>, then start
-      <code>trine serve</code> with its run.
-    </p>`}
-    ${model && html`<${View} key=${model.name} model=${model} />`}
+    ${
+      models.value &&
+      !model &&
+      html`<p class="note">
+        No ${NOUNS[task]} is served here. Train one with <code>trine ${task} fit</code>, then start
+        <code>trine serve</code> with its run.
+      </p>`
+    }
+    ${
+      replaced &&
+      html`<p class="note" role="status">
+        The model was replaced since this page was opened.${" "}
+        <button type="button" class="small" onClick=${models.again}>Show the new one</button>
+      </p>`
+    }
+    ${model && html`<${View} key=${`${model.name} ${model.version}`} model=${model} />`}
   `;
 }
 
@@ -110,6 +142,13 @@ function TokenForm({ again }) {
     <label>This service asks for its token <input name="token" type="password" autocomplete="off" required /></label>
     <button>Go on</button>
   </form>`;
+}
+
+/** A small square in a colour, beside the words that it belongs to. */
+export function Dot({ colour }) {
+  return html`<svg class="dot" width="11" height="11" aria-hidden="true">
+    <rect width="11" height="11" rx="2" fill=${colour} />
+  </svg>`;
 }
 
 export function Busy({ of }) {

@@ -24,8 +24,8 @@ export function rarity(p) {
   return `about 1 in ${Math.max(2, Math.round(1 / p)).toLocaleString("en")} normal sessions is as strange`;
 }
 
-export function counted(count, noun) {
-  return `${count.toLocaleString("en")} ${noun}${count === 1 ? "" : "s"}`;
+export function counted(count, noun, many = `${noun}s`) {
+  return `${count.toLocaleString("en")} ${count === 1 ? noun : many}`;
 }
 
 /** Seconds since 1970 as a time of the log, in UTC. */
@@ -45,6 +45,13 @@ export function ticks(low, high, about = 5) {
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = [1, 2, 5, 10].map((each) => each * power).find((each) => each >= rough);
   const found = [];
-  for (let value = Math.ceil(low / step) * step; value <= high + step * 1e-9; value += step) found.push(+value.toPrecision(6));
+  for (let value = Math.ceil(low / step) * step; value <= high + step * 1e-9; value += step)
+    found.push(+value.toPrecision(6));
   return found;
+}
+
+/** A number of two decimals with its sign. */
+export function signed(value) {
+  const text = Math.abs(value).toFixed(2);
+  return text === "0.00" ? "0" : `${value < 0 ? "−" : "+"}${text}`;
 }

@@ -10,7 +10,9 @@ export function PictureInput({ onFiles, label = "Choose pictures", many = true, 
   function take(list) {
     const files = [...list].filter((file) => file.type.startsWith("image/") || !file.type);
     if (!files.length) {
-      setProblem(list.length ? `${list[0].name} is no picture: give PNG, JPEG, WebP, GIF or TIFF.` : "There is no picture.");
+      setProblem(
+        list.length ? `${list[0].name} is no picture: give PNG, JPEG, WebP, GIF or TIFF.` : "There is no picture.",
+      );
       return;
     }
     setProblem(null);
@@ -50,7 +52,12 @@ export function PictureInput({ onFiles, label = "Choose pictures", many = true, 
           }}
         />
       </label>
-      ${camera && html`<button type="button" onClick=${() => setTaking(!taking)}>${taking ? "Close the camera" : "Camera"}</button>`}
+      ${
+        camera &&
+        html`<button type="button" onClick=${() => setTaking(!taking)}>
+          ${taking ? "Close the camera" : "Camera"}
+        </button>`
+      }
       <span class="soft">${pasted ? "or drop or paste them here" : "or drop it here"}</span>
     </div>
     ${problem && html`<p class="problem" role="alert">${problem}</p>`}
@@ -91,7 +98,14 @@ function Camera({ onPicture }) {
   }
   if (problem) return html`<p class="problem" role="alert">${problem}</p>`;
   return html`<div class="camera">
-    <video ref=${video} autoplay muted playsinline aria-label="What the camera sees" onPlaying=${() => setReady(true)}></video>
+    <video
+      ref=${video}
+      autoplay
+      muted
+      playsinline
+      aria-label="What the camera sees"
+      onPlaying=${() => setReady(true)}
+    ></video>
     <button type="button" disabled=${!ready} onClick=${shoot}>Take a picture</button>
   </div>`;
 }

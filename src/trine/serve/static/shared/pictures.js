@@ -6,7 +6,8 @@ import { html, useEffect, useRef } from "../vendor/htm-preact.js";
 export function levels({ shape: [height, width, channels], data }) {
   const image = new ImageData(width, height);
   for (let pixel = 0; pixel < width * height; pixel++) {
-    for (let band = 0; band < 3; band++) image.data[4 * pixel + band] = data[channels * pixel + (channels === 3 ? band : 0)];
+    for (let band = 0; band < 3; band++)
+      image.data[4 * pixel + band] = data[channels * pixel + (channels === 3 ? band : 0)];
     image.data[4 * pixel + 3] = 255;
   }
   return image;
@@ -35,7 +36,7 @@ export function Pixels({ image, alt, width, smooth = false, ...rest }) {
     role="img"
     aria-label=${alt}
     class=${smooth ? "pixels smooth" : "pixels"}
-    style=${{ width: `${width}px`, height: `${(width * image.height) / image.width}px` }}
+    style=${{ width: `${width}px`, aspectRatio: `${image.width} / ${image.height}` }}
     ...${rest}
   />`;
 }
@@ -66,9 +67,14 @@ export function extent(values) {
 /** A bar from colour to colour with its ends named. */
 export function Scale({ colour, from, to, words }) {
   const steps = 64;
-  const image = coloured({ shape: [1, steps], data: Float32Array.from({ length: steps }, (_, i) => i / (steps - 1)) }, colour);
+  const image = coloured(
+    { shape: [1, steps], data: Float32Array.from({ length: steps }, (_, i) => i / (steps - 1)) },
+    colour,
+  );
   return html`<p class="scale">
-    <span>${from}</span><${Pixels} image=${image} width=${96} alt=${`Colour scale from ${from} to ${to}`} /><span>${to}</span>
+    <span>${from}</span><${Pixels} image=${image} width=${96} alt=${`Colour scale from ${from} to ${to}`} /><span
+      >${to}</span
+    >
     <span class="soft">${words}</span>
   </p>`;
 }

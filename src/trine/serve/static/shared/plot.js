@@ -12,7 +12,15 @@ export function Plot({ x, series, xLabel, yLabel, alt, logarithmic = false, heig
   useEffect(() => {
     const style = getComputedStyle(document.documentElement);
     const [ink, line] = ["--soft", "--line"].map((name) => style.getPropertyValue(name));
-    const axis = (label) => ({ label, stroke: ink, grid: { stroke: line, width: 1 }, ticks: { stroke: line }, labelSize: 22, font: "12px system-ui", labelFont: "12px system-ui" });
+    const axis = (label) => ({
+      label,
+      stroke: ink,
+      grid: { stroke: line, width: 1 },
+      ticks: { stroke: line },
+      labelSize: 22,
+      font: "12px system-ui",
+      labelFont: "12px system-ui",
+    });
     const number = { value: (_, value) => figure(value) };
     const drawn = new uPlot(
       {
@@ -20,7 +28,14 @@ export function Plot({ x, series, xLabel, yLabel, alt, logarithmic = false, heig
         height,
         cursor: { drag: { setScale: true } },
         scales: { x: { time: false }, y: logarithmic ? { distr: 3 } : {} },
-        axes: [axis(xLabel), { ...axis(yLabel), size: 72, values: (_, values) => values.map((value) => (value === null ? "" : figure(value))) }],
+        axes: [
+          axis(xLabel),
+          {
+            ...axis(yLabel),
+            size: 72,
+            values: (_, values) => values.map((value) => (value === null ? "" : figure(value))),
+          },
+        ],
         series: [
           { label: xLabel, ...number },
           ...series.map(({ label, sparse }, index) => ({
