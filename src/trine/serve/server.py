@@ -116,9 +116,13 @@ def _bound(host: str, port: int) -> socket.socket:
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         bound = socket.socket(family, kind, protocol)  # asyncio sends at once only where the protocol is named
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        bound.bind(address)
-        bound.listen(CONNECTIONS)
+        try:
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            bound.bind(address)
+            bound.listen(CONNECTIONS)
+        except OSError:
+            bound.close()
+            raise
     except OSError as problem:
         reason = problem.strerror or str(problem)
         raise DataError(f"cannot listen at {host}:{port} ({reason}): give another --host or --port") from None
