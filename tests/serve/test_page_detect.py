@@ -95,7 +95,8 @@ def test_gates_and_cell_state_lie_under_the_events(tab, site):
     unit = text(tab, ".cells tbody button")
     tab.locator(".cells tbody button").first.click()
     tab.wait_for_selector(f".plot[aria-label='Gates and state of unit {unit} over the events'] canvas")
-    tab.wait_for_selector(".plot[aria-label^='Reach of the gradient'] canvas")
+    tab.locator("#session ~ .main-and-side .events .name").nth(3).click()
+    tab.wait_for_selector(".plot[aria-label^='Reach of the gradient from event 4'] canvas")
 
 
 def test_lanes_show_who_and_when(tab, site):
