@@ -10,7 +10,7 @@ and by their exported graphs.
   of the same command on a few lines.
 - Delay: a log grows by 1,000 lines per second; every second, one address asks for pages that no one else asks for. From
   the moment these lines are written to the moment the finding is read from the command's standard output.
-- Memory: peak of the process that reads 500,000 lines of 100,000 addresses with `--max-memory 512`.
+- Memory: peak of the process that reads 500,000 lines of 100,000 addresses.
 """
 
 import argparse
@@ -57,7 +57,7 @@ CLAIMS = [
         lambda f: Cells(f"{f['median_seconds']:.2f} s; {f['p99_seconds']:.2f} s"),
     ),
     Claim(
-        "largest memory of a detector at work on 100,000 addresses, `--max-memory 512`",
+        "largest memory of a detector at work on 100,000 addresses",
         "live-memory",
         lambda f: Cells(f"{f['peak_mib']:.0f} MiB"),
     ),
@@ -189,7 +189,7 @@ def burst(address: str, like: str) -> str:
 def measure_memory(folder: Path, lines: int) -> dict[str, Any]:
     log = folder / "entities.log"
     lines = write(log, access_log(lines, addresses=100_000, active=100_000))
-    found = watched(detector(folder, 4), log, "--max-memory", 512)
+    found = watched(detector(folder, 4), log)
     return {"peak_mib": found.peak_mib, "lines": lines, "addresses": 100_000, "seconds": found.seconds}
 
 

@@ -33,7 +33,7 @@ def watch(
     sink: list[str] | None = None,
     false_alarms: Annotated[float | None, Parameter(validator=validators.Number(gt=0, lt=1))] = None,
     alerts_per_day: Annotated[float | None, Parameter(validator=validators.Number(gt=0))] = None,
-    max_memory: Annotated[int, Parameter(validator=validators.Number(gte=64))] = 1_024,
+    max_memory: Annotated[int, Parameter(validator=validators.Number(gte=64))] = 256,
     techniques: Path | None = None,
     metrics_port: Annotated[int | None, Parameter(validator=validators.Number(gte=0, lte=65_535))] = None,
     once: Flag = False,
@@ -56,7 +56,8 @@ def watch(
     alerts_per_day
         Findings on normal activity per day, instead of a share; from the rate of sessions so far.
     max_memory
-        Memory for open sessions in MiB: those that have been quiet longest are in the store alone.
+        Memory for open sessions in MiB: those that have been quiet longest are in the store alone. The program itself
+        and the lines that it reads at once take up to 700 MiB more.
     techniques
         JSON file of MITRE ATT&CK techniques by patterns of events, such as {"Failed password *": "T1110"}.
     metrics_port
