@@ -19,12 +19,23 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from bench.support import record
+from bench.support.claim import Cells, Claim
 from trine.pictures.picture_set import open_pictures
 
 SETS_FOLDER = record.RUNS / "own-pictures"
 TASKS = ("classify", "pretrained", "generate")
 SPIN = "while True: pass"
 SIDE = 600
+CLAIMS = [
+    Claim(
+        "`--minutes`: time taken less time asked for, least; most; quiet, and beside a process that fills each core",
+        "own-pictures-time",
+        lambda f: Cells(
+            f"{100 * f['smallest']:+.0f} %; {100 * f['largest']:+.0f} %", ratio=f"{len(f['trainings'])} runs"
+        ),
+        "Classifiers and generators of 300 photos, with one and two minutes.",
+    )
+]
 
 
 def chosen(name: str, classes: int, each: list[int]) -> Iterator[tuple[str, int, np.ndarray]]:
