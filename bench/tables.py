@@ -56,7 +56,7 @@ SECTIONS = {
     ),
     "Export": ("export", "runtime_start"),
     "Service": ("serve",),
-    "First minutes": ("demo.first_minutes",),
+    "First minutes": ("demo.first_minutes", "own_pictures"),
     "Reproducibility": ("same_weights",),
 }
 """Scripts with claims, in the order of the tables of docs/results.md."""
