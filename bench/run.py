@@ -21,7 +21,16 @@ def scripts() -> dict[str, str]:
     named = {f"{path.parent.name}.{path.stem}": path for path in paths}
     named |= {
         name: BENCH / f"{name}.py"
-        for name in ("export", "live_hostlab", "live_kills", "live_speed", "runtime_start", "same_weights", "serve")
+        for name in (
+            "cluster_kafka",
+            "export",
+            "live_hostlab",
+            "live_kills",
+            "live_speed",
+            "runtime_start",
+            "same_weights",
+            "serve",
+        )
     }
     return {name: first_line(path) for name, path in named.items()}
 

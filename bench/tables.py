@@ -44,7 +44,7 @@ SECTIONS = {
         "detect.reading",
         "detect.templates",
     ),
-    "A detector at work": ("live_hostlab", "live_speed", "live_kills"),
+    "A detector at work": ("live_hostlab", "live_speed", "live_kills", "cluster_kafka"),
     "Generate": (
         "generate.pythae",
         "generate.bound",

@@ -48,7 +48,8 @@ def test_parts_of_the_journal_are_chosen_by_options(monkeypatch, tmp_path):
     ("word", "said"),
     [
         ("", "empty word"),
-        ("kafka://host:1", "kafka://host:1: no source; give a file"),
+        ("nats://host:1", "nats://host:1: no source; give a file"),
+        ("kafka://host:1/logs", "kafka://host:1/logs: a topic is read alone"),
         ("syslog+tpc://host:1", r"did you mean 'syslog\+tcp'"),
         ("syslog+tcp://host:port", "Port could not be cast"),
         ("syslog+tls://:0", "needs \\?cert=FILE&key=FILE"),

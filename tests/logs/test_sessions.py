@@ -49,6 +49,16 @@ def seconds(events: list[SessionEvent]) -> list[float]:
     return [event.time - 1_700_000_000 for event in events]
 
 
+def test_a_time_that_is_given_is_used_where_a_line_says_none() -> None:
+    sessions = make(cut=cut(60))
+    sessions.times = {(0, line): 1_700_000_000.0 + second for line, second in ((1, 0), (2, 1_000), (3, 5), (4, 200))}
+    events = read(sessions, [" ann in", " ann in", at(1_010, "ann in"), " ann in"])
+    assert seconds(events) == [0, 1_000, 1_010, 200]  # the time in the line goes before the one that is given
+    assert [event.session for event in events] == [0, 1, 1, 2]
+    assert sessions.reading.without_time == 0
+    assert math.isnan(sessions.read(Line(0, 5, " ann in"))[0].time)
+
+
 def test_a_line_becomes_an_event_of_a_session() -> None:
     sessions = make()
     (event,) = sessions.read(Line(3, 7, at(0, "ann login warn")))

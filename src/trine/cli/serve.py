@@ -23,6 +23,7 @@ def serve(
     allow_host: list[str] | None = None,
     torch: Flag = False,
     threads: Annotated[int | None, Parameter(validator=Positive)] = None,
+    workers: Annotated[int, Parameter(validator=validators.Number(gte=1, lte=256))] = 1,
     max_body: Annotated[int, Parameter(validator=Positive)] = 32,
     max_pixels: Annotated[int, Parameter(validator=Positive)] = 25_000_000,
     max_batch: Annotated[int, Parameter(validator=Positive)] = 256,
@@ -51,7 +52,9 @@ def serve(
     torch
         Compute with torch in place of onnxruntime.
     threads
-        Threads that compute, per model. [default: one per core]
+        Threads that compute, per model and process. [default: one per core, divided among the workers]
+    workers
+        Processes that answer. Each loads all models, and has these limits for itself.
     max_body
         Largest body of a request, in MiB.
     max_pixels
@@ -70,4 +73,4 @@ def serve(
 
     limits = Limits(max_body << 20, max_pixels, max_batch, max_events, max_queue, timeout)
     settings = Settings(host, port, token_from(token_file), tuple(allow_host or ()), torch, threads, limits)
-    serve(models, settings, store=store, runs=runs, say=output.note)
+    serve(models, settings, store=store, runs=runs, workers=workers, say=output.note)

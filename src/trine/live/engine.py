@@ -86,7 +86,8 @@ class Engine:
 
     def batch(self, of: SourceFormat, batches: Sequence[Batch]) -> Changes:
         """What the next lines of a source change. Commit it, then call the batches' `durable`."""
-        events = self.reader.read(of, [line for each in batches for line in each.lines])
+        times = {line: time for each in batches for line, time in each.times.items()}
+        events = self.reader.read(of, [line for each in batches for line in each.lines], times)
         changes = self._changes(of, events)
         changes.positions = {of.source.name: of.position(batches[-1].position)}
         return changes

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from trine.annotations import override
 from trine.datasets.lines import encodable
@@ -29,6 +29,16 @@ STALLED: Final = 60.0
 """Seconds without a beat after which the service is not healthy."""
 
 
+class PerPartition(NamedTuple):
+    """A figure of every partition that is read."""
+
+    help: str
+    counts: bool
+    """Whether it is a counter."""
+    values: dict[str, float]
+    """By the number of the partition."""
+
+
 class Operation:
     """The state of a service, as others see it.
 
@@ -38,7 +48,13 @@ class Operation:
     def __init__(self, sources: Sequence[Source], store: Store, delivery: Delivery) -> None:
         self.figures: dict[str, tuple[str, float]] = {}
         """Help and value of further gauges by their names, such as `{"entities": ("Entities in memory", 7.0)}`."""
-        self._sources, self._store, self._delivery = list(sources), store, delivery
+        self.per_partition: dict[str, PerPartition] = {}
+        """Figures of partitions by their names."""
+        self.sources = list(sources)
+        """Those that are read at present."""
+        self.problem = ""
+        """Why nothing can be read at present; empty: everything is well."""
+        self._store, self._delivery = store, delivery
         self._last_beat = time.monotonic()
         self._server: ThreadingHTTPServer | None = None
         self._thread: threading.Thread | None = None
@@ -50,13 +66,13 @@ class Operation:
     def health(self) -> tuple[bool, dict[str, Any]]:
         """Whether the service reads and detects, and details. Sinks that are down do not change it: findings wait."""
         silent = time.monotonic() - self._last_beat
-        reasons = [self._store.problem] if self._store.problem else []
+        reasons = [problem for problem in (self._store.problem, self.problem) if problem]
         reasons += [f"no look at the sources for {silent:.0f} s"] if silent > STALLED else []
         details = {
             "status": "failing" if reasons else "ok",
             "reasons": reasons,
             "sinks_down": dict(self._delivery.down),
-            "sources": {source.name: "ended" if source.ended else "open" for source in self._sources},
+            "sources": {source.name: "ended" if source.ended else "open" for source in self.sources},
         }
         return not reasons, details
 
@@ -88,12 +104,14 @@ class Operation:
             yield CounterMetricFamily(f"trine_{name}", f"Number of {name.replace('_', ' ')}", number)
         for name, (text, value) in self.figures.items():
             yield GaugeMetricFamily(f"trine_{name}", text, value)
+        for name, (text, counts, values) in self.per_partition.items():
+            yield labelled(CounterMetricFamily if counts else GaugeMetricFamily, name, text, "partition", values)
         for name, (text, value) in self._realised().items():
             yield GaugeMetricFamily(f"trine_{name}", text, value)
         repaired = CounterMetricFamily(
             "trine_input_repaired", "What was repaired, cut or left out of the input", labels=["source", "reason"]
         )
-        for source in self._sources:
+        for source in self.sources:
             for reason, number in source.skips.counts().items():
                 repaired.add_metric([encodable(source.name), reason], number)
         yield repaired

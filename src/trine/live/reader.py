@@ -3,6 +3,7 @@
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from trine.datasets.lines import Skips
@@ -71,8 +72,13 @@ class LiveReader:
         self._worded = set(scorer.vocabulary.values) != {EVENT}
         self._before = dict.fromkeys(COUNTED, 0)
 
-    def read(self, of: SourceFormat, lines: Sequence[Line]) -> list[LiveEvent]:
-        """The events that these lines complete. Raises `UsageError` for lines that cannot be read as the model says."""
+    def read(
+        self, of: SourceFormat, lines: Sequence[Line], times: Mapping[tuple[int, int], float] = MappingProxyType({})
+    ) -> list[LiveEvent]:
+        """The events that these lines complete. Raises `UsageError` for lines that cannot be read as the model says.
+
+        times   by source and number of a line: its time, if it says none and is a record of its own
+        """
         if not lines:
             return []
         sessions = self._in_format(of, lines)
@@ -81,6 +87,7 @@ class LiveReader:
             of.tail.extend(lines)
         texts = {line[:2]: line.text for line in (of.tail if joins else lines)}
         sessions.file = None
+        sessions.times = {} if joins else times
         return [self._event(of.source, event, texts) for event in sessions.read_all(lines)]
 
     def finish(self, of: SourceFormat) -> list[LiveEvent]:

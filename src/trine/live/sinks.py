@@ -1,4 +1,4 @@
-"""Where findings go: standard output, a file, syslog, a webhook.
+"""Where findings go: standard output, a file, syslog, a webhook; a topic of Kafka stands in `kafka_sink.py`.
 
 A sink takes findings, or raises `SinkDown` (nothing can be sent at present: all wait) or `Refused` (this finding is not
 taken: it is tried again a few times, then it is a dead letter). `delivery.py` decides when.
@@ -7,7 +7,7 @@ taken: it is tried again a few times, then it is a dead letter). `delivery.py` d
 import os
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -221,12 +221,14 @@ def _seconds(retry_after: str | None) -> float | None:
         return None
 
 
-def parse_sink(text: str, circumstances: Circumstances) -> Sink:
+def parse_sink(text: str, circumstances: Circumstances, kafka: Mapping[str, str] | None = None) -> Sink:
     """The sink that a word of the command means; `#FORMAT` at its end sets the format.
 
-    `stdout`, `file:alerts.jsonl`, `syslog+udp://host:514`, `syslog+tcp://host:601`, `https://host/path#ocsf`
+    `stdout`, `file:alerts.jsonl`, `syslog+udp://host:514`, `syslog+tcp://host:601`, `https://host/path#ocsf`,
+    `kafka://host:9092/topic`
 
-    Raises `UsageError`.
+    kafka   further properties of Kafka's client
+    Raises `UsageError`; `DataError` for a topic that is absent.
     """
     word, mark, formatted = text.rpartition("#")
     if not mark:
@@ -240,6 +242,11 @@ def parse_sink(text: str, circumstances: Circumstances) -> Sink:
         return StdoutSink(formatted or None, circumstances)
     if scheme == "file" and word[5:]:
         return FileSink(Path(word[5:].removeprefix("//")), formatted or None, circumstances)
+    if scheme == "kafka":
+        from trine.live.kafka_brokers import Address
+        from trine.live.kafka_sink import KafkaSink
+
+        return KafkaSink(Address.parse(word), kafka or {}, formatted or None, circumstances)
     try:
         parts = urlsplit(word)
         host, port = parts.hostname, parts.port
@@ -251,5 +258,6 @@ def parse_sink(text: str, circumstances: Circumstances) -> Sink:
     if scheme in ("http", "https") and host:
         return WebhookSink(word, formatted or None, circumstances)
     raise UsageError(
-        f"--sink {text}: no sink; give stdout, file:PATH, syslog+udp://HOST:PORT, syslog+tcp://HOST:PORT or https://…"
+        f"--sink {text}: no sink; give stdout, file:PATH, syslog+udp://HOST:PORT, syslog+tcp://HOST:PORT, https://… "
+        "or kafka://HOST:PORT/TOPIC"
     )

@@ -6,7 +6,8 @@ with what was made of its lines; after a restart, the source goes on behind the 
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple, Protocol, runtime_checkable
 
 from trine.datasets.lines import Skips
@@ -35,6 +36,8 @@ class Batch(NamedTuple):
     """A JSON value: once it is committed, everything up to here is read."""
     durable: Callable[[], None] = nothing
     """To be called once the position and what was made of the lines are committed: senders get their answer then."""
+    times: Mapping[tuple[int, int], float] = MappingProxyType({})
+    """By file and number of a line: when it was sent, in seconds since 1970, for lines that say no time."""
 
 
 @runtime_checkable

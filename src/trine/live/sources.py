@@ -66,6 +66,8 @@ def parse_source(text: str, *, follow: bool = True) -> Source:
 
 
 def _server(text: str) -> Source:
+    if text.startswith("kafka://"):
+        raise UsageError(f"{text}: a topic is read alone; start another `trine detect watch` for the other sources")
     try:
         parts = urlsplit(text)
         port = parts.port
@@ -74,7 +76,7 @@ def _server(text: str) -> Source:
     scheme = parts.scheme
     if scheme not in _PORTS:
         known = ", ".join(f"{name}://" for name in _PORTS)
-        raise UsageError(f"{text}: no source; give a file, -, journald: or {known}{nearest(scheme, _PORTS)}")
+        raise UsageError(f"{text}: no source; give a file, -, journald:, kafka:// or {known}{nearest(scheme, _PORTS)}")
     return _opened(text, parts, parts.hostname or _LOOPBACK, _PORTS[scheme] if port is None else port)
 
 

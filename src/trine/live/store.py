@@ -232,6 +232,10 @@ class Store:
         """Counter by name."""
         return dict(self._rows("SELECT name, value FROM counters"))
 
+    def p_values(self) -> dict[int, int]:
+        """Number of sessions that have ended, by the bin of their p-value."""
+        return dict(self._rows("SELECT bin, sessions FROM p_values"))
+
     def aim(self, target: float, calibrated_on: int) -> None:
         """Say what findings are raised by: the largest p-value, and the number of sessions of the calibration."""
         with self._transaction() as sql:
@@ -240,7 +244,7 @@ class Store:
 
     def realised(self) -> Realised | None:
         """What the sessions that have ended say of the calibration; None as long as none has."""
-        bins = dict(self._rows("SELECT bin, sessions FROM p_values"))
+        bins = self.p_values()
         aimed = dict(self._rows("SELECT name, value FROM meta"))
         if not bins or "target" not in aimed:
             return None

@@ -51,7 +51,7 @@ class Watch:
     def run(self) -> None:
         """Read and judge. Raises `StoreError` when the store cannot be written."""
         try:
-            with _collecting_seldom():
+            with collecting_seldom():
                 self._run()
         finally:
             self.delivery.stop()
@@ -102,7 +102,7 @@ class Watch:
 
 
 @contextmanager
-def _collecting_seldom() -> Iterator[None]:
+def collecting_seldom() -> Iterator[None]:
     """Let Python look for cycles of garbage after more objects: events by the thousand live on, and make none."""
     before = gc.get_threshold()
     gc.freeze()

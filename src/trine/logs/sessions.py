@@ -115,6 +115,8 @@ class Sessions:
         """By kind and entity, in the order of their last lines: the oldest first."""
         self.file: str | None = None
         """Name of the present file, if there are several."""
+        self.times: Mapping[tuple[int, int], float] = {}
+        """Times of records by source and number of their line, for those that say none."""
         self._entity_of_process: OrderedDict[tuple[str, str], str] = OrderedDict()
         self._count = 0
         self._last_record = (-1, -1)
@@ -269,6 +271,8 @@ class Sessions:
         if written is not None and session.latest <= written and written - session.previous <= self._sure_gap:
             session.raw = session.latest = time = written
         else:
+            if written is None and self.times:
+                written = self.times.get(record[:2])
             time = self._held(session, written, record)
             self._cut(session, time)
         begins = session.events == 0

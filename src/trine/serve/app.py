@@ -76,6 +76,7 @@ def _lifespan(service: Service) -> Any:
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         models = service.models.by_name.values()
         watchers = [asyncio.create_task(reload.watch(each, service.settings, service.metrics)) for each in models]
+        watchers.append(asyncio.create_task(_look(service)))
         yield
         for watcher in watchers:
             watcher.cancel()
@@ -86,6 +87,13 @@ def _lifespan(service: Service) -> Any:
         await asyncio.to_thread(service.models.close)
 
     return lifespan
+
+
+async def _look(service: Service) -> None:
+    """Note what waits, for whichever worker is asked for the metrics."""
+    while True:
+        service.metrics.look()
+        await asyncio.sleep(1)
 
 
 async def _refused(_: Request, refusal: Exception) -> Response:

@@ -2,8 +2,8 @@
 
 import json
 import logging
+import os
 from datetime import UTC, datetime
-from functools import partial
 from typing import Any
 
 from trine.serve.guard import Exchange
@@ -13,6 +13,8 @@ SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.
 """Bounds of the buckets of times."""
 ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 """Bounds of the buckets of batch sizes."""
+SUMMED = "PROMETHEUS_MULTIPROC_DIR"
+"""Environment variable with the folder in which Prometheus' client adds up the metrics of several processes."""
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 access = logging.getLogger("trine.access")
 """Its messages are whole lines of JSON."""
@@ -22,7 +24,7 @@ class Metrics:
     """All metrics of a service, in a registry of its own."""
 
     def __init__(self) -> None:
-        from prometheus_client import CollectorRegistry, Counter, Histogram
+        from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
         self.registry = CollectorRegistry()
         kept: dict[str, Any] = {"registry": self.registry}
@@ -38,13 +40,23 @@ class Metrics:
             "trine_model_reloads", "Models replaced on disk, by outcome", ["model", "outcome"], **kept
         )
 
+        self._waiting = Gauge(
+            "trine_queue_rows",
+            "Pictures, events or latents that wait",
+            ["model"],
+            multiprocess_mode="livesum",
+            **kept,
+        )
+        self._models = Models(())
+
     def watch(self, models: Models) -> None:
         """Show the queues of these models."""
-        from prometheus_client import Gauge
+        self._models = models
 
-        waiting = Gauge("trine_queue_rows", "Pictures, events or latents that wait", ["model"], registry=self.registry)
-        for name, model in models.by_name.items():
-            waiting.labels(name).set_function(partial(getattr, model.worker, "waiting"))
+    def look(self) -> None:
+        """Note how much waits at present."""
+        for name, model in self._models.by_name.items():
+            self._waiting.labels(name).set(model.worker.waiting)
 
     def batch(self, model: str, rows: int, seconds: float) -> None:
         """A batch was computed."""
@@ -62,10 +74,16 @@ class Metrics:
             access.info(json.dumps(_line(exchange, route)))
 
     def text(self) -> bytes:
-        """The metrics as Prometheus reads them."""
-        from prometheus_client import generate_latest
+        """The metrics as Prometheus reads them; of several workers, their sums."""
+        from prometheus_client import CollectorRegistry, generate_latest, multiprocess
 
-        return bytes(generate_latest(self.registry))
+        self.look()
+        registry = self.registry
+        if SUMMED in os.environ:
+            registry = CollectorRegistry()
+            summed: Any = multiprocess.MultiProcessCollector
+            summed(registry)
+        return bytes(generate_latest(registry))
 
 
 def _route(exchange: Exchange) -> str:

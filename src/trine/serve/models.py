@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from filelock import FileLock
 
 from trine import bundle, runtime
 from trine.bundle import MANIFEST, WEIGHTS, BundleManifest
@@ -107,6 +108,11 @@ class Models:
             raise Refusal(422, f"{name} is a model for {model.task}, not for {task}")
         return model
 
+    def lines(self) -> list[str]:
+        """What there is, for people."""
+        loaded = {name: model.loaded for name, model in self.by_name.items()}
+        return [f"{name}: {of.manifest.task}, {of.engine}, {of.version}" for name, of in loaded.items()]
+
     def close(self) -> None:
         """End all threads after what waits is computed."""
         for model in self.by_name.values():
@@ -166,23 +172,30 @@ def opened(name: str, path: Path, settings: Settings, say: Say, seen: Callable[[
 
 def load(path: Path, settings: Settings, say: Say) -> Loaded:
     """The present state of a model on disk; one without graphs is exported first. Raises `BundleError`."""
+    folder, manifest, source = prepared(path, settings, say)
+    if settings.torch or not manifest.export.get("graphs"):
+        return _with_torch(folder, source)
+    return Loaded(
+        runtime.load(folder, threads=settings.threads), manifest, source, folder, "onnxruntime", settings.threads
+    )
+
+
+def prepared(path: Path, settings: Settings, say: Say) -> tuple[Path, BundleManifest, BundleManifest]:
+    """The folder to load, its manifest, and that of the model as it was named. Raises `BundleError`.
+
+    One without graphs is exported, unless torch is to compute.
+    """
     folder = bundle.locate(path)
-    manifest = bundle.read_manifest(folder)
+    manifest = source = bundle.read_manifest(folder)
     if manifest.task not in TOGETHER:
         raise BundleError(
             f"{path}: a model of the task {manifest.task}, which this version does not know: upgrade Trine"
         )
-    if settings.torch:
-        return _with_torch(folder, manifest)
-    source = manifest
-    if not manifest.export.get("graphs"):
+    if not settings.torch and not manifest.export.get("graphs"):
         exported = _exported(folder, manifest, say)
-        if exported is None:
-            return _with_torch(folder, manifest)
-        folder, manifest = exported, bundle.read_manifest(exported)
-    return Loaded(
-        runtime.load(folder, threads=settings.threads), manifest, source, folder, "onnxruntime", settings.threads
-    )
+        if exported is not None:
+            folder, manifest = exported, bundle.read_manifest(exported)
+    return folder, manifest, source
 
 
 def _with_torch(folder: Path, source: BundleManifest) -> Loaded:
@@ -200,12 +213,15 @@ def _exported(folder: Path, manifest: BundleManifest, say: Say) -> Path | None:
     if find_spec("onnxscript") is None:
         say(f"{folder}: has no graphs and trine[export] is not installed: torch computes")
         return None
-    say(f"{folder}: has no graphs: they are made in {out} and compared with the network, once")
-    try:
-        imported("trine.export.exporter:export_bundle")(folder, out)
-    except ExportError as problem:
-        say(f"{folder}: {problem}: torch computes")
-        return None
+    with FileLock(f"{out}.lock"):  # other processes serve the same model
+        if _is_export(out, manifest):
+            return out
+        say(f"{folder}: has no graphs: they are made in {out} and compared with the network, once")
+        try:
+            imported("trine.export.exporter:export_bundle")(folder, out)
+        except ExportError as problem:
+            say(f"{folder}: {problem}: torch computes")
+            return None
     return out
 
 

@@ -6,7 +6,8 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -39,37 +40,60 @@ def serve(
     *,
     store: Path | None = None,
     runs: Path | None = None,
+    workers: int = 1,
     say: Callable[[str], None],
 ) -> None:
     """Serve models until SIGINT or SIGTERM. Raises `BundleError`, `UsageError`, `StoreError`, `DataError`.
 
-    words   `NAME=PATH` or paths of bundles and run folders
-    store   findings of a detector at work that are shown
-    runs    folder of the runs that are shown; without, those of the models
-    say     prints a line for whoever starts it
+    words     `NAME=PATH` or paths of bundles and run folders
+    store     findings of a detector at work that are shown
+    runs      folder of the runs that are shown; without, those of the models
+    workers   processes that answer
+    say       prints a line for whoever starts it
     """
     if runs is not None and not runs.is_dir():
         raise UsageError(f"--runs {runs}: no such folder: give a folder of runs")
-    looked = Store.look(store) if store is not None else None
-    listening = _bound(settings.host, settings.port)
-    Image.MAX_IMAGE_PIXELS = settings.limits.pixels  # what is nested in a picture is limited too
-    metrics, paths = Metrics(), named_paths(words, say)
-    models = Models(opened(name, path, settings, say, partial(metrics.batch, name)) for name, path in paths.items())
-    metrics.watch(models)
-    shown = Runs([runs] if runs is not None else [run for path in paths.values() for run in _run_of(path)])
-    service = Service(settings, models, metrics, shown, looked)
-    with _logged():
+    shown = Shown(tuple(words), settings, store, runs)
+    with closing(_bound(settings.host, settings.port)) as listening:
+        if workers > 1:
+            from trine.serve.workers import supervise
+
+            supervise(workers, shown, listening, say)
+        else:
+            shown.serve(listening, say, lambda service: _told(service, listening, say))
+    say("stopped")
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What a service answers about, and how."""
+
+    words: tuple[str, ...]
+    settings: Settings
+    store: Path | None
+    runs: Path | None
+
+    def serve(self, listening: socket.socket, say: Callable[[str], None], started: Callable[[Service], None]) -> None:
+        """Answer at a socket that listens, until SIGINT or SIGTERM; `started` is called once it answers."""
+        looked = Store.look(self.store) if self.store is not None else None
         try:
-            with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-                runner.run(_serve(service, listening, say))
+            Image.MAX_IMAGE_PIXELS = self.settings.limits.pixels  # what is nested in a picture is limited too
+            service = self._service(looked, say)
+            with _logged(), asyncio.Runner(loop_factory=_loop_factory()) as runner:
+                runner.run(_serve(service, listening, started))
         finally:
-            listening.close()
             if looked is not None:
                 looked.close()
 
+    def _service(self, looked: Store | None, say: Callable[[str], None]) -> Service:
+        metrics, paths, settings = Metrics(), named_paths(self.words, say), self.settings
+        models = Models(opened(name, path, settings, say, partial(metrics.batch, name)) for name, path in paths.items())
+        metrics.watch(models)
+        runs = [self.runs] if self.runs is not None else [run for path in paths.values() for run in _run_of(path)]
+        return Service(settings, models, metrics, Runs(runs), looked)
 
-async def _serve(service: Service, listening: socket.socket, say: Callable[[str], None]) -> None:
-    settings = service.settings
+
+async def _serve(service: Service, listening: socket.socket, started: Callable[[Service], None]) -> None:
     config = uvicorn.Config(
         application(service),
         log_config=None,
@@ -82,11 +106,6 @@ async def _serve(service: Service, listening: socket.socket, say: Callable[[str]
         lifespan="on",
     )
     server = _Server(config)
-    host, port = listening.getsockname()[:2]
-    where = f"http://{f'[{host}]' if ':' in host else host}:{port}/"
-    for name, model in service.models.by_name.items():
-        say(f"{name}: {model.task}, {model.loaded.engine}, {model.loaded.version}")
-    say(f"serving at {where}" + ("" if settings.is_loopback else "; not encrypted: put a proxy with TLS before it"))
     loop = asyncio.get_running_loop()
 
     def stop() -> None:
@@ -95,8 +114,21 @@ async def _serve(service: Service, listening: socket.socket, say: Callable[[str]
 
     for number in STOPPING:
         loop.add_signal_handler(number, stop)
+    started(service)
     await server.serve(sockets=[listening])
-    say("stopped")
+
+
+def _told(service: Service, listening: socket.socket, say: Callable[[str], None]) -> None:
+    for line in service.models.lines():
+        say(line)
+    say(where(listening, service.settings))
+
+
+def where(listening: socket.socket, settings: Settings) -> str:
+    """The address of a service, for whoever started it."""
+    host, port = listening.getsockname()[:2]
+    address = f"http://{f'[{host}]' if ':' in host else host}:{port}/"
+    return f"serving at {address}" + ("" if settings.is_loopback else "; not encrypted: put a proxy with TLS before it")
 
 
 class _Server(uvicorn.Server):
