@@ -39,7 +39,18 @@ def test_the_tables_show_every_script_that_makes_a_claim():
     assert shown == claiming
 
 
-OF_ALL = ("export", "live_hostlab", "live_kills", "live_speed", "runtime_start", "same_weights", "serve")
+OF_ALL = (
+    "cluster_bulk",
+    "cluster_cost",
+    "cluster_train",
+    "export",
+    "live_hostlab",
+    "live_kills",
+    "live_speed",
+    "runtime_start",
+    "same_weights",
+    "serve",
+)
 """Scripts that are about no single task."""
 
 
