@@ -94,7 +94,9 @@ class Training:
             scaling_config=ScalingConfig(
                 num_workers=share.workers, use_gpu=share.gpu, resources_per_worker=share.resources
             ),
-            run_config=RunConfig(name="group", storage_path=order.desk, failure_config=FailureConfig(max_failures=0)),
+            run_config=RunConfig(  # a name of its own: Ray would go on with the state of the group before
+                name=f"group-{time.time_ns()}", storage_path=order.desk, failure_config=FailureConfig(max_failures=0)
+            ),
         )
         ended: list[BaseException] = []
 
