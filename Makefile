@@ -17,7 +17,7 @@ $(READY): pyproject.toml constraints.txt
 	  $(BIN)/python -m pip install --quiet --no-deps --retries 0 --timeout 15 --constraint constraints.txt \
 	    --index-url $(CPU_TORCH) torch 2> /dev/null || echo "$(CPU_TORCH) cannot be reached: pip looks elsewhere"; \
 	fi
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[train,runtime,export,demo,parquet,pretrained,live,kafka,serve,docs,dev]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[train,runtime,export,demo,parquet,pretrained,live,kafka,serve,cluster,docs,dev]'
 	@touch $@
 
 demo: $(READY)

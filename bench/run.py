@@ -11,6 +11,21 @@ from pathlib import Path
 
 BENCH = Path(__file__).parent
 TASKS = ("classify", "detect", "generate", "demo")
+OF_ALL = (
+    "cluster_bulk",
+    "cluster_cost",
+    "cluster_kafka",
+    "cluster_train",
+    "export",
+    "live_hostlab",
+    "live_kills",
+    "live_speed",
+    "own_pictures",
+    "runtime_start",
+    "same_weights",
+    "serve",
+)
+"""Scripts that are about no single task."""
 SHORT = ("classify.start", "classify.airbench")
 """Scripts that run when none is named: they take minutes."""
 
@@ -19,19 +34,7 @@ def scripts() -> dict[str, str]:
     """Name of each script and the first line of its docstring."""
     paths = [path for task in TASKS for path in sorted((BENCH / task).glob("*.py"))]
     named = {f"{path.parent.name}.{path.stem}": path for path in paths}
-    named |= {
-        name: BENCH / f"{name}.py"
-        for name in (
-            "cluster_kafka",
-            "export",
-            "live_hostlab",
-            "live_kills",
-            "live_speed",
-            "runtime_start",
-            "same_weights",
-            "serve",
-        )
-    }
+    named |= {name: BENCH / f"{name}.py" for name in OF_ALL}
     return {name: first_line(path) for name, path in named.items()}
 
 

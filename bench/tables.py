@@ -56,6 +56,7 @@ SECTIONS = {
     ),
     "Export": ("export", "runtime_start"),
     "Service": ("serve",),
+    "Several processes and machines": ("cluster_train", "cluster_bulk", "cluster_cost"),
     "First minutes": ("demo.first_minutes", "own_pictures"),
     "Reproducibility": ("same_weights",),
 }
@@ -124,6 +125,13 @@ def front() -> list[str]:
     return page.table(HEAD, rows)
 
 
+def cost() -> list[str]:
+    """The table of docs/scaling.md; a line that says so where nothing is measured yet."""
+    if not (RESULTS / "cluster-cost.json").exists():
+        return ["The grid has not been measured yet on the machines of [Results](results.md)."]
+    return import_module("bench.cluster_cost").table(figures("cluster-cost"))
+
+
 def expected() -> str:
     """What the forecast of `trine classify fit cifar10` knows: compute per preset, and accuracies in any precision."""
     rows = []
@@ -145,6 +153,8 @@ def written() -> dict[Path, str]:
         page_of_results: page.between(text, "results", results()),
         ROOT / "src" / "trine" / "classify" / "expected.json": expected(),
     }
+    scaling = ROOT / "docs" / "scaling.md"
+    pages[scaling] = page.between(scaling.read_text(), "cost", cost())
     for name, (script, inside) in INSIDE.items():
         path = ROOT / "docs" / "inside" / inside
         table = import_module(f"bench.{script}").table(figures(name))

@@ -76,12 +76,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if isinstance(item, pytest.Function) and COSTLY.intersection(item.fixturenames):
             item.add_marker(pytest.mark.long)
+        if needed := item.get_closest_marker("cuda"):
+            _skip_without_cuda(item, *needed.args)
 
     def place(item: pytest.Item) -> int:
         name = item.path.relative_to(ROOT / "tests").parts[0]
         return LONGEST.index(name) if name in LONGEST else len(LONGEST)
 
     items.sort(key=place)
+
+
+def _skip_without_cuda(item: pytest.Item, devices: int = 1) -> None:
+    import torch
+
+    if (found := torch.cuda.device_count()) < devices:
+        item.add_marker(pytest.mark.skip(reason=f"needs {devices} CUDA devices, and {found} are here"))
 
 
 settings.register_profile("trine", deadline=None, max_examples=50)
@@ -175,6 +184,8 @@ class Heard:
         self.notes.append(line)
 
     def advance(self, step: int, total: int, figures: dict[str, float]) -> None: ...
+
+    def validated(self, progress: float, score: float) -> None: ...
 
     def working(self, what: str) -> AbstractContextManager[None]:
         return nullcontext()

@@ -53,9 +53,11 @@ def recipes() -> str:
 
 
 def meaning(kind: type[Recipe], field: str) -> str:
-    """The description of a setting, for an inherited setting with another default that of the base class."""
+    """The description of a setting, for an inherited one with another default that of the base class; what is tried."""
     own, base = kind.model_fields[field], Recipe.model_fields.get(field)
-    return flat(own.description or (base.description if base else None))
+    described = flat(own.description or (base.description if base else None))
+    values = kind.searched().get(field)
+    return f"{described} `tune` tries {values}." if values else described
 
 
 def error_tree() -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from trine.errors import (
     BundleError,
     CheckpointError,
+    ClusterError,
     DataError,
     DiskFullError,
     DivergedError,
@@ -36,6 +37,7 @@ __all__ = [
     "BundleError",
     "CheckpointError",
     "Classifier",
+    "ClusterError",
     "DataError",
     "Detector",
     "DiskFullError",

@@ -1,4 +1,4 @@
-"""Where a network computes: device, precision, and the other processes of a run under torchrun."""
+"""Where a network computes: device, precision, and the other processes of a run under torchrun or Ray Train."""
 
 import contextlib
 import os
@@ -80,17 +80,47 @@ def choose(name: str = "auto", precision: str = "auto") -> Device:
         name = next(candidate for candidate in ("cuda", "mps", "cpu") if available[candidate])
     if not available[name]:
         raise UsageError(f"device {name!r} is not available on this machine: use --device cpu")
+    rank, world = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
+    if name == "cuda" and world > 1:
+        own_cuda_index(torch.cuda.device_count())
     bfloat16 = _computes_in_bfloat16(name) if precision == "auto" else precision == "bfloat16"
-    return Device(name, bfloat16, int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1")))
+    return Device(name, bfloat16, rank, world)
+
+
+def own_cuda_index(count: int) -> int:
+    """Index of the CUDA device of this process among the `count` that it sees: that of its `LOCAL_RANK`.
+
+    Where `CUDA_VISIBLE_DEVICES` names a single device, whoever started the process has chosen it. Raises `UsageError`
+    where two processes would take the same device: nccl refuses that.
+    """
+    index = int(os.environ.get("LOCAL_RANK", "0"))
+    if index < count:
+        return index
+    if count == 1 and "," not in os.environ.get("CUDA_VISIBLE_DEVICES", ","):
+        return 0
+    raise UsageError(
+        f"process {index + 1} of this machine has no CUDA device of its own among {count}: start at most {count} "
+        "processes per machine, or use --device cpu"
+    )
 
 
 @contextlib.contextmanager
 def together(device: Device) -> Iterator[None]:
-    """Join the process group of torchrun, if any, for the duration of the block."""
+    """Join the process group of torchrun, if any, for the duration of the block; one that is there already is used.
+
+    On CUDA each process computes on a device of its own from here on.
+    """
     if device.world == 1:
         yield
         return
-    torch.distributed.init_process_group("nccl" if device.name == "cuda" else "gloo")
+    own = None
+    if device.name == "cuda":
+        own = torch.device("cuda", own_cuda_index(torch.cuda.device_count()))
+        torch.cuda.set_device(own)
+    if torch.distributed.is_initialized():
+        yield
+        return
+    torch.distributed.init_process_group("nccl" if own else "gloo", device_id=own)
     try:
         yield
     finally:

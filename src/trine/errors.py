@@ -11,6 +11,7 @@ TrineError                    any error below; the command line prints it as one
 │   └── CheckpointError       no checkpoint of the run is intact
 ├── StoreError                the store of a detector at work is damaged, in use, or of another model
 │   └── DiskFullError         the disk of the store is full: nothing was written, and the same can be tried again
+├── ClusterError              a cluster cannot be reached, or its processes end before their work is done
 ├── DivergedError             the loss is not finite, even after two restarts at a lower learning rate
 └── InterruptedTraining       SIGINT or SIGTERM: the state is saved, `--resume` continues from there
 
@@ -73,6 +74,10 @@ class StoreError(TrineError):
 
 class DiskFullError(StoreError):
     """The disk of a store is full. Nothing was written, and the same can be tried again."""
+
+
+class ClusterError(TrineError):
+    """A cluster cannot be reached, or its processes end before their work is done."""
 
 
 class DivergedError(TrineError):

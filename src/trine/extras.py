@@ -33,6 +33,9 @@ EXTRAS: Mapping[str, tuple[str, ...]] = {
         "cyclopts",
         "filelock",
     ),
+    "parquet": ("pyarrow",),
+    "tune": ("optuna",),
+    "cluster": ("ray",),
 }
 """Modules by the extra that brings them. Those of small extras are looked for where they are used."""
 

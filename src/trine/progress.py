@@ -30,6 +30,11 @@ class Reporter(Protocol):
         """Called after each step with loss, validation figure, samples/s, GFLOP/s and seconds left."""
         return
 
+    def validated(self, progress: float, score: float) -> None:
+        """Called after each validation with what validations are compared by, lower is better; at last, with that of
+        the weights that are kept. An error that it raises ends the training."""
+        return
+
     def working(self, what: str) -> AbstractContextManager[None]:
         """A context manager for a part of the work: the user sees that it goes on, also where it reports nothing."""
         return nullcontext()

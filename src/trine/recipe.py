@@ -1,6 +1,8 @@
 """The base of all recipes: the settings of one training, validated, frozen and saved with the run."""
 
 import json
+from collections.abc import Collection
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
@@ -12,6 +14,33 @@ from trine.errors import RecipeError, nearest
 Effort = Literal["quick", "good", "best"]
 WRITTEN = frozenset({"effort", "seed", "epochs", "batch_size", "checkpoint_seconds"})
 """Settings that every recipe has which a run or a bundle holds: it has all of its version."""
+
+
+@dataclass(frozen=True)
+class Between:
+    """Values of a setting that a search tries: numbers in a range."""
+
+    low: float
+    high: float
+    log: bool = False
+    """Whether equal ratios are equally likely, instead of equal differences."""
+    where: tuple[str, ...] = ()
+    """Networks that the setting is for; none: all."""
+
+    def __str__(self) -> str:
+        return f"{self.low:g} to {self.high:g}{', by ratio' if self.log else ''}"
+
+
+@dataclass(frozen=True)
+class Among:
+    """Values of a setting that a search tries: one of some."""
+
+    choices: tuple[str | int | float, ...]
+    where: tuple[str, ...] = ()
+    """Networks that the setting is for; none: all."""
+
+    def __str__(self) -> str:
+        return ", ".join(map(str, self.choices))
 
 
 class Recipe(BaseModel):
@@ -86,6 +115,24 @@ class Recipe(BaseModel):
         """The settings that differ from the preset."""
         preset, fields = self.presets[self.effort], type(self).model_fields
         return {name for name in fields if getattr(self, name) != preset.get(name, fields[name].default)} - {"effort"}
+
+    @classmethod
+    def searched(cls) -> dict[str, Between | Among]:
+        """What a search tries for each setting that is declared with it."""
+        found = {
+            name: next((each for each in field.metadata if isinstance(each, Between | Among)), None)
+            for name, field in cls.model_fields.items()
+        }
+        return {name: values for name, values in found.items() if values is not None}
+
+    def search_space(self, fixed: Collection[str]) -> dict[str, Between | Among]:
+        """What a search from this recipe tries: settings of its network that are not `fixed`."""
+        network = getattr(self, "network", "")
+        return {
+            name: values
+            for name, values in self.searched().items()
+            if name not in fixed and (not values.where or network in values.where)
+        }
 
     @classmethod
     def read(cls, path: Path) -> Self:

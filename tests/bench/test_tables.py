@@ -40,11 +40,15 @@ def test_the_tables_show_every_script_that_makes_a_claim():
 
 
 OF_ALL = (
+    "cluster_bulk",
+    "cluster_cost",
     "cluster_kafka",
+    "cluster_train",
     "export",
     "live_hostlab",
     "live_kills",
     "live_speed",
+    "own_pictures",
     "runtime_start",
     "same_weights",
     "serve",

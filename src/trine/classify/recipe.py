@@ -1,18 +1,20 @@
 """Every setting of a classifier, and its presets."""
 
-from typing import Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field
 from typing_extensions import override
 
 from trine.pictures.reading import Fit
-from trine.recipe import Recipe
+from trine.recipe import Among, Between, Recipe
 
 SMALLEST_MAP = 24
 """Smallest side of the whitening stem's map, in pixels, that a budget chooses."""
 SHAPE = ("widths", "depth", "stem_stride", "crop", "crop_until", "hard_share", "hard_from", "stem_until")
 RATES = ("filter_rate", "filter_momentum", "bias_rate", "head_rate", "momentum", "weight_decay")
 """Settings of shape and course, and rates, that the pretrained network does not have."""
+FAST, OTHERS, SHIFTED = ("fast",), ("classic", "pretrained"), ("fast", "classic")
+"""Networks that settings are for, where a search tries them."""
 FEW_PASSES = 30
 """Passes over a small set that are enough for a network with 128 channels; wider ones need more."""
 
@@ -43,20 +45,20 @@ class ClassifyRecipe(Recipe):
 
     warmup: float = Field(0.0, ge=0, lt=1)
     """Share of the training in which the learning rate rises linearly; Muon needs no warm-up."""
-    filter_rate: float = Field(0.205, gt=0)
+    filter_rate: Annotated[float, Between(0.05, 0.5, log=True, where=FAST)] = Field(0.205, gt=0)
     """Muon's peak learning rate for convolution filters. Each filter bank is rescaled to norm √(number of filters)
     before an update."""
     filter_momentum: float = Field(0.655, ge=0, lt=1)
     """Muon's momentum."""
-    bias_rate: float = Field(0.0573, gt=0)
+    bias_rate: Annotated[float, Between(0.02, 0.2, log=True, where=FAST)] = Field(0.0573, gt=0)
     """SGD's learning rate for biases, per sample: multiplied by the batch size."""
-    head_rate: float = Field(0.5415, gt=0)
+    head_rate: Annotated[float, Between(0.2, 1.5, log=True, where=FAST)] = Field(0.5415, gt=0)
     """SGD's learning rate for the last layer, per sample: multiplied by the batch size."""
     momentum: float = Field(0.825, ge=0, lt=1)
     """SGD's Nesterov momentum."""
     weight_decay: float = Field(1.04e-6, ge=0)
     """Weight decay of biases and last layer, per sample: multiplied by the batch size."""
-    adam_rate: float = Field(1e-3, gt=0)
+    adam_rate: Annotated[float, Between(3e-4, 1e-2, log=True, where=OTHERS)] = Field(1e-3, gt=0)
     """AdamW's peak learning rate for the classic network and for the last layer of the pretrained one."""
     finetune_rate: float = Field(0.0, ge=0)
     """AdamW's peak learning rate for the pretrained features; 0 freezes them."""
@@ -74,13 +76,13 @@ class ClassifyRecipe(Recipe):
     """What is done about classes of different sizes. none: a large class is answered more often, as in training;
     sampling: epochs show as many pictures of each class; logits: the loss allows for the sizes."""
 
-    label_smoothing: float = Field(0.09, ge=0, lt=1)
+    label_smoothing: Annotated[float, Between(0.0, 0.2)] = Field(0.09, ge=0, lt=1)
     """Probability that is spread evenly over all classes."""
-    dropout: float = Field(0.4, ge=0, lt=1)
+    dropout: Annotated[float, Between(0.0, 0.6, where=OTHERS)] = Field(0.4, ge=0, lt=1)
     """Dropout rate of the classic network's fully connected layer, and of pretrained features."""
     flip: Literal["auto", "alternating", "random", "none"] = "auto"
     """Mirroring; auto: alternating for colour pictures, none for grey ones (digits and letters are not symmetric)."""
-    shift: int = Field(2, ge=0, le=32)
+    shift: Annotated[int, Among((0, 1, 2, 3, 4), where=SHIFTED)] = Field(2, ge=0, le=32)
     """Largest random shift of a picture, in pixels."""
     crop: float = Field(0.0, ge=0, le=0.5)
     """Share of height and width that is cropped early in the training, to save compute."""
@@ -88,7 +90,7 @@ class ClassifyRecipe(Recipe):
     """Share of the training in which pictures are cropped."""
     cutout: int = Field(0, ge=0, le=256)
     """Side of the square that is set to grey, in pixels; 0: none."""
-    colour_jitter: float = Field(0.14, ge=0, lt=1)
+    colour_jitter: Annotated[float, Between(0.0, 0.3)] = Field(0.14, ge=0, lt=1)
     """Strength of random changes of brightness and contrast."""
 
     least_steps: int = Field(300, ge=1)

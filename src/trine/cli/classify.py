@@ -12,7 +12,9 @@ from cyclopts import App, Parameter
 from trine import files
 from trine.classify.recipe import ClassifyRecipe
 from trine.cli import output
+from trine.cli.bulk import BulkOptions
 from trine.cli.options import Data, DataDir, FitOptions, Json, Model, Split, Start
+from trine.cli.tune import TuneOptions
 from trine.errors import UsageError
 
 if TYPE_CHECKING:
@@ -57,7 +59,33 @@ def fit(
 
     options = options or FitOptions()
     recipe = options.chosen(ClassifyRecipe, network=network, label_from=label_from, balance=balance)
-    output.print_fitted(Classifier(recipe=recipe).fit(data, start=start, **options.training()), options.json)
+    options.fit(Classifier(recipe=recipe), data, start)
+
+
+@app.command
+def tune(
+    data: Data,
+    *,
+    network: Literal["auto", "fast", "classic", "pretrained"] | None = None,
+    label_from: str | None = None,
+    options: TuneOptions | None = None,
+) -> None:
+    """Search for better settings on DATA: trainings that are compared by their validations, never by a test split.
+
+    trine classify tune photos/ --trials 20 --minutes 60
+
+    Parameters
+    ----------
+    network
+        As in fit. [default: auto]
+    label_from
+        As in fit.
+    """
+    from trine.classify.classifier import Classifier
+
+    options = options or TuneOptions()
+    recipe = options.chosen(ClassifyRecipe, network=network, label_from=label_from)
+    options.run(Classifier(recipe=recipe), data)
 
 
 @app.command
@@ -70,7 +98,12 @@ def evaluate(model: Model, data: Data, *, split: Split = None, data_dir: DataDir
 
 @app.command
 def predict(
-    model: Model, *paths: Pictures, sort_into: Path | None = None, csv: Path | None = None, json: Json = False
+    model: Model,
+    *paths: Pictures,
+    sort_into: Path | None = None,
+    csv: Path | None = None,
+    bulk: BulkOptions | None = None,
+    json: Json = False,
 ) -> int:
     """Print the class of each picture, one line per picture. --json prints JSON lines.
 
@@ -89,6 +122,8 @@ def predict(
     from trine.pictures.paths import found_pictures
     from trine.pictures.sorting import SortedCopies
 
+    if bulk and bulk.wanted(sort_into=sort_into, csv=csv):
+        return _predict_in_bulk(model, [name for word in paths for name in _names(word)], bulk, json)
     names = [name for word in paths for name in _names(word)]
     loaded, copies = Classifier.load(model), SortedCopies(sort_into) if sort_into else None
     with found_pictures(names) as found, _table(csv) as table:
@@ -105,6 +140,17 @@ def predict(
     if csv:
         output.note(f"written: {csv}")
     return int(failed)
+
+
+def _predict_in_bulk(model: Path, words: list[str], bulk: BulkOptions, json: bool) -> int:
+    from trine.cluster.inputs import picture_blocks
+    from trine.cluster.jobs import Predict
+
+    bulk.refuse_archives(words)
+    with picture_blocks(words) as (blocks, passed_over):
+        for line in passed_over:
+            output.note(line)
+        return bulk.run(Predict(model), blocks, json)
 
 
 @app.command

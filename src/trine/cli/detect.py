@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import App, Parameter, validators
 
 from trine.cli import log_output, output
+from trine.cli.bulk import BulkOptions
 from trine.cli.log_options import LogOptions
 from trine.cli.options import DataDir, FitOptions, Flag, Json, Logs, Model, Split
+from trine.cli.tune import TuneOptions
 from trine.detect.cells import CellName
 from trine.detect.recipe import DetectRecipe
 
@@ -64,9 +66,23 @@ def fit(
     chosen |= {**log.settings(), "members": members.split(",") if members else None}
     recipe = options.chosen(DetectRecipe, **chosen)
     if compare_cells:
+        if options.cluster is not None:
+            raise UsageError("--compare-cells trains several detectors here: leave out --cluster")
         _compare(recipe, _source(data), options)
         return
-    output.print_fitted(Detector(recipe=recipe).fit(_source(data), **options.training()), options.json)
+    options.fit(Detector(recipe=recipe), _source(data))
+
+
+@app.command
+def tune(data: Logs, *, log: LogOptions | None = None, options: TuneOptions | None = None) -> None:
+    """Search for better settings on DATA: trainings that are compared by their validations, never by a test split.
+
+    trine detect tune access.log --trials 20 --minutes 60
+    """
+    from trine.detect.detector import Detector
+
+    options, log = options or TuneOptions(), log or LogOptions()
+    options.run(Detector(recipe=options.chosen(DetectRecipe, **log.settings())), _source(data))
 
 
 @app.command
@@ -108,8 +124,9 @@ def score(
     group_by: str | None = None,
     state: Path | None = None,
     data_dir: DataDir = None,
+    bulk: BulkOptions | None = None,
     json: Json = False,
-) -> None:
+) -> int:
     """List the sequences of DATA that MODEL flags, strangest first, with the lines that count, grouped by source.
 
     trine detect score runs/detect-access access.log --most 5
@@ -130,6 +147,11 @@ def score(
     from trine.detect.scored import score_data
     from trine.logs.carried import Carried, held
 
+    if bulk and bulk.wanted(most=most, group_by=group_by, state=state, data_dir=data_dir):
+        from trine.cluster.inputs import log_blocks
+        from trine.cluster.jobs import Score
+
+        return bulk.run(Score(model, everything=all), log_blocks(data), json)
     detector = Detector.load(model)
     with held(state) if state else nullcontext():
         carried = None if state is None else Carried.load(state, str(detector.data.get("fingerprint")))
@@ -144,6 +166,7 @@ def score(
             log_output.print_findings(scored)
         if state is not None and carried is not None:
             carried.save(state)
+    return 0
 
 
 @app.command

@@ -10,8 +10,10 @@ from jaxtyping import UInt8
 
 from trine import files
 from trine.cli import output
+from trine.cli.bulk import BulkOptions
 from trine.cli.heavy import HeavyParts
 from trine.cli.options import Data, DataDir, FitOptions, Flag, Json, Model, Split, Start
+from trine.cli.tune import TuneOptions
 from trine.errors import DataError, UsageError
 from trine.generate.recipe import GenerateRecipe
 from trine.pictures.decode import read_picture
@@ -71,7 +73,32 @@ def fit(
     options = options or FitOptions()
     own = {"network": network, "likelihood": likelihood, "label": label or None, "label_from": label_from}
     recipe = options.chosen(GenerateRecipe, **own)
-    output.print_fitted(Generator(recipe=recipe).fit(data, start=start, **options.training()), options.json)
+    options.fit(Generator(recipe=recipe), data, start)
+
+
+@app.command
+def tune(
+    data: Data,
+    *,
+    network: Literal["plain", "deep"] | None = None,
+    label: Flag = False,
+    options: TuneOptions | None = None,
+) -> None:
+    """Search for better settings on DATA: trainings that are compared by their validations, never by a test split.
+
+    trine generate tune drawings/ --trials 20 --minutes 60
+
+    Parameters
+    ----------
+    network
+        As in fit. [default: plain]
+    label
+        Learn the labels.
+    """
+    from trine.generate.generator import Generator
+
+    options = options or TuneOptions()
+    options.run(Generator(recipe=options.chosen(GenerateRecipe, network=network, label=label or None)), data)
 
 
 @app.command
@@ -119,8 +146,10 @@ def sample(
     pixel_noise: float = 0.0,
     seed: Seed = 0,
     prior: Prior = None,
-    out: Out = Path("sample.png"),
-) -> None:
+    out: Annotated[Path | None, Parameter(help="The file to write. [default: sample.png]")] = None,
+    bulk: BulkOptions | None = None,
+    json: Json = False,
+) -> int:
     """Make -n new pictures: a grid in --out FILE.png, one array in FILE.npy, or single files in a folder.
 
     trine generate sample runs/generate-mnist -n 64 --seed 1 --out grid.png
@@ -135,11 +164,21 @@ def sample(
     from trine.generate.generator import Generator
     from trine.sheet import write_pictures
 
+    if bulk and bulk.wanted(out=out):
+        from trine.cluster.inputs import sample_blocks
+        from trine.cluster.jobs import Sample
+        from trine.generate.arguments import check_sample
+
+        check_sample(n, temperature, seed)
+        chosen = {"label": label, "temperature": temperature, "pixel_noise": pixel_noise or None, "prior": prior}
+        given = {name: value for name, value in chosen.items() if value is not None}
+        return bulk.run(Sample(model, seed, given), sample_blocks(n), json)
     loaded = Generator.load(model)
     stream = loaded.sample_stream(
         n, label=label, temperature=temperature, pixel_noise=pixel_noise, seed=seed, prior=prior
     )
-    print(write_pictures(stream, n, out))
+    print(write_pictures(stream, n, out or Path("sample.png")))
+    return 0
 
 
 @app.command

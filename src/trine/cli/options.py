@@ -2,13 +2,17 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from cyclopts import Parameter
+from cyclopts import Parameter, validators
 
+from trine.cli import output
 from trine.cli.completion import complete_data
 from trine.errors import UsageError
 from trine.recipe import Recipe, parse_settings
+
+if TYPE_CHECKING:
+    from trine.model import Model as TrainedModel
 
 Data = Annotated[str, Parameter(completer=complete_data, help="A named set (see `trine data list`) or a path.")]
 Logs = Annotated[
@@ -32,38 +36,29 @@ Split = Annotated[
 ]
 DataDir = Annotated[Path | None, Parameter(help="Folder of the named data sets. [default: TRINE_DATA, else the cache]")]
 Flag = Annotated[bool, Parameter(negative=(), show_default=False)]
+Cluster = Annotated[
+    str | None,
+    Parameter(
+        help="Work on a Ray cluster: HOST:PORT of its head; auto: one that runs here, else one is started. "
+        "[default: this process alone]"
+    ),
+]
 Json = Annotated[bool, Parameter(negative=(), show_default=False, help="Print JSON.")]
 
 
 @Parameter(name="*")
 @dataclass
-class FitOptions:
-    """Options of a training."""
+class RecipeOptions:
+    """Options that make a recipe."""
 
     effort: Literal["quick", "good", "best"] | None = None
     "The preset: a larger effort trains longer. [default: quick]"
-    minutes: float | None = None
-    "Length of the whole training in minutes, on this machine. [default: the recipe decides]"
-    out: Path | None = None
-    "Folder of the run. [default: runs/TASK-DATA; runs/TASK-DATA-2 if there is one, and so on]"
     seed: int | None = None
     "Seed of every random choice. [default: 0]"
     set_: Annotated[list[str], Parameter(name="--set", negative=(), show_default=False)] = field(default_factory=list)
     "Change a setting of the recipe: name=value. Can be repeated."
     recipe: Path | None = None
     "Train with the settings of this recipe.json."
-    resume: Flag = False
-    "Continue a run that was stopped or killed: the last one, or that in --out."
-    overwrite: Flag = False
-    "Replace a run: the last one, or that in --out."
-    test: bool = True
-    "Measure on the test split once, at the end; --no-test does not use it."
-    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
-    "Device to train on."
-    data_dir: Path | None = None
-    "Folder of the named data sets. [default: TRINE_DATA, else the cache]"
-    json: Flag = False
-    "Print the result as one JSON document."
 
     def chosen(self, recipe_type: type[Recipe], **settings: Any) -> Any:
         """The recipe of these options. Later ones override earlier ones: preset or file, options of the task, --set."""
@@ -74,6 +69,46 @@ class FitOptions:
         if self.effort is not None:
             raise UsageError(f"--effort {self.effort} and --recipe {self.recipe}: the recipe has its own, give one")
         return recipe_type.read(self.recipe).changed(**changes)
+
+
+@Parameter(name="*")
+@dataclass
+class FitOptions(RecipeOptions):
+    """Options of a training."""
+
+    minutes: float | None = None
+    "Length of the whole training in minutes, on this machine. [default: the recipe decides]"
+    out: Path | None = None
+    "Folder of the run. [default: runs/TASK-DATA; runs/TASK-DATA-2 if there is one, and so on]"
+    resume: Flag = False
+    "Continue a run that was stopped or killed: the last one, or that in --out."
+    overwrite: Flag = False
+    "Replace a run: the last one, or that in --out."
+    test: bool = True
+    "Measure on the test split once, at the end; --no-test does not use it."
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    "Device to train on."
+    data_dir: Path | None = None
+    "Folder of the named data sets. [default: TRINE_DATA, else the cache]"
+    cluster: Cluster = None
+    workers: Annotated[int | None, Parameter(validator=validators.Number(gte=1))] = None
+    "Processes on the cluster. [default: one per GPU; without GPUs, one per machine]"
+    json: Flag = False
+    "Print the result as one JSON document."
+
+    def fit(self, model: "TrainedModel[Any]", data: "str | list[str]", start: Path | None = None) -> None:
+        """Train in this process, or on the cluster that was named, and print the result."""
+        if self.cluster is None:
+            if self.workers is not None:
+                raise UsageError("--workers: processes on a cluster: give --cluster auto too, or start with torchrun")
+            output.print_fitted(model.fit(data, start=start, **self.training()), self.json)
+            return
+        from trine.cluster.training import fit_on_cluster
+
+        trained = fit_on_cluster(
+            model, data, start=start, cluster=self.cluster, workers=self.workers, **self.training()
+        )
+        output.print_fitted(trained, self.json)
 
     def training(self) -> dict[str, Any]:
         """Keyword arguments of `Model.fit`."""

@@ -1,11 +1,11 @@
 """Every setting of a detector, and its presets."""
 
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
 from trine.detect.cells import CellName
-from trine.recipe import Recipe
+from trine.recipe import Among, Between, Recipe
 
 MemberName = Literal[
     "network",
@@ -33,23 +33,23 @@ ATTRIBUTE_MEMBERS: tuple[MemberName, ...] = ("attributes", "attribute_excess")
 class DetectRecipe(Recipe):
     """Settings of one training of a detector."""
 
-    cell: CellName = "lstm"
+    cell: Annotated[CellName, Among(("lstm", "gru"))] = "lstm"
     """Recurrent layer: long short-term memory (lstm), gated recurrent unit (gru), or a plain tanh layer (rnn)."""
     embedding: int = Field(128, ge=4, le=2_048)
     """Width of the event embedding."""
-    hidden: int = Field(128, ge=4, le=4_096)
+    hidden: Annotated[int, Among((64, 128, 256))] = Field(128, ge=4, le=4_096)
     """Width of the recurrent layers."""
     layers: int = Field(1, ge=1, le=3)
     """Number of recurrent layers."""
-    dropout: float = Field(0.1, ge=0, lt=1)
+    dropout: Annotated[float, Between(0.0, 0.4)] = Field(0.1, ge=0, lt=1)
     """Dropout rate of embedding and output units; one mask per stream and step."""
     steps: int = Field(16, ge=2, le=4_096)
     """Number of events through which gradients flow back; the recurrent state is carried on to the next piece."""
-    recurrent_rate: float = Field(0.03, gt=0)
+    recurrent_rate: Annotated[float, Between(0.01, 0.1, log=True)] = Field(0.03, gt=0)
     """Muon's peak learning rate for the matrices of the recurrent layers."""
-    learning_rate: float = Field(5e-3, gt=0)
+    learning_rate: Annotated[float, Between(1e-3, 2e-2, log=True)] = Field(5e-3, gt=0)
     """AdamW's peak learning rate for all other weights."""
-    weight_decay: float = Field(0.01, ge=0)
+    weight_decay: Annotated[float, Between(1e-3, 0.1, log=True)] = Field(0.01, ge=0)
     """AdamW's weight decay."""
     rare_masked: float = Field(0.01, ge=0, lt=1)
     """Share of training events replaced by the unknown event, rare ones most often: this trains its embedding."""

@@ -19,7 +19,7 @@ from trine.generate.bound import importance_nll, measure_bound
 from trine.generate.codec import Codec, EncodedPictures, Noise
 from trine.generate.directions import Directions
 from trine.generate.network import VAE, PictureVAE
-from trine.generate.noise import BLOCK
+from trine.generate.noise import BLOCK, blocks_of
 from trine.generate.prior import FlowPrior, MixturePrior, NormalPrior, Prior
 from trine.generate.recipe import GenerateRecipe
 from trine.generate.report import draw_kl, metrics, model_card
@@ -113,15 +113,19 @@ class Generator(Model[GenerateRecipe]):
         pixel_noise: float = 0.0,
         seed: int = 0,
         prior: str | None = None,
+        first: int = 0,
     ) -> Iterator[UInt8[np.ndarray, "batch height width channels"]]:
-        """`sample` in blocks: memory does not grow with the number of pictures. Raises `UsageError` at the call."""
+        """`sample` in blocks: memory does not grow with the number of pictures. Raises `UsageError` at the call.
+
+        first   pictures that are left out at the beginning, whole blocks of 64: another process makes them
+        """
         self._check(n, label, temperature, pixel_noise, seed, prior)
 
         def pictures(block: int) -> UInt8[np.ndarray, "batch height width channels"]:
             noise = self.noise(seed, block).scaled(temperature, pixel_noise)
             return self.from_noise(noise, label, prior)[: n - block * BLOCK]
 
-        return map(pictures, range(-(-n // BLOCK)))
+        return map(pictures, blocks_of(first, n))
 
     def pixels(self, pictures: Pictures) -> UInt8[np.ndarray, "n height width channels"]:
         """Pictures as the network takes them, from an array of its size, or from paths, files, images or arrays.

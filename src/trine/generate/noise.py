@@ -10,12 +10,20 @@ from math import cos, log1p, pi, prod, sin, sqrt
 import numpy as np
 
 from trine.annotations import Float32, UInt64
+from trine.errors import UsageError
 
 BLOCK = 64
 """Number of pictures whose noise is drawn together. A seed's pictures depend on it; they do not depend on how many are
 sampled."""
 AT_ONCE = 16
 """Number of normal numbers that are made together; of fewer, each is made alone, in double precision."""
+
+
+def blocks_of(first: int, last: int) -> range:
+    """The blocks that pictures `first` to `last` are made in. Raises `UsageError` where the first block is cut."""
+    if first % BLOCK or not 0 <= first < last:
+        raise UsageError(f"first={first}: give a multiple of {BLOCK} below {last}")
+    return range(first // BLOCK, -(-last // BLOCK))
 
 
 class Draws:

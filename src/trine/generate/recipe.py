@@ -1,11 +1,11 @@
 """Every setting of a generator, and its presets."""
 
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
 from trine.pictures.reading import Fit
-from trine.recipe import Recipe
+from trine.recipe import Between, Recipe
 
 
 class GenerateRecipe(Recipe):
@@ -46,13 +46,13 @@ class GenerateRecipe(Recipe):
     label_dropped: float = Field(0.1, ge=0, lt=1)
     """Share of training pictures whose label is hidden: the network also learns to sample without one."""
 
-    learning_rate: float = Field(2e-3, gt=0)
+    learning_rate: Annotated[float, Between(5e-4, 6e-3, log=True)] = Field(2e-3, gt=0)
     """AdamW's peak learning rate."""
-    filter_rate: float = Field(0.03, ge=0)
+    filter_rate: Annotated[float, Between(0.01, 0.1, log=True)] = Field(0.03, ge=0)
     """Muon's peak learning rate for the inner convolution filters; 0: AdamW trains them."""
-    weight_decay: float = Field(0.01, ge=0)
+    weight_decay: Annotated[float, Between(1e-3, 0.1, log=True)] = Field(0.01, ge=0)
     """Weight decay of AdamW and Muon; biases have none."""
-    kl_warmup: float = Field(0.1, ge=0, le=1)
+    kl_warmup: Annotated[float, Between(0.02, 0.3)] = Field(0.1, ge=0, le=1)
     """Share of the training in which the weight of the KL divergence rises from 0 to `beta`."""
     beta: float = Field(1.0, ge=0)
     """Weight of the KL divergence; 1 is the bound on the log likelihood."""

@@ -9,7 +9,7 @@ from trine.annotations import Float, UInt8
 from trine.errors import DataError, UsageError
 from trine.generate.arguments import check_sample, label_index
 from trine.generate.directions import KEPT_AS, Directions
-from trine.generate.noise import BLOCK, Draws, block_noise, encoding_noise
+from trine.generate.noise import BLOCK, Draws, block_noise, blocks_of, encoding_noise
 from trine.pictures.decode import as_channels
 from trine.runtime.exported import ExportedBundle
 
@@ -55,9 +55,12 @@ class ExportedGenerator:
         return np.concatenate(list(self.sample_stream(n, label=label, temperature=temperature, seed=seed)))
 
     def sample_stream(
-        self, n: int, *, label: str | None = None, temperature: float = 1.0, seed: int = 0
+        self, n: int, *, label: str | None = None, temperature: float = 1.0, seed: int = 0, first: int = 0
     ) -> Iterator[UInt8[np.ndarray, "batch height width channels"]]:
-        """`sample` in blocks: memory does not grow with the number of pictures. Raises `UsageError` at the call."""
+        """`sample` in blocks: memory does not grow with the number of pictures. Raises `UsageError` at the call.
+
+        first   pictures that are left out at the beginning, whole blocks of 64: another process makes them
+        """
         check_sample(n, temperature, seed)
         index = label_index(label, self.classes)
 
@@ -69,7 +72,7 @@ class ExportedGenerator:
             latents = self._prior.run(**{name: inputs[name] for name in self._prior.inputs})["latent.0"]
             return self._decoded([latents, *groups[1:]], 1, index)
 
-        return map(pictures, range(-(-n // BLOCK)))
+        return map(pictures, blocks_of(first, n))
 
     def encode(self, images: UInt8[np.ndarray, "n height width channels"], seed: int = 0) -> Posteriors:
         """Posteriors of pictures, and one sample of each. Raises `DataError` for pictures of another size.

@@ -183,15 +183,19 @@ class Trainer(ABC, Generic[R, D, O, M]):
         data_dir: Path | None = None,
         test: bool = True,
         report: Reporter | None = None,
+        network_only: bool = False,
     ) -> M | None:
-        """Train, evaluate and save; the arguments are those of `Model.fit`. None in processes that do not lead."""
+        """Train, evaluate and save; the arguments are those of `Model.fit`. None in processes that do not lead.
+
+        network_only   end with the last step, without a model: for what only compares validations
+        """
         _check_data(data, self.model_type.task, self.several)
         if resume and overwrite:
             raise UsageError("--resume continues a run, --overwrite replaces it: give one of them")
         self.tests, budget = test, Budget(minutes) if minutes is not None else None
         report = (report or reporter()) if self.device.leads else Silent()
         with together(self.device), self._threads(budget):
-            stem = f"{self.model_type.task}-{_stem(data)}"
+            stem = run_stem(self.model_type.task, data)
             run = Run(self.device.agree(choose_folder(stem, Path(out) if out else None, resume, overwrite)))
             if resume and run.finished:
                 report.note(f"{run.folder}: this run is complete already")
@@ -205,7 +209,17 @@ class Trainer(ABC, Generic[R, D, O, M]):
             with report.working("choosing the network's shape"):
                 recipe = self._begin(fit, opened)
             with run.held() if self.device.leads else nullcontext():
-                return self._trained(fit, opened, recipe, test)
+                return self._trained(fit, opened, recipe, test, network_only)
+
+    def suited_to(self, data: Any, data_dir: Path | None = None, report: Reporter | None = None) -> R:
+        """The recipe that a training on this data has: what it leaves open is chosen. Raises `DataError`."""
+        _check_data(data, self.model_type.task, self.several)
+        report = report or Silent()
+        opened = self.open(data, data_dir)
+        for line in self.remarks(opened):
+            report.note(line)
+        opened = self.settle(data, data_dir, opened, None, report)
+        return self.suited(opened, self.recipe, None, report)
 
     def _opened(
         self,
@@ -226,14 +240,14 @@ class Trainer(ABC, Generic[R, D, O, M]):
             fit.report.note(line)
         return self.settle(data, data_dir, opened, fit.budget, fit.report)
 
-    def _trained(self, fit: RunningFit, opened: D, recipe: R, test: bool) -> M | None:
-        """The trained model, evaluated and saved; None in processes that do not lead."""
+    def _trained(self, fit: RunningFit, opened: D, recipe: R, test: bool, network_only: bool) -> M | None:
+        """The trained model, evaluated and saved; None in processes that do not lead, and for the network only."""
         with fit.report.working("preparing the network"):
             objective = self.objective(opened, recipe)
         if fit.budget:
             fit.budget.kept_back[STAGES] = self.stage_seconds(opened, recipe, fit.budget)
         network = fit.train(objective)
-        if not self.device.leads:
+        if network_only or not self.device.leads:
             return None
         with fit.report.working("measuring and drawing"):
             return self._finish(fit, opened, objective, network, test)
@@ -372,11 +386,12 @@ def _curves(run: Run, headline: str) -> dict[str, bytes]:
     return attempted({"curves.png": lambda: draw_curves(run.history(), headline)})
 
 
-def _stem(data: str | Path | Sequence[str | Path]) -> str:
-    """A short name of the data for the run's folder; of several paths, the first one's."""
+def run_stem(task: str, data: str | Path | Sequence[str | Path]) -> str:
+    """Name of the folder of a task's run on this data, where none is given; of several paths, the first one's."""
     first = data if isinstance(data, str | Path) else next(iter(data), "")
     name = Path(first).name.split(".")[0]
-    return "".join(letter if letter.isalnum() or letter in "-_" else "-" for letter in name) or "data"
+    short = "".join(letter if letter.isalnum() or letter in "-_" else "-" for letter in name) or "data"
+    return f"{task}-{short}"
 
 
 def _difference(before: Any, now: Any) -> str:

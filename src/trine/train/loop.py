@@ -273,6 +273,7 @@ class TrainingLoop:
     def _compare(self) -> None:
         """Keep the weights of the best validation, and stop where the validations only get worse."""
         score, noise = self.objective.score(self.figures), self.objective.noise(self.figures)
+        self.reporter.validated(self.clock.progress, score)
         if self.best is None or score < self.best.score:
             self.best = Best.of(self.final_network, self.clock.step, score, self.figures)
             return
@@ -303,6 +304,7 @@ class TrainingLoop:
         )
         self.best.restore(self.final_network)
         self.figures = self.best.figures
+        self.reporter.validated(self.clock.progress, self.best.score)
 
     # ---- checkpoints
 
