@@ -39,6 +39,7 @@ FalseAlarms = Annotated[
 ]
 Paths = Annotated[str, Parameter(help="Files, folders or globs.")]
 Seed = Annotated[int, Parameter(help="Seed of the random numbers: the same seed gives the same pictures.")]
+AnySplit = Annotated[str | None, Parameter(help="The split to take. [default: all]")]
 Steps = Annotated[int, Parameter(help="Pictures per row, both ends included.")]
 Out = Annotated[Path, Parameter(help="The file to write.")]
 Pictures = UInt8[np.ndarray, "n height width channels"]
@@ -200,7 +201,7 @@ def score(
 
 @app.command
 def encode(
-    model: Model, data: Data, *, split: Split = None, out: Out = Path("latents.npz"), data_dir: DataDir = None
+    model: Model, data: Data, *, split: AnySplit = None, out: Out = Path("latents.npz"), data_dir: DataDir = None
 ) -> None:
     """Write the latents of DATA, all of it or one --split: a table .parquet or arrays .npz, for search and clustering.
 
@@ -226,7 +227,7 @@ def like(
     data: Data,
     *,
     n: Count = 10,
-    split: Split = None,
+    split: AnySplit = None,
     data_dir: DataDir = None,
     out: Path | None = None,
     json: Json = False,
@@ -239,6 +240,8 @@ def like(
 
     Parameters
     ----------
+    path
+        A picture file.
     out
         A sheet to write: the picture, then those that are like it. [default: none]
     """
@@ -273,7 +276,7 @@ def like(
 
 @app.command
 def check(
-    model: Model, data: Data, *, n: Count = 10, split: Split = None, data_dir: DataDir = None, json: Json = False
+    model: Model, data: Data, *, n: Count = 10, split: AnySplit = None, data_dir: DataDir = None, json: Json = False
 ) -> None:
     """Find pictures of DATA that are nearly equal, and the -n most unusual ones, by their latents.
 

@@ -56,11 +56,12 @@ class LatentTable:
 
     def nearest(self, means: Float[Tensor, "m latent"], count: int) -> tuple[Tensor, Int64[Tensor, "m count"]]:
         """Distances to the `count` nearest pictures of the table, nearest first, and their indices."""
-        found = [
-            torch.cdist(means[start : start + BLOCK], self.means).topk(min(count, len(self)), largest=False)
-            for start in range(0, len(means), BLOCK)
-        ]
-        return torch.cat([part.values for part in found]), torch.cat([part.indices for part in found])
+        blocks = (means[start : start + BLOCK] for start in range(0, len(means), BLOCK))
+        near = torch.cat(
+            [torch.cdist(rows, self.means).topk(min(count, len(self)), largest=False)[1] for rows in blocks]
+        )
+        distances, order = (means[:, None] - self.means[near]).norm(dim=2).sort(1)  # again: cdist rounds small ones
+        return distances, near.gather(1, order)
 
     def write(self, path: Path) -> None:
         """Write names, classes and means as .npz or .parquet. Raises `UsageError` for another ending."""
@@ -121,6 +122,7 @@ def nearly_equal(table: LatentTable, information: Float[Tensor, "latent"]) -> li
     own = torch.arange(len(table))
     other = torch.where(neighbours[:, 0] == own, neighbours[:, 1], neighbours[:, 0])
     units = information > INFORMATIVE
+    units = units if units.any() else ~units  # of a collapsed model all
     shift = (table.means - table.means[other]).square()
     spread = table.deviations.square() + table.deviations[other].square()
     distances = (shift / spread)[:, units].mean(1)
