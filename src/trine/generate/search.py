@@ -56,11 +56,14 @@ class LatentTable:
 
     def nearest(self, means: Float[Tensor, "m latent"], count: int) -> tuple[Tensor, Int64[Tensor, "m count"]]:
         """Distances to the `count` nearest pictures of the table, nearest first, and their indices."""
-        blocks = (means[start : start + BLOCK] for start in range(0, len(means), BLOCK))
-        near = torch.cat(
-            [torch.cdist(rows, self.means).topk(min(count, len(self)), largest=False)[1] for rows in blocks]
-        )
-        distances, order = (means[:, None] - self.means[near]).norm(dim=2).sort(1)  # again: cdist rounds small ones
+        blocks = [self._nearest(means[start : start + BLOCK], count) for start in range(0, len(means), BLOCK)]
+        distances, indices = zip(*blocks, strict=True)
+        return torch.cat(distances), torch.cat(indices)
+
+    def _nearest(self, means: Float[Tensor, "block latent"], count: int) -> tuple[Tensor, Tensor]:
+        near = torch.cdist(means, self.means).topk(min(count, len(self)), largest=False).indices
+        distances = (means[:, None] - self.means[near]).norm(dim=2)  # computed again: cdist rounds small distances
+        distances, order = distances.sort(1)
         return distances, near.gather(1, order)
 
     def write(self, path: Path) -> None:
