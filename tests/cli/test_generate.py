@@ -103,6 +103,68 @@ def test_a_file_that_is_no_picture_is_named_and_the_others_are_scored(
     assert all(0 < line["p_value"] <= 1 for line in lines)
 
 
+def test_score_marks_what_is_rarer_than_the_share_of_false_alarms(
+    trine: Callable, model: Path, photos: Path, tmp_path: Path
+) -> None:
+    board = 255 * (np.indices((12, 12)).sum(0) % 2).astype(np.uint8)
+    Image.fromarray(board).save(tmp_path / "board.png")
+    words = ("generate", "score", model, photos / "day", tmp_path / "board.png", "--false-alarms", 0.5)
+    lines = [json.loads(line) for line in trine(*words, "--json").out.splitlines()]
+    assert [line["anomalous"] for line in lines] == [line["p_value"] <= 0.5 for line in lines]
+    assert lines[-1]["anomalous"]
+    plain = [line.split("\t") for line in trine(*words).out.splitlines()]
+    assert [cells[4] == "anomalous" for cells in plain] == [line["anomalous"] for line in lines]
+
+
+def test_a_share_of_false_alarms_below_what_the_held_out_pictures_can_show_is_refused(
+    trine: Callable, model: Path, photos: Path
+) -> None:
+    command = trine("generate", "score", model, photos / "day", "--false-alarms", 1e-6)
+    assert command.status == 2
+    assert "held-out pictures" in command.err
+
+
+@pytest.mark.parametrize("ending", ["npz", "parquet"])
+def test_encode_writes_a_row_for_each_picture(
+    trine: Callable, model: Path, photos: Path, tmp_path: Path, ending: str
+) -> None:
+    out = tmp_path / f"latents.{ending}"
+    assert trine("generate", "encode", model, photos, "--out", out).out.strip() == str(out)
+    if ending == "npz":
+        with np.load(out) as arrays:
+            assert arrays["latent"].shape == arrays["deviation"].shape == (32, 4)
+            assert sorted(arrays["class"].tolist()) == ["day"] * 16 + ["night"] * 16
+    else:
+        table = pytest.importorskip("pyarrow.parquet").read_table(out)
+        assert table.column_names == ["path", "class", "latent", "deviation"]
+        assert len(table) == 32
+
+
+def test_like_names_the_picture_itself_first_and_draws_what_it_found(
+    trine: Callable, model: Path, photos: Path, tmp_path: Path
+) -> None:
+    words = ("generate", "like", model, photos / "day" / "3.png", photos, "-n", 4)
+    lines = [line.split("\t") for line in trine(*words, "--out", tmp_path / "like.png").out.splitlines()[:4]]
+    distances = [float(cells[0]) for cells in lines]
+    assert distances == sorted(distances)
+    assert distances[0] == 0
+    assert Path(lines[0][1]).name == "3.png"
+    assert {cells[2] for cells in lines} <= {"day", "night"}
+    assert dimensions(tmp_path / "like.png")
+    found = [json.loads(line) for line in trine(*words, "--json").out.splitlines()]
+    assert [each["path"] for each in found] == [cells[1] for cells in lines]
+
+
+def test_check_finds_a_copy_and_an_unusual_picture(trine: Callable, model: Path, tmp_path: Path) -> None:
+    for number in range(12):
+        paint(tmp_path / "new" / f"{number}.png", number)
+    paint(tmp_path / "new" / "copy.png", 5)
+    lines = [line.split("\t") for line in trine("generate", "check", model, tmp_path / "new", "-n", 2).out.splitlines()]
+    equal = [{Path(name).name for name in cells[2:]} for cells in lines if cells[0] == "equal"]
+    assert {"5.png", "copy.png"} in equal
+    assert len([cells for cells in lines if cells[0] == "unusual"]) == 2
+
+
 @pytest.mark.parametrize("suffix", [".png", ".gif"])
 def test_interpolate_writes_a_strip_or_an_animation_between_two_pictures_or_new_ones(
     trine: Callable, model: Path, photos: Path, tmp_path: Path, suffix: str

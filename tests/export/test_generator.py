@@ -10,6 +10,12 @@ pytestmark = pytest.mark.long
 SHORT = {"epochs": 0.1, "least_steps": 8, "validations": 0, "flow_steps": 8, "widths": (8, 16), "latent": 6}
 DEEP = {"network": "deep", "groups": (1, 1), "map_latent": 2, "picture_size": 16}
 KINDS = {
+    "map": {
+        "network": "map",
+        "map_latent": 2,
+        "map_flow_width": 32,
+        "label": True,
+    },
     "plain": {"prior": "normal"},
     "mixture": {"prior": "mixture", "mixture_components": 3, "likelihood": "bernoulli"},
     "deep": {**DEEP, "likelihood": "logistic", "label": True},

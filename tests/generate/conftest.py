@@ -102,6 +102,13 @@ def fitted(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Generator:
 
 
 @pytest.fixture(scope="session")
+def mapped(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Generator:
+    """A model with one latent map and labels."""
+    settings = {**SHORT, "network": "map", "map_latent": 2, "map_flow_width": 32, "label": True}
+    return Generator(**settings).fit(folder, out=tmp_path_factory.mktemp("map") / "run")
+
+
+@pytest.fixture(scope="session")
 def deep(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Generator:
     """A model with latent maps at two resolutions, without labels."""
     settings = {**SHORT, "network": "deep", "groups": (1, 2), "map_latent": 2}

@@ -115,7 +115,7 @@ def test_validation_gives_the_same_figures_and_leaves_the_global_random_state_un
 
 
 def test_the_duration_of_a_training_grows_with_its_steps() -> None:
-    short, long = (flow_seconds(4, 0, GenerateRecipe(flow_steps=steps), CPU) for steps in (10, 1000))
+    short, long = (flow_seconds(FlowPrior(4, 0, 256), GenerateRecipe(flow_steps=steps), CPU) for steps in (10, 1000))
     assert 0 < short < long
 
 
@@ -130,7 +130,7 @@ def test_the_duration_is_measured_as_the_flow_is_trained_in_one_process_and_sing
             super().__init__(objective, device)
 
     monkeypatch.setattr("trine.generate.flow_training.Stepper", Recording)
-    flow_seconds(4, 0, GenerateRecipe(flow_steps=10), Device("cpu", bfloat16=True, rank=1, world=2))
+    flow_seconds(FlowPrior(4, 0, 256), GenerateRecipe(flow_steps=10), Device("cpu", bfloat16=True, rank=1, world=2))
     assert devices == [CPU]
 
 

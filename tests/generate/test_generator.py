@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,20 +28,20 @@ PRIORS = ("normal", "mixture", "flow")
 # ---- saved and loaded
 
 
-@pytest.mark.parametrize("name", ["fitted", "deep"])
+@pytest.mark.parametrize("name", ["fitted", "mapped", "deep"])
 def test_a_saved_model_makes_the_same_pictures(name: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
     model: Generator = request.getfixturevalue(name)
     model.save(tmp_path / "kept")
     loaded = trine.load(tmp_path / "kept")
     assert isinstance(loaded, Generator)
-    for prior in PRIORS:
+    for prior in model.priors:
         assert np.array_equal(loaded.sample(5, seed=3, prior=prior), model.sample(5, seed=3, prior=prior))
     images = dots(5, seed=9)
     assert np.array_equal(loaded.reconstruct(images), model.reconstruct(images))
     assert torch.equal(loaded.information, model.information)
 
 
-@pytest.mark.parametrize("name", ["fitted", "deep"])
+@pytest.mark.parametrize("name", ["fitted", "mapped", "deep"])
 def test_loading_leaves_the_global_random_state_unchanged_and_keeps_memory_layouts(
     name: str, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
@@ -297,3 +298,55 @@ def test_the_network_of_a_model_is_in_evaluation_mode(fitted: Generator, tmp_pat
     fitted.save(tmp_path / "kept")
     for model in (fitted, Generator.load(tmp_path / "kept")):
         assert not any(module.training for part in (model.network, model.priors) for module in part.modules())
+
+
+# ---- latent maps, and guidance
+
+
+def test_a_latent_map_is_read_as_a_vector_by_everything_that_reads_latents(mapped: Generator) -> None:
+    images = dots(5, seed=9)
+    encoded = mapped.encode(images, label="left")
+    assert [tuple(values.shape) for values in encoded.mean] == [(5, 2 * 6 * 6)]
+    assert np.array_equal(mapped.decode(encoded.mean, "left"), mapped.reconstruct(images, "left"))
+    assert len(mapped.information) == 72
+    assert np.array_equal(mapped.sample(70, seed=1, label="right")[:3], mapped.sample(3, seed=1, label="right"))
+
+
+def test_a_latent_map_says_what_is_where(mapped: Generator) -> None:
+    images = dots(1, seed=9)
+    latent = mapped.encode(images).mean[0]
+    moved = latent.view(1, 2, 6, 6).clone()
+    moved[..., :2, :2] += 3
+    changed = mapped.decode([moved.flatten(1)]).astype(float) - mapped.decode([latent])
+    assert np.abs(changed[:, :6, :6]).mean() > 5 * np.abs(changed[:, 9:, 9:]).mean()
+
+
+@pytest.mark.parametrize("name", ["fitted", "mapped"])
+def test_guidance_of_one_changes_nothing_and_more_changes_the_pictures(
+    name: str, request: pytest.FixtureRequest
+) -> None:
+    model: Generator = request.getfixturevalue(name)
+    plain = model.sample(4, seed=2, label="left")
+    assert np.array_equal(plain, model.sample(4, seed=2, label="left", guidance=1))
+    assert not np.array_equal(plain, model.sample(4, seed=2, label="left", guidance=3))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"guidance": 2.0}, "give a label"),
+        ({"guidance": 2.0, "label": "left", "prior": "normal"}, "no other prior"),
+        ({"guidance": -1.0, "label": "left"}, "guidance -1.0"),
+        ({"guidance": float("nan"), "label": "left"}, "guidance nan"),
+    ],
+)
+def test_guidance_that_nothing_follows_is_refused(fitted: Generator, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        fitted.sample(1, **options)
+
+
+def test_a_latent_map_has_no_mixture(folder: Path, mapped: Generator, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="choose normal, flow"):
+        mapped.sample(1, prior="mixture")
+    with pytest.raises(UsageError, match="a latent map has no mixture"):
+        Generator(network="map", prior="mixture").fit(folder, out=tmp_path / "run")

@@ -13,7 +13,7 @@ from trine.generate.flow_training import FlowObjective, Posteriors
 from trine.generate.generator import Generator
 from trine.generate.objective import GenerateObjective
 from trine.generate.recipe import GenerateRecipe
-from trine.generate.training import FLOW_SHARE, UNLABELLED, GeneratorTrainer
+from trine.generate.training import FLOW_SHARE, MAP_FLOW_SHARE, UNLABELLED, GeneratorTrainer
 from trine.pictures.picture_set import PictureSet
 from trine.train.budget import Budget
 from trine.train.run import Run
@@ -195,6 +195,12 @@ def test_a_budget_gives_the_flow_its_share_unless_its_steps_were_chosen(
         opened = trainer.open(folder, None)
         kept.append(trainer.stage_seconds(opened, trainer.recipe, Budget(60.0)))
     assert kept == [pytest.approx(FLOW_SHARE * 3600), 10.0]
+
+
+def test_the_flow_of_a_latent_map_has_a_share_of_its_own(folder: Path) -> None:
+    trainer = GeneratorTrainer(GenerateRecipe(network="map"), "cpu")
+    opened = trainer.open(folder, None)
+    assert trainer.stage_seconds(opened, trainer.recipe, Budget(60.0)) == pytest.approx(MAP_FLOW_SHARE * 3600)
 
 
 def test_a_budget_makes_many_small_steps_of_a_small_set(folder: Path) -> None:

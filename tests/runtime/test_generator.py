@@ -8,6 +8,12 @@ from trine.errors import DataError, UsageError
 pytestmark = pytest.mark.long
 
 KINDS = {
+    "map": {
+        "network": "map",
+        "widths": (8, 8),
+        "map_latent": 2,
+        "map_flow_width": 32,
+    },
     "deep": {"network": "deep", "widths": (8, 8), "groups": (1, 1), "prior": "mixture", "likelihood": "bernoulli"},
 }
 

@@ -16,6 +16,7 @@ from trine.cli.options import Data, DataDir, FitOptions, Flag, Json, Model, Spli
 from trine.cli.tune import TuneOptions
 from trine.errors import DataError, UsageError
 from trine.generate.recipe import GenerateRecipe
+from trine.generate.strangeness import check_false_alarms
 from trine.pictures.decode import read_picture
 from trine.plurals import quantity
 
@@ -34,8 +35,13 @@ Prior = Annotated[
     Literal["normal", "mixture", "flow"] | None,
     Parameter(help="Distribution of the latent vectors. [default: the recipe's]"),
 ]
+FalseAlarms = Annotated[
+    float | None,
+    Parameter(help="Share of pictures like the training's that may be called anomalous, such as 0.01. [default: none]"),
+]
 Paths = Annotated[str, Parameter(help="Files, folders or globs.")]
 Seed = Annotated[int, Parameter(help="Seed of the random numbers: the same seed gives the same pictures.")]
+AnySplit = Annotated[str | None, Parameter(help="The split to take. [default: all]")]
 Steps = Annotated[int, Parameter(help="Pictures per row, both ends included.")]
 Out = Annotated[Path, Parameter(help="The file to write.")]
 Pictures = UInt8[np.ndarray, "n height width channels"]
@@ -45,7 +51,7 @@ Pictures = UInt8[np.ndarray, "n height width channels"]
 def fit(
     data: Data,
     *,
-    network: Literal["plain", "deep"] | None = None,
+    network: Literal["plain", "map", "deep"] | None = None,
     likelihood: Literal["gaussian", "logistic", "bernoulli"] | None = None,
     label: Flag = False,
     label_from: str | None = None,
@@ -59,7 +65,7 @@ def fit(
     Parameters
     ----------
     network
-        plain: one latent vector, the textbook's VAE; deep: also latent maps. [default: plain]
+        plain: one latent vector, the textbook's VAE; map: one latent map; deep: a vector and maps. [default: plain]
     likelihood
         Distribution of the pixels; bernoulli is for black and white pictures. [default: gaussian]
     label
@@ -144,6 +150,7 @@ def sample(
     label: Label = None,
     temperature: float = 1.0,
     pixel_noise: float = 0.0,
+    guidance: float = 1.0,
     seed: Seed = 0,
     prior: Prior = None,
     out: Annotated[Path | None, Parameter(help="The file to write. [default: sample.png]")] = None,
@@ -160,6 +167,8 @@ def sample(
         0 gives the most typical picture, 1 the learned distribution.
     pixel_noise
         0 gives the expected picture, 1 a picture with all the pixel noise of the likelihood.
+    guidance
+        With --label: more than 1, such as 2, gives pictures that are more typical of the class, and vary less.
     """
     from trine.generate.generator import Generator
     from trine.sheet import write_pictures
@@ -175,7 +184,13 @@ def sample(
         return bulk.run(Sample(model, seed, given), sample_blocks(n), json)
     loaded = Generator.load(model)
     stream = loaded.sample_stream(
-        n, label=label, temperature=temperature, pixel_noise=pixel_noise, seed=seed, prior=prior
+        n,
+        label=label,
+        temperature=temperature,
+        pixel_noise=pixel_noise,
+        guidance=guidance,
+        seed=seed,
+        prior=prior,
     )
     print(write_pictures(stream, n, out or Path("sample.png")))
     return 0
@@ -195,25 +210,135 @@ def reconstruct(model: Model, *paths: Paths, label: KnownLabel = None, out: Out 
 
 
 @app.command
-def score(model: Model, *paths: Paths, label: KnownLabel = None, json: Json = False) -> int:
+def score(
+    model: Model, *paths: Paths, label: KnownLabel = None, false_alarms: FalseAlarms = None, json: Json = False
+) -> int:
     """Print how unlike the training pictures each picture is: its reconstruction error beside held-out pictures'.
 
     Columns: path; error; percentage of held-out pictures with a smaller error; p-value, the share of held-out pictures
-    that are at least as strange, in either direction. --json prints JSON lines.
+    that are at least as strange, in either direction; with --false-alarms "anomalous" or "usual". --json prints JSON
+    lines.
     """
     from trine.generate.generator import Generator
 
     loaded = Generator.load(model)
+    if false_alarms is not None:
+        check_false_alarms(false_alarms, len(loaded.errors))
     names, images, failed = _read(loaded, paths)
     for path, found in zip(names, loaded.score(images, _labels(loaded, names, label)), strict=True):
+        known = found.percentile is not None and found.p_value is not None
+        row = {"path": path, "anomaly": found.error, "percentile": found.percentile, "p_value": found.p_value}
+        if false_alarms is not None:
+            row["anomalous"] = found.rarer_than(false_alarms)
         if json:
-            figures = {"anomaly": found.error, "percentile": found.percentile, "p_value": found.p_value}
-            output.print_json_line({"path": path, **figures})
-        elif found.percentile is None or found.p_value is None:
-            print(f"{path}\t{found.error:.6f}")
-        else:
-            print(f"{path}\t{found.error:.6f}\t{found.percentile:.1f}\t{found.p_value:.4f}")
+            output.print_json_line(row)
+            continue
+        cells = [path, f"{found.error:.6f}", *([f"{found.percentile:.1f}", f"{found.p_value:.4f}"] if known else [])]
+        print(*cells, *(["anomalous" if row["anomalous"] else "usual"] if "anomalous" in row else []), sep="\t")
     return int(failed)
+
+
+@app.command
+def encode(
+    model: Model, data: Data, *, split: AnySplit = None, out: Out = Path("latents.npz"), data_dir: DataDir = None
+) -> None:
+    """Write the latents of DATA, all of it or one --split: a table .parquet or arrays .npz, for search and clustering.
+
+    trine generate encode runs/generate-photos photos --out latents.parquet
+
+    Columns: path; class, if DATA has classes; latent and deviation, the mean and the standard deviation of each number.
+    """
+    from trine.generate.generator import Generator
+    from trine.generate.search import ENDINGS, LatentTable
+
+    _check_ending(out, *ENDINGS)
+    loaded = Generator.load(model)
+    table = LatentTable.of(loaded, loaded.open(data, data_dir), split)
+    table.write(out)
+    print(out)
+    output.note(f"{quantity(len(table), 'picture')}, {quantity(table.means.shape[1], 'number')} each")
+
+
+@app.command
+def like(
+    model: Model,
+    path: str,
+    data: Data,
+    *,
+    n: Count = 10,
+    split: AnySplit = None,
+    data_dir: DataDir = None,
+    out: Path | None = None,
+    json: Json = False,
+) -> None:
+    """Find the pictures of DATA that are most like the picture PATH, by their latents, the nearest first.
+
+    trine generate like runs/generate-photos photo.jpg photos -n 20 --out like.png
+
+    Columns: distance; path; class, if DATA has classes. --json prints JSON lines.
+
+    Parameters
+    ----------
+    path
+        A picture file.
+    out
+        A sheet to write: the picture, then those that are like it. [default: none]
+    """
+    from trine.generate.generator import Generator
+    from trine.generate.search import LatentTable
+    from trine.pictures.decode import as_channels
+    from trine.sheet import grid_png
+
+    if n < 1:
+        raise UsageError(f"{quantity(n, 'picture')}: ask for one or more")
+    if out:
+        _check_ending(out, ".png")
+    loaded = Generator.load(model)
+    _, images = _read_all(loaded, (path,))
+    if len(images) > 1:
+        raise UsageError(f"{path}: {len(images)} pictures: give one")
+    opened = loaded.open(data, data_dir)
+    table = LatentTable.of(loaded, opened, split)
+    distances, indices = table.nearest(loaded.codec.encode_top(images)[0], n)
+    chosen = indices[0].tolist()
+    for distance, index in zip(distances[0].tolist(), chosen, strict=True):
+        found = {"distance": distance, "path": table.names[index]}
+        found |= {"class": table.classes[index]} if table.classes else {}
+        if json:
+            output.print_json_line(found)
+        else:
+            print(f"{distance:.3f}", *list(found.values())[1:], sep="\t")
+    if out:
+        pictures = opened.chosen_split(split or "all")[1].images[chosen]
+        _write(out, grid_png(np.concatenate([images, as_channels(pictures, loaded.channels)])))
+
+
+@app.command
+def check(
+    model: Model, data: Data, *, n: Count = 10, split: AnySplit = None, data_dir: DataDir = None, json: Json = False
+) -> None:
+    """Find pictures of DATA that are nearly equal, and the -n most unusual ones, by their latents.
+
+    trine generate check runs/generate-photos photos
+
+    Columns: "equal", distance (0 for equal pictures, below 1), both paths; "unusual", how many times as far its
+    neighbours are as those of the median picture, its path. --json prints JSON lines.
+    """
+    from trine.generate.generator import Generator
+    from trine.generate.search import LatentTable, nearly_equal, unusual
+
+    loaded = Generator.load(model)
+    table = LatentTable.of(loaded, loaded.open(data, data_dir), split)
+    for pair in nearly_equal(table, loaded.information):
+        if json:
+            output.print_json_line({"equal": [pair.first, pair.second], "distance": pair.distance})
+        else:
+            print("equal", f"{pair.distance:.3f}", pair.first, pair.second, sep="\t")
+    for found in unusual(table, n):
+        if json:
+            output.print_json_line({"unusual": found.name, "times": found.times})
+        else:
+            print("unusual", f"{found.times:.2f}", found.name, sep="\t")
 
 
 @app.command

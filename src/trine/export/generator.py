@@ -28,7 +28,7 @@ from trine.export.real_inputs import RealPictures, held_out_pictures, training_d
 from trine.generate.generator import Generator
 from trine.generate.latent import Latent, Normal
 from trine.generate.network import DecoderLevel, PictureVAE
-from trine.generate.prior import FlowPrior, MixturePrior, Prior
+from trine.generate.prior import Flow, MixturePrior, Prior
 from trine.graphs import Graph
 from trine.nn.likelihood import Bernoulli, as_picture
 
@@ -225,7 +225,7 @@ class GeneratorExporter(Exporter[Generator]):
         inputs: dict[str, tuple[Tensor, Sequence[str | None]]] = {NOISE: (noise, ("batch", None))}
         if isinstance(self._prior, MixturePrior):
             inputs[CHANCE] = (torch.linspace(0, 1, 3), ("batch",))
-        if isinstance(self._prior, FlowPrior) and self.model.classes:
+        if isinstance(self._prior, Flow) and self.model.classes:
             inputs[LABELS] = (self._labels(3), ("batch",))
         return inputs
 

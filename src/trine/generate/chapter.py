@@ -22,7 +22,7 @@ CHECKED, COMPARED = 100, 10_000
 def chapter(model: Generator, opened: PictureSet, pictures: Mapping[str, bytes]) -> Chapter:
     """The chapter of a trained generator; `pictures` are those of its run, by file name."""
     assert model.result
-    data, latents = model.result.data, model.recipe.latents(model.channels)
+    data, latents = model.result.data, model.network.vae.top.latent
     own = attempted({"map": lambda: draw_map(model, opened, data.split, MAPPED)})
     return Chapter(
         name="generate",

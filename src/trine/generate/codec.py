@@ -117,11 +117,13 @@ class Codec:
         return np.concatenate(pictures)
 
     @torch.inference_mode()
-    def from_noise(self, noise: Noise, prior: Prior, label: int | None) -> UInt8[np.ndarray, "n height width channels"]:
+    def from_noise(
+        self, noise: Noise, prior: Prior, label: int | None, guidance: float = 1.0
+    ) -> UInt8[np.ndarray, "n height width channels"]:
         """The pictures of given noise; `prior` transforms it into latent vectors."""
         groups, chance = [values.to(self.device.name) for values in noise.groups], noise.chance.to(self.device.name)
         labels = None if label is None else torch.full((len(chance),), label, device=self.device.name)
-        outputs = self._outputs([prior(groups[0], chance, labels)], groups, labels)
+        outputs = self._outputs([prior(groups[0], chance, labels, guidance)], groups, labels)
         likelihood = self.network.likelihood
         if not noise.pixels:
             return _array(likelihood.mean(outputs))

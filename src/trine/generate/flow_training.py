@@ -13,17 +13,18 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from trine.device import Device
-from trine.generate.prior import FlowPrior
+from trine.generate.map_flow import MapFlow
+from trine.generate.prior import Flow
 from trine.generate.recipe import GenerateRecipe
 from trine.progress import Figures
 from trine.recipe import Recipe
 from trine.train.objective import Objective, ParameterGroup
 from trine.train.step import Stepper
 
-BATCH = 512
-"""Latents per step."""
-RATE = 7e-3
-"""AdamW's peak learning rate."""
+BATCH, MAP_BATCH = 512, 256
+"""Latent vectors and latent maps per step."""
+RATE, MAP_RATE = 7e-3, 4e-3
+"""AdamW's peak learning rate, for vectors and for maps."""
 SPREAD = 0.5
 """Training times are sigmoid(0.5 · N(0, 1)): most are near 0.5, where the direction is hardest to predict
 (Esser et al., "Scaling rectified flow transformers", 2024)."""
@@ -62,18 +63,19 @@ class FlowObjective(Objective):
 
     unit: ClassVar[str] = "latents"
     closing_validations = 0.0
-    network: FlowPrior
+    network: Flow
 
     def __init__(
-        self, flow: FlowPrior, recipe: GenerateRecipe, train: Posteriors, held_out: Posteriors, device: Device
+        self, flow: Flow, recipe: GenerateRecipe, train: Posteriors, held_out: Posteriors, device: Device
     ) -> None:
         flow.scale_to(train.means, train.deviations)
         self.network, self.device = flow, device
         self.train, self.held_out = train, held_out
-        self.length = recipe.flow_steps
+        self.of_maps, self.length = isinstance(flow, MapFlow), recipe.flow_steps
+        self.batch_size = min(MAP_BATCH if self.of_maps else BATCH, len(train))
         self.recipe = Recipe(
             seed=recipe.seed,
-            batch_size=BATCH,
+            batch_size=self.batch_size,
             schedule="cosine",
             warmup=0.0,
             precision="float32",
@@ -87,7 +89,7 @@ class FlowObjective(Objective):
 
     @override
     def batch(self, step: int) -> dict[str, Tensor]:
-        return self._on_device(self.train.paths(torch.randint(len(self.train), (min(BATCH, len(self.train)),))))
+        return self._on_device(self.train.paths(torch.randint(len(self.train), (self.batch_size,))))
 
     @override
     def samples(self, batch: dict[str, Tensor]) -> int:
@@ -95,14 +97,14 @@ class FlowObjective(Objective):
 
     @override
     def loss(self, network: nn.Module, batch: dict[str, Tensor], progress: float) -> Float[Tensor, ""]:
-        assert isinstance(network, FlowPrior)
+        assert isinstance(network, Flow)
         end = (batch["end"] - network.mean) / network.deviation
         at = torch.lerp(batch["start"], end, batch["time"][:, None])
         return F.mse_loss(network.velocity(at, batch["time"], batch.get("labels")), end - batch["start"])
 
     @override
     def parameter_groups(self) -> list[ParameterGroup]:
-        return [ParameterGroup("adamw", list(self.network.parameters()), RATE)]
+        return [ParameterGroup("adamw", list(self.network.parameters()), MAP_RATE if self.of_maps else RATE)]
 
     @override
     def validate(self, network: nn.Module) -> Figures:
@@ -115,10 +117,10 @@ class FlowObjective(Objective):
         return {name: values.to(self.device.name) for name, values in paths.items()}
 
 
-def flow_seconds(latent: int, classes: int, recipe: GenerateRecipe, device: Device) -> float:
-    """Duration of the flow's training with this recipe, in seconds, estimated from a few steps."""
+def flow_seconds(flow: Flow, recipe: GenerateRecipe, device: Device) -> float:
+    """Duration of a flow's training with this recipe, in seconds, estimated from a few steps, which change it."""
+    latent = len(flow.mean)
     zeros = Posteriors(torch.zeros(BATCH, latent), torch.ones(BATCH, latent), None)
-    flow = FlowPrior(latent, classes, recipe.flow_units(latent))
     alone = replace(device, bfloat16=False, rank=0, world=1)  # the device of the flow's training
     objective = FlowObjective(flow, recipe, zeros, zeros, alone)
     return Stepper(objective, alone).measure(PROBE_SECONDS).seconds * recipe.flow_steps

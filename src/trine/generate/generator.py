@@ -18,12 +18,14 @@ from trine.generate.arguments import check_sample, check_seed, label_codes, labe
 from trine.generate.bound import importance_nll, measure_bound
 from trine.generate.codec import Codec, EncodedPictures, Noise
 from trine.generate.directions import Directions
+from trine.generate.map_flow import MapFlow
 from trine.generate.network import VAE, PictureVAE
 from trine.generate.noise import BLOCK, blocks_of
-from trine.generate.prior import FlowPrior, MixturePrior, NormalPrior, Prior
+from trine.generate.prior import Flow, FlowPrior, MixturePrior, NormalPrior, Prior
 from trine.generate.recipe import GenerateRecipe
 from trine.generate.report import draw_kl, metrics, model_card
 from trine.generate.strangeness import Strangeness, strangeness
+from trine.generate.top import TopMap
 from trine.model import Evaluation, Model
 from trine.nn.likelihood import Bernoulli, CalibratedGaussian, Likelihood
 from trine.nn.logistic import LogisticMixture
@@ -45,6 +47,8 @@ SHOWN = 64
 """Number of pictures on the sheet of samples."""
 RECONSTRUCTED = 10
 """Number of pictures on the sheet of reconstructions."""
+MOST_GUIDANCE = 10
+"""Largest guidance: far beyond what makes pictures."""
 LIKELIHOODS: dict[str, Callable[[GenerateRecipe, int], Likelihood]] = {
     "gaussian": lambda recipe, channels: CalibratedGaussian(channels, recipe.bounded_means),
     "logistic": lambda recipe, channels: LogisticMixture(channels, recipe.components),
@@ -88,6 +92,7 @@ class Generator(Model[GenerateRecipe]):
         label: str | None = None,
         temperature: float = 1.0,
         pixel_noise: float = 0.0,
+        guidance: float = 1.0,
         seed: int = 0,
         prior: str | None = None,
     ) -> UInt8[np.ndarray, "n height width channels"]:
@@ -96,11 +101,18 @@ class Generator(Model[GenerateRecipe]):
         label         a class, for a model trained with labels; without, of any class
         temperature   scale of the latents' noise: 0 gives the most typical picture, 1 the learned distribution
         pixel_noise   scale of the pixels' noise: 0 gives the expected picture, 1 a sample of the likelihood
+        guidance      1: as the class is; more, such as 2: more typical of it, and less varied
         prior         normal, mixture or flow; without, the recipe's
         Raises `UsageError`.
         """
         blocks = self.sample_stream(
-            n, label=label, temperature=temperature, pixel_noise=pixel_noise, seed=seed, prior=prior
+            n,
+            label=label,
+            temperature=temperature,
+            pixel_noise=pixel_noise,
+            guidance=guidance,
+            seed=seed,
+            prior=prior,
         )
         return np.concatenate(list(blocks))
 
@@ -111,6 +123,7 @@ class Generator(Model[GenerateRecipe]):
         label: str | None = None,
         temperature: float = 1.0,
         pixel_noise: float = 0.0,
+        guidance: float = 1.0,
         seed: int = 0,
         prior: str | None = None,
         first: int = 0,
@@ -120,10 +133,11 @@ class Generator(Model[GenerateRecipe]):
         first   pictures that are left out at the beginning, whole blocks of 64: another process makes them
         """
         self._check(n, label, temperature, pixel_noise, seed, prior)
+        self._check_guidance(guidance, label, self._prior(prior))
 
         def pictures(block: int) -> UInt8[np.ndarray, "batch height width channels"]:
             noise = self.noise(seed, block).scaled(temperature, pixel_noise)
-            return self.from_noise(noise, label, prior)[: n - block * BLOCK]
+            return self.from_noise(noise, label, prior, guidance)[: n - block * BLOCK]
 
         return map(pictures, blocks_of(first, n))
 
@@ -194,10 +208,14 @@ class Generator(Model[GenerateRecipe]):
         return Noise.drawn(self.network.vae.shapes, seed, block)
 
     def from_noise(
-        self, noise: Noise, label: str | None = None, prior: str | None = None
+        self,
+        noise: Noise,
+        label: str | None = None,
+        prior: str | None = None,
+        guidance: float = 1.0,
     ) -> UInt8[np.ndarray, "n height width channels"]:
         """The pictures of given noise. Raises `UsageError` for an unknown label or prior."""
-        return self.codec.from_noise(noise, self._prior(prior), label_index(label, self.classes))
+        return self.codec.from_noise(noise, self._prior(prior), label_index(label, self.classes), guidance)
 
     def importance(self, opened: PictureSet, split: str, samples: int, count: int = 1000) -> dict[str, Any]:
         """Importance-sampled negative log likelihood of the first `count` pictures of a split, in nats.
@@ -266,7 +284,8 @@ class Generator(Model[GenerateRecipe]):
         classes, size, channels = tuple(content["classes"]), content["size"], content["channels"]
         tensors = tensors_of(arrays)
         with torch.device("meta"):  # no values yet: drawing first weights would change torch's random state
-            network, priors = build_network(recipe, channels, size, classes), build_priors(recipe, channels, classes)
+            network = build_network(recipe, channels, size, classes)
+            priors = build_priors(recipe, network.vae, classes)
         for name, module in (("network", network), ("priors", priors)):
             module.to_empty(device=device.name).load_state_dict(part(tensors, name))
         return {
@@ -298,6 +317,16 @@ class Generator(Model[GenerateRecipe]):
         self._prior(prior)
         label_index(label, self.classes)
 
+    @staticmethod
+    def _check_guidance(guidance: float, label: str | None, prior: Prior) -> None:
+        """Raise `UsageError` for a guidance that is out of range, or that nothing follows."""
+        if not isinstance(guidance, int | float) or not 0 <= guidance <= MOST_GUIDANCE:
+            raise UsageError(
+                f"guidance {guidance!r:.80}: give 1 (as the class is) to {MOST_GUIDANCE} (only its most typical)"
+            )
+        if guidance != 1 and (label is None or not isinstance(prior, Flow)):
+            raise UsageError("guidance is towards a class, by the prior flow: give a label, and no other prior")
+
     def _codes(self, label: Labels, count: int) -> Int64[Tensor, "count"] | None:
         codes = label_codes(label, self.classes, count)
         return None if codes is None else torch.tensor(codes)
@@ -325,15 +354,20 @@ def build_network(recipe: GenerateRecipe, channels: int, size: int, classes: tup
         depth=recipe.depth,
         latent=recipe.latents(channels),
         groups=recipe.groups if recipe.network == "deep" else (),
-        map_latent=recipe.map_latent,
+        map_latent=recipe.map_channels,
+        spatial=recipe.network == "map",
         classes=len(classes),
     )
     return PictureVAE(vae, likelihood)
 
 
-def build_priors(recipe: GenerateRecipe, channels: int, classes: tuple[str, ...]) -> nn.ModuleDict:
+def build_priors(recipe: GenerateRecipe, vae: VAE, classes: tuple[str, ...]) -> nn.ModuleDict:
     """The priors by name, before they are fitted."""
-    latent = recipe.latents(channels)
+    latent = vae.top.latent
+    if isinstance(vae.top, TopMap):
+        widths = recipe.flow_units(latent), recipe.map_flow_width
+        flow = MapFlow(latent, vae.top.channels, len(classes), *widths)
+        return nn.ModuleDict({"normal": NormalPrior(), "flow": flow})
     priors: dict[str, Prior] = {
         "normal": NormalPrior(),
         "mixture": MixturePrior(recipe.mixture_components, latent),

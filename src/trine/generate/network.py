@@ -3,6 +3,7 @@
 - The encoder computes an activation per resolution. The coarsest one is flattened for the top group.
 - The top group is a latent vector with the prior N(0, I). A network with this group only is the textbook's VAE
   (`plain`).
+- `map` has a latent map instead: a few numbers per place of the coarsest map, which stays finer than that of `plain`.
 - Further groups are latent maps at the decoder's resolutions, coarsest first (`deep`). Their prior is computed from
   the decoder's activation (Sønderby et al., "Ladder variational autoencoders", 2016; Child, "Very deep VAEs", 2021).
 - The finest resolution is half the picture's: each 2×2 square of pixels becomes the channels of one position.
@@ -20,11 +21,14 @@ from jaxtyping import Float, Int64, UInt8
 from torch import Tensor, nn
 
 from trine.generate.latent import DecoderPass, Encoding, Latent, Normal, in_squares
+from trine.generate.top import TopGroup, TopMap, TopVector
 from trine.nn.convolution import Convolution, Halving, Pointwise
 from trine.nn.likelihood import Likelihood
 
 LABEL_FEATURES = 32
 """Width of the label embedding."""
+COARSEST_MAP, SMALLEST_MAP = 3, 7
+"""A latent map's side is at least an eighth of the picture's (three halvings), and at least 7 places."""
 
 
 class ResidualBlock(nn.Module):
@@ -39,37 +43,6 @@ class ResidualBlock(nn.Module):
         """The input plus the convolutions' output."""
         added: Tensor = self.second(F.silu(self.first(F.silu(x))))
         return x + added
-
-
-class TopGroup(nn.Module):
-    """The latent vector with the prior N(0, I), and its projection to the decoder's coarsest map."""
-
-    def __init__(self, features: int, latent: int, conditions: int, width: int, size: int) -> None:
-        super().__init__()
-        self.latent, self.shape = latent, (width, size, size)
-        self.posterior = nn.Linear(features + conditions, 2 * latent)
-        self.project = nn.Linear(latent + conditions, width * size * size)
-        nn.init.normal_(self.posterior.weight, std=0.1 / math.sqrt(features + conditions))
-
-    def forward(
-        self,
-        posterior: Normal | None,
-        condition: Float[Tensor, "batch conditions"],
-        noise: Tensor,
-        given: Tensor | None,
-    ) -> tuple[Float[Tensor, "batch width rows columns"], Latent]:
-        """The coarsest map and the latent vector: `given`, else a sample of the posterior, else one of the prior."""
-        zeros = torch.zeros(condition.shape[0], self.latent, device=condition.device)
-        prior = Normal(zeros, zeros)
-        z = given if given is not None else (posterior or prior).at(noise)
-        hidden = self.project(torch.cat([z, condition], 1)).view(-1, *self.shape)
-        return hidden.contiguous(memory_format=torch.channels_last), Latent(z, prior, posterior)
-
-    def posterior_of(
-        self, features: Float[Tensor, "batch features"], condition: Float[Tensor, "batch conditions"]
-    ) -> Normal:
-        """Posterior of the latent vector."""
-        return Normal.of(self.posterior(torch.cat([features, condition.to(features.dtype)], 1)))
 
 
 class MapGroup(nn.Module):
@@ -134,6 +107,7 @@ class VAE(nn.Module):
     latent       units of the latent vector
     groups       number of latent maps per resolution, coarsest first; none: the textbook's VAE
     map_latent   channels of a latent map
+    spatial      the top group is a latent map, not a vector
     classes      number of labels that the network is conditioned on; 0 for none
     """
 
@@ -148,11 +122,12 @@ class VAE(nn.Module):
         latent: int = 32,
         groups: tuple[int, ...] = (),
         map_latent: int = 8,
+        spatial: bool = False,
         classes: int = 0,
     ) -> None:
         super().__init__()
         self.size, self.classes = size, classes
-        count = max(1, int(math.log2(size / 4)))
+        count = halvings(size, spatial)
         self.padded = math.ceil(size / 2**count) * 2**count
         widths = tuple(widths[min(index, len(widths) - 1)] for index in range(count))
         sizes = [self.padded >> index + 1 for index in range(count)]
@@ -161,7 +136,11 @@ class VAE(nn.Module):
         self.stem = Convolution(4 * channels, widths[0])
         self.down = nn.ModuleList(_blocks(width, depth) for width in widths)
         self.coarser = nn.ModuleList(Halving(inner, outer) for inner, outer in pairwise(widths))
-        self.top = TopGroup(widths[-1] * sizes[-1] ** 2, latent, conditions, widths[-1], sizes[-1])
+        self.top: TopGroup = (
+            TopMap(widths[-1], sizes[-1], map_latent, conditions)
+            if spatial
+            else TopVector(widths[-1], sizes[-1], latent, conditions)
+        )
         self.groups = (*groups, *[0] * count)[:count]
         finer = (None, *widths[:-1])
         self.levels = nn.ModuleList(
@@ -200,7 +179,7 @@ class VAE(nn.Module):
         for index, blocks in enumerate(self.down):
             hidden = blocks(self.coarser[index - 1](hidden) if index else hidden)
             maps.append(hidden)
-        top = self.top.posterior_of(F.silu(hidden).flatten(1), self._condition(observed, labels))
+        top = self.top.posterior_of(hidden, self._condition(observed, labels))
         return Encoding(
             top, [activation if count else None for activation, count in zip(maps[::-1], self.groups, strict=True)]
         )
@@ -289,6 +268,13 @@ class PictureVAE(nn.Module):
         if self.vae.padded != self.vae.size:  # leave out padded pixels
             return self.likelihood.log_prob(decoded.outputs, observed)
         return self.likelihood.pixel_log_prob(decoded.squares, in_squares(observed)).sum((0, 1, 3, 4))
+
+
+def halvings(size: int, spatial: bool) -> int:
+    """How often the encoder halves a picture: to four pixels and more, but for a latent map to an eighth at most."""
+    if spatial:
+        return max(1, min(COARSEST_MAP, int(math.log2(size / SMALLEST_MAP))))
+    return max(1, int(math.log2(size / 4)))
 
 
 def narrow(width: int) -> int:

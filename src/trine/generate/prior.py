@@ -19,6 +19,8 @@ FREQUENCIES = 8
 """Number of frequencies in the flow's time embedding."""
 LABEL_FEATURES = 32
 """Width of the flow's label embedding."""
+CONDITIONS = 2 * FREQUENCIES + LABEL_FEATURES
+"""Number of values that a flow's velocity depends on beside the latents."""
 PATH_STEPS = 12
 """Integration steps from noise to latent: each costs two evaluations of the velocity."""
 EDGE = 0.2
@@ -36,12 +38,14 @@ class Prior(nn.Module):
         noise: Float[Tensor, "batch latent"],
         chance: Float[Tensor, "batch"],
         labels: Int64[Tensor, "batch"] | None,
+        guidance: float = 1.0,
     ) -> Float[Tensor, "batch latent"]:
         """Latent vectors.
 
-        noise    N(0, I) noise
-        chance   one uniform number per latent vector
-        labels   class of each; None when it is unknown
+        noise      N(0, I) noise
+        chance     one uniform number per latent vector
+        labels     class of each; None when it is unknown
+        guidance   how much more they are like those of their class than like others; only flows know classes
         """
 
 
@@ -54,6 +58,7 @@ class NormalPrior(Prior):
         noise: Float[Tensor, "batch latent"],
         chance: Float[Tensor, "batch"],
         labels: Int64[Tensor, "batch"] | None,
+        guidance: float = 1.0,
     ) -> Float[Tensor, "batch latent"]:
         return noise
 
@@ -98,28 +103,26 @@ class MixturePrior(Prior):
         noise: Float[Tensor, "batch latent"],
         chance: Float[Tensor, "batch"],
         labels: Int64[Tensor, "batch"] | None,
+        guidance: float = 1.0,
     ) -> Float[Tensor, "batch latent"]:
         below = self.weights.cumsum(0) < chance[:, None]  # torch.searchsorted has no counterpart in ONNX
         chosen = below.sum(1).clamp_max(len(self.weights) - 1)
         return self.means[chosen] + torch.einsum("bij,bj->bi", self.factors[chosen], noise)
 
 
-class FlowPrior(Prior):
+class Flow(Prior):
     """Flow matching: a velocity field from noise at time t = 0 to latents at time t = 1, conditional on the label.
 
     Lipman et al., "Flow matching for generative modeling", 2023. Latents are scaled to mean 0 and
     deviation 1.
     """
 
-    def __init__(self, latent: int, classes: int, width: int) -> None:
+    def __init__(self, latent: int, classes: int) -> None:
         super().__init__()
         self.classes = classes
         self.register_buffer("mean", torch.zeros(latent))
         self.register_buffer("deviation", torch.ones(latent))
         self.labels = nn.Embedding(classes + 1, LABEL_FEATURES)
-        self.first = nn.Linear(latent + 2 * FREQUENCIES + LABEL_FEATURES, width)
-        self.hidden = nn.ModuleList(nn.Linear(width, width) for _ in range(2))
-        self.last = nn.Linear(width, latent)
 
     mean: Tensor
     deviation: Tensor
@@ -129,17 +132,19 @@ class FlowPrior(Prior):
         self.mean.copy_(means.mean(0))
         self.deviation.copy_((means.var(0) + deviations.square().mean(0)).sqrt().clamp_min(1e-4))
 
+    @abstractmethod
     def velocity(
         self, at: Float[Tensor, "batch latent"], time: Float[Tensor, "batch"], labels: Int64[Tensor, "batch"] | None
     ) -> Float[Tensor, "batch latent"]:
         """Velocity of scaled latents `at` a point, at a time t in [0, 1]; without labels, for an unknown label."""
-        waves = time[:, None] * torch.pi * 2.0 ** torch.arange(FREQUENCIES, device=at.device) / 4
-        label = self.labels(torch.full((at.shape[0],), self.classes, device=at.device) if labels is None else labels)
-        hidden = F.silu(self.first(torch.cat([at, waves.sin(), waves.cos(), label], 1)))
-        for layer in self.hidden:
-            hidden = hidden + F.silu(layer(hidden))
-        velocity: Tensor = self.last(hidden)
-        return velocity
+
+    def conditions(
+        self, time: Float[Tensor, "batch"], labels: Int64[Tensor, "batch"] | None
+    ) -> Float[Tensor, "batch conditions"]:
+        """What the velocity depends on beside the point: waves of the time, and the label's embedding."""
+        waves = time[:, None] * torch.pi * 2.0 ** torch.arange(FREQUENCIES, device=time.device) / 4
+        unknown = torch.full((time.shape[0],), self.classes, device=time.device)
+        return torch.cat([waves.sin(), waves.cos(), self.labels(unknown if labels is None else labels)], 1)
 
     @override
     def forward(
@@ -147,13 +152,41 @@ class FlowPrior(Prior):
         noise: Float[Tensor, "batch latent"],
         chance: Float[Tensor, "batch"],
         labels: Int64[Tensor, "batch"] | None,
+        guidance: float = 1.0,
     ) -> Float[Tensor, "batch latent"]:
         at, step = noise, 1 / PATH_STEPS  # integrated by the midpoint rule
         for index in range(PATH_STEPS):
-            middle = at + self._velocity_at(at, index * step, labels) * step / 2
-            at = at + self._velocity_at(middle, (index + 0.5) * step, labels) * step
+            middle = at + self._velocity_at(at, index * step, labels, guidance) * step / 2
+            at = at + self._velocity_at(middle, (index + 0.5) * step, labels, guidance) * step
         return at * self.deviation + self.mean
 
-    def _velocity_at(self, at: Tensor, time: float, labels: Tensor | None) -> Float[Tensor, "batch latent"]:
-        trained = min(max(time, EDGE), 1 - EDGE)
-        return self.velocity(at, torch.full((at.shape[0],), trained, device=at.device), labels)
+    def _velocity_at(
+        self, at: Tensor, time: float, labels: Tensor | None, guidance: float
+    ) -> Float[Tensor, "batch latent"]:
+        """Ho and Salimans, "Classifier-free diffusion guidance", 2022."""
+        times = torch.full((at.shape[0],), min(max(time, EDGE), 1 - EDGE), device=at.device)
+        velocity = self.velocity(at, times, labels)
+        if labels is None or guidance == 1:
+            return velocity
+        of_any = self.velocity(at, times, None)
+        return of_any + guidance * (velocity - of_any)
+
+
+class FlowPrior(Flow):
+    """A flow of vectors: dense layers."""
+
+    def __init__(self, latent: int, classes: int, width: int) -> None:
+        super().__init__(latent, classes)
+        self.first = nn.Linear(latent + CONDITIONS, width)
+        self.hidden = nn.ModuleList(nn.Linear(width, width) for _ in range(2))
+        self.last = nn.Linear(width, latent)
+
+    @override
+    def velocity(
+        self, at: Float[Tensor, "batch latent"], time: Float[Tensor, "batch"], labels: Int64[Tensor, "batch"] | None
+    ) -> Float[Tensor, "batch latent"]:
+        hidden = F.silu(self.first(torch.cat([at, self.conditions(time, labels)], 1)))
+        for layer in self.hidden:
+            hidden = hidden + F.silu(layer(hidden))
+        velocity: Tensor = self.last(hidden)
+        return velocity

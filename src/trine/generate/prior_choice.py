@@ -51,7 +51,8 @@ def choose_prior(model: Generator, train: Pictures, held_out: Pictures, fixed: b
         return Copies({}, first)
     shares = {first: _copied(model, first, train, held_out)}
     if shares[first] >= MUCH and not fixed:
-        shares |= {name: _copied(model, name, train, held_out) for name in OTHERS if name != first}
+        others = [name for name in OTHERS if name != first and name in model.priors]
+        shares |= {name: _copied(model, name, train, held_out) for name in others}
     return Copies(shares, min(shares, key=lambda name: shares[name]))
 
 

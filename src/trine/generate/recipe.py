@@ -11,8 +11,9 @@ from trine.recipe import Between, Recipe
 class GenerateRecipe(Recipe):
     """Settings of one training of a variational autoencoder."""
 
-    network: Literal["plain", "deep"] = "plain"
-    """plain: one latent vector, the textbook's VAE; deep: also latent maps at the decoder's resolutions."""
+    network: Literal["plain", "map", "deep"] = "plain"
+    """plain: one latent vector, the textbook's VAE; map: one latent map; deep: a vector, and latent maps at the
+    decoder's resolutions."""
     widths: tuple[int, ...] = Field((32, 64, 128), min_length=1, max_length=8)
     """Channels per resolution, from half the picture's size downwards; the last is repeated."""
     depth: int = Field(1, ge=1, le=8)
@@ -21,8 +22,8 @@ class GenerateRecipe(Recipe):
     """Units of the latent vector; none: 64 for grey pictures, 128 for colour pictures."""
     groups: tuple[int, ...] = Field((2, 2, 1), max_length=8)
     """The deep network's latent maps per resolution, coarsest first."""
-    map_latent: int = Field(8, ge=1, le=256)
-    """Channels of a latent map."""
+    map_latent: int | None = Field(None, ge=1, le=256)
+    """Channels of a latent map; none: 4 of the network `map`, 8 of each map of `deep`."""
     likelihood: Literal["gaussian", "logistic", "bernoulli"] = "gaussian"
     """gaussian: one calibrated deviation; logistic: a mixture, fewer bits per dimension; bernoulli: black and white."""
     bounded_means: bool = False
@@ -69,6 +70,8 @@ class GenerateRecipe(Recipe):
     """Training steps of the flow prior."""
     flow_width: int | None = Field(None, ge=1, le=4096)
     """Width of the flow's layers; none: four times the units of the latent vector, but at least 256."""
+    map_flow_width: int = Field(32, ge=1, le=1024)
+    """Channels of the convolutions of a flow of latent maps; `flow_width` is the width of its dense layers."""
     least_steps: int = Field(300, ge=1)
     """Smallest number of training steps: more epochs for a small set."""
 
@@ -107,6 +110,11 @@ class GenerateRecipe(Recipe):
     def latents(self, channels: int) -> int:
         """Units of the latent vector for pictures with this number of channels."""
         return self.latent or (64 if channels == 1 else 128)
+
+    @property
+    def map_channels(self) -> int:
+        """Channels of a latent map."""
+        return self.map_latent or (4 if self.network == "map" else 8)
 
     def flow_units(self, latents: int) -> int:
         """Width of the flow's layers for latent vectors of this size."""

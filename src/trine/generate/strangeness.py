@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from trine.annotations import Float
+from trine.errors import UsageError
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,19 @@ class Strangeness:
     p_value: float | None
     """Share of held-out pictures at least as strange, in either direction: small for an unfamiliar picture, and for
     an empty one, whose error is far too small."""
+
+    def rarer_than(self, share: float) -> bool:
+        """Whether it is an anomaly, where at most this share of pictures like the held-out ones may be called so."""
+        return self.p_value is not None and self.p_value <= share
+
+
+def check_false_alarms(share: float, held_out: int) -> None:
+    """Raise `UsageError` for a share of false alarms that so many held-out pictures cannot show."""
+    if not 0 < share < 1:
+        raise UsageError(f"--false-alarms {share:g}: give a share between 0 and 1, such as 0.01")
+    if share * (held_out + 1) < 2:
+        least = f"give at least {2 / (held_out + 1):.2g}" if held_out > 2 else "train it again, on more"
+        raise UsageError(f"--false-alarms {share:g}: the model has {held_out:,} held-out pictures to compare: {least}")
 
 
 def strangeness(errors: Iterable[float], held_out: Float[np.ndarray, "n"]) -> list[Strangeness]:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from trine.drawing import attempted
-from trine.errors import DataError
+from trine.errors import DataError, UsageError
 from trine.generate.bound import fit_deviation, measure_bound
 from trine.generate.chapter import chapter
 from trine.generate.codec import Codec
@@ -22,7 +22,7 @@ from trine.generate.generator import Generator, build_network, build_priors
 from trine.generate.latent import Normal
 from trine.generate.network import PictureVAE
 from trine.generate.objective import GenerateObjective
-from trine.generate.prior import FlowPrior, MixturePrior
+from trine.generate.prior import Flow, MixturePrior
 from trine.generate.prior_choice import Pictures, choose_prior
 from trine.generate.recipe import GenerateRecipe
 from trine.generate.report import remarks
@@ -37,8 +37,8 @@ from trine.train.budget import STAGES, Budget
 from trine.train.fit import RunningFit, Trainer
 from trine.train.step import Stepper
 
-FLOW_SHARE = 0.12
-"""Share of a budget for the flow's training."""
+FLOW_SHARE, MAP_FLOW_SHARE = 0.12, 0.45
+"""Share of a budget for the training of a flow, of vectors and of maps."""
 TRAINING_SHARE, PROBE_SHARE = 0.65, 0.01
 """Shares of a budget: that is expected to be left for the network's steps, and for measuring a step."""
 WANTED_STEPS, BATCHES, SMALLEST_BATCH = 1_000, 16, 16
@@ -74,6 +74,8 @@ class GeneratorTrainer(Trainer[GenerateRecipe, PictureSet, GenerateObjective, Ge
     def remarks(self, opened: PictureSet) -> list[str]:
         if "train" not in opened.splits or len(opened.splits["train"]) < 2:
             raise DataError(f"{opened.name}: has fewer than two pictures to learn from: add some")
+        if self.recipe.network == "map" and self.recipe.prior == "mixture":
+            raise UsageError("prior=mixture: a latent map has no mixture: leave it out, or take another network")
         if self.recipe.label and not opened.classes:
             raise DataError(f"{opened.name}: has no labels: leave out --label, or put pictures into class folders")
         if self.start is not None and self.start.classes != _classes(opened, self.recipe):
@@ -99,7 +101,8 @@ class GeneratorTrainer(Trainer[GenerateRecipe, PictureSet, GenerateObjective, Ge
         size = min(recipe.batch_size, max(SMALLEST_BATCH, count // BATCHES))
         objective = self.objective(opened, recipe.changed(batch_size=min(size, SMALLEST_BATCH)))
         step = Stepper(objective, self.device).measure(PROBE_SHARE * budget.seconds)
-        pictures = TRAINING_SHARE * budget.left / step.seconds * objective.batch_size
+        share = TRAINING_SHARE + FLOW_SHARE - _flow_share(recipe)
+        pictures = share * budget.left / step.seconds * objective.batch_size
         while size > SMALLEST_BATCH and pictures / size < WANTED_STEPS:
             size //= 2
         size = self.device.agree(size)
@@ -111,9 +114,12 @@ class GeneratorTrainer(Trainer[GenerateRecipe, PictureSet, GenerateObjective, Ge
     def stage_seconds(self, opened: PictureSet, recipe: GenerateRecipe, budget: Budget) -> float:
         """The flow's training: its share of the budget, or its number of steps if that was chosen by hand."""
         if "flow_steps" not in self.recipe.by_hand:
-            return FLOW_SHARE * budget.seconds
-        latent, classes = recipe.latents(opened.channels), len(_classes(opened, recipe))
-        return self.device.agree(flow_seconds(latent, classes, recipe, self.device))
+            return _flow_share(recipe) * budget.seconds
+        classes = _classes(opened, recipe)
+        vae = build_network(recipe, opened.channels, opened.size[0], classes).vae
+        flow = build_priors(recipe, vae, classes)["flow"]
+        assert isinstance(flow, Flow)
+        return self.device.agree(flow_seconds(flow, recipe, self.device))
 
     @override
     def evaluate(self, model: Generator, opened: PictureSet, fit: RunningFit, split: str | None) -> Evaluation:
@@ -184,13 +190,14 @@ class GeneratorTrainer(Trainer[GenerateRecipe, PictureSet, GenerateObjective, Ge
         """The priors, fitted to the posteriors of the training pictures (`unlabelled`: encoded without labels)."""
         recipe, classes = objective.recipe, _classes(opened, objective.recipe)
         torch.manual_seed(recipe.seed)  # the flow's first weights: the same in a run that is resumed here
-        priors = build_priors(recipe, opened.channels, classes)
-        mixture, flow = priors["mixture"], priors["flow"]
-        assert isinstance(mixture, MixturePrior)
-        assert isinstance(flow, FlowPrior)
-        generator = torch.Generator().manual_seed(recipe.seed)
-        noise = torch.randn(unlabelled.means.shape, generator=generator)
-        mixture.fit(unlabelled.means + unlabelled.deviations * noise, recipe.seed)
+        priors = build_priors(recipe, codec.network.vae, classes)
+        flow = priors["flow"]
+        assert isinstance(flow, Flow)
+        for prior in priors.values():
+            if isinstance(prior, MixturePrior):
+                generator = torch.Generator().manual_seed(recipe.seed)
+                noise = torch.randn(unlabelled.means.shape, generator=generator)
+                prior.fit(unlabelled.means + unlabelled.deviations * noise, recipe.seed)
         seconds = fit.budget.kept_back.get(STAGES) if fit.budget and "flow_steps" not in self.recipe.by_hand else None
         length = f"{seconds:.0f} s" if seconds else f"{recipe.flow_steps:,} steps"
         fit.report.note(f"the flow learns to sample latent vectors: {length}")
@@ -231,6 +238,10 @@ def _with_labels(
         torch.cat([deviations, unlabelled.deviations[::UNLABELLED]]),
         torch.cat([labels, unknown]),
     )
+
+
+def _flow_share(recipe: GenerateRecipe) -> float:
+    return MAP_FLOW_SHARE if recipe.network == "map" else FLOW_SHARE
 
 
 def _kl_per_unit(means: Tensor, deviations: Tensor) -> Float[Tensor, "latent"]:
