@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from confluent_kafka import Message as KafkaMessage
 
 MOST_MESSAGES: Final = 20_000
-"""Messages of all partitions that are taken at once, and lines of one that are judged together."""
+"""Messages of all partitions that are taken at once."""
 FAILURES: Final = 10
 """Transactions of a partition that may fail one after the other while the brokers can be reached."""
 AGAIN: Final = 1.0
@@ -254,7 +254,7 @@ class KafkaWatch:
                 partition.is_at_end = is_at_end
 
     def _take(self, consumer: "Consumer", partition: Partition) -> None:
-        while batches := partition.source.poll(MOST_MESSAGES):
+        while batches := partition.source.poll(partition.engine.lines_at_once):
             changes = partition.engine.batch(partition.of, batches)
             if not self._commit(consumer, partition, changes):
                 return
