@@ -24,8 +24,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from bench import live_speed
 from bench.live_kills import COUNTERS, traffic
-from bench.live_speed import PER_SECOND, detector
 from bench.support import record
 from bench.support.claim import Cells, Claim
 from bench.support.tansu import broker, make_topics, received, send
@@ -183,8 +183,8 @@ def measure(lines: int, kills: int, leaves: int) -> dict[str, Any]:
     root = record.RUNS / "cluster-kafka"
     shutil.rmtree(root, ignore_errors=True)
     (record.RUNS / "live-speed").mkdir(parents=True, exist_ok=True)
-    detector(record.RUNS / "live-speed", 1)
-    model = record.RUNS / "live-speed" / f"exported-1-{PER_SECOND}"
+    live_speed.detector(record.RUNS / "live-speed", 1)
+    model = record.RUNS / "live-speed" / f"exported-1-{live_speed.PER_SECOND}"
     total = sum(1 for _ in traffic(lines))
     with broker() as brokers:
         make_topics(brokers, {TOPIC: PARTITIONS})
