@@ -6,24 +6,26 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
 from cyclopts import App, Parameter
-from jaxtyping import UInt8
 
 from trine import files
 from trine.cli import output
 from trine.cli.bulk import BulkOptions
+from trine.cli.given_pictures import check_ending, read_all, read_given, write_and_tell
 from trine.cli.heavy import HeavyParts
 from trine.cli.options import Data, DataDir, FitOptions, Flag, Json, Model, Split, Start
 from trine.cli.tune import TuneOptions
-from trine.errors import DataError, UsageError
+from trine.errors import UsageError
 from trine.generate.recipe import GenerateRecipe
 from trine.generate.strangeness import check_false_alarms
-from trine.pictures.decode import read_picture
 from trine.plurals import quantity
 
 if TYPE_CHECKING:
     from trine.generate.generator import Generator
 
 app = App(name="generate", help="Make new pictures like the training pictures, with a variational autoencoder.")
+app.command("trine.cli.latents:encode")
+app.command("trine.cli.latents:like")
+app.command("trine.cli.latents:check")
 
 Count = Annotated[int, Parameter(name=("-n", "--count"), help="Number of pictures.")]
 Label = Annotated[str | None, Parameter(help="A class, for a model trained with --label. [default: any]")]
@@ -44,7 +46,6 @@ Seed = Annotated[int, Parameter(help="Seed of the random numbers: the same seed 
 AnySplit = Annotated[str | None, Parameter(help="The split to take. [default: all]")]
 Steps = Annotated[int, Parameter(help="Pictures per row, both ends included.")]
 Out = Annotated[Path, Parameter(help="The file to write.")]
-Pictures = UInt8[np.ndarray, "n height width channels"]
 
 
 @app.command
@@ -202,10 +203,10 @@ def reconstruct(model: Model, *paths: Paths, label: KnownLabel = None, out: Out 
     from trine.generate.generator import Generator
     from trine.sheet import pairs_png
 
-    _check_ending(out, ".png")
+    check_ending(out, ".png")
     loaded = Generator.load(model)
-    names, images, failed = _read(loaded, paths)
-    _write(out, pairs_png(images, loaded.reconstruct(images, _labels(loaded, names, label))))
+    names, images, failed = read_given(loaded, paths)
+    write_and_tell(out, pairs_png(images, loaded.reconstruct(images, _labels(loaded, names, label))))
     return int(failed)
 
 
@@ -224,7 +225,7 @@ def score(
     loaded = Generator.load(model)
     if false_alarms is not None:
         check_false_alarms(false_alarms, len(loaded.errors))
-    names, images, failed = _read(loaded, paths)
+    names, images, failed = read_given(loaded, paths)
     for path, found in zip(names, loaded.score(images, _labels(loaded, names, label)), strict=True):
         known = found.percentile is not None and found.p_value is not None
         row = {"path": path, "anomaly": found.error, "percentile": found.percentile, "p_value": found.p_value}
@@ -236,109 +237,6 @@ def score(
         cells = [path, f"{found.error:.6f}", *([f"{found.percentile:.1f}", f"{found.p_value:.4f}"] if known else [])]
         print(*cells, *(["anomalous" if row["anomalous"] else "usual"] if "anomalous" in row else []), sep="\t")
     return int(failed)
-
-
-@app.command
-def encode(
-    model: Model, data: Data, *, split: AnySplit = None, out: Out = Path("latents.npz"), data_dir: DataDir = None
-) -> None:
-    """Write the latents of DATA, all of it or one --split: a table .parquet or arrays .npz, for search and clustering.
-
-    trine generate encode runs/generate-photos photos --out latents.parquet
-
-    Columns: path; class, if DATA has classes; latent and deviation, the mean and the standard deviation of each number.
-    """
-    from trine.generate.generator import Generator
-    from trine.generate.search import ENDINGS, LatentTable
-
-    _check_ending(out, *ENDINGS)
-    loaded = Generator.load(model)
-    table = LatentTable.of(loaded, loaded.open(data, data_dir), split)
-    table.write(out)
-    print(out)
-    output.note(f"{quantity(len(table), 'picture')}, {quantity(table.means.shape[1], 'number')} each")
-
-
-@app.command
-def like(
-    model: Model,
-    path: str,
-    data: Data,
-    *,
-    n: Count = 10,
-    split: AnySplit = None,
-    data_dir: DataDir = None,
-    out: Path | None = None,
-    json: Json = False,
-) -> None:
-    """Find the pictures of DATA that are most like the picture PATH, by their latents, the nearest first.
-
-    trine generate like runs/generate-photos photo.jpg photos -n 20 --out like.png
-
-    Columns: distance; path; class, if DATA has classes. --json prints JSON lines.
-
-    Parameters
-    ----------
-    path
-        A picture file.
-    out
-        A sheet to write: the picture, then those that are like it. [default: none]
-    """
-    from trine.generate.generator import Generator
-    from trine.generate.search import LatentTable
-    from trine.pictures.decode import as_channels
-    from trine.sheet import grid_png
-
-    if n < 1:
-        raise UsageError(f"{quantity(n, 'picture')}: ask for one or more")
-    if out:
-        _check_ending(out, ".png")
-    loaded = Generator.load(model)
-    _, images = _read_all(loaded, (path,))
-    if len(images) > 1:
-        raise UsageError(f"{path}: {len(images)} pictures: give one")
-    opened = loaded.open(data, data_dir)
-    table = LatentTable.of(loaded, opened, split)
-    distances, indices = table.nearest(loaded.codec.encode_top(images)[0], n)
-    chosen = indices[0].tolist()
-    for distance, index in zip(distances[0].tolist(), chosen, strict=True):
-        found = {"distance": distance, "path": table.names[index]}
-        found |= {"class": table.classes[index]} if table.classes else {}
-        if json:
-            output.print_json_line(found)
-        else:
-            print(f"{distance:.3f}", *list(found.values())[1:], sep="\t")
-    if out:
-        pictures = opened.chosen_split(split or "all")[1].images[chosen]
-        _write(out, grid_png(np.concatenate([images, as_channels(pictures, loaded.channels)])))
-
-
-@app.command
-def check(
-    model: Model, data: Data, *, n: Count = 10, split: AnySplit = None, data_dir: DataDir = None, json: Json = False
-) -> None:
-    """Find pictures of DATA that are nearly equal, and the -n most unusual ones, by their latents.
-
-    trine generate check runs/generate-photos photos
-
-    Columns: "equal", distance (0 for equal pictures, below 1), both paths; "unusual", how many times as far its
-    neighbours are as those of the median picture, its path. --json prints JSON lines.
-    """
-    from trine.generate.generator import Generator
-    from trine.generate.search import LatentTable, nearly_equal, unusual
-
-    loaded = Generator.load(model)
-    table = LatentTable.of(loaded, loaded.open(data, data_dir), split)
-    for pair in nearly_equal(table, loaded.information):
-        if json:
-            output.print_json_line({"equal": [pair.first, pair.second], "distance": pair.distance})
-        else:
-            print("equal", f"{pair.distance:.3f}", pair.first, pair.second, sep="\t")
-    for found in unusual(table, n):
-        if json:
-            output.print_json_line({"unusual": found.name, "times": found.times})
-        else:
-            print("unusual", f"{found.times:.2f}", found.name, sep="\t")
 
 
 @app.command
@@ -371,14 +269,16 @@ def interpolate(
         raise UsageError(f"{quantity(rows, 'row')}: give 1 or more")
     if ends and (rows > 1 or prior):
         raise UsageError("--rows and --prior are for new pictures: leave out these, or the two pictures")
-    _check_ending(out, ".png", ".gif")
+    check_ending(out, ".png", ".gif")
     loaded = Generator.load(model)
     if ends:
-        names, images = _read_all(loaded, ends)
+        names, images = read_all(loaded, ends)
         strips = between(loaded, images, steps, _labels(loaded, names, label))[None]
     else:
         strips = np.stack([between_samples(loaded, steps, seed + row, label, prior) for row in range(rows)])
-    _write(out, gif(strips) if out.suffix.lower() == ".gif" else grid_png(strips.reshape(-1, *strips.shape[2:]), steps))
+    write_and_tell(
+        out, gif(strips) if out.suffix.lower() == ".gif" else grid_png(strips.reshape(-1, *strips.shape[2:]), steps)
+    )
 
 
 @app.command
@@ -407,12 +307,12 @@ def traverse(
     from trine.generate.explore import draw_traversal
     from trine.generate.generator import Generator
 
-    _check_ending(out, ".png")
+    check_ending(out, ".png")
     loaded = Generator.load(model)
-    names, start = _read_all(loaded, (path,)) if path else ([], None)
+    names, start = read_all(loaded, (path,)) if path else ([], None)
     known = _labels(loaded, names, label) if path else [label]
     found, sheet = draw_traversal(loaded, start, directions, steps, seed, known[0] if known else None)
-    _write(out, sheet)
+    write_and_tell(out, sheet)
     for name in found.names:
         output.note(f"row: {' '.join(name.split())}")
 
@@ -425,54 +325,12 @@ def draw(
     from trine.generate.explore import draw_map
     from trine.generate.generator import Generator
 
-    _check_ending(out, ".png")
+    check_ending(out, ".png")
     loaded = Generator.load(model)
-    _write(out, draw_map(loaded, loaded.open(data, data_dir), split))
-
-
-def _read(model: "Generator", words: Sequence[str]) -> tuple[list[str], Pictures, bool]:
-    """The pictures that `words` name, with their paths, at the model's size; and whether any could not be read.
-
-    Each unreadable one is named on stderr. Raises `DataError` when none can be read.
-    """
-    from trine.pictures.paths import found_pictures
-
-    pictures = []
-    with found_pictures(words) as found:
-        failed = output.print_passed_over(found)
-        for path, name in zip(found.paths, found.names, strict=True):
-            try:
-                pixels = read_picture(path, (model.size, model.size), model.channels, name, model.reading)
-            except DataError as problem:
-                output.note(f"trine: {problem}")
-                failed = True
-            else:
-                pictures.append((name, pixels))
-    if not pictures:
-        raise DataError("none of the pictures could be read")
-    names, images = zip(*pictures, strict=True)
-    return list(names), np.stack(images), failed
-
-
-def _read_all(model: "Generator", words: Sequence[str]) -> tuple[list[str], Pictures]:
-    """The pictures that `words` name, with their paths. Raises `DataError` when any cannot be read."""
-    names, images, failed = _read(model, words)
-    if failed:
-        raise DataError("a picture could not be read: give others")
-    return names, images
+    write_and_tell(out, draw_map(loaded, loaded.open(data, data_dir), split))
 
 
 def _labels(model: "Generator", names: Sequence[str], label: str | None) -> list[str | None]:
     """The class of each picture: `label`, else its folder's name if that is a class of the model, else unknown."""
     folders = [Path(name).parent.name for name in names]
     return [label or (folder if folder in model.classes else None) for folder in folders]
-
-
-def _check_ending(out: Path, *endings: str) -> None:
-    if out.suffix.lower() not in endings:
-        raise UsageError(f"--out {out}: this picture is written as {' or '.join(endings)}: give such a name")
-
-
-def _write(out: Path, content: bytes) -> None:
-    files.write_bytes(out, content)
-    print(out)
