@@ -113,6 +113,8 @@ class Store:
 
         Raises `StoreError` if it is damaged, of another model or a newer version, or in use.
         """
+        if path.is_dir():
+            raise StoreError(f"{path}: a folder; give a file in it, such as --store {path / 'store.db'}")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             lock = FileLock(f"{path}.lock")
