@@ -105,6 +105,24 @@ def test_every_line_is_counted_once(uninterrupted, lines):
     assert uninterrupted[1]["lines"] == uninterrupted[1]["events"] == len(lines)
 
 
+@pytest.mark.parametrize("many", [20, 200])
+def test_a_log_of_another_format_is_said_once(detector, lines, tmp_path, caplog, many):
+    store, source = Store.own(tmp_path / "store.db", "model"), Lines(["GET /index.html 200"] * many)
+    with closing(store):
+        engine = Engine(detector, store, [source], LIMITS, "model")
+        while not source.ended:
+            store.commit(engine.batch(engine.formats[0], [source.take(60)]))
+        store.commit(engine.finish(engine.formats[0]))
+    said = [record.getMessage() for record in caplog.records]
+    assert len(said) == 1
+    assert said[0].startswith(
+        f"test: 100 % of the first {min(many, 120)} lines do not have the format syslog, in training"
+    )
+    caplog.clear()
+    replayed(detector, lines, tmp_path / "other.db")
+    assert not caplog.records
+
+
 def test_the_store_is_asked_once_per_batch(detector, lines, tmp_path, monkeypatch):
     store, asked, entities = Store.own(tmp_path / "store.db", "model"), [], Store.entities
     monkeypatch.setattr(Store, "entities", lambda self, keys: asked.append(len(keys)) or entities(self, keys))

@@ -31,6 +31,13 @@ def test_smaller_p_values_are_drift_and_the_line_says_what_to_do():
     assert found.line().startswith(f"findings in {100 * found.share:.2f} % of 2,000 sessions that ended")
 
 
+def test_kinds_of_sessions_that_are_all_alike_are_no_drift_as_long_as_their_shares_stay():
+    kinds = np.array([0.25, 0.5, 0.75, 1.0])
+    assert not realised(np.repeat(kinds, 200)).drifted
+    assert realised(np.repeat(kinds, [500, 100, 100, 100])).drifted
+    assert not realised(np.ones(500)).drifted
+
+
 def test_few_sessions_and_a_small_calibration_prove_little():
     p_values = np.random.default_rng(0).uniform(size=40) ** 1.3
     assert realised(p_values, calibrated_on=40).p_value > realised(p_values).p_value

@@ -207,6 +207,16 @@ def test_what_was_not_sent_before_the_end_is_sent_after_the_next_start(store):
         until(lambda: server.bodies)
 
 
+def test_a_sink_that_still_has_to_get_findings_and_is_no_longer_named_is_said(store, tmp_path, caplog):
+    with delivering(store, FileSink(tmp_path / "absent" / "alerts", None, HERE)) as brought:
+        store.commit(Changes(findings=[finding()]))
+        until(lambda: brought.down)
+    assert "name this --sink again" not in caplog.text
+    with delivering(store, FileSink(tmp_path / "alerts", None, HERE)):
+        pass
+    assert f"1 finding still to be sent to file:{tmp_path}/absent/alerts: name this --sink again" in caplog.text
+
+
 KILLED = """
 import sys, time
 from pathlib import Path

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.live.following import Follower
-from trine.errors import UsageError
+from trine.errors import DataError, UsageError
 from trine.live.file_source import FileSource
 from trine.live.source import Source
 from trine.live.sources import parse_source, parse_sources
@@ -61,6 +61,24 @@ def test_parts_of_the_journal_are_chosen_by_options(monkeypatch, tmp_path):
 def test_a_wrong_word_is_said(word, said):
     with pytest.raises(UsageError, match=said):
         parse_source(word)
+
+
+@pytest.mark.parametrize("word", ["http://:0", "syslog+udp://:0", "journald:"])
+def test_what_has_no_end_is_not_read_once(word):
+    with pytest.raises(UsageError, match="has no end, and --once reads to the end"):
+        parse_source(word, follow=False)
+
+
+def test_a_standard_input_that_is_closed_is_said(monkeypatch):
+    monkeypatch.setattr("sys.stdin", None)
+    with pytest.raises(DataError, match="the standard input is closed"):
+        parse_source("-")
+
+
+def test_a_file_that_is_not_there_is_awaited_unless_it_is_read_once(tmp_path):
+    FileSource([str(tmp_path / "a.log")]).resume(None)
+    with pytest.raises(DataError, match=r"a\.log: no such file"):
+        FileSource([str(tmp_path / "a.log")], follow=False).resume(None)
 
 
 def test_a_source_given_twice_is_refused():

@@ -140,6 +140,9 @@ def test_a_folder_that_cannot_be_written_is_said(tmp_path):
         Store.own(tmp_path / "file" / "store.db", "model")
     with pytest.raises(StoreError, match="no such store"):
         Store.look(tmp_path / "absent.db")
+    with pytest.raises(StoreError, match=r"a folder; give a file in it, such as --store .*store\.db"):
+        Store.own(tmp_path, "model")
+    assert not Path(f"{tmp_path}.lock").exists()
 
 
 def test_a_full_disk_takes_nothing_and_the_same_batch_is_taken_later(small_disk, caplog):

@@ -94,7 +94,7 @@ def watch(
     scorer, fingerprint = _scorer(model)
     sinks = _sinks(sink, techniques, kafka_config)
     limits = Limits(false_alarms or scorer.share, alerts_per_day, _most_sessions(scorer, max_memory))
-    with ExitStack() as stack:
+    with ExitStack() as stack, _logged_as_json():
         service: Watch | KafkaWatch
         if topic is not None:
             opened = KafkaWatch.opened(topic, store, scorer, fingerprint, sinks, limits, once=once)
@@ -157,17 +157,23 @@ def _most_sessions(scorer: "Scorer", mebibytes: int) -> int:
 
 def _run(service: "Watch | KafkaWatch", metrics_port: int | None, what: str) -> None:
     """Read and judge until the end, or until a signal; say what was begun, and what was done."""
+    port = service.serve(metrics_port) if metrics_port is not None else None
+    output.note(what + (f"; metrics and health at http://127.0.0.1:{port}/" if port else ""))
+    with _stopped_by_signals(service):
+        service.run()
+    output.note(service.summary())
+
+
+@contextmanager
+def _logged_as_json() -> Iterator[None]:
+    """The log of the service is lines of JSON on stderr."""
     from trine.live.operation import log_as_json
 
     handler = log_as_json()
-    port = service.serve(metrics_port) if metrics_port is not None else None
-    output.note(what + (f"; metrics and health at http://127.0.0.1:{port}/" if port else ""))
     try:
-        with _stopped_by_signals(service):
-            service.run()
+        yield
     finally:
         getLogger().removeHandler(handler)
-    output.note(service.summary())
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from trine.errors import StoreError
 from trine.live.sinks import Refused, Sink, SinkDown
 from trine.live.source import log
 from trine.live.store import Store
+from trine.plurals import quantity
 
 ATTEMPTS: Final = 8
 """Times that a sink can refuse a finding before it is a dead letter."""
@@ -28,6 +29,10 @@ class Delivery:
 
     def __init__(self, store: Store, sinks: Sequence[Sink]) -> None:
         store.sinks = tuple(sink.name for sink in sinks)
+        for name, number in store.waiting().items():
+            if name not in store.sinks:
+                what = quantity(number, "finding")
+                log.warning("%s still to be sent to %s: name this --sink again", what, name)
         self._store, self._stopping = store, threading.Event()
         self.sent = dict.fromkeys(store.sinks, 0)
         """Number of findings and changes of findings that each sink took."""

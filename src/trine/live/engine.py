@@ -21,7 +21,7 @@ from trine.live.open_session import MOST_TEXT, GoingSession, Key, Notable
 from trine.live.reader import LiveEvent, LiveReader, SourceFormat
 from trine.live.realised import bin_of
 from trine.live.source import Batch, Source
-from trine.live.store import FOUND, Changes, EntityState, Store
+from trine.live.store import BEGAN, FOUND, Changes, EntityState, Store
 from trine.logs.events import EventNames
 from trine.logs.sessions import OpenSession
 from trine.sequences.vocabulary import EVENT, UNKNOWN
@@ -72,7 +72,7 @@ class Engine:
         """The sessions in memory, the one with the oldest event first."""
         self._batches = 0
         known = store.counters()
-        self._begun, self._began = known.get("sessions", 0), float(known.get("began", np.inf))
+        self._begun, self._began = known.get("sessions", 0), float(known.get(BEGAN, np.inf))
         """Sessions so far, and the time of the first event."""
         self.clocks: dict[str, float] = {}
         """How far each source has come in the time of its log, in seconds since 1970."""
@@ -144,7 +144,7 @@ class Engine:
         """Sessions that began since, and the whole second of the first event, as it is added to the store's."""
         counted = {"sessions": self._begun - begun} if self._begun > begun else {}
         if np.isfinite(self._began) and self._began < began:
-            counted["began"] = int(self._began) - (int(began) if np.isfinite(began) else 0)
+            counted[BEGAN] = int(self._began) - (int(began) if np.isfinite(began) else 0)
         return counted
 
     # ---- sessions

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from trine.datasets.lines import Skips, printable
+from trine.errors import DataError
 from trine.live.identity import COPYING, NEAR, Candidate, Identity, Status
 from trine.live.parts import Looks, log_of, matches, oldest_first, parts_of, statuses
 from trine.live.source import HEAD, MOST_BYTES, Batch, Notes, log
@@ -83,7 +84,10 @@ class FileSource:
         return self._closed
 
     def resume(self, position: Any | None) -> None:
-        """Find the files again; None: everything that the patterns match is read from its beginning."""
+        """Find the files again; None: everything that the patterns match is read from its beginning.
+
+        Raises `DataError` if there is nothing to read, and files are not followed.
+        """
         self._changed = position is None
         if position is None:
             self._remember_parts()
@@ -97,8 +101,10 @@ class FileSource:
                 self._new_tail(record["name"]).resume(record)
         found = {path for path, _ in matches(self._patterns)}
         self._search({log_of(path) for path in found} if position is not None else set())
-        if not found:
+        if not found and self._follow:
             log.warning("%s: no such file yet; it is read once it appears", self.skips.source)
+        elif not found and not self._tails:
+            raise DataError(f"{self.skips.source}: no such file; give a log, or wait for it without --once")
 
     def poll(self, most: int) -> list[Batch]:
         """The whole lines that were written, oldest file first."""

@@ -20,7 +20,7 @@ from trine.datasets.lines import encodable
 from trine.errors import DataError, StoreError, UsageError
 from trine.live.delivery import Delivery
 from trine.live.source import Source, log
-from trine.live.store import Store
+from trine.live.store import BEGAN, Store
 
 if TYPE_CHECKING:
     from prometheus_client.core import Metric
@@ -101,7 +101,8 @@ class Operation:
         healthy, _ = self.health()
         yield GaugeMetricFamily("trine_healthy", "Whether the service reads and detects", float(healthy))
         for name, number in self._stored(self._store.counters).items():
-            yield CounterMetricFamily(f"trine_{name}", f"Number of {name.replace('_', ' ')}", number)
+            if name != BEGAN:
+                yield CounterMetricFamily(f"trine_{name}", f"Number of {name.replace('_', ' ')}", number)
         for name, (text, value) in self.figures.items():
             yield GaugeMetricFamily(f"trine_{name}", text, value)
         for name, (text, counts, values) in self.per_partition.items():

@@ -9,15 +9,18 @@ from typing import Any, Final, NamedTuple
 from trine.datasets.lines import Skips
 from trine.detect.scorer import Scorer
 from trine.live.open_session import Key
-from trine.live.source import Source
+from trine.live.source import Source, log
 from trine.log_formats.log_event import Format, Line
 from trine.log_formats.registry import format_named, format_of
 from trine.logs.events import EventNames
+from trine.logs.reading import many_unparsed
 from trine.logs.sessions import OpenSession, SessionEvent, SessionKey, Sessions
 from trine.sequences.vocabulary import ENTITY, EVENT
 
 REMEMBERED: Final = 1_000
 """Lines of a source whose records join lines that are kept: a record is not longer."""
+TRIED: Final = 100
+"""Lines of a source after which it is looked whether they have the format."""
 COUNTED: Final = ("lines", "events", "unparsed", "continued", "blank", "headers", "without_time", "without_entity")
 """Counts of `Reading` that the store adds up."""
 Recall = Callable[[Sequence[Key]], Mapping[Key, OpenSession]]
@@ -50,6 +53,9 @@ class SourceFormat:
         position = position or {}
         self.source, self.name = source, position.get("format")
         self.format: Format | None = None
+        self.lines = self.unparsed = 0
+        """Lines since the start, and those without the format."""
+        self.tried = False
         self.tail: deque[Line] = deque((Line(*line) for line in position.get("tail", ())), REMEMBERED)
         source.resume(position.get("at"))
 
@@ -69,6 +75,7 @@ class LiveReader:
         self._settings, self._names = scorer.log_settings, names
         self._sessions: Sessions | None = None
         self._recall = recall
+        self._usual = scorer.unparsed_share
         self._worded = set(scorer.vocabulary.values) != {EVENT}
         self._before = dict.fromkeys(COUNTED, 0)
 
@@ -86,14 +93,19 @@ class LiveReader:
         if joins:
             of.tail.extend(lines)
         texts = {line[:2]: line.text for line in (of.tail if joins else lines)}
-        sessions.file = None
+        sessions.file, before = None, sessions.reading.unparsed
         sessions.times = {} if joins else times
-        return [self._event(of.source, event, texts) for event in sessions.read_all(lines)]
+        events = [self._event(of.source, event, texts) for event in sessions.read_all(lines)]
+        of.lines, of.unparsed = of.lines + len(lines), of.unparsed + sessions.reading.unparsed - before
+        if of.lines >= TRIED:
+            self._try(of)
+        return events
 
     def finish(self, of: SourceFormat) -> list[LiveEvent]:
         """The events of incomplete records at the end of a source."""
         if of.format is None or self._sessions is None:
             return []
+        self._try(of)
         self._sessions.switch(of.format)
         texts = {line[:2]: line.text for line in of.tail}
         of.tail.clear()
@@ -151,6 +163,17 @@ class LiveReader:
             for line in of.tail:
                 for record in of.format.joiner.feed(line):
                     of.format.parse(record.text)
+
+    def _try(self, of: SourceFormat) -> None:
+        """Say once if the lines of a source do not have the format: each of them is an event that was never seen."""
+        if not of.tried and many_unparsed(share := of.unparsed / of.lines, self._usual):
+            log.warning(
+                "%s: %.0f %% of the first %d lines do not have the format %s%s; give logs like those of the training,"
+                " and look at these with trine detect check",
+                of.source.skips.source, 100 * share, of.lines, of.name,
+                "" if self._usual is None else f", in training {100 * self._usual:.2g} %",
+            )  # fmt: skip
+        of.tried = True
 
     def _open(self, keys: Sequence[SessionKey]) -> dict[SessionKey, OpenSession]:
         recalled = self._recall([Key(kind or "", entity) for kind, entity in keys])

@@ -2,7 +2,9 @@
 
 If normal activity is as in the calibration, p-values of sessions that have ended are uniform, but for the few sessions
 that are strange. What is kept of them are counts in equal bins. The distance to the uniform distribution is that of
-Kolmogorov and Smirnov, and its p-value takes into account that the calibration was a sample too.
+Kolmogorov and Smirnov, and its p-value takes into account that the calibration was a sample too. Sessions that are
+alike have the same p-value, up to which the share of p-values is uniform but below which it is not: shares are compared
+at the p-values that occur.
 """
 
 import math
@@ -37,7 +39,7 @@ class Realised:
     target: float
     """Share of normal sessions that may have one: the threshold of the p-value."""
     distance: float
-    """Largest difference between the share of p-values up to a value and this value."""
+    """Largest difference between the share of p-values up to one that occurs, and this p-value."""
     p_value: float
     """Probability of such a distance where nothing has changed since the calibration."""
 
@@ -46,8 +48,8 @@ class Realised:
         """Of numbers of sessions by the bins of their p-values; at least one session."""
         sessions = sum(bins.values())
         up_to, distance = 0, 0.0
-        for index in range(BINS):
-            up_to += bins.get(index, 0)
+        for index in sorted(bins):
+            up_to += bins[index]
             distance = max(distance, abs(up_to / sessions - (index + 1) / BINS))
         both = sessions * calibrated_on / (sessions + calibrated_on)
         return cls(sessions, found, target, distance, kolmogorov(distance * math.sqrt(both)))

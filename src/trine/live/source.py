@@ -14,7 +14,7 @@ from trine.datasets.lines import Skips
 from trine.log_formats.log_event import Line
 
 log: Final = logging.getLogger("trine.live")
-"""Where everything in this room reports to; `operate.py` writes it as lines of JSON."""
+"""Where everything in this room reports to; `operation.py` writes it as lines of JSON."""
 
 
 MOST_BYTES: Final = 16 << 20

@@ -42,13 +42,15 @@ def parse_source(text: str, *, follow: bool = True) -> Source:
     http://:4318                                        JSON lines, OTLP, Elasticsearch's bulk requests
 
     follow   whether files are read on at their end; else such a source ends there
-    Raises `UsageError`; `DataError` for an address that cannot be listened at.
+    Raises `UsageError`; `DataError` for an address that cannot be listened at, and a standard input that is closed.
     """
     scheme, mark, _ = text.partition(":")
     if text in ("-", "/dev/stdin"):
         from trine.live.stdin_source import StdinSource
 
         return StdinSource()
+    if not follow and ("://" in text or (mark and scheme == "journald")):
+        raise UsageError(f"{text}: has no end, and --once reads to the end; leave --once out, or give files or -")
     if mark and scheme == "journald":
         from trine.live.journal_source import JournalSource
 

@@ -6,6 +6,7 @@ import sys
 from typing import Any
 
 from trine.datasets.lines import Skips
+from trine.errors import DataError
 from trine.live.decoder import Decoder
 from trine.live.source import MOST_BYTES, Batch, Notes
 from trine.log_formats.log_event import Line
@@ -16,6 +17,9 @@ class StdinSource:
     """Standard input, to its end. What was written before a restart cannot be read again."""
 
     def __init__(self) -> None:
+        """Raises `DataError` if it is closed."""
+        if sys.stdin is None or sys.stdin.closed:
+            raise DataError("-: the standard input is closed; pipe a log into it, or give its file")
         self.name, self.files, self.ended = "-", ["-"], False
         self.skips = Skips(self.name)
         self._decoder = Decoder(0, self.name, Notes(self.skips))

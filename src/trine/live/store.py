@@ -35,6 +35,8 @@ _LONGEST_DELAY: Final = 3600.0
 """Seconds beyond which nothing is postponed: what seems to be due later was postponed before the clock was set back."""
 FOUND: Final = "sessions_found"
 """Counter of the sessions that have ended and had a finding."""
+BEGAN: Final = "began"
+"""Counter that is none: the time of the first event, in whole seconds since 1970."""
 _KEYS: Final = 500
 """Entities per query: SQLite limits the number of parameters."""
 
@@ -113,6 +115,8 @@ class Store:
 
         Raises `StoreError` if it is damaged, of another model or a newer version, or in use.
         """
+        if path.is_dir():
+            raise StoreError(f"{path}: a folder; give a file in it, such as --store {path / 'store.db'}")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             lock = FileLock(f"{path}.lock")

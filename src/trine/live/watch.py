@@ -44,9 +44,10 @@ class Watch:
         lines, sessions = counted.get("lines", 0), counted.get("sessions", 0)
         unparsed = f" ({counted['unparsed']:,} without the format)" if counted.get("unparsed") else ""
         read = f"{quantity(lines, 'line')}{unparsed}, {quantity(sessions, 'session')}"
+        told = f"{read}, {quantity(findings, 'finding')} in {self.store.path}"
+        told += "".join(f"; {number:,} still to be sent to {sink}" for sink, number in self.store.waiting().items())
         realised = self.store.realised()
-        ended = f"; {realised.line()}" if realised else ""
-        return f"{read}, {quantity(findings, 'finding')} in {self.store.path}{ended}"
+        return told + (f"; {realised.line()}" if realised else "")
 
     def run(self) -> None:
         """Read and judge. Raises `StoreError` when the store cannot be written."""

@@ -86,7 +86,7 @@ class Reading:
         """
         warned = []
         share = self.unparsed_share
-        if share > MANY if usual is None else _differ(share, usual):
+        if many_unparsed(share, usual):
             before = "" if usual is None else f", in training {100 * usual:.2g} %"
             first = ", ".join(f"{file}:{line}" for file, line in self.examples)
             warned.append(
@@ -113,6 +113,11 @@ class Reading:
     def as_json(self) -> dict[str, Any]:
         """The counts as a JSON object."""
         return {**asdict(self), "examples": [f"{file}:{line}" for file, line in self.examples]}
+
+
+def many_unparsed(share: float, usual: float | None) -> bool:
+    """Whether this share of unparsed lines is worth a warning; `usual`: that in training, None if it is not known."""
+    return share > MANY if usual is None else _differ(share, usual)
 
 
 def _differ(share: float, usual: float) -> bool:
