@@ -164,6 +164,7 @@ def test_a_run_holds_what_a_person_looks_for(task, run):
     assert {"trine.json", "model.safetensors", "README.md"} <= {path.name for path in (run(task) / "bundle").iterdir()}
 
 
+@pytest.mark.long
 def test_a_killed_training_resumes_to_the_same_weights(task, data, run, trine, start_trine, tmp_path):
     line = words(task, data(task), tmp_path / "run", checkpoint_seconds=0)
     started = start_trine(*line)

@@ -13,6 +13,7 @@ from trine.classify.outliers import outliers
 from trine.classify.recipe import ClassifyRecipe
 from trine.classify.training import ClassifierTrainer
 from trine.device import Device
+from trine.pictures.batches import LEAST_LOOKED_AT
 from trine.pictures.picture_set import PictureSet, PictureSplit, open_pictures
 from trine.train.budget import Budget
 
@@ -138,7 +139,7 @@ def test_time_is_kept_for_the_pictures_that_there_are_and_none_for_a_test_split_
     made = objective(opened, flip="none")
     held_out, train = len(made.validation), len(made.train)
     of_no_class = len(outliers(made.train.images))
-    assert made.closing_validations * held_out == pytest.approx(5 * held_out + train + of_no_class + 5 * held_out)
+    assert made.closing_validations * held_out == pytest.approx(5 * held_out + train + of_no_class)
     test = repeated(opened.splits["train"], 30)
     tested = objective(replace(opened, splits={**opened.splits, "test": test}), flip="none")
     assert tested.closing_validations * held_out == pytest.approx(5 * held_out + train + of_no_class + 5 * len(test))
@@ -155,7 +156,7 @@ def test_a_validation_looks_at_as_many_pictures_as_there_is_time_for(opened: Pic
     assert made.look_at(0.5) == 0.5
     assert len(made.looked_at) == whole // 2
     assert 0 <= made.validate(made.network)["accuracy"] <= 1
-    assert made.look_at(1e-6) == 100 / whole
+    assert made.look_at(1e-6) == LEAST_LOOKED_AT / whole
 
 
 def test_the_shape_follows_the_budget(opened: PictureSet, monkeypatch: pytest.MonkeyPatch) -> None:

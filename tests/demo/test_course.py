@@ -11,6 +11,8 @@ from trine.demo.course import run
 from trine.progress import Silent
 from trine.tasks import TASKS
 
+pytestmark = pytest.mark.long
+
 ROOT = Path(__file__).parent.parent.parent
 SMALL = {
     "classify": {"widths": (8, 16), "depth": 1, "least_steps": 20, "epochs": 0.1},

@@ -463,6 +463,17 @@ def test_kill_9_between_batches_loses_and_repeats_nothing(tmp_path):
     assert read == written
 
 
+def test_a_file_that_nothing_here_unpacks_is_named_and_left_out(tmp_path, monkeypatch):
+    for module in ("compression", "zstandard"):
+        monkeypatch.setitem(sys.modules, module, None)
+    (tmp_path / "app.log").write_text("one\n")
+    (tmp_path / "app.log.2.zst").write_bytes(b"\x28\xb5\x2f\xfd" + bytes(40))
+    follower = follow(tmp_path / "app.log*")
+    assert follower.until(1) == ["one"]
+    assert "needs Python 3.14 or the package zstandard" in follower.reasons
+    follower.kill()
+
+
 @pytest.mark.parametrize("header", [True, False])
 def test_random_bytes_never_stop_the_source(tmp_path, header):
     @settings(max_examples=40)

@@ -29,6 +29,7 @@ def refusal(folder, error=BundleError, **options):
     return str(problem.value)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("kind", "name"), GRAPHS)
 def test_a_flipped_byte_in_any_file_is_noticed(copy, kind, name):
     folder = copy(kind)

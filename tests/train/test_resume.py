@@ -84,6 +84,7 @@ def test_resume_after_kill_9_gives_the_same_weights_as_an_uninterrupted_run(
     assert steps_taken(run) == 60, "each step stands once in metrics.jsonl"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_saves_and_says_how_to_go_on(number, uninterrupted, start_trine, trine, tmp_path):
     run = tmp_path / "run"
@@ -100,6 +101,7 @@ def test_a_signal_saves_and_says_how_to_go_on(number, uninterrupted, start_trine
     assert_same_weights(run, uninterrupted("adamw"))
 
 
+@pytest.mark.long
 def test_a_recipe_file_repeats_a_run(uninterrupted, trine, tmp_path):
     before, run = uninterrupted("adamw"), tmp_path / "again"
     said = trine("classify", "fit", "digits", "--recipe", before / "recipe.json", "--out", run, "--device", "cpu")

@@ -8,6 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from trine.datasets.lines import MAX_LINE
+from trine.errors import UsageError
 from trine.live.identity import Candidate, Status, status_of
 from trine.live.source import Notes
 from trine.logs.encodings import LineBlocks, encoding_of, in_utf8, looks_like_text, texts_of
@@ -80,6 +81,10 @@ class Looks:
         except OSError as error:
             self._notes.add(f"cannot be read ({error.strerror}), left out", str(path))
             self._left.add(status)  # tried again when it changes
+            return None
+        except UsageError as problem:  # compressed in a way that nothing here unpacks
+            self._notes.add(f"cannot be read ({problem}), left out", str(path))
+            self._left.add(status)
             return None
         is_archive = is_zip(candidate.first) or is_tar(candidate.first)
         if candidate.first and not is_archive and (is_given or looks_like_text(candidate.first)):
