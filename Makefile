@@ -7,7 +7,7 @@ PARALLEL := --numprocesses 2 --dist loadfile --no-loadscope-reorder
 # PyTorch's own index has a build for processors alone, a tenth the size of the one that pip takes on Linux.
 CPU_TORCH := https://download.pytorch.org/whl/cpu
 
-.PHONY: setup demo docs test test-long lint format bench clean
+.PHONY: setup demo docs test test-long test-ray lint format bench clean
 
 setup: $(READY)
 
@@ -29,11 +29,15 @@ docs: $(READY)
 	@echo site/index.html
 
 test: $(READY)
-	$(BIN)/python -m pytest -m 'not long' $(PARALLEL)
+	$(BIN)/python -m pytest -m 'not long and not ray' $(PARALLEL)
 
 # Whole programs, trainings that are killed, exports of every kind: minutes more.
 test-long: $(READY)
-	$(BIN)/python -m pytest -m long $(PARALLEL)
+	$(BIN)/python -m pytest -m 'long and not ray' $(PARALLEL)
+
+# Ray's head and nodes on this machine: minutes, and a gigabyte each.
+test-ray: $(READY)
+	$(BIN)/python -m pytest -m ray
 
 lint: $(READY)
 	$(BIN)/ruff check .

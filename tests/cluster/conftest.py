@@ -64,11 +64,12 @@ class Nodes:
         unshare = ["unshare", "--mount"] if alone else []
         said = (self._folder / f"node{len(self._started)}.log").open("wb")
         environment = {**os.environ, "RAY_USAGE_STATS_ENABLED": "0", "RAY_TMPDIR": str(self._folder)}
-        self._started.append(
-            subprocess.Popen(
-                [*unshare, "sh", "-c", script], stdout=said, stderr=said, env=environment, start_new_session=True
+        with said:
+            self._started.append(
+                subprocess.Popen(
+                    [*unshare, "sh", "-c", script], stdout=said, stderr=said, env=environment, start_new_session=True
+                )
             )
-        )
         self._wait(len(self._started))
 
     def end(self) -> None:

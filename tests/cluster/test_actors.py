@@ -20,6 +20,7 @@ def answers(folder: Path) -> list[dict]:
     return [row for path in sorted(folder.glob("part-*")) for row in parquet.read_table(path).to_pylist()]
 
 
+@pytest.mark.ray
 def test_two_nodes_write_what_one_process_writes(nodes, start_trine, classifier, photos, tmp_path):
     damaged = photos.parent / "no-picture.png"
     damaged.write_bytes(b"no picture")
@@ -39,6 +40,7 @@ def test_two_nodes_write_what_one_process_writes(nodes, start_trine, classifier,
     assert json.loads(out)["kept"] == summary["parts"], err
 
 
+@pytest.mark.ray
 def test_a_search_on_two_nodes_finds_a_recipe(nodes, start_trine, tmp_path):
     pytest.importorskip("optuna")
     nodes.add(cpus=1)

@@ -88,6 +88,7 @@ def test_a_long_error_becomes_its_first_line():
 
 
 @pytest.mark.long
+@pytest.mark.ray
 def test_a_port_that_is_no_cluster_is_an_error_within_two_minutes(tmp_path):
     pytest.importorskip("ray")
     with socket.socket() as listening:

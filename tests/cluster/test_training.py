@@ -14,7 +14,7 @@ import pytest
 from bench.same_weights import digests
 from tests.cluster.conftest import SMALL, own_address, processes_that_name, wait_for
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.ray]
 
 TORCHRUN = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "trine")
 WORDS = ("classify", "fit", "digits", *SMALL, "--device", "cpu", "--json", "--set", "precision=float32")
