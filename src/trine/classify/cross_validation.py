@@ -54,7 +54,7 @@ def spread(logits: Float[Tensor, "n classes"]) -> Float[Tensor, ""]:
 def trained_heads(
     features: Float[Tensor, "n features"],
     labels: Int64[Tensor, "n"],
-    parts: Sequence[Int64[Tensor, "part"]],
+    parts: Sequence[Int64[Tensor, "_"]],
     classes: int,
     recipe: ClassifyRecipe,
 ) -> list[nn.Linear]:
