@@ -11,31 +11,17 @@ from pathlib import Path
 
 BENCH = Path(__file__).parent
 TASKS = ("classify", "detect", "generate", "demo")
-OF_ALL = (
-    "cluster_bulk",
-    "cluster_cost",
-    "cluster_kafka",
-    "cluster_train",
-    "export",
-    "live_hostlab",
-    "live_kills",
-    "live_speed",
-    "own_pictures",
-    "runtime_start",
-    "same_weights",
-    "serve",
-)
-"""Scripts that are about no single task."""
+TOOLS = ("run", "summary", "tables")
+"""Scripts beside them that measure nothing."""
 SHORT = ("classify.start", "classify.airbench")
 """Scripts that run when none is named: they take minutes."""
 
 
-def scripts() -> dict[str, str]:
-    """Name of each script and the first line of its docstring."""
-    paths = [path for task in TASKS for path in sorted((BENCH / task).glob("*.py"))]
-    named = {f"{path.parent.name}.{path.stem}": path for path in paths}
-    named |= {name: BENCH / f"{name}.py" for name in OF_ALL}
-    return {name: first_line(path) for name, path in named.items()}
+def scripts() -> dict[str, Path]:
+    """The scripts that measure, by name: those of the tasks, then those that are about no single task."""
+    of_tasks = [path for task in TASKS for path in sorted((BENCH / task).glob("*.py"))]
+    of_all = [path for path in sorted(BENCH.glob("*.py")) if path.stem not in TOOLS]
+    return {f"{path.parent.name}.{path.stem}": path for path in of_tasks} | {path.stem: path for path in of_all}
 
 
 def first_line(path: Path) -> str:
@@ -46,8 +32,8 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", default=SHORT, metavar="NAME", help="such as detect.templates")
     names = parser.parse_args().names
-    for name, line in scripts().items():
-        print(f"{name:28} {line}")
+    for name, path in scripts().items():
+        print(f"{name:28} {first_line(path)}")
     for name in names:
         print(f"\n== {name}", flush=True)
         if subprocess.run([sys.executable, "-m", f"bench.{name}"], cwd=BENCH.parent, check=False).returncode:

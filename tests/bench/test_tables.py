@@ -5,9 +5,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+from bench.run import scripts
+
 ROOT = Path(__file__).parents[2]
 RESULTS = sorted((ROOT / "bench" / "results").glob("*.json"))
-TASKS = ("classify", "detect", "generate", "demo")
 
 
 def script(command: str) -> Path:
@@ -37,30 +38,6 @@ def test_the_tables_show_every_script_that_makes_a_claim():
     shown = {name for names in listed.values() for name in names}
     claiming = {name for name, path in scripts().items() if "\nCLAIMS = [" in path.read_text()}
     assert shown == claiming
-
-
-OF_ALL = (
-    "cluster_bulk",
-    "cluster_cost",
-    "cluster_kafka",
-    "cluster_train",
-    "export",
-    "live_hostlab",
-    "live_kills",
-    "live_speed",
-    "own_pictures",
-    "runtime_start",
-    "same_weights",
-    "serve",
-)
-"""Scripts that are about no single task."""
-
-
-def scripts() -> dict[str, Path]:
-    """The scripts that measure, by name."""
-    paths = [path for task in TASKS for path in sorted((ROOT / "bench" / task).glob("*.py"))]
-    named = {f"{path.parent.name}.{path.stem}": path for path in paths}
-    return named | {name: ROOT / "bench" / f"{name}.py" for name in OF_ALL}
 
 
 def tables() -> str:

@@ -10,10 +10,10 @@
 import json
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
@@ -23,7 +23,7 @@ from filelock import FileLock
 
 from trine import files, machine
 from trine.cluster.engine import Cluster, connected, environment, own_cpus
-from trine.cluster.training import absolute
+from trine.cluster.training import anywhere
 from trine.cluster.trial import OutOfTime, Settings, Trials
 from trine.errors import ClusterError, DataError, DivergedError, RunError, UsageError
 from trine.extras import installed
@@ -33,7 +33,7 @@ from trine.progress import Reporter
 from trine.recipe import Among, Between, Recipe
 from trine.tasks import TASKS
 from trine.train.fit import run_stem
-from trine.train.run import RECIPE
+from trine.train.run import RECIPE, held
 
 BEST, PLAN, JOURNAL, TABLE = "best.json", "plan.json", "study.journal", "trials.json"
 SEARCHES = Path("runs")
@@ -97,7 +97,7 @@ def tune(
     if trials < 1 or (workers is not None and workers < 1) or (minutes is not None and minutes <= 0):
         raise UsageError("--trials, --workers, --minutes: give 1 or more, and a time above 0")
     folder = (out or SEARCHES / f"tune-{run_stem(model.task, data)}").absolute()
-    paths = absolute(data)
+    paths = anywhere(data)
     with ExitStack() as stack:
         found = None
         if cluster is not None:
@@ -116,7 +116,7 @@ def tune(
             environment=environment(),
         )
         _begin(folder, order, space)
-        stack.enter_context(_held(folder))
+        stack.enter_context(held(folder, "searches"))
         search = Search(order, space, trials, None if minutes is None else begin + 60 * minutes)
         return _concluded(folder, order, _tried_by(search, found, workers, report))
 
@@ -292,20 +292,6 @@ def _begin(folder: Path, order: Trials, space: dict[str, Between | Among]) -> No
         before = {}
     if other := [name for name, value in plan.items() if before.get(name) != json.loads(json.dumps(value))]:
         raise RunError(f"{folder}: holds a search with another {other[0]}: choose another --out, or remove the folder")
-
-
-@contextmanager
-def _held(folder: Path) -> Iterator[None]:
-    """Lock a search's folder. Raises `RunError` when another process searches in it."""
-    lock = FileLock(folder / ".lock")
-    try:
-        lock.acquire(timeout=0)
-    except TimeoutError:
-        raise RunError(f"{folder}: another process searches in it: wait for it, or choose another --out") from None
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _concluded(folder: Path, order: Trials, tried: list[Tried]) -> Found:

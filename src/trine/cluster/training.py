@@ -157,24 +157,23 @@ def fit_on_cluster(
     report = report or reporter()
     if device == "mps":
         raise UsageError("--device mps: a cluster trains on cpu or cuda: give one of them, or leave --cluster out")
-    if resume and overwrite:
-        raise UsageError("--resume continues a run, --overwrite replaces it: give one of them")
     if workers is not None and workers < 1:
         raise UsageError(f"--workers {workers}: give 1 or more")
     stem = run_stem(model.task, data)
-    folder = choose_folder(stem, Path(out) if out else None, resume, overwrite).absolute()
-    if folder.is_dir() and Run(folder).started and not (resume or overwrite):
-        raise RunError(f"{folder}: holds a run: add --resume to continue it, --overwrite to replace it")
-    if out is None and not resume and folder.name != stem:
-        report.note(f"{folder}: a new run; --resume continues the last one, --overwrite replaces it")
-    if resume and Run(folder).finished:
-        report.note(f"{folder}: this run is complete already")
+    run = Run(choose_folder(stem, Path(out) if out else None, resume, overwrite).absolute())
+    folder = run.folder
+    if not (resume or overwrite):
+        run.refuse_started()
+        if out is None and folder.name != stem:
+            report.note(run.numbered)
+    if resume and run.finished:
+        report.note(run.complete)
         return model.load(folder).replaced(run=folder)
     desk = folder.with_name(f".{folder.name}.cluster")
     order = worker.Order(
         recipe=model.recipe,
         task=model.task,
-        data=absolute(data),
+        data=anywhere(data),
         out=str(folder),
         desk=str(desk),
         device=device,
@@ -198,7 +197,7 @@ def fit_on_cluster(
             with Listening(desk, report):
                 Training(found, order, share, report).finish()
     except KeyboardInterrupt:
-        raise _interrupted(Run(folder)) from None
+        raise _interrupted(run) from None
     finally:
         report.close()
         shutil.rmtree(desk, ignore_errors=True)
@@ -224,10 +223,10 @@ def _check_nodes(cluster: Cluster, order: worker.Order) -> None:
         raise (DataError if kind == "data" else ClusterError)(f"machine {node.address} of the cluster: {text}")
 
 
-def absolute(data: str | Path | Sequence[str | Path]) -> str | list[str]:
+def anywhere(data: str | Path | Sequence[str | Path]) -> str | list[str]:
     """Paths that hold in any working directory; named sets stay names. Raises `UsageError` for standard input."""
     if not isinstance(data, str | Path):
-        return [str(absolute(path)) for path in data]
+        return [str(anywhere(path)) for path in data]
     text = str(data)
     if text in ("-", "/dev/stdin"):
         raise UsageError("-: processes on a cluster cannot read the standard input of this one: give a file")

@@ -202,12 +202,16 @@ class KafkaWatch:
 
         for number in [number for number, due in self._dropped.items() if due <= time.monotonic()]:
             del self._dropped[number]
-            place = TopicPartition(self.topic.name, number)
-            if place in consumer.assignment():
-                place.offset = self._opened(consumer, number)
-                consumer.incremental_unassign([TopicPartition(place.topic, number)])
-                consumer.incremental_assign([place])
+            if TopicPartition(self.topic.name, number) in consumer.assignment():
+                self._go_on_at(consumer, number, self._opened(consumer, number))
                 self._share_memory()
+
+    def _go_on_at(self, consumer: "Consumer", number: int, offset: int) -> None:
+        """Read a partition that is this process's from another place on."""
+        from confluent_kafka import TopicPartition
+
+        consumer.incremental_unassign([TopicPartition(self.topic.name, number)])
+        consumer.incremental_assign([TopicPartition(self.topic.name, number, offset)])
 
     def _failed(self, number: int, error: "KafkaError") -> None:
         """Say it; raise `DataError` where it fails again and again although the brokers answer."""
@@ -294,15 +298,13 @@ class KafkaWatch:
 
     def _said(self, consumer: "Consumer", number: int, offset: int, error: "KafkaError") -> None:
         """What the client library says of a partition, or of all."""
-        from confluent_kafka import OFFSET_BEGINNING, TopicPartition
+        from confluent_kafka import OFFSET_BEGINNING
 
         partition = self.partitions.get(number)
         if error.code() == error._AUTO_OFFSET_RESET and partition is not None:
             log.error("%s: messages from %s on were deleted before they were read", partition.source.name, offset)
             partition.source.skips.add("messages deleted before they were read, left out", f"from offset {offset}")
-            place = TopicPartition(self.topic.name, number, OFFSET_BEGINNING)
-            consumer.incremental_unassign([TopicPartition(place.topic, number)])
-            consumer.incremental_assign([place])
+            self._go_on_at(consumer, number, OFFSET_BEGINNING)
         elif error.code() in (error.UNKNOWN_TOPIC_OR_PART, error._UNKNOWN_TOPIC, error.TOPIC_AUTHORIZATION_FAILED):
             raise DataError(f"kafka://{self.topic.brokers.servers}/{self.topic.name}: {error.str()}")
         else:

@@ -78,13 +78,10 @@ class Looks:
             candidate = Candidate(path)
         except FileNotFoundError:
             return None
-        except OSError as error:
-            self._notes.add(f"cannot be read ({error.strerror}), left out", str(path))
+        except (OSError, UsageError) as problem:  # or compressed in a way that nothing here unpacks
+            reason = problem.strerror if isinstance(problem, OSError) else problem
+            self._notes.add(f"cannot be read ({reason}), left out", str(path))
             self._left.add(status)  # tried again when it changes
-            return None
-        except UsageError as problem:  # compressed in a way that nothing here unpacks
-            self._notes.add(f"cannot be read ({problem}), left out", str(path))
-            self._left.add(status)
             return None
         is_archive = is_zip(candidate.first) or is_tar(candidate.first)
         if candidate.first and not is_archive and (is_given or looks_like_text(candidate.first)):

@@ -190,22 +190,20 @@ class Trainer(ABC, Generic[R, D, O, M]):
         network_only   end with the last step, without a model: for what only compares validations
         """
         _check_data(data, self.model_type.task, self.several)
-        if resume and overwrite:
-            raise UsageError("--resume continues a run, --overwrite replaces it: give one of them")
         self.tests, budget = test, Budget(minutes) if minutes is not None else None
         report = (report or reporter()) if self.device.leads else Silent()
         with together(self.device), self._threads(budget):
             stem = run_stem(self.model_type.task, data)
             run = Run(self.device.agree(choose_folder(stem, Path(out) if out else None, resume, overwrite)))
             if resume and run.finished:
-                report.note(f"{run.folder}: this run is complete already")
+                report.note(run.complete)
                 return self._loaded(run)
             fit = RunningFit(run, self.device, report, resume, budget)
             opened = self._opened(fit, data, data_dir, start)
             if overwrite and self.device.leads:
                 run.clear()
             elif out is None and not resume and run.folder.name != stem:
-                report.note(f"{run.folder}: a new run; --resume continues the last one, --overwrite replaces it")
+                report.note(run.numbered)
             with report.working("choosing the network's shape"):
                 recipe = self._begin(fit, opened)
             with run.held() if self.device.leads else nullcontext():
@@ -215,10 +213,7 @@ class Trainer(ABC, Generic[R, D, O, M]):
         """The recipe that a training on this data has: what it leaves open is chosen. Raises `DataError`."""
         _check_data(data, self.model_type.task, self.several)
         report = report or Silent()
-        opened = self.open(data, data_dir)
-        for line in self.remarks(opened):
-            report.note(line)
-        opened = self.settle(data, data_dir, opened, None, report)
+        opened = self._settled(data, data_dir, None, report)
         return self.suited(opened, self.recipe, None, report)
 
     def _opened(
@@ -234,11 +229,15 @@ class Trainer(ABC, Generic[R, D, O, M]):
             self.recipe = self._recipe_from(self.start)
         if fit.resume and fit.run.started:
             self.recipe = self.recipe.resumed(fit.run.settings())
-        with self.device.leader_first(), fit.report.working("reading the data"):
+        return self._settled(data, data_dir, fit.budget, fit.report)
+
+    def _settled(self, data: Any, data_dir: Path | None, budget: Budget | None, report: Reporter) -> D:
+        """The data, read as the recipe says, and what it leaves to them chosen."""
+        with self.device.leader_first(), report.working("reading the data"):
             opened = self.open(data, data_dir)
         for line in self.remarks(opened):
-            fit.report.note(line)
-        return self.settle(data, data_dir, opened, fit.budget, fit.report)
+            report.note(line)
+        return self.settle(data, data_dir, opened, budget, report)
 
     def _trained(self, fit: RunningFit, opened: D, recipe: R, test: bool, network_only: bool) -> M | None:
         """The trained model, evaluated and saved; None in processes that do not lead, and for the network only."""

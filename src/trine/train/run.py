@@ -4,14 +4,14 @@ import json
 import re
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
 from trine import files
-from trine.errors import RunError
+from trine.errors import RunError, UsageError
 from trine.recipe import Recipe
 from trine.result import Result
 from trine.train import checkpoint
@@ -46,13 +46,27 @@ class Run:
         """Whether training and evaluation are complete."""
         return (self.folder / RESULT).is_file()
 
-    def begin(self, recipe: Recipe, plan: dict[str, Any]) -> None:
-        """Write recipe and plan (data, settings, minutes). Raises `RunError` when the folder is in use."""
+    @property
+    def complete(self) -> str:
+        """What is said of a finished run that was to be resumed."""
+        return f"{self.folder}: this run is complete already"
+
+    @property
+    def numbered(self) -> str:
+        """What is said of a run that begins beside an earlier one."""
+        return f"{self.folder}: a new run; --resume continues the last one, --overwrite replaces it"
+
+    def refuse_started(self) -> None:
+        """Raise `RunError` when a training was started here."""
         if self.started:
             raise RunError(
                 f"{self.folder}: holds a run: add --resume to continue it, --overwrite to replace it, or choose "
                 "another --out"
             )
+
+    def begin(self, recipe: Recipe, plan: dict[str, Any]) -> None:
+        """Write recipe and plan (data, settings, minutes). Raises `RunError` when the folder is in use."""
+        self.refuse_started()
         files.sweep(self.folder)
         if self.folder.is_dir() and any(path.name != PLAN for path in self.folder.iterdir()):
             raise RunError(f"{self.folder}: is neither empty nor a run: choose another --out")
@@ -76,22 +90,9 @@ class Run:
                     path.unlink()
         (self.folder / LOCK).unlink(missing_ok=True)
 
-    @contextmanager
-    def held(self) -> Iterator[None]:
+    def held(self) -> AbstractContextManager[None]:
         """Lock the folder against other trainings. Raises `RunError` when one is active."""
-        lock = FileLock(self.folder / LOCK)
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            raise RunError(
-                f"{self.folder}: another process is training in it: wait for it, or choose another --out"
-            ) from None
-        except OSError as problem:
-            raise RunError(files.explain(problem, self.folder)) from problem
-        try:
-            yield
-        finally:
-            lock.release()
+        return held(self.folder, "is training")
 
     def settings(self) -> dict[str, Any]:
         """The content of recipe.json, unchecked. Raises `RunError`."""
@@ -146,11 +147,30 @@ class Run:
         files.write_bytes(self.folder / name, content)
 
 
+@contextmanager
+def held(folder: Path, doing: str) -> Iterator[None]:
+    """Lock a folder for one process. Raises `RunError` when another one is `doing` what it does there."""
+    lock = FileLock(folder / LOCK)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise RunError(f"{folder}: another process {doing} in it: wait for it, or choose another --out") from None
+    except OSError as problem:
+        raise RunError(files.explain(problem, folder)) from problem
+    try:
+        yield
+    finally:
+        lock.release()
+
+
 def choose_folder(stem: str, out: Path | None, resume: bool, overwrite: bool = False) -> Path:
     """The run's folder: `out`, else runs/<stem>, numbered from 2 when that is taken.
 
-    With `resume` or `overwrite` the newest run of that stem. Raises `RunError` when there is none to resume.
+    With `resume` or `overwrite` the newest run of that stem. Raises `RunError` when there is none to resume,
+    `UsageError` for both.
     """
+    if resume and overwrite:
+        raise UsageError("--resume continues a run, --overwrite replaces it: give one of them")
     if out is not None:
         return out
     root, taken = Path("runs"), [0]
