@@ -5,18 +5,17 @@ import re
 import shutil
 import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
 
 import pytest
-import requests
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.serve.models import made, tensor
-from trine import bundle, files
+from tests.serve.test_reload import replace
+from tests.serve.test_server import run
+from trine import bundle
 
 pytestmark = pytest.mark.long
 
@@ -95,8 +94,7 @@ def test_a_replaced_bundle_is_used_by_every_worker(serve, tmp_path):
     shutil.copytree(made("programs") / "bundle", tmp_path / "model")
     service = serve(f"m={tmp_path / 'model'}", "--workers", 2)
     versions = {service.get("/api/models/m").json()["version"] for _ in range(20)}
-    with files.replacing(tmp_path / "model") as part:
-        shutil.copytree(made("sshd") / "bundle", part)
+    replace(tmp_path / "model", made("sshd") / "bundle")
     until(lambda: counted(service, "trine_model_reloads_total", outcome="replaced") == 2)
     after = {service.get("/api/models/m").json()["version"] for _ in range(20)}
     assert len(versions) == len(after) == 1
@@ -142,9 +140,7 @@ def test_a_token_is_asked_for_by_all(serve, tmp_path):
     service = serve(f"programs={made('programs')}", "--workers", 2, "--token-file", tmp_path / "token")
     for _ in range(10):
         assert service.post(INFER, json=EVENT).status_code == 401
-        allowed = requests.post(
-            service.url + INFER, json=EVENT, headers={"Authorization": "Bearer 0123456789abcdef"}, timeout=30
-        )
+        allowed = service.post(INFER, json=EVENT, headers={"Authorization": "Bearer 0123456789abcdef"})
         assert allowed.status_code == 200
 
 
@@ -162,6 +158,5 @@ def test_what_keeps_it_from_starting_is_a_line(tmp_path):
     weights = tmp_path / "model" / bundle.WEIGHTS
     weights.write_bytes(weights.read_bytes()[:-1] + b"\xff")
     for words in (["nowhere"], [tmp_path / "model"], [made("programs"), "--store", tmp_path / "nothing.db"]):
-        line = [sys.executable, "-m", "trine", "serve", *map(str, words), "--workers", "2", "--port", "0"]
-        done = subprocess.run(line, capture_output=True, text=True, check=False, timeout=60)
+        done = run(*words, "--workers", 2, "--port", 0)
         assert (done.returncode, len(done.stderr.splitlines())) == (1, 1), done.stderr

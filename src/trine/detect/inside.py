@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float64
+from jaxtyping import Float, Float64, Int64
 from torch import Tensor
 
 from trine import files
@@ -63,12 +63,20 @@ def reach(network: EventNet, table: EncodedTable, lags: int = REACH) -> Float64[
     columns = {name: padded if name == EVENT else torch.full_like(padded, UNKNOWN) for name in network.columns}
     events = network.recognise(columns)[EVENT]
     inputs = {name: values[:, :-1] for name, values in {**columns, EVENT: events}.items()}
-    embedded = network.embed(inputs).detach().requires_grad_(True)
-    logits = network.predict(network.recur(embedded)[0])[EVENT]
-    last = torch.nn.functional.cross_entropy(logits[:, -1], events[:, -1], reduction="sum")
-    (gradient,) = torch.autograd.grad(last, embedded)
-    norms: Tensor = gradient.norm(dim=-1).mean(0).flip(0)[:lags]
-    return norms.double().numpy()
+    return backwards(network, inputs, events[:, -1]).mean(0)[:lags].double().numpy()
+
+
+def backwards(
+    network: EventNet, inputs: dict[str, Tensor], then: Int64[Tensor, "batch"]
+) -> Float[Tensor, "batch length"]:
+    """Norms of ∂ surprisal of the event after each sequence / ∂ each of its inputs, the last input first."""
+    with torch.enable_grad():
+        embedded = network.embed(inputs).detach().requires_grad_(True)
+        logits = network.predict(network.recur(embedded)[0])[EVENT]
+        after = torch.nn.functional.cross_entropy(logits[:, -1], then, reduction="sum")
+        (gradient,) = torch.autograd.grad(after, embedded)
+    norms: Tensor = gradient.norm(dim=-1).flip(1)
+    return norms
 
 
 @dataclass(frozen=True)

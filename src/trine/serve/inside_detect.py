@@ -7,7 +7,7 @@ import torch
 
 from trine.detect.detector import Detector
 from trine.detect.explain import first_columns
-from trine.detect.inside import REACH, trace
+from trine.detect.inside import REACH, backwards, trace
 from trine.detect.network import EventNet
 from trine.sequences.table import SequenceTable
 from trine.sequences.vocabulary import EVENT, EncodedTable
@@ -45,13 +45,9 @@ def reach(detector: Detector, table: SequenceTable, position: int) -> dict[str, 
     if position >= events:
         raise Refusal(422, f"position {position}: the sequence has {events} events, from 0")
     columns = first_columns(network, EncodedTable.of(table, detector.vocabulary))
-    with torch.enable_grad():
-        embedded = network.embed({name: codes[:, : position + 1] for name, codes in columns.items()})
-        embedded = embedded.detach().requires_grad_(True)
-        logits = network.predict(network.recur(embedded)[0])[EVENT]
-        surprisal = torch.nn.functional.cross_entropy(logits[:, -1], columns[EVENT][:, position + 1])
-        (gradient,) = torch.autograd.grad(surprisal, embedded)
-    norms = gradient.norm(dim=-1)[0].flip(0)[: min(REACH, position)]  # the last one is the start token
+    before = {name: codes[:, : position + 1] for name, codes in columns.items()}
+    norms = backwards(network, before, columns[EVENT][:, position + 1])[0]
+    norms = norms[: min(REACH, position)]  # the last one is the start token
     return {"position": position, "reach": norms.tolist()}
 
 

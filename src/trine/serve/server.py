@@ -5,7 +5,7 @@ import logging
 import signal
 import socket
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -53,8 +53,8 @@ def serve(
     """
     if runs is not None and not runs.is_dir():
         raise UsageError(f"--runs {runs}: no such folder: give a folder of runs")
-    shown = Shown(tuple(words), settings, store, runs)
     with closing(_bound(settings.host, settings.port)) as listening:
+        shown = Shown(named_paths(words, say), settings, store, runs)
         if workers > 1:
             from trine.serve.workers import supervise
 
@@ -68,7 +68,8 @@ def serve(
 class Shown:
     """What a service answers about, and how."""
 
-    words: tuple[str, ...]
+    paths: Mapping[str, Path]
+    """Bundles and run folders of the models, by name."""
     settings: Settings
     store: Path | None
     runs: Path | None
@@ -86,7 +87,7 @@ class Shown:
                 looked.close()
 
     def _service(self, looked: Store | None, say: Callable[[str], None]) -> Service:
-        metrics, paths, settings = Metrics(), named_paths(self.words, say), self.settings
+        metrics, paths, settings = Metrics(), self.paths, self.settings
         models = Models(opened(name, path, settings, say, partial(metrics.batch, name)) for name, path in paths.items())
         metrics.watch(models)
         runs = [self.runs] if self.runs is not None else [run for path in paths.values() for run in _run_of(path)]

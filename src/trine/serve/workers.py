@@ -16,13 +16,12 @@ from dataclasses import replace
 from multiprocessing import allow_connection_pickling, get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
-from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 from trine.errors import DataError, TrineError
 from trine.serve.metrics import SUMMED
-from trine.serve.models import named_paths, prepared
+from trine.serve.models import prepared
 from trine.serve.server import GRACE, STOPPING, Shown, where
 
 PAUSE: Final = 1.0
@@ -38,15 +37,13 @@ def supervise(count: int, shown: Shown, listening: socket.socket, say: Callable[
     if shown.settings.threads is None:
         threads = max(1, len(os.sched_getaffinity(0)) // count)
         shown = replace(shown, settings=replace(shown.settings, threads=threads))
-    paths = named_paths(shown.words, say)
-    shown = replace(shown, words=tuple(f"{name}={path}" for name, path in paths.items()))
-    for path in paths.values():
+    for path in shown.paths.values():
         prepared(path, shown.settings, say)  # graphs are made once, before all workers look for them
     with TemporaryDirectory(prefix="trine-serve-") as metrics:
         before = os.environ.get(SUMMED)
         os.environ[SUMMED] = metrics
         try:
-            Supervisor(count, shown, listening, say, Path(metrics)).run()
+            Supervisor(count, shown, listening, say).run()
         finally:
             os.environ.pop(SUMMED)
             if before is not None:
@@ -76,10 +73,8 @@ class WorkerProcess:
 class Supervisor:
     """Starts workers, replaces those that die, ends them."""
 
-    def __init__(
-        self, count: int, shown: Shown, listening: socket.socket, say: Callable[[str], None], metrics: Path
-    ) -> None:
-        self._shown, self._listening, self._say, self._metrics = shown, listening, say, metrics
+    def __init__(self, count: int, shown: Shown, listening: socket.socket, say: Callable[[str], None]) -> None:
+        self._shown, self._listening, self._say = shown, listening, say
         self._stopping = threading.Event()
         self._told = False
         allow_connection_pickling()
@@ -142,7 +137,7 @@ class Supervisor:
         worker.process.join()
         worker.line.close()
         forget: Any = multiprocess.mark_process_dead
-        forget(worker.process.pid, str(self._metrics))
+        forget(worker.process.pid)
 
     def _end(self) -> None:
         for worker in self._workers:

@@ -227,26 +227,22 @@ function Frame({ box: [top, left, height, width], of: [rows, columns] }) {
     viewBox=${`0 0 ${columns} ${rows}`}
     preserveAspectRatio="none"
   >
-    <rect
-      x=${left}
-      y=${top}
-      width=${width}
-      height=${height}
-      fill="none"
-      stroke="#fff"
-      stroke-width="3"
-      vector-effect="non-scaling-stroke"
-    />
-    <rect
-      x=${left}
-      y=${top}
-      width=${width}
-      height=${height}
-      fill="none"
-      stroke="#d01c4b"
-      stroke-width="1.5"
-      vector-effect="non-scaling-stroke"
-    />
+    ${[
+      ["#fff", 3],
+      ["#d01c4b", 1.5],
+    ].map(
+      ([colour, thick]) =>
+        html`<rect
+          x=${left}
+          y=${top}
+          width=${width}
+          height=${height}
+          fill="none"
+          stroke=${colour}
+          stroke-width=${thick}
+          vector-effect="non-scaling-stroke"
+        />`,
+    )}
   </svg>`;
 }
 

@@ -24,29 +24,25 @@ export class Layer {
     return activated(given.function, value);
   }
 
-  /** The place of the largest value in the window of a pooling step. */
-  winner(step, channel, row, column) {
-    const { size } = this.steps[step];
-    let best = null;
-    for (let down = 0; down < size; down++) {
-      for (let across = 0; across < size; across++) {
-        const place = [row * size + down, column * size + across];
-        const value = this.value(step - 1, channel, ...place);
-        if (best === null || value > best.value) best = { value, place };
-      }
-    }
-    return best.place;
-  }
-
-  /** What pooling chooses from for a pixel of the layer: values and the place of the largest; null without pooling. */
-  pooled(channel, row, column) {
-    const step = this.steps.findIndex(({ kind }) => kind === "pool");
-    if (step < 0) return null;
+  /** What a pooling step chooses from for a pixel: values, and the number of the largest. */
+  window(step, channel, row, column) {
     const { size } = this.steps[step];
     const values = Array.from({ length: size * size }, (_, place) => {
       return this.value(step - 1, channel, row * size + Math.floor(place / size), column * size + (place % size));
     });
     return { size, values, largest: values.indexOf(Math.max(...values)) };
+  }
+
+  /** The place of the largest value in the window of a pooling step. */
+  winner(step, channel, row, column) {
+    const { size, largest } = this.window(step, channel, row, column);
+    return [row * size + Math.floor(largest / size), column * size + (largest % size)];
+  }
+
+  /** The window of the layer's pooling for a pixel; null without pooling. */
+  pooled(channel, row, column) {
+    const step = this.steps.findIndex(({ kind }) => kind === "pool");
+    return step < 0 ? null : this.window(step, channel, row, column);
   }
 
   /** A filter on the patch that it sees: by channel the patch and the sum, and the total with the bias. */

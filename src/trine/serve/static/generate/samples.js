@@ -3,6 +3,7 @@
 import { html, useEffect, useState } from "../vendor/htm-preact.js";
 import { arrayOf, ask, partsOf } from "../shared/api.js";
 import { Busy, Part, Problem } from "../shared/frame.js";
+import { LabelChoice } from "./label_choice.js";
 import { Picture, fileOf } from "../shared/pictures.js";
 
 const WIDTH = 72;
@@ -67,16 +68,7 @@ export function Samples({ model, onUse }) {
           value=${asked.temperature}
           onChange=${(e) => set("temperature", +e.target.value)}
       /></label>
-      ${
-        model.classes.length > 0 &&
-        html`<label
-          >Label
-          <select value=${asked.label} onChange=${(e) => set("label", e.target.value)}>
-            <option value="">any</option>
-            ${model.classes.map((name) => html`<option key=${name} value=${name}>${name}</option>`)}
-          </select></label
-        >`
-      }
+      <${LabelChoice} model=${model} label=${asked.label} onLabel=${(label) => set("label", label)} />
       <button type="button" class="main" onClick=${() => set("seed", Math.floor(Math.random() * LARGEST_SEED))}>
         Make others
       </button>
