@@ -98,7 +98,7 @@ def tune(
     Parameters
     ----------
     network
-        As in fit. [default: plain]
+        plain or deep, as in fit. [default: plain]
     label
         Learn the labels.
     """
