@@ -143,7 +143,9 @@ class GeneratorExporter(Exporter[Generator]):
         picture = ("batch", None, None, None)
         return {
             "encoder": traced(Encoder(network), self._encoder_inputs(), moments),
-            "decoder": traced(Decoder(network), self._decoder_inputs(), {"pictures": picture, "levels": picture}),
+            "decoder": traced(
+                Decoder(self.model.sharp), self._decoder_inputs(), {"pictures": picture, "levels": picture}
+            ),
             "prior": traced(Sampler(self._prior), self._prior_inputs(), {"latent.0": ("batch", None)}),
         }
 
@@ -271,7 +273,7 @@ class GeneratorExporter(Exporter[Generator]):
             means = [each.mean for each in self._posteriors(images, self._binarisation(count), noise)]
             for values, given in ((means, means), ([means[0], *noise[1:]], means[:1])):
                 used = labels if model.network.vae.classes else None
-                outputs = model.network.vae.decode(count, used, given=given, noise=noise).outputs
+                outputs = model.sharp.vae.decode(count, used, given=given, noise=noise).outputs
                 levels = (model.network.likelihood.expected(outputs).permute(0, 2, 3, 1) + 1) / 2
                 pictures = model.network.likelihood.mean(outputs).numpy()
                 inputs = {f"latent.{i}": each.numpy() for i, each in enumerate(values)}

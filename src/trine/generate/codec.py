@@ -61,6 +61,8 @@ class Codec:
 
     network: PictureVAE
     device: Device
+    sharp: PictureVAE | None = None
+    """The network whose decoder makes pictures; None: `network` itself."""
 
     @torch.inference_mode()
     def encode(
@@ -113,7 +115,7 @@ class Codec:
             given = [values[start : start + BLOCK] for values in latents]
             zeros = [torch.zeros(len(given[0]), *shape) for shape in self.network.vae.shapes]
             classes = None if labels is None else labels[start : start + BLOCK]
-            pictures.append(_array(self.network.likelihood.mean(self._outputs(given, zeros, classes))))
+            pictures.append(_array(self.network.likelihood.mean(self._outputs(self._painter, given, zeros, classes))))
         return np.concatenate(pictures)
 
     @torch.inference_mode()
@@ -123,21 +125,29 @@ class Codec:
         """The pictures of given noise; `prior` transforms it into latent vectors."""
         groups, chance = [values.to(self.device.name) for values in noise.groups], noise.chance.to(self.device.name)
         labels = None if label is None else torch.full((len(chance),), label, device=self.device.name)
-        outputs = self._outputs([prior(groups[0], chance, labels, guidance)], groups, labels)
-        likelihood = self.network.likelihood
+        latents, likelihood = [prior(groups[0], chance, labels, guidance)], self.network.likelihood
         if not noise.pixels:
-            return _array(likelihood.mean(outputs))
+            return _array(likelihood.mean(self._outputs(self._painter, latents, groups, labels)))
+        outputs = self._outputs(self.network, latents, groups, labels)  # the noise is that of the bound's decoder
         generator = torch.Generator(outputs.device).manual_seed(noise.pixel_seed)
         return _array(likelihood.sample(outputs, generator, noise.pixels))
 
+    @property
+    def _painter(self) -> PictureVAE:
+        return self.sharp or self.network
+
     def _outputs(
-        self, given: Sequence[Tensor], noise: Sequence[Tensor], labels: Int64[Tensor, "n"] | None
+        self,
+        network: PictureVAE,
+        given: Sequence[Tensor],
+        noise: Sequence[Tensor],
+        labels: Int64[Tensor, "n"] | None,
     ) -> Float[Tensor, "n maps height width"]:
         """The decoder's likelihood parameters."""
         name, count = self.device.name, len(noise[0])
         given, noise = [values.to(name) for values in given], [values.to(name) for values in noise]
         with self.device.autocast():
-            return self.network.vae.decode(count, on_device(labels, self.device), given=given, noise=noise).outputs
+            return network.vae.decode(count, on_device(labels, self.device), given=given, noise=noise).outputs
 
 
 def _array(pictures: UInt8[Tensor, "n height width channels"]) -> UInt8[np.ndarray, "n height width channels"]:

@@ -1,5 +1,6 @@
 """A trained generator: new pictures from noise, pictures to latents, latents to pictures."""
 
+import copy
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -19,7 +20,7 @@ from trine.generate.bound import importance_nll, measure_bound
 from trine.generate.codec import Codec, EncodedPictures, Noise
 from trine.generate.directions import Directions
 from trine.generate.map_flow import MapFlow
-from trine.generate.network import VAE, PictureVAE
+from trine.generate.network import VAE, PictureVAE, decoder_of
 from trine.generate.noise import BLOCK, blocks_of
 from trine.generate.prior import Flow, FlowPrior, MixturePrior, NormalPrior, Prior
 from trine.generate.recipe import GenerateRecipe
@@ -76,6 +77,8 @@ class Generator(Model[GenerateRecipe]):
     reading: Reading
     """How pictures become pixels, as in the training."""
     network: PictureVAE
+    sharp: PictureVAE
+    """The network with the decoder that pictures are made by: a sharpened one, or `network` itself."""
     priors: nn.ModuleDict
     """Distributions that latent vectors can be sampled from: normal, mixture, flow."""
     directions: Directions
@@ -190,7 +193,9 @@ class Generator(Model[GenerateRecipe]):
         those of the training's pictures is as strange: an empty picture is easy to reconstruct. See `score`.
         """
         originals = self.pixels(pictures)
-        error = (originals.astype(np.float64) - self.reconstruct(originals, label)) / 255
+        codes, codec = self._codes(label, len(originals)), Codec(self.network, self.device)
+        reconstructed = codec.decode(codec.encode(originals, 0, codes).mean, codes)
+        error = (originals.astype(np.float64) - reconstructed) / 255
         return np.asarray(np.square(error).mean((1, 2, 3)))
 
     def score(self, pictures: Pictures, label: Labels = None) -> list[Strangeness]:
@@ -199,8 +204,8 @@ class Generator(Model[GenerateRecipe]):
 
     @property
     def codec(self) -> Codec:
-        """The network's encoder and decoder."""
-        return Codec(self.network, self.device)
+        """The network's encoder, and the decoder that pictures are made by."""
+        return Codec(self.network, self.device, self.sharp)
 
     def noise(self, seed: int, block: int = 0) -> Noise:
         """The random numbers of a block of pictures, from which `from_noise` makes them. Raises `UsageError`."""
@@ -268,11 +273,19 @@ class Generator(Model[GenerateRecipe]):
     @override
     def content(self) -> dict[str, Any]:
         reading = self.reading.as_json()
-        return {"classes": list(self.classes), "size": self.size, "channels": self.channels, "reading": reading}
+        return {
+            "classes": list(self.classes),
+            "size": self.size,
+            "channels": self.channels,
+            "reading": reading,
+            "sharpened": self.sharp is not self.network,
+        }
 
     @override
     def arrays(self) -> dict[str, np.ndarray]:
         parts = {"network": self.network.state_dict(), "priors": self.priors.state_dict()}
+        if self.sharp is not self.network:
+            parts["sharp"] = decoder_of(self.sharp)
         own = {"information": self.information, "errors": self.errors}
         return arrays_of({**joined(parts), **own}) | self.directions.arrays()
 
@@ -288,12 +301,17 @@ class Generator(Model[GenerateRecipe]):
             priors = build_priors(recipe, network.vae, classes)
         for name, module in (("network", network), ("priors", priors)):
             module.to_empty(device=device.name).load_state_dict(part(tensors, name))
+        sharp = network
+        if content.get("sharpened"):
+            sharp = copy.deepcopy(network)
+            sharp.load_state_dict({**network.state_dict(), **part(tensors, "sharp")})
         return {
             "classes": classes,
             "size": size,
             "channels": channels,
             "reading": Reading.from_json(content.get("reading")),
             "network": network.eval(),
+            "sharp": sharp.eval(),
             "priors": priors.eval().requires_grad_(False),
             "information": tensors["information"],
             "directions": Directions.of(arrays),

@@ -27,6 +27,8 @@ from trine.nn.likelihood import Likelihood
 
 LABEL_FEATURES = 32
 """Width of the label embedding."""
+DECODER = ("vae.top.project.", "vae.levels.", "vae.out.")
+"""Where the decoder's parameters are in a `PictureVAE`."""
 COARSEST_MAP, SMALLEST_MAP = 3, 7
 """A latent map's side is at least an eighth of the picture's (three halvings), and at least 7 places."""
 
@@ -268,6 +270,11 @@ class PictureVAE(nn.Module):
         if self.vae.padded != self.vae.size:  # leave out padded pixels
             return self.likelihood.log_prob(decoded.outputs, observed)
         return self.likelihood.pixel_log_prob(decoded.squares, in_squares(observed)).sum((0, 1, 3, 4))
+
+
+def decoder_of(network: PictureVAE) -> dict[str, nn.Parameter]:
+    """The parameters that only pictures, not their posteriors, depend on, by their names in the network."""
+    return {name: value for name, value in network.named_parameters() if name.startswith(DECODER)}
 
 
 def halvings(size: int, spatial: bool) -> int:

@@ -1,6 +1,7 @@
 """How a generator is trained: opens pictures, trains the network, then fits the priors to the pictures' latents."""
 
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -20,12 +21,13 @@ from trine.generate.directions import Directions
 from trine.generate.flow_training import FlowObjective, Posteriors, flow_seconds
 from trine.generate.generator import Generator, build_network, build_priors
 from trine.generate.latent import Normal
-from trine.generate.network import PictureVAE
+from trine.generate.network import PictureVAE, decoder_of
 from trine.generate.objective import GenerateObjective
 from trine.generate.prior import Flow, MixturePrior
 from trine.generate.prior_choice import Pictures, choose_prior
 from trine.generate.recipe import GenerateRecipe
 from trine.generate.report import remarks
+from trine.generate.sharpening import Sharpening, SharpenObjective, reconstruction_error, sharpen_seconds
 from trine.model import Evaluation
 from trine.page.chapter import Chapter
 from trine.pictures.batches import evenly, labels_of, part_held_out, part_of
@@ -37,10 +39,11 @@ from trine.train.budget import STAGES, Budget
 from trine.train.fit import RunningFit, Trainer
 from trine.train.step import Stepper
 
-FLOW_SHARE, MAP_FLOW_SHARE = 0.12, 0.45
-"""Share of a budget for the training of a flow, of vectors and of maps."""
-TRAINING_SHARE, PROBE_SHARE = 0.65, 0.01
-"""Shares of a budget: that is expected to be left for the network's steps, and for measuring a step."""
+FLOW_SHARE, MAP_FLOW_SHARE, SHARPEN_SHARE = 0.12, 0.45, 0.35
+"""Share of a budget for the training of a flow, of vectors and of maps, and for sharpening the decoder."""
+TRAINING_SHARE, PROBE_SHARE = 0.77, 0.01
+"""Shares of a budget: that is expected to be left for the steps of network, flow and decoder, and for measuring a step.
+"""
 WANTED_STEPS, BATCHES, SMALLEST_BATCH = 1_000, 16, 16
 """Steps that a budget should have time for, batches per epoch of a small set, and the smallest batch for them."""
 UNLABELLED = 4
@@ -50,7 +53,9 @@ COMPARED = 100
 COMPARED_ERRORS = 1_000
 """Number of held-out pictures whose reconstruction errors a model keeps: scores are compared with them."""
 FEW = 500
-"""Number of training pictures below which copies of them are expected."""
+"""Number of training pictures below which copies of them are expected, and a critic would learn them by heart."""
+WORSE = 1.5
+"""Factor of the reconstructions' error beyond which a sharpened decoder is not used."""
 
 
 class GeneratorTrainer(Trainer[GenerateRecipe, PictureSet, GenerateObjective, Generator]):
@@ -62,6 +67,8 @@ class GeneratorTrainer(Trainer[GenerateRecipe, PictureSet, GenerateObjective, Ge
         "fit", "label",
     )  # fmt: skip
     rates: ClassVar[tuple[str, ...]] = ("learning_rate", "filter_rate")
+    seconds: dict[str, float]
+    """Seconds that a budget has for the further trainings ahead, `flow` and `sharpen`."""
 
     @override
     def open(self, data: str | Path, data_dir: Path | None) -> PictureSet:
@@ -76,6 +83,10 @@ class GeneratorTrainer(Trainer[GenerateRecipe, PictureSet, GenerateObjective, Ge
             raise DataError(f"{opened.name}: has fewer than two pictures to learn from: add some")
         if self.recipe.network == "map" and self.recipe.prior == "mixture":
             raise UsageError("prior=mixture: a latent map has no mixture: leave it out, or take another network")
+        if "sharpen_steps" in self.recipe.by_hand and self.recipe.sharpen_steps and not self.recipe.sharpens:
+            raise UsageError(
+                "sharpen_steps: is for the networks plain and map with the gaussian likelihood: leave it out, or give 0"
+            )
         if self.recipe.label and not opened.classes:
             raise DataError(f"{opened.name}: has no labels: leave out --label, or put pictures into class folders")
         if self.start is not None and self.start.classes != _classes(opened, self.recipe):
@@ -101,7 +112,7 @@ class GeneratorTrainer(Trainer[GenerateRecipe, PictureSet, GenerateObjective, Ge
         size = min(recipe.batch_size, max(SMALLEST_BATCH, count // BATCHES))
         objective = self.objective(opened, recipe.changed(batch_size=min(size, SMALLEST_BATCH)))
         step = Stepper(objective, self.device).measure(PROBE_SHARE * budget.seconds)
-        share = TRAINING_SHARE + FLOW_SHARE - _flow_share(recipe)
+        share = TRAINING_SHARE - _flow_share(recipe) - _sharpen_share(recipe, count)
         pictures = share * budget.left / step.seconds * objective.batch_size
         while size > SMALLEST_BATCH and pictures / size < WANTED_STEPS:
             size //= 2
@@ -112,14 +123,23 @@ class GeneratorTrainer(Trainer[GenerateRecipe, PictureSet, GenerateObjective, Ge
 
     @override
     def stage_seconds(self, opened: PictureSet, recipe: GenerateRecipe, budget: Budget) -> float:
-        """The flow's training: its share of the budget, or its number of steps if that was chosen by hand."""
-        if "flow_steps" not in self.recipe.by_hand:
-            return _flow_share(recipe) * budget.seconds
+        """The trainings of the flow and of the decoder: shares of the budget, or numbers of steps chosen by hand."""
+        self.seconds = {
+            "flow": _flow_share(recipe) * budget.seconds,
+            "sharpen": _sharpen_share(recipe, len(opened.splits["train"])) * budget.seconds,
+        }
+        if not {"flow_steps", "sharpen_steps"} & self.recipe.by_hand:
+            return sum(self.seconds.values())
         classes = _classes(opened, recipe)
-        vae = build_network(recipe, opened.channels, opened.size[0], classes).vae
-        flow = build_priors(recipe, vae, classes)["flow"]
+        network = build_network(recipe, opened.channels, opened.size[0], classes)
+        flow = build_priors(recipe, network.vae, classes)["flow"]
         assert isinstance(flow, Flow)
-        return self.device.agree(flow_seconds(flow, recipe, self.device))
+        if "flow_steps" in self.recipe.by_hand:
+            self.seconds["flow"] = self.device.agree(flow_seconds(flow, recipe, self.device))
+        if "sharpen_steps" in self.recipe.by_hand and recipe.sharpens:
+            images = opened.splits["train"].images
+            self.seconds["sharpen"] = self.device.agree(sharpen_seconds(network, flow, recipe, images, self.device))
+        return sum(self.seconds.values())
 
     @override
     def evaluate(self, model: Generator, opened: PictureSet, fit: RunningFit, split: str | None) -> Evaluation:
@@ -154,6 +174,7 @@ class GeneratorTrainer(Trainer[GenerateRecipe, PictureSet, GenerateObjective, Ge
             channels=opened.channels,
             reading=opened.reading,
             network=codec.network,
+            sharp=codec.network,
             priors=priors.to(self.device.name).eval().requires_grad_(False),
             information=_kl_per_unit(means, deviations),
             directions=Directions.fitted(means.numpy()),
@@ -164,6 +185,8 @@ class GeneratorTrainer(Trainer[GenerateRecipe, PictureSet, GenerateObjective, Ge
         bound = measure_bound(model.network, images, model.known_labels(opened, objective.held_out), self.device)
         for line in remarks(bound):
             fit.report.note(line)
+        if not bound.collapsed and _sharpened(recipe, len(objective.train)):
+            model = self._with_sharp_decoder(model, opened, objective, fit)
         if bound.collapsed or "validation" not in opened.splits:
             return model
         return self._without_copies(model, as_channels(objective.train.images, model.channels), images, fit)
@@ -171,6 +194,37 @@ class GeneratorTrainer(Trainer[GenerateRecipe, PictureSet, GenerateObjective, Ge
     @override
     def chapter(self, model: Generator, opened: PictureSet, pictures: Mapping[str, bytes]) -> Chapter:
         return chapter(model, opened, pictures)
+
+    def _with_sharp_decoder(
+        self, model: Generator, opened: PictureSet, objective: GenerateObjective, fit: RunningFit
+    ) -> Generator:
+        """The model with a copy of its decoder that makes sharp pictures, if it keeps to what it is given."""
+        recipe, images, codec = model.recipe, objective.train.images, model.codec
+        known = model.known_labels(opened, objective.train)
+        posteriors = Posteriors(*codec.encode_top(images, known, recipe.seed), known)
+        flow = model.priors["flow"]
+        assert isinstance(flow, Flow)
+        sharpening = SharpenObjective(model.network, flow, recipe, images, posteriors, self.device)
+        before = reconstruction_error(model.network, images, posteriors, self.device)
+        seconds = self._stage_time("sharpen", fit)
+        fit.report.note(f"the decoder learns to make sharp pictures: {_length(seconds, recipe.sharpen_steps)}")
+        trained = fit.train_stage("sharpen", sharpening, seconds)
+        assert isinstance(trained, Sharpening)
+        after = reconstruction_error(trained.sharp, images, posteriors, self.device)
+        if after > WORSE * before:
+            fit.report.note(f"the sharpened decoder is not used: its error is {after:.3f}, before {before:.3f}")
+            return model
+        sharp = deepcopy(model.network)
+        sharp.load_state_dict({**sharp.state_dict(), **decoder_of(trained.sharp)})
+        return model.replaced(sharp=sharp.eval())
+
+    def _stage_time(self, stage: str, fit: RunningFit) -> float | None:
+        """Seconds for a further training; None without a budget, or for a number of steps chosen by hand."""
+        if fit.budget is None:
+            return None
+        fit.budget.kept_back[STAGES] = sum(self.seconds.values())
+        seconds = self.seconds.pop(stage)
+        return None if f"{stage}_steps" in self.recipe.by_hand else seconds
 
     def _without_copies(self, model: Generator, train: Pictures, held_out: Pictures, fit: RunningFit) -> Generator:
         """The model with a prior that makes new pictures, as far as one does; the share of copies is said."""
@@ -198,9 +252,8 @@ class GeneratorTrainer(Trainer[GenerateRecipe, PictureSet, GenerateObjective, Ge
                 generator = torch.Generator().manual_seed(recipe.seed)
                 noise = torch.randn(unlabelled.means.shape, generator=generator)
                 prior.fit(unlabelled.means + unlabelled.deviations * noise, recipe.seed)
-        seconds = fit.budget.kept_back.get(STAGES) if fit.budget and "flow_steps" not in self.recipe.by_hand else None
-        length = f"{seconds:.0f} s" if seconds else f"{recipe.flow_steps:,} steps"
-        fit.report.note(f"the flow learns to sample latent vectors: {length}")
+        seconds = self._stage_time("flow", fit)
+        fit.report.note(f"the flow learns to sample latent vectors: {_length(seconds, recipe.flow_steps)}")
         held_out = Posteriors(*codec.encode_top(objective.held_out.images, seed=recipe.seed), None)
         learned = _with_labels(codec, objective.train, classes, unlabelled, recipe.seed)
         validated = _with_labels(codec, objective.held_out, classes, held_out, recipe.seed)
@@ -238,6 +291,19 @@ def _with_labels(
         torch.cat([deviations, unlabelled.deviations[::UNLABELLED]]),
         torch.cat([labels, unknown]),
     )
+
+
+def _length(seconds: float | None, steps: int) -> str:
+    return f"{seconds:.0f} s" if seconds else f"{steps:,} steps"
+
+
+def _sharpened(recipe: GenerateRecipe, count: int) -> bool:
+    """Whether the decoder for this number of training pictures is sharpened."""
+    return recipe.sharpens and (count >= FEW or "sharpen_steps" in recipe.by_hand)
+
+
+def _sharpen_share(recipe: GenerateRecipe, count: int) -> float:
+    return SHARPEN_SHARE if _sharpened(recipe, count) else 0.0
 
 
 def _flow_share(recipe: GenerateRecipe) -> float:
