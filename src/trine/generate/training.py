@@ -30,8 +30,8 @@ from trine.model import Evaluation
 from trine.page.chapter import Chapter
 from trine.pictures.batches import evenly, labels_of, part_held_out, part_of
 from trine.pictures.decode import as_channels
+from trine.pictures.opening import open_to_train
 from trine.pictures.picture_set import PictureSet, PictureSplit
-from trine.pictures.squares import open_squares
 from trine.plurals import quantity
 from trine.train.budget import STAGES, Budget
 from trine.train.fit import RunningFit, Trainer
@@ -66,8 +66,9 @@ class GeneratorTrainer(Trainer[GenerateRecipe, PictureSet, GenerateObjective, Ge
     @override
     def open(self, data: str | Path, data_dir: Path | None) -> PictureSet:
         if self.start is None:
-            return open_squares(self.recipe, data, data_dir, self.recipe.picture_size)
-        opened = open_squares(self.recipe, data, data_dir, self.start.size, self.start.reading)
+            recipe = self.recipe
+            return open_to_train(recipe, data, data_dir, recipe.picture_size, aspect=recipe.aspect)
+        opened = open_to_train(self.recipe, data, data_dir, self.start.size, self.start.reading)
         return opened.with_channels(self.start.channels)
 
     @override
@@ -116,7 +117,7 @@ class GeneratorTrainer(Trainer[GenerateRecipe, PictureSet, GenerateObjective, Ge
         if "flow_steps" not in self.recipe.by_hand:
             return _flow_share(recipe) * budget.seconds
         classes = _classes(opened, recipe)
-        vae = build_network(recipe, opened.channels, opened.size[0], classes).vae
+        vae = build_network(recipe, opened.channels, opened.size, classes).vae
         flow = build_priors(recipe, vae, classes)["flow"]
         assert isinstance(flow, Flow)
         return self.device.agree(flow_seconds(flow, recipe, self.device))
@@ -128,7 +129,7 @@ class GeneratorTrainer(Trainer[GenerateRecipe, PictureSet, GenerateObjective, Ge
     @override
     def objective(self, opened: PictureSet, recipe: GenerateRecipe) -> GenerateObjective:
         torch.manual_seed(recipe.seed)
-        network = build_network(recipe, opened.channels, opened.size[0], _classes(opened, recipe))
+        network = build_network(recipe, opened.channels, opened.size, _classes(opened, recipe))
         if self.start is not None:
             network.load_state_dict(self.start.network.state_dict())
         splits = {name: split for name, split in opened.splits.items() if self.tests or name != "test"}
@@ -150,7 +151,7 @@ class GeneratorTrainer(Trainer[GenerateRecipe, PictureSet, GenerateObjective, Ge
         model = Generator.assembled(
             recipe,
             classes=_classes(opened, recipe),
-            size=opened.size[0],
+            size=opened.size,
             channels=opened.channels,
             reading=opened.reading,
             network=codec.network,
