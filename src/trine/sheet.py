@@ -18,6 +18,9 @@ from trine.labels import width
 Pictures = UInt8[np.ndarray, "n height width channels"]
 MOST_IN_A_GRID = 10_000
 """Largest number of pictures in one PNG: a larger picture cannot be viewed."""
+CHECKS, CHECKERED = 8, (102, 153)
+"""Squares per side of the board that is laid below transparent pictures, and its levels: black and white differ from
+both."""
 SMALLEST_SIDE = 64
 """Pictures with a smaller side, in pixels, are enlarged in sheets."""
 CELL = 0.85
@@ -30,12 +33,24 @@ MOST_PIXELS = 12_000
 """Largest side of a sheet with labels."""
 
 
+def over_board(images: Pictures) -> Pictures:
+    """Pictures with opacity as RGB, over a board of grey squares; others as they are."""
+    if images.shape[-1] != 4:
+        return images
+    rows, columns = np.indices(images.shape[1:3]) * CHECKS // max(images.shape[1:3])
+    board = np.array(CHECKERED)[(rows + columns) % 2][..., None]
+    opacity = images[..., 3:] / 255
+    blended: Pictures = np.rint(images[..., :3] * opacity + board * (1 - opacity)).astype(np.uint8)
+    return blended
+
+
 def grid(images: Pictures, columns: int | None = None, gap: int = 1) -> UInt8[np.ndarray, "rows columns channels"]:
-    """Pictures in rows on a white background.
+    """Pictures in rows on a white background; transparent ones over a board of grey squares.
 
     columns   pictures per row; without, about as many as rows
     gap       width of the lines between pictures, in pixels
     """
+    images = over_board(images)
     columns = columns or max(1, round(len(images) ** 0.5))
     rows = -(-len(images) // columns)
     _, height, width, channels = images.shape

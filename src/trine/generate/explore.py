@@ -20,7 +20,7 @@ from trine.pictures.batches import evenly
 from trine.pictures.decode import as_channels
 from trine.pictures.picture_set import PictureSet
 from trine.plurals import quantity
-from trine.sheet import labelled_png
+from trine.sheet import labelled_png, over_board
 
 Strip = UInt8[np.ndarray, "steps height width channels"]
 MAPPED = 2000
@@ -215,7 +215,7 @@ def _place(axes: Any, point: Float[np.ndarray, "2"], image: UInt8[np.ndarray, "h
     high, wide = (THUMBNAIL * side / max(image.shape[:2]) for side in image.shape[:2])
     left, bottom = point[0] - wide / 2, point[1] - high / 2
     extent = (left, left + wide, bottom, bottom + high)
-    axes.imshow(image.squeeze(), cmap="gray", vmin=0, vmax=255, extent=extent, zorder=3)
+    axes.imshow(over_board(image[None]).squeeze(), cmap="gray", vmin=0, vmax=255, extent=extent, zorder=3)
     corner = Rectangle((left, bottom), wide, high, fill=False, edgecolor=colour, linewidth=2, zorder=4)
     axes.add_patch(corner)
 

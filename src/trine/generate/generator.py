@@ -47,6 +47,8 @@ SHOWN = 64
 """Number of pictures on the sheet of samples."""
 RECONSTRUCTED = 10
 """Number of pictures on the sheet of reconstructions."""
+OPACITY = 4
+"""Number of channels of pictures with transparency."""
 MOST_GUIDANCE = 10
 """Largest guidance: far beyond what makes pictures."""
 LIKELIHOODS: dict[str, Callable[[GenerateRecipe, int], Likelihood]] = {
@@ -72,7 +74,7 @@ class Generator(Model[GenerateRecipe]):
     size: tuple[int, int]
     """Height and width of the pictures, in pixels."""
     channels: int
-    """1 for grey pictures, 3 for colour."""
+    """1 for grey pictures, 3 for colour, 4 for colour and opacity."""
     reading: Reading
     """How pictures become pixels, as in the training."""
     network: PictureVAE
@@ -234,7 +236,9 @@ class Generator(Model[GenerateRecipe]):
     def open(self, data: str | Path, data_dir: Path | None = None) -> PictureSet:
         """A set to evaluate on: as a whole, but the data of the training is split as in the training."""
         trained_on = self.data.get("fingerprint")
-        return open_to_evaluate(self.recipe, data, data_dir, self.size, self.reading, trained_on)
+        return open_to_evaluate(
+            self.recipe, data, data_dir, self.size, self.reading, trained_on, self.channels == OPACITY
+        )
 
     @override
     def evaluation(self, opened: PictureSet, split: str | None = None) -> Evaluation:

@@ -45,6 +45,8 @@ class GenerateRecipe(Recipe):
     from their sizes."""
     aspect: Literal["common", "square"] = "common"
     """Without a picture_size. common: the aspect ratio that most pictures share; square: pictures become square."""
+    transparency: Literal["auto", "none"] = "auto"
+    """auto: opacity is a fourth channel if a pixel of the pictures is not opaque; none: a backdrop is laid below."""
     fit: Fit = "pad"
     """What is done with a picture of another aspect ratio. pad: the whole on the colour of its border; crop: its
     middle; auto: crop up to 4:3, else pad; squash: the whole, distorted."""
@@ -101,7 +103,12 @@ class GenerateRecipe(Recipe):
     final_rate: float = Field(0.01, ge=0, le=1)
     """Learning rate at the end of the training, as a share of its peak."""
 
-    former: ClassVar[dict[str, Any]] = {"fit": "crop", "aspect": "square", "bounded_means": True}
+    former: ClassVar[dict[str, Any]] = {
+        "fit": "crop",
+        "aspect": "square",
+        "transparency": "none",
+        "bounded_means": True,
+    }
     large: ClassVar[dict[str, Any]] = {
         "batch_size": 256,
         "learning_rate": 2.8e-3,

@@ -18,7 +18,7 @@ from trine.generate.chapter import chapter
 from trine.generate.codec import Codec
 from trine.generate.directions import Directions
 from trine.generate.flow_training import FlowObjective, Posteriors, flow_seconds
-from trine.generate.generator import Generator, build_network, build_priors
+from trine.generate.generator import OPACITY, Generator, build_network, build_priors
 from trine.generate.latent import Normal
 from trine.generate.network import PictureVAE
 from trine.generate.objective import GenerateObjective
@@ -67,8 +67,11 @@ class GeneratorTrainer(Trainer[GenerateRecipe, PictureSet, GenerateObjective, Ge
     def open(self, data: str | Path, data_dir: Path | None) -> PictureSet:
         if self.start is None:
             recipe = self.recipe
-            return open_to_train(recipe, data, data_dir, recipe.picture_size, aspect=recipe.aspect)
-        opened = open_to_train(self.recipe, data, data_dir, self.start.size, self.start.reading)
+            kept = recipe.transparency == "auto"
+            size, aspect = recipe.picture_size, recipe.aspect
+            return open_to_train(recipe, data, data_dir, size, aspect=aspect, transparency=kept)
+        kept, size = self.start.channels == OPACITY, self.start.size
+        opened = open_to_train(self.recipe, data, data_dir, size, self.start.reading, transparency=kept)
         return opened.with_channels(self.start.channels)
 
     @override

@@ -53,6 +53,8 @@ class Wanted:
     reading: Reading = field(default_factory=Reading)
     levels: bool = True
     """Whether the range of deep levels is taken from the set; else it is that of `reading`."""
+    transparency: bool = False
+    """Whether opacity is kept as a fourth channel if a pixel of the set is not opaque."""
 
 
 def ingest(source: Source, writer: StoreWriter, workspace: Path, wanted: Wanted, progress: bool) -> None:
@@ -150,12 +152,13 @@ def _ingest_files(files: Files, writer: StoreWriter, wanted: Wanted, pool: Threa
     entries, remarks = _with_class_names(sorted(files.entries, key=lambda entry: SPLITS.index(entry.split)))
     skipped = list(files.skipped)
     with counted("Reading pictures", 2 * len(entries), progress) as advance:
-        headed = list(_readable(pool, lambda entry: read_header(entry.path, entry.name), entries, skipped, advance))
+        head = partial(_headed, transparency=wanted.transparency)
+        headed = list(_readable(pool, head, entries, skipped, advance))
         if not headed:
             raise _nothing_readable(len(entries), skipped)
         headers = [header for _, header in headed]
         shape = chosen_shape([(header.height, header.width) for header in headers], wanted)
-        channels = 1 if all(header.grey for header in headers) else 3
+        channels = _channels(headers)
         reading, said = _with_levels(headers, wanted)
         counts = Counter(frame_of((header.height, header.width), shape, reading.fit) for header in headers)
         classes = sorted({entry.label for entry, _ in headed if entry.label is not None}, key=natural_order)
@@ -172,6 +175,16 @@ def _ingest_files(files: Files, writer: StoreWriter, wanted: Wanted, pool: Threa
 
 def _decoded(entry: Entry, shape: tuple[int, int], channels: int, reading: Reading) -> Pixels:
     return decode(entry.path, entry.name, shape, channels, reading)
+
+
+def _headed(entry: Entry, transparency: bool) -> Header:
+    return read_header(entry.path, entry.name, transparency)
+
+
+def _channels(headers: Sequence[Header]) -> int:
+    if any(header.transparent for header in headers):
+        return 4
+    return 1 if all(header.grey for header in headers) else 3
 
 
 def _at_once(shape: tuple[int, int], channels: int) -> int:

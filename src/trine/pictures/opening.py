@@ -31,12 +31,14 @@ def open_to_train(
     reading: Reading | None = None,
     cut: bool = True,
     aspect: Aspect = "square",
+    transparency: bool = False,
 ) -> PictureSet:
     """Pictures of one size, with the settings' validation split if the set has none and `cut` is set.
 
     size      side of squares, or height and width, in pixels; None: the pictures' own, or one chosen from their sizes
     reading   how a trained model reads pictures; None: as the settings say
     aspect    without a size: whether they become square, see `Aspect`
+    transparency   keep opacity as a fourth channel, if a pixel is not opaque
     Raises `DataError`, `UsageError`.
     """
     return open_pictures(
@@ -44,6 +46,7 @@ def open_to_train(
         data_dir=data_dir,
         size=size,
         aspect=aspect,
+        transparency=transparency,
         fit=settings.fit,
         reading=reading,
         label_from=settings.label_from,
@@ -61,9 +64,10 @@ def open_to_evaluate(
     size: int | tuple[int, int],
     reading: Reading,
     trained_on: str | None,
+    transparency: bool = False,
 ) -> PictureSet:
     """A set as a whole, but the one with the fingerprint `trained_on` is split as in the training."""
-    whole = open_to_train(settings, data, data_dir, size, reading, cut=False)
+    whole = open_to_train(settings, data, data_dir, size, reading, cut=False, transparency=transparency)
     if whole.fingerprint != trained_on:
         return whole
-    return open_to_train(settings, data, data_dir, size, reading)
+    return open_to_train(settings, data, data_dir, size, reading, transparency=transparency)

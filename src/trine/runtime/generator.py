@@ -33,7 +33,7 @@ class ExportedGenerator:
     def __init__(self, exported: ExportedBundle) -> None:
         content = exported.content
         self.classes, self.channels = tuple(content["classes"]), content["channels"]
-        """Labels that pictures can be sampled for; 1 for grey, 3 for colour."""
+        """Labels that pictures can be sampled for; 1 for grey, 3 for colour, 4 for colour and opacity."""
         self.size = size_of(content["size"])
         """Height and width of the pictures, in pixels."""
         arrays = exported.arrays("information", KEPT_AS)

@@ -198,8 +198,8 @@ def _pictures(images: np.ndarray, size: tuple[int, int], channels: int, limits: 
     """Pictures at a model's size. Raises `Refusal` for what are none."""
     count, height, width, given = images.shape
     _within(count, limits.batch, "pictures")
-    if given not in (1, 3) or not height * width:
-        raise Refusal(400, f"pictures of shape {[height, width, given]}: give height, width, and 1 or 3 channels")
+    if given not in (1, 3, 4) or not height * width:
+        raise Refusal(400, f"pictures of shape {[height, width, given]}: give height, width, and 1, 3 or 4 channels")
     if height * width > limits.pixels:
         raise Refusal(413, f"pictures of {width}×{height}: the limit is {limits.pixels:,} pixels")
     try:
