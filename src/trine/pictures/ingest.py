@@ -226,7 +226,8 @@ def _with_levels(headers: Sequence[Header], wanted: Wanted) -> tuple[Reading, li
             span = find(ranges)
             reading = replace(reading, floats=span) if floating else replace(reading, integers=span)
             remarks.append(
-                f"{kind} levels of {quantity(len(ranges), 'picture')}: {span[0]:g} to {span[1]:g} become 0 to 255"
+                f"{kind} levels of {quantity(len(ranges), 'picture')}: {span[0]:g} to {span[1]:g} become 256 levels, "
+                "the same for the whole set"
             )
     return reading, remarks
 
