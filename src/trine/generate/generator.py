@@ -32,6 +32,7 @@ from trine.nn.logistic import LogisticMixture
 from trine.nn.weights import arrays_of, tensors_of
 from trine.pictures.batches import evenly, labels_of
 from trine.pictures.decode import Picture, as_channels, read_picture
+from trine.pictures.given import as_list, picture_name
 from trine.pictures.opening import open_to_evaluate
 from trine.pictures.picture_set import ALL, PictureSet, PictureSplit
 from trine.pictures.reading import Reading
@@ -146,7 +147,7 @@ class Generator(Model[GenerateRecipe]):
     def pixels(self, pictures: Pictures) -> UInt8[np.ndarray, "n height width channels"]:
         """Pictures as the network takes them, from an array of its size, or from paths, files, images or arrays.
 
-        Raises `DataError`.
+        Raises `DataError`, `UsageError`.
         """
         if isinstance(pictures, np.ndarray):
             if pictures.dtype != np.uint8 or pictures.ndim != 4:
@@ -156,8 +157,10 @@ class Generator(Model[GenerateRecipe]):
                 )
             if pictures.shape[1:3] == self.size and pictures.shape[3] in (1, 3):
                 return as_channels(pictures, self.channels)
-        several: Any = [pictures] if isinstance(pictures, str | Path | bytes) else pictures
-        read = [read_picture(one, self.size, self.channels, reading=self.reading) for one in several]
+        read = [
+            read_picture(one, self.size, self.channels, picture_name(one, number), self.reading)
+            for number, one in enumerate(as_list(pictures), 1)
+        ]
         if not read:
             raise DataError("no pictures: give one or more")
         return np.stack(read)
