@@ -130,7 +130,7 @@ def classify(count: int) -> dict[str, Any]:
     folder = trained("classify", "cifar10", "--network", "fast")
     document = export_bundle(folder, int8=True)
     model = precise(Classifier.load(folder))
-    test = open_pictures("cifar10", square=True).splits["test"]
+    test = open_pictures("cifar10", aspect="square").splits["test"]
     images, labels = np.array(test.images[:count]), np.array(test.labels[:count])
     exporter, graph, small = ClassifierExporter(model, None, None), opened(folder), opened(folder, "model.int8")
     same = sum(equal(exporter, graph, part, part, views=True) for part in parts(images))

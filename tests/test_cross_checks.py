@@ -66,14 +66,14 @@ def test_real_pictures_of_other_classes_have_no_accuracy_score(model: Generator,
 def test_a_classifiers_features_are_a_feature_space_for_pictures_of_its_size_only(photos: Path, tmp_path: Path) -> None:
     classifier = Classifier("quick", **SMALL, epochs=1.0).fit(photos, out=tmp_path / "cnn")
     images = np.random.default_rng(0).integers(0, 256, (5, 12, 12, 1), dtype=np.uint8)
-    features = classifier_features(tmp_path / "cnn", 12)(images)
+    features = classifier_features(tmp_path / "cnn", (12, 12))(images)
     assert features.shape[0] == 5
     assert np.array_equal(features, classifier.features(images))
-    with pytest.raises(UsageError, match="takes pictures 12 pixels wide, but the generated ones are 16 wide"):
-        classifier_features(tmp_path / "cnn", 16)
+    with pytest.raises(UsageError, match="takes pictures of 12×12 pixels, but generated ones have 16×16"):
+        classifier_features(tmp_path / "cnn", (16, 16))
 
 
 def test_a_generator_is_no_feature_space(model: Generator, tmp_path: Path) -> None:
     model.save(tmp_path / "kept")
     with pytest.raises(BundleError, match="a model for generate, not for classify"):
-        classifier_features(tmp_path / "kept", 12)
+        classifier_features(tmp_path / "kept", (12, 12))

@@ -115,7 +115,7 @@ def simple_models(name: str) -> dict[str, float]:
 
 
 def _split(folder: Path, size: int) -> PictureSplit:
-    return open_pictures(folder, size=size, square=True, cut=False, progress=False).splits["train"]
+    return open_pictures(folder, size=size, aspect="square", cut=False, progress=False).splits["train"]
 
 
 def strangers(model: Classifier, name: str) -> dict[str, np.ndarray]:

@@ -76,7 +76,7 @@ def measure_peer(run: Path, images: np.ndarray, samples: int, batch: int) -> dic
 
     trained = Generator.load(run)
     recipe = trained.recipe.model_dump()
-    model = peer.build("vae", "ours", (trained.channels, trained.size, trained.size), recipe).eval()
+    model = peer.build("vae", "ours", (trained.channels, *trained.size), recipe).eval()
     weights = trained.network.vae.state_dict()
     for half in (model.encoder.vae, model.decoder.vae):
         half.load_state_dict({name: weights[name] for name in half.state_dict()})

@@ -19,17 +19,16 @@ CONTROL = 5
 """The control is trained on one picture in this many: its accuracy is that of chance, whatever their number."""
 
 
-def classifier_features(path: str | Path, size: int) -> Features:
-    """A feature space for pictures `size` pixels wide: the inputs of a classifier's last layer.
+def classifier_features(path: str | Path, size: tuple[int, int]) -> Features:
+    """A feature space for pictures of this height and width in pixels: the inputs of a classifier's last layer.
 
     path   the classifier's bundle or run folder
     Raises `UsageError` for a classifier of another picture size, `BundleError` for a path without a classifier.
     """
     classifier = Classifier.load(path)
-    if classifier.size != size:
-        raise UsageError(
-            f"{path}: takes pictures {classifier.size} pixels wide, but the generated ones are {size} wide"
-        )
+    if (classifier.size, classifier.size) != size:
+        side, (height, width) = classifier.size, size
+        raise UsageError(f"{path}: takes pictures of {side}×{side} pixels, but generated ones have {width}×{height}")
     return classifier.features
 
 

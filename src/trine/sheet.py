@@ -18,10 +18,13 @@ from trine.labels import width
 Pictures = UInt8[np.ndarray, "n height width channels"]
 MOST_IN_A_GRID = 10_000
 """Largest number of pictures in one PNG: a larger picture cannot be viewed."""
+CHECKS, CHECKERED = 8, (102, 153)
+"""Squares per side of the board that is laid below transparent pictures, and its levels: black and white differ from
+both."""
 SMALLEST_SIDE = 64
 """Pictures with a smaller side, in pixels, are enlarged in sheets."""
 CELL = 0.85
-"""Side of a picture in a sheet with labels, in inches."""
+"""Longer side of a picture in a sheet with labels, in inches."""
 LETTER, HEADING_LETTER = 0.1, 0.11
 """Width of a letter of a label and of the heading, in inches."""
 TOP, MARGIN = 0.75, 0.25
@@ -30,12 +33,24 @@ MOST_PIXELS = 12_000
 """Largest side of a sheet with labels."""
 
 
+def over_board(images: Pictures) -> Pictures:
+    """Pictures with opacity as RGB, over a board of grey squares; others as they are."""
+    if images.shape[-1] != 4:
+        return images
+    rows, columns = np.indices(images.shape[1:3]) * CHECKS // max(images.shape[1:3])
+    board = np.array(CHECKERED)[(rows + columns) % 2][..., None]
+    opacity = images[..., 3:] / 255
+    blended: Pictures = np.rint(images[..., :3] * opacity + board * (1 - opacity)).astype(np.uint8)
+    return blended
+
+
 def grid(images: Pictures, columns: int | None = None, gap: int = 1) -> UInt8[np.ndarray, "rows columns channels"]:
-    """Pictures in rows on a white background.
+    """Pictures in rows on a white background; transparent ones over a board of grey squares.
 
     columns   pictures per row; without, about as many as rows
     gap       width of the lines between pictures, in pixels
     """
+    images = over_board(images)
     columns = columns or max(1, round(len(images) ** 0.5))
     rows = -(-len(images) // columns)
     _, height, width, channels = images.shape
@@ -75,15 +90,16 @@ def labelled_png(
     framed    (row, column) of pictures that are marked by a frame
     """
     across, beside = len(images) // len(rows), max(max(map(width, text.split("\n"))) for text in rows)
-    left, right, high = beside * LETTER + MARGIN, across * CELL + MARGIN, len(rows) * CELL + TOP + MARGIN
+    cell_high, cell_wide = (CELL * side / max(images.shape[1:3]) for side in images.shape[1:3])
+    left, right, high = beside * LETTER + MARGIN, across * cell_wide + MARGIN, len(rows) * cell_high + TOP + MARGIN
     spare = max(0.0, width(heading) * HEADING_LETTER - left - right)
     wide = left + right + spare
     drawn, axes = figure(width=wide, height=high)
     drawn.set_layout_engine("none")
     axes.set_position(
-        ((left + spare / 2) / wide, MARGIN / high, across * CELL / wide, len(rows) * CELL / high),
+        ((left + spare / 2) / wide, MARGIN / high, across * cell_wide / wide, len(rows) * cell_high / high),
     )
-    side = images.shape[1]
+    side = max(images.shape[1:3])
     gap = max(1, side // 14)
     sheet = grid(images, across, gap)
     drawn.set_dpi(min(max(STYLE["figure.dpi"], side / CELL), MOST_PIXELS / max(drawn.get_size_inches())))
@@ -93,7 +109,7 @@ def labelled_png(
     axes.tick_params(length=0, top=False, labeltop=True, labelbottom=False)
     height, pitch = images.shape[1] + gap, images.shape[2] + gap
     axes.set_yticks(np.arange(len(rows)) * height + (height + gap) / 2 - 0.5, rows)
-    step = max(1, math.ceil((max(map(width, columns), default=0) + 1) * LETTER / CELL))
+    step = max(1, math.ceil((max(map(width, columns), default=0) + 1) * LETTER / cell_wide))
     axes.set_xticks((np.arange(len(columns)) * pitch + (pitch + gap) / 2 - 0.5)[::step], columns[::step])
     for row, column in framed:
         axes.add_patch(_frame(column * pitch + gap / 2 - 0.5, row * height + gap / 2 - 0.5, pitch, height))

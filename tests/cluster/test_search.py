@@ -6,12 +6,13 @@ import signal
 import pytest
 
 from tests.cluster.conftest import wait_for
-from trine import Classifier, Detector
+from trine import Classifier, Detector, Generator
 from trine.classify.recipe import ClassifyRecipe
 from trine.cluster.search import tune
 from trine.cluster.trial import OutOfTime, Trials
 from trine.detect.recipe import DetectRecipe
 from trine.errors import RunError, UsageError
+from trine.generate.recipe import GenerateRecipe
 from trine.recipe import Among, Between, Recipe
 from trine.tasks import TASKS
 from trine.train.run import Run
@@ -140,3 +141,11 @@ def test_what_cannot_be_searched_is_wrong_use(tmp_path, heard):
     with pytest.raises(UsageError, match="give 1 or more"):
         tune(Detector(), "hostlab", trials=0, out=tmp_path, report=heard)
     assert Recipe.searched() == {}
+
+
+def test_generators_of_latent_maps_are_searched_by_their_bound(tmp_path, heard):
+    settings = {"widths": (8, 8), "epochs": 0.1, "least_steps": 6, "validations": 1, "batch_size": 16}
+    model = Generator(network="map", map_latent=2, **settings)
+    found = tune(model, "digits28", trials=2, out=tmp_path / "search", device="cpu", report=heard)
+    assert GenerateRecipe.read(found.best).network == "map"
+    assert all(trial.score is not None and trial.score > 0 for trial in found.trials)

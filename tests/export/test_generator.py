@@ -16,6 +16,7 @@ KINDS = {
         "map_flow_width": 32,
         "label": True,
     },
+    "wide map": {"network": "map", "map_latent": 2, "map_flow_width": 32, "picture_size": (14, 24)},
     "plain": {"prior": "normal"},
     "mixture": {"prior": "mixture", "mixture_components": 3, "likelihood": "bernoulli"},
     "deep": {**DEEP, "likelihood": "logistic", "label": True},
@@ -62,7 +63,7 @@ def test_posteriors_are_those_of_encode_and_decode_to_its_reconstructions(export
     generator = torch.Generator().manual_seed(3)
     given = {}
     if "binarisation" in encoder.inputs:
-        given["binarisation"] = torch.rand(9, 1, model.size, model.size, generator=generator).numpy()
+        given["binarisation"] = torch.rand(9, 1, *model.size, generator=generator).numpy()
     noise = model.network.vae.noise(9, generator)
     given |= {f"noise.{i}": values.numpy() for i, values in enumerate(noise[:-1])}
     found, expected = encoder.run(pictures=images, **given), model.encode(images, seed=3)

@@ -69,7 +69,7 @@ def test_the_latent_vector_has_the_constant_prior_and_latent_maps_learn_theirs()
 
 def test_a_latent_map_with_extreme_log_variances_keeps_its_divergence_within_the_bound() -> None:
     torch.manual_seed(0)
-    group = MapGroup(8, 2, 4)
+    group = MapGroup(8, 2, (4, 4))
     for head, log_variance in ((group.prior[-1], -1000.0), (group.posterior[-1], 2000.0)):
         torch.nn.init.constant_(head.bias[2:], log_variance)
     hidden, latent = group(torch.zeros(3, 8, 4, 4), torch.zeros(3, 8, 4, 4), torch.randn(3, 2, 4, 4), None)

@@ -44,6 +44,15 @@ def test_pictures_outside_class_folders_are_skipped_by_name(make_folder, make_pi
     assert Folder(root).read(root).skipped == ["unlabelled: loose.png (not in a class folder)"]
 
 
+def test_pictures_beside_a_single_folder_are_a_flat_set_with_it(make_folder, make_picture):
+    root = make_folder({"more": 2})
+    make_picture(root / "loose.png")
+    files = Folder(root).read(root)
+    assert sorted(entry.name for entry in files.entries) == ["loose.png", "more/more0.png", "more/more1.png"]
+    assert {entry.label for entry in files.entries} == {None}
+    assert files.remarks == ["no class: more/, as pictures lie beside it"]
+
+
 def test_hidden_files_and_other_suffixes_are_left_out(make_folder):
     root = make_folder({"cat": 1})
     (root / "cat" / ".DS_Store").write_text("")

@@ -92,9 +92,9 @@ def test_how_many_pictures_are_cropped_and_padded_is_said(make_folder, make_pict
 def test_digits_side_by_side_keep_their_size_as_squares(make_folder):
     root = make_folder({"123": 2, "456": 2}, size=(84, 28))
     assert open_pictures(root, cut=False).size == (28, 84)
-    assert open_pictures(root, cut=False, square=True).size == (84, 84)
-    assert open_pictures(root, cut=False, square=True, fit="crop").size == (28, 28)
-    assert open_pictures(root, cut=False, square=True, fit="squash").size == (48, 48)
+    assert open_pictures(root, cut=False, aspect="square").size == (84, 84)
+    assert open_pictures(root, cut=False, aspect="square", fit="crop").size == (28, 28)
+    assert open_pictures(root, cut=False, aspect="square", fit="squash").size == (48, 48)
 
 
 def test_a_set_is_read_as_a_model_was_trained(make_folder, tmp_path):

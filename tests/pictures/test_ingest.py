@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trine.pictures.ingest import Wanted, chosen_shape
+from trine.pictures.ingest import Wanted, chosen_shape, common_ratio
 from trine.pictures.picture_set import open_pictures
 
 SHAPES = st.lists(st.tuples(st.integers(1, 3000), st.integers(1, 3000)), min_size=1, max_size=20)
@@ -40,3 +40,28 @@ def test_more_pictures_than_a_batch_keep_their_order(make_folder):
     pictures = open_pictures(folder, cut=False)
     assert [name.rpartition("cat")[2] for name in pictures.splits["train"].names] == [f"{i}.png" for i in range(300)]
     assert len(pictures.splits["test"]) == 270
+
+
+@pytest.mark.parametrize(
+    ("shapes", "shape"),
+    [
+        ([(20, 33)] * 3, (20, 33)),
+        ([(3000, 4000)] * 3, (83, 111)),
+        ([(3000, 4000), (600, 800), (90, 120)], (83, 111)),
+        ([(400, 600)] * 6 + [(600, 400)] * 2, (78, 117)),
+        ([(400, 600)] * 5 + [(600, 400)] * 4, (96, 96)),
+        ([(300, 310)] * 3, (96, 96)),
+        ([(40, 3000)] * 3, (96, 96)),
+    ],
+)
+def test_the_common_aspect_is_the_ratio_that_two_in_three_pictures_share(shapes, shape):
+    assert chosen_shape(shapes, Wanted(aspect="common")) == shape
+
+
+@given(SHAPES)
+def test_a_shape_of_common_aspect_has_the_pixels_of_a_square_and_is_not_padded(shapes):
+    height, width = chosen_shape(shapes, Wanted(aspect="common"))
+    ratio = common_ratio(shapes)
+    if ratio is not None and (height, width) != shapes[0]:
+        assert 28**2 <= height * width <= 104**2
+        assert height / width == pytest.approx(ratio, rel=0.02)

@@ -52,7 +52,7 @@ def test_negative_levels_have_the_range_of_the_set(tmp_path):
 def test_the_range_is_said_and_kept_for_new_pictures(tmp_path):
     write(tmp_path / "set", {f"a/{i}": np.full((12, 12), 100 * i, np.uint16) for i in range(11)}, "png")
     opened = open_pictures(tmp_path / "set", cut=False)
-    assert "integer levels of 11 pictures: 0 to 1023 become 0 to 255" in opened.remarks
+    assert "integer levels of 11 pictures: 0 to 1023 become 256 levels, the same for the whole set" in opened.remarks
     one = read_picture(tmp_path / "set" / "a" / "5.png", (12, 12), 1, reading=opened.reading)
     assert int(one[0, 0, 0]) == round(500 * 255 / 1023)
 
@@ -139,7 +139,7 @@ def test_colours_of_12_bits_in_16_keep_their_levels(tmp_path):
     opened = open_pictures(tmp_path / "set", cut=False)
     found = [image[6, 6].tolist() for image in opened.splits["train"].images]
     assert found == [[255, 125, 0], [127, 62, 0], [64, 31, 0]]
-    assert "integer levels of 3 pictures: 0 to 4095 become 0 to 255" in opened.remarks
+    assert "integer levels of 3 pictures: 0 to 4095 become 256 levels, the same for the whole set" in opened.remarks
 
 
 def test_colours_of_16_bits_are_scaled_by_257():

@@ -232,7 +232,7 @@ def test_what_was_understood_is_said_with_every_split_and_what_was_skipped(tmp_p
                 path.parent.mkdir(parents=True, exist_ok=True)
                 Image.new("RGB", (20, 10), (number, 90, len(label + split))).save(path)
     (tmp_path / "pets" / "train" / "cat" / "broken.png").write_bytes(b"no picture")
-    first, *skipped = open_pictures(tmp_path / "pets", size=8, square=True).understood()
+    first, *skipped = open_pictures(tmp_path / "pets", size=8, aspect="square").understood()
     assert first == "pets: 6 pictures to learn from, 4 held out, 2 to test with, 2 classes, 8×8 RGB"
     assert len(skipped) == 1
     assert "broken.png" in skipped[0]

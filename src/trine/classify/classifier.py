@@ -27,9 +27,9 @@ from trine.model import Evaluation, Model
 from trine.nn.weights import arrays_of, tensors_of
 from trine.pictures.batches import labels_of, mirrors
 from trine.pictures.decode import as_channels
+from trine.pictures.opening import open_to_evaluate
 from trine.pictures.picture_set import ALL, PictureSet, PictureSplit
 from trine.pictures.reading import Reading
-from trine.pictures.squares import open_to_evaluate
 from trine.result import Data
 
 

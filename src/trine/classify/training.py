@@ -30,8 +30,8 @@ from trine.nn.operations import count_flops
 from trine.page.chapter import Chapter
 from trine.pictures.batches import evenly, labels_of, mirrors, part_held_out
 from trine.pictures.check import refuse_unlearnable
+from trine.pictures.opening import open_to_train
 from trine.pictures.picture_set import PictureSet, PictureSplit
-from trine.pictures.squares import open_squares
 from trine.progress import Reporter
 from trine.train.budget import Budget
 from trine.train.fit import RunningFit, Trainer
@@ -59,11 +59,11 @@ class ClassifierTrainer(Trainer[ClassifyRecipe, PictureSet, ClassifyObjective, C
     @override
     def open(self, data: str | Path, data_dir: Path | None) -> PictureSet:
         if self.start is not None:
-            opened = open_squares(self.recipe, data, data_dir, self.start.size, self.start.reading)
+            opened = open_to_train(self.recipe, data, data_dir, self.start.size, self.start.reading)
             return opened.with_channels(self.start.channels)
-        opened = open_squares(self.recipe, data, data_dir, _picture_size(data, self.recipe))
+        opened = open_to_train(self.recipe, data, data_dir, _picture_size(data, self.recipe))
         if opened.size[0] != opened.size[1]:
-            opened = open_squares(self.recipe, data, data_dir, max(SMALLEST, min(opened.size)))
+            opened = open_to_train(self.recipe, data, data_dir, max(SMALLEST, min(opened.size)))
         return _grey_as_grey(opened)
 
     @override

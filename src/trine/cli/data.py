@@ -169,8 +169,10 @@ def _shown(size: int | None) -> str:
 
 
 def _print_report(report: "PictureReport") -> None:
+    from trine.pictures.picture_set import CHANNELS
+
     height, width = report.size
-    print(f"{report.name}: {width}x{height}, {'grey' if report.channels == 1 else 'RGB'}, {report.fingerprint[:12]}")
+    print(f"{report.name}: {width}x{height}, {CHANNELS[report.channels]}, {report.fingerprint[:12]}")
     if report.classes:
         splits = list(report.pictures)
         rows = [(c, *(f"{report.per_class[s].get(c, 0):,}" for s in splits)) for c in report.classes]

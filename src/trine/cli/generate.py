@@ -87,7 +87,7 @@ def fit(
 def tune(
     data: Data,
     *,
-    network: Literal["plain", "deep"] | None = None,
+    network: Literal["plain", "map", "deep"] | None = None,
     label: Flag = False,
     options: TuneOptions | None = None,
 ) -> None:
@@ -98,7 +98,7 @@ def tune(
     Parameters
     ----------
     network
-        plain or deep, as in fit. [default: plain]
+        plain, map or deep, as in fit. The flow that samples is no part of a trial. [default: plain]
     label
         Learn the labels.
     """

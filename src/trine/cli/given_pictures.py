@@ -30,7 +30,7 @@ def read_given(model: "Generator", words: Sequence[str]) -> tuple[list[str], Pic
         failed = output.print_passed_over(found)
         for path, name in zip(found.paths, found.names, strict=True):
             try:
-                pixels = read_picture(path, (model.size, model.size), model.channels, name, model.reading)
+                pixels = read_picture(path, model.size, model.channels, name, model.reading)
             except DataError as problem:
                 output.note(f"trine: {problem}")
                 failed = True

@@ -68,4 +68,4 @@ class HeavyParts:
         from trine.measures.realism import lite0
 
         spaces = {"cnn": classifier_features(self.classifier, model.size)} if self.classifier else {}
-        return spaces | ({"lite0": lite0(model.size)} if self.frechet else {})
+        return spaces | ({"lite0": lite0(max(model.size))} if self.frechet else {})

@@ -192,7 +192,7 @@ class GeneratorExporter(Exporter[Generator]):
         if not isinstance(model.network.likelihood, Bernoulli):
             return None
         generator = torch.Generator().manual_seed(SEED)
-        return torch.rand(count, model.channels, model.size, model.size, generator=generator)
+        return torch.rand(count, model.channels, *model.size, generator=generator)
 
     def _encoder_noise(self, count: int) -> dict[str, Tensor]:
         """What the encoder takes beside pictures: uniform numbers, and noise of each group but the last."""
@@ -206,7 +206,7 @@ class GeneratorExporter(Exporter[Generator]):
 
     def _encoder_inputs(self) -> Inputs:
         model, count = self.model, 3
-        images = torch.zeros(count, model.size, model.size, model.channels, dtype=torch.uint8)
+        images = torch.zeros(count, *model.size, model.channels, dtype=torch.uint8)
         further = self._encoder_noise(count)
         inputs: dict[str, tuple[Tensor, Sequence[str | None]]] = {"pictures": (images, ("batch", None, None, None))}
         return inputs | {name: (each, _axes(each.shape[1:])) for name, each in further.items()}

@@ -49,3 +49,14 @@ def label_index(label: str | None, classes: Sequence[str]) -> int | None:
         known = ", ".join(classes) if classes else "none: it was trained without --label"
         raise UsageError(f"label {label!r} is not known to the model: it knows {known}{nearest(label, classes)}")
     return list(classes).index(label)
+
+
+def size_of(written: int | list[int]) -> tuple[int, int]:
+    """Height and width of pictures, from what `written_size` gave."""
+    height, width = (written, written) if isinstance(written, int) else written
+    return height, width
+
+
+def written_size(size: tuple[int, int]) -> int | list[int]:
+    """Height and width as a bundle holds them: a single number for squares, as in versions that had no others."""
+    return size[0] if size[0] == size[1] else list(size)

@@ -33,12 +33,13 @@ def with_realism(
     """
     _require_two(count)
     split = evaluation.data.split
-    real = _sample(_images(model, opened, split), count)
+    seen = min(model.channels, 3)  # features are of what is seen of transparent pictures, over a backdrop
+    real = as_channels(_sample(_images(model, opened, split), count), seen)
     if len(real) < 2:
         raise DataError(f"{opened.name}: its {split} split has one picture: a comparison needs at least two")
     has_reference = split not in ("train", ALL) and "train" in opened.splits and len(opened.splits["train"]) > 1
-    reference = _sample(_images(model, opened, "train"), count) if has_reference else None
-    generated = model.sample(count, seed=seed)
+    reference = as_channels(_sample(_images(model, opened, "train"), count), seen) if has_reference else None
+    generated = as_channels(model.sample(count, seed=seed), seen)
     metrics: dict[str, Any] = {"compared": {"generated": len(generated), "real": len(real)}}
     for space, features in spaces.items():
         metrics |= realism_metrics(space, RealPictures(features, real), generated, reference)

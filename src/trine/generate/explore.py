@@ -20,7 +20,7 @@ from trine.pictures.batches import evenly
 from trine.pictures.decode import as_channels
 from trine.pictures.picture_set import PictureSet
 from trine.plurals import quantity
-from trine.sheet import labelled_png
+from trine.sheet import labelled_png, over_board
 
 Strip = UInt8[np.ndarray, "steps height width channels"]
 MAPPED = 2000
@@ -28,7 +28,7 @@ MAPPED = 2000
 MAP_WIDTH = 1.4
 """Width of a map, in parts of its height."""
 THUMBNAIL = 0.08
-"""Side of a picture on a map, in parts of the map's height."""
+"""Longer side of a picture on a map, in parts of the map's height."""
 MAP_INCHES = 6.0
 """Height of a map."""
 LEGEND, COLUMN = 40, 20
@@ -212,10 +212,11 @@ def _place(axes: Any, point: Float[np.ndarray, "2"], image: UInt8[np.ndarray, "h
     """A small picture at a point of the map, framed in the colour of its class."""
     from matplotlib.patches import Rectangle
 
-    left, bottom, half = *(point - THUMBNAIL / 2), THUMBNAIL / 2
-    extent = (left, point[0] + half, bottom, point[1] + half)
-    axes.imshow(image.squeeze(), cmap="gray", vmin=0, vmax=255, extent=extent, zorder=3)
-    corner = Rectangle((left, bottom), THUMBNAIL, THUMBNAIL, fill=False, edgecolor=colour, linewidth=2, zorder=4)
+    high, wide = (THUMBNAIL * side / max(image.shape[:2]) for side in image.shape[:2])
+    left, bottom = point[0] - wide / 2, point[1] - high / 2
+    extent = (left, left + wide, bottom, bottom + high)
+    axes.imshow(over_board(image[None]).squeeze(), cmap="gray", vmin=0, vmax=255, extent=extent, zorder=3)
+    corner = Rectangle((left, bottom), wide, high, fill=False, edgecolor=colour, linewidth=2, zorder=4)
     axes.add_patch(corner)
 
 

@@ -15,7 +15,7 @@ from trine.bundle import joined, part
 from trine.device import Device
 from trine.drawing import attempted
 from trine.errors import DataError, UsageError, nearest
-from trine.generate.arguments import check_sample, check_seed, label_codes, label_index
+from trine.generate.arguments import check_sample, check_seed, label_codes, label_index, size_of, written_size
 from trine.generate.bound import importance_nll, measure_bound
 from trine.generate.codec import Codec, EncodedPictures, Noise
 from trine.generate.directions import Directions
@@ -33,9 +33,10 @@ from trine.nn.logistic import LogisticMixture
 from trine.nn.weights import arrays_of, tensors_of
 from trine.pictures.batches import evenly, labels_of
 from trine.pictures.decode import Picture, as_channels, read_picture
+from trine.pictures.given import as_list, picture_name
+from trine.pictures.opening import open_to_evaluate
 from trine.pictures.picture_set import ALL, PictureSet, PictureSplit
 from trine.pictures.reading import Reading
-from trine.pictures.squares import open_to_evaluate
 from trine.plurals import quantity
 from trine.result import Data
 from trine.sheet import grid_png, pairs_png
@@ -48,6 +49,8 @@ SHOWN = 64
 """Number of pictures on the sheet of samples."""
 RECONSTRUCTED = 10
 """Number of pictures on the sheet of reconstructions."""
+OPACITY = 4
+"""Number of channels of pictures with transparency."""
 MOST_GUIDANCE = 10
 """Largest guidance: far beyond what makes pictures."""
 LIKELIHOODS: dict[str, Callable[[GenerateRecipe, int], Likelihood]] = {
@@ -70,10 +73,10 @@ class Generator(Model[GenerateRecipe]):
 
     classes: tuple[str, ...]
     """Labels that pictures can be sampled for; empty for a model without labels."""
-    size: int
-    """Side of the pictures, in pixels."""
+    size: tuple[int, int]
+    """Height and width of the pictures, in pixels."""
     channels: int
-    """1 for grey pictures, 3 for colour."""
+    """1 for grey pictures, 3 for colour, 4 for colour and opacity."""
     reading: Reading
     """How pictures become pixels, as in the training."""
     network: PictureVAE
@@ -147,7 +150,7 @@ class Generator(Model[GenerateRecipe]):
     def pixels(self, pictures: Pictures) -> UInt8[np.ndarray, "n height width channels"]:
         """Pictures as the network takes them, from an array of its size, or from paths, files, images or arrays.
 
-        Raises `DataError`.
+        Raises `DataError`, `UsageError`.
         """
         if isinstance(pictures, np.ndarray):
             if pictures.dtype != np.uint8 or pictures.ndim != 4:
@@ -155,11 +158,12 @@ class Generator(Model[GenerateRecipe]):
                     f"an array of {pictures.dtype}, shape {pictures.shape}: give uint8 levels from 0 to 255 of shape "
                     "(pictures, height, width, channels)"
                 )
-            if pictures.shape[1:] in ((self.size, self.size, 1), (self.size, self.size, 3)):
+            if pictures.shape[1:3] == self.size and pictures.shape[3] in (1, 3):
                 return as_channels(pictures, self.channels)
-        several: Any = [pictures] if isinstance(pictures, str | Path | bytes) else pictures
-        shape = (self.size, self.size)
-        read = [read_picture(one, shape, self.channels, reading=self.reading) for one in several]
+        read = [
+            read_picture(one, self.size, self.channels, picture_name(one, number), self.reading)
+            for number, one in enumerate(as_list(pictures), 1)
+        ]
         if not read:
             raise DataError("no pictures: give one or more")
         return np.stack(read)
@@ -240,7 +244,9 @@ class Generator(Model[GenerateRecipe]):
     def open(self, data: str | Path, data_dir: Path | None = None) -> PictureSet:
         """A set to evaluate on: as a whole, but the data of the training is split as in the training."""
         trained_on = self.data.get("fingerprint")
-        return open_to_evaluate(self.recipe, data, data_dir, self.size, self.reading, trained_on)
+        return open_to_evaluate(
+            self.recipe, data, data_dir, self.size, self.reading, trained_on, self.channels == OPACITY
+        )
 
     @override
     def evaluation(self, opened: PictureSet, split: str | None = None) -> Evaluation:
@@ -272,12 +278,11 @@ class Generator(Model[GenerateRecipe]):
 
     @override
     def content(self) -> dict[str, Any]:
-        reading = self.reading.as_json()
         return {
             "classes": list(self.classes),
-            "size": self.size,
+            "size": written_size(self.size),
             "channels": self.channels,
-            "reading": reading,
+            "reading": self.reading.as_json(),
             "sharpened": self.sharp is not self.network,
         }
 
@@ -294,7 +299,7 @@ class Generator(Model[GenerateRecipe]):
     def parts(
         cls, recipe: GenerateRecipe, content: dict[str, Any], arrays: dict[str, np.ndarray], device: Device
     ) -> dict[str, Any]:
-        classes, size, channels = tuple(content["classes"]), content["size"], content["channels"]
+        classes, size, channels = tuple(content["classes"]), size_of(content["size"]), content["channels"]
         tensors = tensors_of(arrays)
         with torch.device("meta"):  # no values yet: drawing first weights would change torch's random state
             network = build_network(recipe, channels, size, classes)
@@ -361,8 +366,8 @@ class Generator(Model[GenerateRecipe]):
         return prior
 
 
-def build_network(recipe: GenerateRecipe, channels: int, size: int, classes: tuple[str, ...]) -> PictureVAE:
-    """A network with random weights for square pictures with this side, in pixels."""
+def build_network(recipe: GenerateRecipe, channels: int, size: tuple[int, int], classes: tuple[str, ...]) -> PictureVAE:
+    """A network with random weights for pictures of this height and width, in pixels."""
     likelihood = LIKELIHOODS[recipe.likelihood](recipe, channels)
     vae = VAE(
         channels,
@@ -384,7 +389,7 @@ def build_priors(recipe: GenerateRecipe, vae: VAE, classes: tuple[str, ...]) -> 
     latent = vae.top.latent
     if isinstance(vae.top, TopMap):
         widths = recipe.flow_units(latent), recipe.map_flow_width
-        flow = MapFlow(latent, vae.top.channels, len(classes), *widths)
+        flow = MapFlow(latent, vae.top.channels, len(classes), *widths, rows=vae.top.size[0])
         return nn.ModuleDict({"normal": NormalPrior(), "flow": flow})
     priors: dict[str, Prior] = {
         "normal": NormalPrior(),

@@ -41,8 +41,9 @@ def write_labelled(
         raise DataError(f"{real.name}: needs labelled test pictures of the classes {', '.join(model.classes)}")
     whole, remainder = divmod(count, len(model.classes))
     counts = [whole + (index < remainder) for index in range(len(model.classes))]
+    seen = min(model.channels, 3)
     generated = [
-        model.sample(n, label=name, pixel_noise=1.0, seed=seed + index)
+        as_channels(model.sample(n, label=name, pixel_noise=1.0, seed=seed + index), seen)
         for index, (name, n) in enumerate(zip(model.classes, counts, strict=True))
         if n
     ]
@@ -51,7 +52,7 @@ def write_labelled(
         labels = np.random.default_rng(seed).permutation(labels)
     write_idx(folder / "train", np.concatenate(generated), labels)
     model_index = np.array([model.classes.index(name) for name in real.classes])
-    write_idx(folder / "t10k", as_channels(np.array(test.images), model.channels), model_index[test.labels])
+    write_idx(folder / "t10k", as_channels(np.array(test.images), seen), model_index[test.labels])
     return folder
 
 

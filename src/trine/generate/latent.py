@@ -82,15 +82,15 @@ class DecoderPass:
 
     squares: Float[Tensor, "maps 2 2 batch rows columns"]
     """Likelihood parameters in the decoder's memory order: for each position in a 2×2 square of pixels, all squares."""
-    size: int
-    """Side of the pictures, in pixels; the squares can cover a larger, padded picture."""
+    size: tuple[int, int]
+    """Height and width of the pictures, in pixels; the squares can cover a larger, padded picture."""
     latents: list[Latent]
 
     @property
     def outputs(self) -> Float[Tensor, "batch maps height width"]:
         """Likelihood parameters as maps."""
         pictures = self.squares.permute(3, 0, 4, 1, 5, 2).flatten(4).flatten(2, 3)
-        return pictures[..., : self.size, : self.size]
+        return pictures[..., : self.size[0], : self.size[1]]
 
     @property
     def kl(self) -> Float[Tensor, "batch groups"]:

@@ -24,17 +24,20 @@ class MapFlow(Flow):
     channels      of a latent map; the latents are such maps, flattened
     width         of the dense layers
     convolved     channels of the convolutions
+    rows          height of the maps; None: they are square
     """
 
-    def __init__(self, latent: int, channels: int, classes: int, width: int, convolved: int) -> None:
+    def __init__(
+        self, latent: int, channels: int, classes: int, width: int, convolved: int, rows: int | None = None
+    ) -> None:
         super().__init__(latent, classes)
-        side = math.isqrt(latent // channels)
-        self.shape = (channels, side, side)
+        rows = rows or math.isqrt(latent // channels)
+        self.shape = (channels, rows, latent // channels // rows)
         self.first = nn.Linear(latent + CONDITIONS, width)
         self.hidden = nn.ModuleList(nn.Linear(width, width) for _ in range(BLOCKS))
         self.last = nn.Linear(width, latent)
         self.stem = Convolution(channels, convolved)
-        self.places = nn.Parameter(torch.zeros(convolved, side, side))
+        self.places = nn.Parameter(torch.zeros(convolved, *self.shape[1:]))
         self.blocks = nn.ModuleList(ModulatedBlock(convolved, width) for _ in range(BLOCKS))
         self.out = Pointwise(convolved, channels)
         nn.init.zeros_(self.out.weight)

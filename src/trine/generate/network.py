@@ -30,7 +30,7 @@ LABEL_FEATURES = 32
 DECODER = ("vae.top.project.", "vae.levels.", "vae.out.")
 """Where the decoder's parameters are in a `PictureVAE`."""
 COARSEST_MAP, SMALLEST_MAP = 3, 7
-"""A latent map's side is at least an eighth of the picture's (three halvings), and at least 7 places."""
+"""A latent map's side is at least an eighth of the picture's (three halvings), and at least about 7 places."""
 
 
 class ResidualBlock(nn.Module):
@@ -54,9 +54,9 @@ class MapGroup(nn.Module):
     of a batch up to 10⁹ times larger, and after some hundred such steps the coarser groups collapse.
     """
 
-    def __init__(self, width: int, latent: int, size: int) -> None:
+    def __init__(self, width: int, latent: int, size: tuple[int, int]) -> None:
         super().__init__()
-        self.shape = (latent, size, size)
+        self.shape = (latent, *size)
         self.register_buffer("bound", torch.tensor(4.0))
         self.prior = _head(width, narrow(width), 2 * latent)
         self.posterior = _head(2 * width, narrow(width), 2 * latent)
@@ -89,7 +89,9 @@ class MapGroup(nn.Module):
 class DecoderLevel(nn.Module):
     """The decoder at one resolution: latent maps, residual blocks, and the step to the next finer resolution."""
 
-    def __init__(self, width: int, finer: int | None, groups: int, latent: int, depth: int, size: int) -> None:
+    def __init__(
+        self, width: int, finer: int | None, groups: int, latent: int, depth: int, size: tuple[int, int]
+    ) -> None:
         super().__init__()
         self.groups = nn.ModuleList(MapGroup(width, latent, size) for _ in range(groups))
         self.blocks = nn.ModuleList(_blocks(width, depth) for _ in range(max(1, groups)))
@@ -103,6 +105,7 @@ class DecoderLevel(nn.Module):
 class VAE(nn.Module):
     """Encoder, latent groups and decoder: from observed pictures to parameters of their likelihood.
 
+    size         height and width of the pictures in pixels, or the side of square ones
     outputs      number of likelihood parameters per pixel
     widths       channels per resolution, finest first; the last is repeated
     depth        residual blocks per resolution of the encoder, and after each group of the decoder
@@ -116,7 +119,7 @@ class VAE(nn.Module):
     def __init__(
         self,
         channels: int,
-        size: int,
+        size: int | tuple[int, int],
         outputs: int,
         *,
         widths: tuple[int, ...] = (32, 64),
@@ -128,11 +131,11 @@ class VAE(nn.Module):
         classes: int = 0,
     ) -> None:
         super().__init__()
-        self.size, self.classes = size, classes
-        count = halvings(size, spatial)
-        self.padded = math.ceil(size / 2**count) * 2**count
+        self.size, self.classes = (size, size) if isinstance(size, int) else size, classes
+        count = halvings(self.size, spatial)
+        self.padded = _multiple(self.size[0], 2**count), _multiple(self.size[1], 2**count)
         widths = tuple(widths[min(index, len(widths) - 1)] for index in range(count))
-        sizes = [self.padded >> index + 1 for index in range(count)]
+        sizes = [(self.padded[0] >> index + 1, self.padded[1] >> index + 1) for index in range(count)]
         conditions = LABEL_FEATURES if classes else 0
         self.labels = nn.Embedding(classes + 1, LABEL_FEATURES) if classes else None
         self.stem = Convolution(4 * channels, widths[0])
@@ -174,8 +177,8 @@ class VAE(nn.Module):
         self, observed: Float[Tensor, "batch channels height width"], labels: Int64[Tensor, "batch"] | None = None
     ) -> Encoding:
         """The encoder alone: posterior of the latent vector, and activations for the latent maps."""
-        spare = self.padded - self.size
-        padded = F.pad(observed, (0, spare, 0, spare), mode="replicate") if spare else observed
+        below, beside = self.padded[0] - self.size[0], self.padded[1] - self.size[1]
+        padded = F.pad(observed, (0, beside, 0, below), mode="replicate") if below or beside else observed
         hidden = self.stem(F.pixel_unshuffle(padded, 2).contiguous(memory_format=torch.channels_last))
         maps = []
         for index, blocks in enumerate(self.down):
@@ -277,16 +280,25 @@ def decoder_of(network: PictureVAE) -> dict[str, nn.Parameter]:
     return {name: value for name, value in network.named_parameters() if name.startswith(DECODER)}
 
 
-def halvings(size: int, spatial: bool) -> int:
-    """How often the encoder halves a picture: to four pixels and more, but for a latent map to an eighth at most."""
+def halvings(size: tuple[int, int], spatial: bool) -> int:
+    """How often the encoder halves a picture: to four pixels and more, but for a latent map to an eighth at most.
+
+    Of a picture that is not square, the square with as many pixels counts.
+    """
+    side = math.sqrt(math.prod(size))
     if spatial:
-        return max(1, min(COARSEST_MAP, int(math.log2(size / SMALLEST_MAP))))
-    return max(1, int(math.log2(size / 4)))
+        return max(1, min(COARSEST_MAP, int(math.log2(side / SMALLEST_MAP))))
+    return max(1, int(math.log2(side / 4)))
 
 
 def narrow(width: int) -> int:
     """Channels inside a residual block: half its width, because the 3×3 convolution costs most of the compute."""
     return max(8, width // 2)
+
+
+def _multiple(side: int, step: int) -> int:
+    """The smallest multiple of `step` that is not below `side`."""
+    return math.ceil(side / step) * step
 
 
 def _blocks(width: int, depth: int) -> nn.Sequential:

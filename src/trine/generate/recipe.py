@@ -2,10 +2,20 @@
 
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from trine.pictures.reading import Fit
 from trine.recipe import Between, Recipe
+
+SIDES = range(8, 257)
+"""Heights and widths of pictures that a network can learn, in pixels."""
+
+
+def _in_range(size: int | tuple[int, int] | None) -> int | tuple[int, int] | None:
+    sides = size if isinstance(size, tuple) else (size,)
+    if not all(side is None or side in SIDES for side in sides):
+        raise ValueError(f"give {SIDES[0]} to {SIDES[-1]} pixels")
+    return size[0] if isinstance(size, tuple) and size[0] == size[1] else size
 
 
 class GenerateRecipe(Recipe):
@@ -30,11 +40,16 @@ class GenerateRecipe(Recipe):
     """Limit the gaussian's means by tanh, as former versions did: it can stop learning black and white drawings."""
     components: int = Field(5, ge=1, le=20)
     """Components of the logistic mixture."""
-    picture_size: int | None = Field(None, ge=8, le=256)
-    """Side that pictures are resized to, in pixels; none: their own size, or one chosen from their sizes."""
+    picture_size: Annotated[int | tuple[int, int] | None, AfterValidator(_in_range)] = None
+    """Side of squares that pictures are resized to, or [height, width], in pixels; none: their own size, or one chosen
+    from their sizes."""
+    aspect: Literal["common", "square"] = "common"
+    """Without a picture_size. common: the aspect ratio that most pictures share; square: pictures become square."""
+    transparency: Literal["auto", "none"] = "auto"
+    """auto: opacity is a fourth channel if a pixel of the pictures is not opaque; none: a backdrop is laid below."""
     fit: Fit = "pad"
-    """How a picture that is not square becomes square. pad: the whole on the colour of its border; crop: its middle;
-    auto: crop up to 4:3, else pad; squash: the whole, distorted."""
+    """What is done with a picture of another aspect ratio. pad: the whole on the colour of its border; crop: its
+    middle; auto: crop up to 4:3, else pad; squash: the whole, distorted."""
     label_from: str | None = None
     """Regular expression with one group, the class, searched in each picture's path below DATA; none: class folders."""
     validation_share: float = Field(0.1, gt=0, lt=0.9)
@@ -91,7 +106,13 @@ class GenerateRecipe(Recipe):
     final_rate: float = Field(0.01, ge=0, le=1)
     """Learning rate at the end of the training, as a share of its peak."""
 
-    former: ClassVar[dict[str, Any]] = {"fit": "crop", "bounded_means": True, "sharpen_steps": 0}
+    former: ClassVar[dict[str, Any]] = {
+        "fit": "crop",
+        "aspect": "square",
+        "transparency": "none",
+        "bounded_means": True,
+        "sharpen_steps": 0,
+    }
     large: ClassVar[dict[str, Any]] = {
         "batch_size": 256,
         "learning_rate": 2.8e-3,

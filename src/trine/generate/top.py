@@ -52,10 +52,10 @@ class TopGroup(nn.Module, ABC):
 class TopVector(TopGroup):
     """One latent vector for the whole picture."""
 
-    def __init__(self, width: int, size: int, latent: int, conditions: int) -> None:
+    def __init__(self, width: int, size: tuple[int, int], latent: int, conditions: int) -> None:
         super().__init__()
-        self.latent, self.shape = latent, (width, size, size)
-        features = width * size**2
+        self.latent, self.shape = latent, (width, *size)
+        features = math.prod(self.shape)
         self.posterior = nn.Linear(features + conditions, 2 * latent)
         self.project = nn.Linear(latent + conditions, features)
         nn.init.normal_(self.posterior.weight, std=0.1 / math.sqrt(features + conditions))
@@ -81,9 +81,9 @@ class TopMap(TopGroup):
     Rombach et al., "High-resolution image synthesis with latent diffusion models", 2022.
     """
 
-    def __init__(self, width: int, size: int, channels: int, conditions: int) -> None:
+    def __init__(self, width: int, size: tuple[int, int], channels: int, conditions: int) -> None:
         super().__init__()
-        self.channels, self.size, self.latent = channels, size, channels * size**2
+        self.channels, self.size, self.latent = channels, size, channels * math.prod(size)
         self.posterior = Pointwise(width + conditions, 2 * channels)
         self.project = Pointwise(channels + conditions, width)
         nn.init.normal_(self.posterior.weight, std=0.1 / math.sqrt(width + conditions))
@@ -99,12 +99,12 @@ class TopMap(TopGroup):
     def projected(
         self, z: Float[Tensor, "batch latent"], condition: Float[Tensor, "batch conditions"]
     ) -> Float[Tensor, "batch width rows columns"]:
-        maps: Tensor = self.project(self._beside(z.view(-1, self.channels, self.size, self.size), condition))
+        maps: Tensor = self.project(self._beside(z.view(-1, self.channels, *self.size), condition))
         return maps
 
     def _beside(self, maps: Tensor, condition: Float[Tensor, "batch conditions"]) -> Tensor:
         """The maps, and the condition at every place."""
         if not condition.shape[1]:
             return maps
-        everywhere = condition[:, :, None, None].to(maps.dtype).expand(-1, -1, self.size, self.size)
+        everywhere = condition[:, :, None, None].to(maps.dtype).expand(-1, -1, *self.size)
         return torch.cat([maps, everywhere], 1)

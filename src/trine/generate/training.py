@@ -19,7 +19,7 @@ from trine.generate.chapter import chapter
 from trine.generate.codec import Codec
 from trine.generate.directions import Directions
 from trine.generate.flow_training import FlowObjective, Posteriors, flow_seconds
-from trine.generate.generator import Generator, build_network, build_priors
+from trine.generate.generator import OPACITY, Generator, build_network, build_priors
 from trine.generate.latent import Normal
 from trine.generate.network import PictureVAE, decoder_of
 from trine.generate.objective import GenerateObjective
@@ -32,8 +32,8 @@ from trine.model import Evaluation
 from trine.page.chapter import Chapter
 from trine.pictures.batches import evenly, labels_of, part_held_out, part_of
 from trine.pictures.decode import as_channels
+from trine.pictures.opening import open_to_train
 from trine.pictures.picture_set import PictureSet, PictureSplit
-from trine.pictures.squares import open_squares
 from trine.plurals import quantity
 from trine.train.budget import STAGES, Budget
 from trine.train.fit import RunningFit, Trainer
@@ -73,8 +73,12 @@ class GeneratorTrainer(Trainer[GenerateRecipe, PictureSet, GenerateObjective, Ge
     @override
     def open(self, data: str | Path, data_dir: Path | None) -> PictureSet:
         if self.start is None:
-            return open_squares(self.recipe, data, data_dir, self.recipe.picture_size)
-        opened = open_squares(self.recipe, data, data_dir, self.start.size, self.start.reading)
+            recipe = self.recipe
+            kept = recipe.transparency == "auto"
+            size, aspect = recipe.picture_size, recipe.aspect
+            return open_to_train(recipe, data, data_dir, size, aspect=aspect, transparency=kept)
+        kept, size = self.start.channels == OPACITY, self.start.size
+        opened = open_to_train(self.recipe, data, data_dir, size, self.start.reading, transparency=kept)
         return opened.with_channels(self.start.channels)
 
     @override
@@ -131,7 +135,7 @@ class GeneratorTrainer(Trainer[GenerateRecipe, PictureSet, GenerateObjective, Ge
         if not {"flow_steps", "sharpen_steps"} & self.recipe.by_hand:
             return sum(self.seconds.values())
         classes = _classes(opened, recipe)
-        network = build_network(recipe, opened.channels, opened.size[0], classes)
+        network = build_network(recipe, opened.channels, opened.size, classes)
         flow = build_priors(recipe, network.vae, classes)["flow"]
         assert isinstance(flow, Flow)
         if "flow_steps" in self.recipe.by_hand:
@@ -148,7 +152,7 @@ class GeneratorTrainer(Trainer[GenerateRecipe, PictureSet, GenerateObjective, Ge
     @override
     def objective(self, opened: PictureSet, recipe: GenerateRecipe) -> GenerateObjective:
         torch.manual_seed(recipe.seed)
-        network = build_network(recipe, opened.channels, opened.size[0], _classes(opened, recipe))
+        network = build_network(recipe, opened.channels, opened.size, _classes(opened, recipe))
         if self.start is not None:
             network.load_state_dict(self.start.network.state_dict())
         splits = {name: split for name, split in opened.splits.items() if self.tests or name != "test"}
@@ -170,7 +174,7 @@ class GeneratorTrainer(Trainer[GenerateRecipe, PictureSet, GenerateObjective, Ge
         model = Generator.assembled(
             recipe,
             classes=_classes(opened, recipe),
-            size=opened.size[0],
+            size=opened.size,
             channels=opened.channels,
             reading=opened.reading,
             network=codec.network,

@@ -37,7 +37,7 @@ BLOCK = 1000
 
 
 def lite0(size: int) -> Features:
-    """Features of EfficientNet-Lite0, in single precision, for pictures `size` pixels wide.
+    """Features of EfficientNet-Lite0, in single precision, for pictures of which `size` is the longer side, in pixels.
 
     Raises `UsageError` when the extra `pretrained` is missing.
     """

@@ -65,7 +65,7 @@ def pooled(
 ) -> Float[Tensor, "batch features"]:
     """The mean of each of the last feature maps. The pictures are normalised RGB; they are scaled to `side` first."""
     if pixels.shape[2:] != (side, side):
-        pixels = F.interpolate(pixels, size=(side, side), mode="bicubic", antialias=side < pixels.shape[2])
+        pixels = F.interpolate(pixels, size=(side, side), mode="bicubic", antialias=side < max(pixels.shape[2:]))
     maps: Tensor = network.extract_features(pixels.contiguous(memory_format=torch.channels_last))  # type: ignore[operator]
     return maps.mean((2, 3))
 

@@ -73,7 +73,7 @@ def mirrors(flip: str, channels: int) -> bool:
 
     `auto` mirrors colour pictures only: grey ones are often digits or letters, which change their meaning.
     """
-    return flip in ("alternating", "random") or (flip == "auto" and channels == 3)
+    return flip in ("alternating", "random") or (flip == "auto" and channels >= 3)
 
 
 def labels_of(split: PictureSplit) -> Int64[Tensor, "n"]:

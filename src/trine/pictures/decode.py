@@ -1,4 +1,4 @@
-"""One picture -> uint8 pixels: RGB, or one grey channel when the whole set is grey.
+"""One picture -> uint8 pixels: RGB, one grey channel when the whole set is grey, or RGB and opacity.
 
 - A picture is a path, the bytes of a file, an open binary file, a PIL image or an array (see `Picture`).
 - How it becomes pixels is a `Reading`: the frame, what lies below transparent pixels, the range of deep levels.
@@ -27,7 +27,7 @@ from trine.pictures.deep_colour import colour_levels, is_deep_colour
 from trine.pictures.formats import formats, open_image
 from trine.pictures.framing import framed
 from trine.pictures.levels import DEEP_MODES, level_range, scaled
-from trine.pictures.modes import is_grey, over_backdrop, plain_mode
+from trine.pictures.modes import OPAQUE, has_transparency, is_grey, over_backdrop, plain_mode, with_opacity
 from trine.pictures.reading import Range, Reading
 
 MAX_PIXELS = 100_000_000
@@ -90,6 +90,8 @@ class Header:
     """The lowest and highest level of a picture of more than 8 bits."""
     floating: bool = False
     """Whether these levels are floating-point numbers."""
+    transparent: bool = False
+    """Whether a pixel is not opaque; False where it was not looked for."""
 
 
 @contextmanager
@@ -100,8 +102,11 @@ def quiet_pillow() -> Iterator[None]:
         yield
 
 
-def read_header(path: Path, name: str) -> Header:
-    """Read a picture's header; raises the same errors as `decode`. Only pictures of more than 8 bits are decoded."""
+def read_header(path: Path, name: str, transparency: bool = False) -> Header:
+    """Read a picture's header; raises the same errors as `decode`.
+
+    Only pictures of more than 8 bits are decoded, and with `transparency` those that have opacities.
+    """
     with _opened(path, name) as image:
         width, height = image.size
         # PNG's getexif decodes the whole picture unless the header held the data.
@@ -110,7 +115,7 @@ def read_header(path: Path, name: str) -> Header:
             width, height = height, width
         grey, floating = is_grey(image), image.mode == "F"
         levels = level_range(_levels(image)) if _is_deep(image) else None
-        return Header(height, width, grey, levels, floating)
+        return Header(height, width, grey, levels, floating, transparency and has_transparency(image))
 
 
 def read_picture(
@@ -138,7 +143,7 @@ def read_picture(
 def decode(
     picture: Picture, name: str, shape: tuple[int, int], channels: int, reading: Reading = DEFAULT
 ) -> UInt8[np.ndarray, "height width channels"]:
-    """The pixels of one picture at `shape` (height, width), with 1 or 3 channels.
+    """The pixels of one picture at `shape` (height, width), with 1, 3 or 4 channels: grey, RGB, or RGB and opacity.
 
     Raises DataError (`unreadable: …`, `truncated: …`, `missing: …`) and UnsafeDataError (`oversized: …`).
     """
@@ -153,9 +158,12 @@ def decode(
             plain = plain_mode(image, reading)
         orientation = 1 if image.format == "TIFF" else _orientation(image)  # Pillow itself turns a TIFF file upright
         turned = shape[::-1] if orientation in SIDEWAYS else shape
-        small = over_backdrop(framed(plain, turned, reading.fit), reading)
+        small = framed(plain, turned, reading.fit)
         if orientation in ROTATIONS:
             small = small.transpose(ROTATIONS[orientation])
+        if channels == 4:
+            return with_opacity(small)
+        small = over_backdrop(small, reading)
         return np.asarray(small.convert("L" if channels == 1 else "RGB")).reshape(*shape, channels)
 
 
@@ -174,9 +182,17 @@ def resize(
 def as_channels(
     images: UInt8[np.ndarray, "n height width from"], channels: int
 ) -> UInt8[np.ndarray, "n height width to"]:
-    """Grey pictures as RGB, or RGB pictures as grey; the same array if they have that number of channels."""
+    """Pictures as grey, RGB, or RGB and opacity; the same array if they have that number of channels.
+
+    Transparent pictures are laid over a backdrop that they contrast with.
+    """
     if images.shape[-1] == channels:
         return images
+    if channels == 4:
+        return np.pad(as_channels(images, 3), ((0, 0), (0, 0), (0, 0), (0, 1)), constant_values=OPAQUE)
+    if images.shape[-1] == 4:
+        flat = [np.asarray(over_backdrop(Image.fromarray(image), DEFAULT)) for image in images]
+        return as_channels(np.stack(flat) if flat else images[..., :3], channels)
     if channels == 3:
         return np.repeat(images, 3, axis=-1)
     return (images @ np.array([0.299, 0.587, 0.114]) + 0.5).astype(np.uint8)[..., None]  # type: ignore[no-any-return]

@@ -89,6 +89,8 @@ class Folder(Source):
                 files.skipped.extend(f"unlabelled: {self._name(p)} (not in a class folder)" for p in top.pictures)
                 files.remarks.extend(_class_remarks(top))
             else:
+                if top.filled and top.pictures:
+                    files.remarks.append(f"no class: {listed(_inner(top))}, as pictures lie beside it")
                 files.entries.extend(Entry(Path(p), self._name(p), None, split) for p in top.below())
 
     def _labelled(self, files: Files) -> Files:
@@ -138,12 +140,13 @@ class _Layout:
         return self.unwrapped(inner) if entered and not self._is_class_elsewhere(inner, part) else part
 
     def is_flat(self, top: Tree) -> bool:
-        """Whether the folders in a folder say nothing: `images/1.jpg`, `images_1/…` and `images_2/…`."""
+        """Whether the folders in a folder say nothing: `images/1.jpg`, `images_1/…` and `images_2/…`, or a single one
+        beside pictures."""
         if not top.filled or any(folder.filled for folder in top.filled):
             return False
         names = [folder.last for folder in top.filled]
         if len(names) == 1:
-            return is_plain(names[0])
+            return is_plain(names[0]) or bool(top.pictures)
         rests = {tuple(word for word in words_of(name) if not word.isdigit()) for name in names}
         return len(rests) == 1 and bool(set(next(iter(rests))) & {"images", "part", "imgs", "pictures", "photos"})
 
@@ -250,6 +253,10 @@ def _refuse_unknown_splits(root: Path, top: Tree) -> None:
             "validation and test; if the inner folders are the classes, use --label-from '([^/]+)/[^/]*$', if the "
             "outer ones are, --label-from '^([^/]+)/'"
         )
+
+
+def _inner(top: Tree) -> list[str]:
+    return [f"{folder.name}/" for folder in top.filled]
 
 
 def _class_remarks(top: Tree) -> Iterable[str]:

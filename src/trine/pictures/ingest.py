@@ -20,7 +20,7 @@ from trine.pictures.decode import Header, decode, quiet_pillow, read_header, res
 from trine.pictures.entries import SPLITS, Arrays, Entry, Files, Source, class_name, listed, natural_order, readable
 from trine.pictures.framing import Frame, frame_of
 from trine.pictures.levels import float_range, integer_range
-from trine.pictures.reading import Fit, Reading
+from trine.pictures.reading import Aspect, Fit, Reading
 from trine.pictures.store import StoreWriter
 from trine.plurals import quantity
 from trine.progress import counted
@@ -37,18 +37,24 @@ LEGIBLE = 96
 
 Pixels = UInt8[np.ndarray, "height width channels"]
 Advance = Callable[[int], None]
+ALIKE, MOST, LONGEST = 1.1, 2 / 3, 4.0
+"""Aspect ratios that count as alike, by which factor; the share of pictures that makes one common; the longest."""
+EXACT = 0.01
+"""Largest share by which whole pixels may miss a common ratio: beyond 2 %, pictures are padded."""
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """What the caller wants: a side in pixels, squares only, and how pictures are read."""
+    """What the caller wants: a side in pixels or height and width, else the aspect; and how pictures are read."""
 
-    size: int | None = None
-    square: bool = False
+    size: int | tuple[int, int] | None = None
+    aspect: Aspect = "own"
     reading: Reading = field(default_factory=Reading)
     levels: bool = True
     """Whether the range of deep levels is taken from the set; else it is that of `reading`."""
+    transparency: bool = False
+    """Whether opacity is kept as a fourth channel if a pixel of the set is not opaque."""
 
 
 def ingest(source: Source, writer: StoreWriter, workspace: Path, wanted: Wanted, progress: bool) -> None:
@@ -64,20 +70,51 @@ def ingest(source: Source, writer: StoreWriter, workspace: Path, wanted: Wanted,
 def chosen_shape(shapes: Sequence[tuple[int, int]], wanted: Wanted) -> tuple[int, int]:
     """Height and width of every picture in the store.
 
-    A square of the size that is wanted; or the pictures' own shape when all share one of 8 to 256 pixels a side; or
-    else the largest square of 32, 48, 64 and 96 pixels a side that is not larger than the median side (see `_side`).
+    What is wanted; or the pictures' own shape when all share one of 8 to 256 pixels a side; or else the largest square
+    of 32, 48, 64 and 96 pixels a side that is not larger than the median side (see `_side`). With the aspect `common`,
+    it is a rectangle with about as many pixels if most pictures have one aspect ratio (see `common_ratio`).
     """
     if wanted.size is not None:
-        return wanted.size, wanted.size
+        return (wanted.size, wanted.size) if isinstance(wanted.size, int) else wanted.size
     if len(set(shapes)) == 1 and all(side in NATIVE for side in shapes[0]):
         height, width = shapes[0]
-        if height == width or not wanted.square:
+        if height == width or wanted.aspect != "square":
             return height, width
         side = round(_side((height, width), wanted.reading.fit))
         return (side, side) if side <= LEGIBLE else (_legible(height, width, side),) * 2
-    middle = median(_side(shape, wanted.reading.fit) for shape in shapes)
-    side = max((side for side in SIZES if side <= middle), default=SIZES[0])
-    return side, side
+    if wanted.aspect == "common" and (ratio := common_ratio(shapes)) is not None:
+        return _rectangle(ratio, _standard(median(math.sqrt(height * width) for height, width in shapes)))
+    return (_standard(median(_side(shape, wanted.reading.fit) for shape in shapes)),) * 2
+
+
+def common_ratio(shapes: Sequence[tuple[int, int]]) -> float | None:
+    """Height by width of most pictures: two in three are within a tenth of it. None: there is none, or it is about 1.
+
+    Ratios beyond 1:4 are no common ones: a few pixels across would show nothing.
+    """
+    ratios = [height / width for height, width in shapes]
+    middle = median(ratios)
+    alike = sum(1 / ALIKE <= ratio / middle <= ALIKE for ratio in ratios)
+    extreme = max(middle, 1 / middle)
+    return middle if MOST * len(ratios) <= alike and ALIKE < extreme <= LONGEST else None
+
+
+def _rectangle(ratio: float, side: int) -> tuple[int, int]:
+    """Height and width of this ratio but for one percent, with about as many pixels as the square has."""
+    middle = round(side * math.sqrt(ratio))
+    heights = range(middle - side // 16, middle + side // 16 + 1)
+    height = min(heights, key=lambda height: (_misses(height, ratio) > EXACT, abs(height - middle)))
+    return height, round(height / ratio)
+
+
+def _misses(height: int, ratio: float) -> float:
+    """How far the ratio of whole pixels is from the one that is wanted, as a share of it."""
+    return abs(height / round(height / ratio) / ratio - 1)
+
+
+def _standard(middle: float) -> int:
+    """The largest of `SIZES` that is not larger."""
+    return max((side for side in SIZES if side <= middle), default=SIZES[0])
 
 
 def _side(shape: tuple[int, int], fit: Fit) -> float:
@@ -115,12 +152,13 @@ def _ingest_files(files: Files, writer: StoreWriter, wanted: Wanted, pool: Threa
     entries, remarks = _with_class_names(sorted(files.entries, key=lambda entry: SPLITS.index(entry.split)))
     skipped = list(files.skipped)
     with counted("Reading pictures", 2 * len(entries), progress) as advance:
-        headed = list(_readable(pool, lambda entry: read_header(entry.path, entry.name), entries, skipped, advance))
+        head = partial(_headed, transparency=wanted.transparency)
+        headed = list(_readable(pool, head, entries, skipped, advance))
         if not headed:
             raise _nothing_readable(len(entries), skipped)
         headers = [header for _, header in headed]
         shape = chosen_shape([(header.height, header.width) for header in headers], wanted)
-        channels = 1 if all(header.grey for header in headers) else 3
+        channels = _channels(headers)
         reading, said = _with_levels(headers, wanted)
         counts = Counter(frame_of((header.height, header.width), shape, reading.fit) for header in headers)
         classes = sorted({entry.label for entry, _ in headed if entry.label is not None}, key=natural_order)
@@ -137,6 +175,16 @@ def _ingest_files(files: Files, writer: StoreWriter, wanted: Wanted, pool: Threa
 
 def _decoded(entry: Entry, shape: tuple[int, int], channels: int, reading: Reading) -> Pixels:
     return decode(entry.path, entry.name, shape, channels, reading)
+
+
+def _headed(entry: Entry, transparency: bool) -> Header:
+    return read_header(entry.path, entry.name, transparency)
+
+
+def _channels(headers: Sequence[Header]) -> int:
+    if any(header.transparent for header in headers):
+        return 4
+    return 1 if all(header.grey for header in headers) else 3
 
 
 def _at_once(shape: tuple[int, int], channels: int) -> int:
@@ -178,7 +226,8 @@ def _with_levels(headers: Sequence[Header], wanted: Wanted) -> tuple[Reading, li
             span = find(ranges)
             reading = replace(reading, floats=span) if floating else replace(reading, integers=span)
             remarks.append(
-                f"{kind} levels of {quantity(len(ranges), 'picture')}: {span[0]:g} to {span[1]:g} become 0 to 255"
+                f"{kind} levels of {quantity(len(ranges), 'picture')}: {span[0]:g} to {span[1]:g} become 256 levels, "
+                "the same for the whole set"
             )
     return reading, remarks
 

@@ -19,7 +19,7 @@ from trine.pictures.entries import SPLITS, TEST, TRAIN, VALIDATION, Source, read
 from trine.pictures.groups import copies
 from trine.pictures.ingest import Wanted, ingest
 from trine.pictures.named import picture_source
-from trine.pictures.reading import Fit, Reading
+from trine.pictures.reading import Aspect, Fit, Reading
 from trine.pictures.sources import source_at
 from trine.pictures.splits import grouped_cut, stratified_cut
 from trine.pictures.store import VERSION, PictureStore, StoreWriter, forget, load_or_build, map_rows
@@ -27,6 +27,8 @@ from trine.plurals import quantity
 
 USES = {TRAIN: "pictures to learn from", VALIDATION: "held out", TEST: "to test with"}
 """What the pictures of each split are for."""
+CHANNELS = {1: "grey", 3: "RGB", 4: "RGB with transparency"}
+"""What pictures with this number of channels are."""
 ALL = "all"
 """Name of all splits together."""
 LARGEST_SIZE = 1024
@@ -106,7 +108,7 @@ class PictureSet:
         )
 
     def with_channels(self, channels: int) -> "PictureSet":
-        """The set with grey pictures as RGB, or RGB pictures as grey; itself if it has that number of channels."""
+        """The set with other channels, see `as_channels`; itself if it has that number of them."""
         if channels == self.channels:
             return self
         splits = {name: replace(part, images=as_channels(part.images, channels)) for name, part in self.splits.items()}
@@ -117,7 +119,7 @@ class PictureSet:
         counts = [f"{len(self.splits[name]):,} {use}" for name, use in USES.items() if name in self.splits]
         classes = [quantity(len(self.classes), "class")] if self.classes else []
         height, width = self.size
-        size = f"{width}×{height} {'RGB' if self.channels == 3 else 'grey'}"
+        size = f"{width}×{height} {CHANNELS[self.channels]}"
         skipped = [f"skipped, {line}" for line in self.skipped[:NAMED]]
         if len(self.skipped) > NAMED:
             skipped.append(f"and {quantity(len(self.skipped) - NAMED, 'more file')} skipped")
@@ -130,7 +132,7 @@ class PictureSet:
 
     @property
     def channels(self) -> int:
-        """1 for a set that is all grey, else 3."""
+        """1 for a set that is all grey, 3 for colour, 4 for colour and opacity."""
         return int(next(iter(self.splits.values())).images.shape[3])
 
 
@@ -138,8 +140,9 @@ def open_pictures(
     source: str | Path,
     *,
     data_dir: Path | None = None,
-    size: int | None = None,
-    square: bool = False,
+    size: int | tuple[int, int] | None = None,
+    aspect: Aspect = "own",
+    transparency: bool = False,
     fit: Fit = "auto",
     reading: Reading | None = None,
     label_from: str | None = None,
@@ -153,10 +156,11 @@ def open_pictures(
     """Open a named set, a folder, a manifest or an archive. Pictures are decoded once and stored in the cache.
 
     data_dir           folder of the named sets; None: see `trine.datasets.catalogue`
-    size               side of the square, in pixels, that pictures are scaled to (antialiased); None: their own size
-                       when all share one, else see `chosen_shape`
-    square             make a square of the pictures' own size, too
-    fit                how a picture of another aspect ratio becomes square: crop, pad, squash; auto: crop up to 4:3
+    size               side of the square, or height and width, in pixels, that pictures are scaled to (antialiased);
+                       None: their own size when all share one, else see `chosen_shape`
+    aspect             without a size: own, common or square
+    transparency       keep opacity as a fourth channel, if a pixel of the set's files is not opaque
+    fit                what is done with a picture of another aspect ratio: crop, pad, squash; auto: crop up to 4:3
     reading            how a trained model reads pictures (`PictureSet.reading`, kept with it), instead of `fit`
     label_from         regular expression with one group, the class, searched in each path below the root, instead of
                        class folders
@@ -171,12 +175,20 @@ def open_pictures(
     (a path that does not exist, no readable picture, damaged files, a cache that cannot be written) and UnsafeDataError
     (an archive over its limits).
     """
-    if size is not None and not 1 <= size <= LARGEST_SIZE:
+    sides = size if isinstance(size, tuple) else () if size is None else (size,)
+    if not all(1 <= side <= LARGEST_SIZE for side in sides):
         raise UsageError(f"a picture size of {size} is out of range: use 1 to {LARGEST_SIZE}")
-    wanted = Wanted(size, square, reading or Reading(fit=fit), levels=reading is None)
+    wanted = Wanted(size, aspect, reading or Reading(fit=fit), levels=reading is None, transparency=transparency)
     place = _locate(source, data_dir, label_from, progress)
     content = place.source
-    how = [str(size), str(square), json.dumps(wanted.reading.as_json()), str(wanted.levels), str(label_from)]
+    how = [
+        str(size),
+        aspect,
+        str(transparency),
+        json.dumps(wanted.reading.as_json()),
+        str(wanted.levels),
+        str(label_from),
+    ]
     key = _digest([place.location, *how]), _digest([str(VERSION), *sorted(content.stamp())])
 
     def build(writer: StoreWriter, workspace: Path) -> None:

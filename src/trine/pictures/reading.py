@@ -9,6 +9,9 @@ Fit = Literal["auto", "crop", "pad", "squash"]
 """How a picture of another aspect ratio becomes square. auto: crop up to 4:3, pad beyond."""
 Backdrop = Literal["contrast", "white"]
 """What is laid below transparent pixels. contrast: white, or black below a bright picture."""
+Aspect = Literal["own", "common", "square"]
+"""Height and width of a set's pictures. own: as all pictures have them, else a square; common: as all have them, else
+with the aspect ratio that most have; square: always a square."""
 Range = tuple[float, float]
 """The levels that become 0 and 255."""
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from trine.annotations import Float, UInt8
 from trine.errors import DataError, UsageError
-from trine.generate.arguments import check_sample, label_index
+from trine.generate.arguments import check_sample, label_index, size_of
 from trine.generate.directions import KEPT_AS, Directions
 from trine.generate.noise import BLOCK, Draws, block_noise, blocks_of, encoding_noise
 from trine.pictures.decode import as_channels
@@ -32,8 +32,10 @@ class ExportedGenerator:
 
     def __init__(self, exported: ExportedBundle) -> None:
         content = exported.content
-        self.classes, self.size, self.channels = tuple(content["classes"]), content["size"], content["channels"]
-        """Labels that pictures can be sampled for; side of the pictures in pixels; 1 for grey, 3 for colour."""
+        self.classes, self.channels = tuple(content["classes"]), content["channels"]
+        """Labels that pictures can be sampled for; 1 for grey, 3 for colour, 4 for colour and opacity."""
+        self.size = size_of(content["size"])
+        """Height and width of the pictures, in pixels."""
         arrays = exported.arrays("information", KEPT_AS)
         self.information = arrays["information"]
         """Mean KL divergence of each number of the latent vector, in nats: its information about a picture."""
@@ -50,7 +52,7 @@ class ExportedGenerator:
 
         label         a class, for a model trained with labels; without, of any class
         temperature   scale of the latents' noise: 0 gives the most typical picture, 1 the learned distribution
-        Returns uint8 levels of shape (n, size, size, channels). Raises `UsageError`.
+        Returns uint8 levels of shape (n, height, width, channels). Raises `UsageError`.
         """
         return np.concatenate(list(self.sample_stream(n, label=label, temperature=temperature, seed=seed)))
 
@@ -77,13 +79,14 @@ class ExportedGenerator:
     def encode(self, images: UInt8[np.ndarray, "n height width channels"], seed: int = 0) -> Posteriors:
         """Posteriors of pictures, and one sample of each. Raises `DataError` for pictures of another size.
 
-        images   uint8 levels of shape (n, size, size, channels)
+        images   uint8 levels of shape (n, height, width, channels)
         seed     seed of the sample
         Returns `mean`, `variance` and `sample`: per group, top group first, a float32 array of shape (n, *shape), with
         the group's shape in `shapes`.
         """
-        if images.ndim != 4 or images.shape[1:3] != (self.size, self.size):
-            raise DataError(f"pictures of shape {images.shape[1:]}: the model takes {self.size}×{self.size}")
+        if images.ndim != 4 or images.shape[1:3] != self.size:
+            height, width = self.size
+            raise DataError(f"pictures of shape {images.shape[1:]}: the model takes height {height}, width {width}")
         draws, parts = Draws(seed), list[Posteriors]()
         for start in range(0, len(images), ENCODED):
             batch = as_channels(images[start : start + ENCODED], self.channels)
@@ -97,7 +100,7 @@ class ExportedGenerator:
         """The expected pictures of latents, top group first. Missing latents are the means of their priors.
 
         latents   per group an array of shape (n, *shape), with the group's shape in `shapes`
-        Returns uint8 levels of shape (n, size, size, channels).
+        Returns uint8 levels of shape (n, height, width, channels).
 
         Raises `UsageError` for latents of other shapes, or an unknown label.
         """
@@ -117,7 +120,7 @@ class ExportedGenerator:
         """The posteriors of pictures whose noise is drawn together, in blocks."""
         fixed = {"pictures": batch}
         if "binarisation" in self._encoder.inputs:
-            fixed["binarisation"] = draws.uniform(len(batch), self.channels, self.size, self.size)
+            fixed["binarisation"] = draws.uniform(len(batch), self.channels, *self.size)
         noise = encoding_noise(draws, self.shapes, len(batch))
         groups = range(len(noise))
         inputs = fixed | {name: noise[i] for i in groups if (name := f"noise.{i}") in self._encoder.inputs}

@@ -19,7 +19,8 @@ class Latents:
     with_torch: bool
     shapes: tuple[tuple[int, ...], ...]
     """Shape of each group's latent, top group first."""
-    size: int
+    size: tuple[int, int]
+    """Height and width of its pictures, in pixels."""
     channels: int
     classes: tuple[str, ...]
     reading: Reading

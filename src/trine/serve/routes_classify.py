@@ -181,7 +181,7 @@ def _read(content: bytes, name: str, loaded: Loaded, service: Service) -> np.nda
     """The picture's pixels, or why it cannot be read."""
     model = loaded.model
     try:
-        return decoded(content, name, model.size, model.channels, model.reading, service.settings.limits)
+        return decoded(content, name, (model.size, model.size), model.channels, model.reading, service.settings.limits)
     except DataError as problem:
         return str(problem)
 
@@ -191,7 +191,7 @@ async def _one(service: Service, loaded: Loaded, picture: UploadFile) -> np.ndar
     given = await contents([picture], service.settings.limits)
     model = loaded.model
     read = service.readers.run(
-        lambda: all_decoded(given, model.size, model.channels, model.reading, service.settings.limits)[0]
+        lambda: all_decoded(given, (model.size, model.size), model.channels, model.reading, service.settings.limits)[0]
     )
     image: np.ndarray = await read
     return image

@@ -61,7 +61,7 @@ def _classify(loaded: Loaded, limits: Limits) -> Signature:
     classes = len(model.classes)
 
     def task(inputs: Arrays) -> Task:
-        pictures = _pictures(inputs["pictures"], model.size, model.channels, limits, model.reading)
+        pictures = _pictures(inputs["pictures"], (model.size, model.size), model.channels, limits, model.reading)
         return answers_task(loaded, pictures)
 
     return Signature(
@@ -150,7 +150,7 @@ def _decoder(loaded: Loaded, limits: Limits) -> Signature:
             *(Port(f"latent.{i}", "FP32", (-1, *shape), i > 0) for i, shape in enumerate(latents.shapes)),
             Port("label", "BYTES", (1,), optional=True),
         ),
-        (Port("pictures", "UINT8", (-1, latents.size, latents.size, latents.channels)),),
+        (Port("pictures", "UINT8", (-1, *latents.size, latents.channels)),),
         task,
     )
 
@@ -194,16 +194,16 @@ def _encoder(loaded: Loaded, limits: Limits) -> Signature:
     return Signature((Port("pictures", "UINT8", (-1, -1, -1, -1)),), tuple(outputs), task)
 
 
-def _pictures(images: np.ndarray, size: int, channels: int, limits: Limits, reading: Reading) -> np.ndarray:
+def _pictures(images: np.ndarray, size: tuple[int, int], channels: int, limits: Limits, reading: Reading) -> np.ndarray:
     """Pictures at a model's size. Raises `Refusal` for what are none."""
     count, height, width, given = images.shape
     _within(count, limits.batch, "pictures")
-    if given not in (1, 3) or not height * width:
-        raise Refusal(400, f"pictures of shape {[height, width, given]}: give height, width, and 1 or 3 channels")
+    if given not in (1, 3, 4) or not height * width:
+        raise Refusal(400, f"pictures of shape {[height, width, given]}: give height, width, and 1, 3 or 4 channels")
     if height * width > limits.pixels:
         raise Refusal(413, f"pictures of {width}×{height}: the limit is {limits.pixels:,} pixels")
     try:
-        return as_channels(resize(images, (size, size), reading), channels)
+        return as_channels(resize(images, size, reading), channels)
     except DataError as problem:
         raise Refusal.of(problem) from None
 

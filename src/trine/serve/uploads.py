@@ -58,7 +58,9 @@ async def contents(files: Sequence[UploadFile], limits: Limits, most: int | None
     return [(_shown(file.filename, number), await file.read()) for number, file in enumerate(files, 1)]
 
 
-def decoded(content: bytes, name: str, size: int, channels: int, reading: Reading, limits: Limits) -> np.ndarray:
+def decoded(
+    content: bytes, name: str, size: tuple[int, int], channels: int, reading: Reading, limits: Limits
+) -> np.ndarray:
     """An uploaded picture at a model's size. Raises `DataError`, and `Refusal` (413) for too many pixels."""
     with quiet_pillow():
         try:
@@ -70,11 +72,11 @@ def decoded(content: bytes, name: str, size: int, channels: int, reading: Readin
             width = height = 0  # what is wrong with it is said below
     if width * height > limits.pixels:
         raise Refusal(413, f"{name}: {width}×{height}: the limit is {limits.pixels:,} pixels")
-    return read_picture(content, (size, size), channels, name, reading)
+    return read_picture(content, size, channels, name, reading)
 
 
 def all_decoded(
-    given: Sequence[tuple[str, bytes]], size: int, channels: int, reading: Reading, limits: Limits
+    given: Sequence[tuple[str, bytes]], size: tuple[int, int], channels: int, reading: Reading, limits: Limits
 ) -> np.ndarray:
     """Uploaded pictures at a model's size. Raises `Refusal` (422) that names the first that cannot be read."""
     try:

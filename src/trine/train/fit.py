@@ -288,13 +288,14 @@ class Trainer(ABC, Generic[R, D, O, M]):
             raise UsageError(f"--from: trine {start.task} does not go on from a model: leave it out")
         by_hand = self.recipe.by_hand
         shape = {**{name: getattr(start.recipe, name) for name in self.shape}, "picture_size": start.size}
-        for name, value in shape.items():
-            if name in by_hand and getattr(self.recipe, name) != value:
+        same = self.recipe.changed(**shape)
+        for name in shape:
+            if name in by_hand and getattr(self.recipe, name) != (value := getattr(same, name)):
                 raise UsageError(
                     f"{name}={getattr(self.recipe, name)}: the model to go on from has {name}={value}: leave it out"
                 )
         slower = {name: START_RATE * getattr(self.recipe, name) for name in self.rates if name not in by_hand}
-        changed: R = self.recipe.changed(**shape, **slower)
+        changed: R = same.changed(**slower)
         return changed
 
     def _require_same_plan(self, run: Run, plan: dict[str, Any]) -> None:

@@ -37,7 +37,7 @@ function Index() {
 function about({ data, classes, size, channels, engine }) {
   const parts = [`learned from ${data}`];
   if (classes.length) parts.push(`${classes.length} classes`);
-  if (size) parts.push(`${size}×${size} pixels, ${channels === 3 ? "colour" : "grey"}`);
+  if (size) parts.push(`${Array.isArray(size) ? `${size[1]}×${size[0]}` : `${size}×${size}`} pixels, ${channels === 1 ? "grey" : channels === 3 ? "colour" : "colour with transparency"}`);
   return `${parts.join(" · ")} · computed by ${engine}`;
 }
 

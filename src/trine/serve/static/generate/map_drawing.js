@@ -26,13 +26,15 @@ export function Thumbnails({ pictures, points, labels, range }) {
       const image = levels(picture);
       const own = new OffscreenCanvas(image.width, image.height);
       own.getContext("2d").putImageData(image, 0, 0);
-      const left = across(points[index][0], range[0]) - THUMB / 2;
-      const top = down(points[index][1], range[1]) - THUMB / 2;
+      const scale = THUMB / Math.max(image.width, image.height);
+      const [wide, high] = [scale * image.width, scale * image.height];
+      const left = across(points[index][0], range[0]) - wide / 2;
+      const top = down(points[index][1], range[1]) - high / 2;
       if (labels[index] >= 0) {
         pen.fillStyle = classColour(labels[index]);
-        pen.fillRect(left - 1.5, top - 1.5, THUMB + 3, THUMB + 3);
+        pen.fillRect(left - 1.5, top - 1.5, wide + 3, high + 3);
       }
-      pen.drawImage(own, left, top, THUMB, THUMB);
+      pen.drawImage(own, left, top, wide, high);
     });
   }, [pictures]);
   const words = `${pictures.length} new pictures at their places in the latent space`;

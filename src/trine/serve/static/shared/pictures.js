@@ -7,8 +7,8 @@ export function levels({ shape: [height, width, channels], data }) {
   const image = new ImageData(width, height);
   for (let pixel = 0; pixel < width * height; pixel++) {
     for (let band = 0; band < 3; band++)
-      image.data[4 * pixel + band] = data[channels * pixel + (channels === 3 ? band : 0)];
-    image.data[4 * pixel + 3] = 255;
+      image.data[4 * pixel + band] = data[channels * pixel + (channels === 1 ? 0 : band)];
+    image.data[4 * pixel + 3] = channels === 4 ? data[channels * pixel + 3] : 255;
   }
   return image;
 }
@@ -24,7 +24,7 @@ export function coloured({ shape: [height, width], data }, colour) {
 }
 
 /** Pixels with a text; `width` in CSS pixels. */
-export function Pixels({ image, alt, width, smooth = false, ...rest }) {
+export function Pixels({ image, alt, width, smooth = false, board = false, ...rest }) {
   const canvas = useRef(null);
   useEffect(() => {
     canvas.current.width = image.width;
@@ -35,14 +35,14 @@ export function Pixels({ image, alt, width, smooth = false, ...rest }) {
     ref=${canvas}
     role="img"
     aria-label=${alt}
-    class=${smooth ? "pixels smooth" : "pixels"}
+    class=${`pixels${smooth ? " smooth" : ""}${board ? " board" : ""}`}
     style=${{ width: `${width}px`, aspectRatio: `${image.width} / ${image.height}` }}
     ...${rest}
   />`;
 }
 
 export function Picture({ picture, ...rest }) {
-  return html`<${Pixels} image=${levels(picture)} ...${rest} />`;
+  return html`<${Pixels} image=${levels(picture)} board=${picture.shape[2] === 4} ...${rest} />`;
 }
 
 /** A picture of a model as a PNG file, at its own size. */
