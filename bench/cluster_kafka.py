@@ -3,7 +3,7 @@
 An access log of 200,000 lines, with bursts of requests that no one else makes, goes to a topic of 8 partitions, with
 the address as key. `trine detect watch kafka://…` reads it, by one process alone, and by two processes of another
 group, of which now one is killed (`kill -9`), now one leaves, at random moments while lines come; each begins again. In
-the end all sessions are ended. Lines, events, sessions and findings must be the same.
+the end one process ends all sessions. Lines, events, sessions and findings must be the same.
 
 The broker is Tansu, in the memory of this machine: the speed is that of the detector, not of a cluster.
 """
@@ -20,6 +20,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,8 @@ LONGEST = 3.0
 """Most seconds between the first commit after a change and the next change."""
 PROPERTIES = "session.timeout.ms=6000\nheartbeat.interval.ms=300\n"
 """So that a process that was killed is noticed within 6 seconds, the least that brokers allow."""
+NOTICED = 10.0
+"""Seconds after which the broker has noticed that a process was killed, and no longer keeps its partitions for it."""
 CLAIMS = [
     Claim(
         "two processes that share a topic, killed and rebalanced at random moments: lines missed or counted twice; "
@@ -70,6 +73,7 @@ class Group:
         make_topics(brokers, {ALERTS.format(group=name): 1})
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "client.properties").write_text(PROPERTIES)
+        self._started: list[subprocess.Popen[bytes]] = []
 
     def start(self, number: int, *words: str) -> "subprocess.Popen[bytes]":
         source, sink = (f"kafka://{self.brokers}/{topic}" for topic in (TOPIC, ALERTS.format(group=self.name)))
@@ -77,7 +81,15 @@ class Group:
         line = ["detect", "watch", self.model, *given, "--kafka-config", self.folder / "client.properties", *words]
         with (self.folder / f"log-{number}.jsonl").open("ab") as log:
             command = [sys.executable, "-m", "trine", *map(str, line)]
-            return subprocess.Popen(command, stdout=log, stderr=log, env=record.with_source())
+            process = subprocess.Popen(command, stdout=log, stderr=log, env=record.with_source())
+        self._started.append(process)
+        return process
+
+    def end(self) -> None:
+        """Kill what still runs."""
+        for process in self._started:
+            process.kill()
+            process.wait()
 
     def settle(self) -> None:
         """Until both processes have partitions, and all are given out.
@@ -158,16 +170,19 @@ def disturbed(group: Group, lines: Iterator[str], total: int, kills: int, leaves
     write(group.brokers, lines)
     group.wait(total - 1)
     group.settle()
-    for process in processes:
-        process.kill()
-        process.wait()
+    group.end()
+    time.sleep(NOTICED)
 
 
 def finished(group: Group, number: int) -> float:
     """Read the rest by one process and end all sessions; the seconds that it took."""
     begin = time.perf_counter()
-    if group.start(number, "--once").wait(1_800):
-        sys.exit(f"group {group.name}: see {group.folder}/log-{number}.jsonl")
+    status = group.start(number, "--once").wait(1_800)
+    log = group.folder / f"log-{number}.jsonl"
+    if status or f"at work on {PARTITIONS}" not in log.read_text().rpartition("1 source, ")[2]:
+        sys.exit(
+            f"group {group.name}: all {PARTITIONS} partitions were not read to their end by one process: see {log}"
+        )
     return time.perf_counter() - begin
 
 
@@ -186,9 +201,11 @@ def measure(lines: int, kills: int, leaves: int) -> dict[str, Any]:
     live_speed.detector(record.RUNS / "live-speed", 1)
     model = record.RUNS / "live-speed" / f"exported-1-{live_speed.PER_SECOND}"
     total = sum(1 for _ in traffic(lines))
-    with broker() as brokers:
+    with broker() as brokers, ExitStack() as stack:
         make_topics(brokers, {TOPIC: PARTITIONS})
         groups = {name: Group(name, brokers, model, root / name) for name in ("one", "two")}
+        for group in groups.values():
+            stack.callback(group.end)
         disturbed(groups["two"], traffic(lines), total, kills, leaves)
         finished(groups["two"], 2)
         seconds = finished(groups["one"], 0)

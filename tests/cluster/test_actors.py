@@ -6,14 +6,13 @@ from pathlib import Path
 import pytest
 from pyarrow import parquet
 
+from tests.cluster.conftest import LIMIT
 from trine.cluster import inputs
 from trine.cluster.actors import actors, engine_for
 from trine.cluster.engine import Cluster, Node
 from trine.errors import UsageError
 
 pytestmark = pytest.mark.long
-LIMIT = 240
-"""Seconds that a command on a cluster may take."""
 
 
 def answers(folder: Path) -> list[dict]:

@@ -1,15 +1,19 @@
 """Errors of a cluster are one line that says what to do, before anything is written."""
 
+import json
+import os
 import socket
 import subprocess
 import sys
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
-from tests.cluster.conftest import SMALL, free_port
+from tests.cluster.conftest import LIMIT, SMALL, TOKEN, free_port
 from tests.test_extras import without_modules
-from trine.cluster.engine import first_line
+from trine.cluster.engine import AUTH_MODE, AUTH_TOKEN, AUTH_TOKEN_PATH, _own_token, _require_answer, first_line
+from trine.errors import ClusterError
 
 FIT = ("classify", "fit", "digits28", *SMALL)
 
@@ -87,9 +91,65 @@ def test_a_long_error_becomes_its_first_line():
     assert first_line(ValueError()) == "ValueError"
 
 
+@pytest.mark.parametrize("answer", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"SSH-2.0-OpenSSH_9.2\r\n", b""])
+def test_another_service_is_told_from_a_cluster_at_once(answer):
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+
+        def serve() -> None:
+            connection, _ = listening.accept()
+            with connection:
+                connection.recv(1_000)
+                connection.sendall(answer)
+
+        serving = Thread(target=serve)
+        serving.start()
+        with pytest.raises(ClusterError, match=r"no cluster answers there \(it is another service\)"):
+            _require_answer(f"127.0.0.1:{port}")
+        serving.join(10)
+
+
+def test_a_token_for_a_cluster_that_is_started_here_lasts_as_long_as_it(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in (AUTH_MODE, AUTH_TOKEN, AUTH_TOKEN_PATH):
+        monkeypatch.delenv(name, raising=False)
+    with _own_token():
+        token = os.environ[AUTH_TOKEN]
+        os.environ[AUTH_MODE] = "token"  # as Ray does
+    assert len(token) == 64
+    assert AUTH_TOKEN not in os.environ
+    assert AUTH_MODE not in os.environ
+    monkeypatch.setenv(AUTH_TOKEN, "own")
+    with _own_token():
+        assert os.environ[AUTH_TOKEN] == "own"
+
+
 @pytest.mark.long
 @pytest.mark.ray
-def test_a_port_that_is_no_cluster_is_an_error_within_two_minutes(tmp_path):
+def test_a_cluster_that_demands_a_token_is_joined_with_it_and_refuses_in_a_line_without(
+    guarded_nodes, start_trine, monkeypatch, tmp_path
+):
+    guarded_nodes.add(cpus=1)
+    words = (*FIT, "--device", "cpu", "--cluster", guarded_nodes.address, "--json")
+    refused = start_trine(*words, "--out", tmp_path / "runs" / "run")
+    _, err = refused.communicate(timeout=LIMIT)
+    assert refused.returncode == 1, err
+    assert [line for line in err.splitlines() if "connecting" not in line] == [
+        f"trine: --cluster {guarded_nodes.address}: the cluster demands another token, or none was given: set "
+        "RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH as for `ray start`"
+    ]
+    assert not (tmp_path / "runs").exists()
+    monkeypatch.setenv(AUTH_MODE, "token")
+    monkeypatch.setenv(AUTH_TOKEN, TOKEN)
+    joined = start_trine(*words, "--out", tmp_path / "run")
+    out, err = joined.communicate(timeout=LIMIT)
+    assert joined.returncode == 0, err
+    assert json.loads(out)["task"] == "classify"
+
+
+@pytest.mark.long
+@pytest.mark.ray
+def test_a_port_where_nothing_answers_is_an_error_within_a_minute(tmp_path):
     pytest.importorskip("ray")
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
@@ -97,7 +157,7 @@ def test_a_port_that_is_no_cluster_is_an_error_within_two_minutes(tmp_path):
         port = listening.getsockname()[1]
         words = (*FIT, "--cluster", f"127.0.0.1:{port}", "--out", "run")
         line = [sys.executable, "-m", "trine", *words]
-        done = subprocess.run(line, capture_output=True, text=True, cwd=tmp_path, timeout=150, check=False)
+        done = subprocess.run(line, capture_output=True, text=True, cwd=tmp_path, timeout=60, check=False)
     assert done.returncode == 1, done.stderr
     assert done.stderr.splitlines()[-1].startswith(f"trine: --cluster 127.0.0.1:{port}: ")
     assert "Traceback" not in done.stderr

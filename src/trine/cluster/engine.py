@@ -2,11 +2,13 @@
 
 import logging
 import os
+import secrets
 import signal
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -23,10 +25,16 @@ QUIET = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
 }
 """Environment of Ray: nothing is sent home, nothing is drawn on the terminal."""
+AUTH_MODE, AUTH_TOKEN, AUTH_TOKEN_PATH = "RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"
+"""Environment of Ray: whether processes of a cluster show one another a token, and which."""
 STORE_BYTES = 256 << 20
 """Memory of the object store of a cluster that is started here: results are small, data are read from disk."""
 ANSWER_SECONDS = 5.0
-"""Time that a cluster's address has to take a connection."""
+"""Time that a cluster's address has to take a connection, and to answer."""
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\x04\0\0\0\0\0"
+"""What a client of HTTP/2, and so of Ray, says first: the preface and empty settings (RFC 9113, section 3.4)."""
+SETTINGS = 4
+"""Type of the frame that a server of HTTP/2 says first, in the fourth byte."""
 PASSED_ON = ("TRINE_CACHE", "TRINE_DATA", "OMP_NUM_THREADS")
 """Variables of the environment that processes on the cluster get as they are here."""
 
@@ -105,22 +113,23 @@ def connected(address: str) -> Iterator[Cluster]:
     with installed():
         import ray
     _silence()
-    try:
-        if given is None:
-            ray.init(num_cpus=own_cpus(), object_store_memory=STORE_BYTES, include_dashboard=False, **_quiet_start())
-        else:
-            _require_answer(given)
-            ray.init(address=given, **_quiet_start())
-    except (OSError, RuntimeError, ValueError, TimeoutError) as problem:
-        where = f"--cluster {address}" if given else "Ray cannot be started here"
-        raise ClusterError(f"{where}: {first_line(problem)}: see `ray status`, or leave --cluster out") from None
-    _silence()
-    try:
-        with _interrupted_by_termination():
-            yield Cluster(here=given is None)
-    finally:
-        with suppress(OSError, RuntimeError):
-            ray.shutdown()
+    with _own_token() if given is None else nullcontext():
+        try:
+            if given is None:
+                _start_here()
+            else:
+                _require_answer(given)
+                with _unheard():
+                    ray.init(address=given, **_quiet_start())
+        except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as problem:
+            raise _refused(address, given, problem) from None
+        _silence()
+        try:
+            with _interrupted_by_termination():
+                yield Cluster(here=given is None)
+        finally:
+            with suppress(OSError, RuntimeError):
+                ray.shutdown()
 
 
 def own_cpus() -> int:
@@ -159,6 +168,57 @@ def _given(address: str) -> str | None:
     return address
 
 
+def _start_here() -> None:
+    """Start a cluster on this machine; `local` also where Ray has noted one that is gone."""
+    import ray
+
+    cpus = own_cpus()
+    ray.init("local", num_cpus=cpus, object_store_memory=STORE_BYTES, include_dashboard=False, **_quiet_start())
+
+
+@contextmanager
+def _own_token() -> Iterator[None]:
+    """For the block, a token for a cluster that is started here: Ray would write one into the home folder."""
+    before = {name: os.environ.get(name) for name in (AUTH_MODE, AUTH_TOKEN)}
+    if not (before[AUTH_MODE] or _has_token()):
+        os.environ[AUTH_TOKEN] = _token()
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name, None)
+            os.environ.update({name: value} if value is not None else {})
+
+
+@cache
+def _token() -> str:
+    """One per process: Ray reads it once."""
+    return secrets.token_hex(32)
+
+
+def _has_token() -> bool:
+    given = os.environ.get(AUTH_TOKEN) or os.environ.get(AUTH_TOKEN_PATH)
+    return bool(given) or Path("~/.ray/auth_token").expanduser().is_file()
+
+
+def _refused(address: str, given: str | None, problem: BaseException) -> ClusterError:
+    """The error of a cluster that cannot be connected to, or started."""
+    where = f"--cluster {address}" if given else "Ray cannot be started here"
+    if any("auth" in str(each).lower() and "token" in str(each).lower() for each in _causes(problem)):
+        return ClusterError(
+            f"{where}: the cluster demands another token, or none was given: set {AUTH_MODE}=token, and "
+            f"{AUTH_TOKEN} or {AUTH_TOKEN_PATH} as for `ray start`"
+        )
+    return ClusterError(f"{where}: {first_line(problem)}: see `ray status`, or leave --cluster out")
+
+
+def _causes(problem: BaseException | None) -> Iterator[BaseException]:
+    """An error, and what it came from."""
+    while problem is not None:
+        yield problem
+        problem = problem.__cause__ or problem.__context__
+
+
 def _require_answer(address: str) -> None:
     if (why := _answers(address)) is not None:
         raise ClusterError(
@@ -168,17 +228,42 @@ def _require_answer(address: str) -> None:
 
 
 def _answers(address: str) -> str | None:
-    """Why an address takes no connection; None if it does."""
+    """Why an address takes no connection as a cluster does; None if it does."""
     host, _, port = address.rpartition(":")
     try:
-        with socket.create_connection((host.strip("[]"), int(port)), ANSWER_SECONDS):
-            return None
+        with socket.create_connection((host.strip("[]"), int(port)), ANSWER_SECONDS) as connection:
+            return None if _encrypted() or _speaks_http2(connection) else "it is another service"
     except (OSError, ValueError) as problem:
         return (getattr(problem, "strerror", None) or str(problem)).lower()
 
 
+def _encrypted() -> bool:
+    """Whether Ray is told to use TLS: then its head answers nothing that is not encrypted."""
+    return os.environ.get("RAY_USE_TLS", "0").lower() in ("1", "true")
+
+
+def _speaks_http2(connection: socket.socket) -> bool:
+    """Whether the other side answers as Ray's head does. Ray itself would try for minutes."""
+    connection.sendall(PREFACE)
+    return connection.recv(9)[3:4] == bytes([SETTINGS])
+
+
 def _quiet_start() -> dict[str, Any]:
     return {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": True}
+
+
+@contextmanager
+def _unheard() -> Iterator[None]:
+    """For the block, what is written to standard error is lost: Ray's C++ part says there each time it tries again."""
+    before = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(before, 2)
+        os.close(before)
+        os.close(nowhere)
 
 
 def _silence() -> None:

@@ -24,12 +24,14 @@ def search_on(cluster: Cluster, search: Search, workers: int | None, report: Rep
 
     Raises `UsageError`, `RunError` where the folder holds trials of a search without a cluster, `ClusterError`.
     """
+    import optuna
     import ray
     from optuna.samplers import TPESampler
     from ray import tune
     from ray.tune.schedulers import MedianStoppingRule
     from ray.tune.search.optuna import OptunaSearch
 
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
     share = shared_out(cluster.nodes(), workers, search.order.device)
     report.note(f"{quantity(share.workers, 'trial')} at a time, each on {quantity(share.cpus, 'processor')}")
     desk = Path(search.order.out) / ".ray"
