@@ -36,7 +36,7 @@ BATCH = 32
 """Pictures per step: many steps count for more than large batches."""
 RATE, CRITIC_RATE = 2e-3, 1e-3
 """AdamW's peak learning rate, for the decoder and for the critic."""
-REALISM = 0.3
+REALISM = 1.0
 """Weight of the critic's judgement beside the log likelihood per pixel and channel."""
 WIDTH = 32
 """Channels of the critic's first layer."""

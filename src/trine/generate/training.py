@@ -39,9 +39,9 @@ from trine.train.budget import STAGES, Budget
 from trine.train.fit import RunningFit, Trainer
 from trine.train.step import Stepper
 
-FLOW_SHARE, MAP_FLOW_SHARE, SHARPEN_SHARE = 0.12, 0.45, 0.35
+FLOW_SHARE, MAP_FLOW_SHARE, SHARPEN_SHARE = 0.15, 0.45, 0.4
 """Share of a budget for the training of a flow, of vectors and of maps, and for sharpening the decoder."""
-TRAINING_SHARE, PROBE_SHARE = 0.77, 0.01
+TRAINING_SHARE, PROBE_SHARE = 0.8, 0.01
 """Shares of a budget: that is expected to be left for the steps of network, flow and decoder, and for measuring a step.
 """
 WANTED_STEPS, BATCHES, SMALLEST_BATCH = 1_000, 16, 16
@@ -52,6 +52,8 @@ COMPARED = 100
 """Number of pictures that are checked for being all equal."""
 COMPARED_ERRORS = 1_000
 """Number of held-out pictures whose reconstruction errors a model keeps: scores are compared with them."""
+WIDE, WIDE_SECONDS = 512, 60
+"""Width of a flow that has this many seconds and more for its training: it learns more, and later."""
 FEW = 500
 """Number of training pictures below which copies of them are expected, and a critic would learn them by heart."""
 WORSE = 1.5
@@ -111,6 +113,8 @@ class GeneratorTrainer(Trainer[GenerateRecipe, PictureSet, GenerateObjective, Ge
     def scaled(self, opened: PictureSet, budget: Budget) -> GenerateRecipe:
         """Smaller batches where there is no time for enough steps: rates fall with the root of the batch's size."""
         recipe, count = self.recipe, len(opened.splits["train"])
+        if recipe.flow_width is None and _flow_share(recipe) * budget.seconds >= WIDE_SECONDS:
+            recipe = recipe.changed(flow_width=max(WIDE, recipe.flow_units(recipe.latents(opened.channels))))
         if "batch_size" in recipe.by_hand:
             return recipe
         size = min(recipe.batch_size, max(SMALLEST_BATCH, count // BATCHES))
