@@ -113,7 +113,7 @@ class GeneratorTrainer(Trainer[GenerateRecipe, PictureSet, GenerateObjective, Ge
     def scaled(self, opened: PictureSet, budget: Budget) -> GenerateRecipe:
         """Smaller batches where there is no time for enough steps: rates fall with the root of the batch's size."""
         recipe, count = self.recipe, len(opened.splits["train"])
-        if recipe.flow_width is None and _flow_share(recipe) * budget.seconds >= WIDE_SECONDS:
+        if recipe.flow_width is None and recipe.network != "map" and FLOW_SHARE * budget.seconds >= WIDE_SECONDS:
             recipe = recipe.changed(flow_width=max(WIDE, recipe.flow_units(recipe.latents(opened.channels))))
         if "batch_size" in recipe.by_hand:
             return recipe
