@@ -129,6 +129,7 @@ def test_gradients_beyond_black_and_white_lead_back_only() -> None:
     assert outputs.grad.tolist() == [-1, 0, 1, 1, 0]
 
 
+@pytest.mark.long
 def test_pictures_of_what_the_latents_do_not_say_get_sharp_stripes(tmp_path: Path) -> None:
     """One latent number cannot say the phases: the mean picture is grey, a sharp one is striped."""
     images = striped(600)

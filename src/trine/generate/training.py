@@ -35,7 +35,7 @@ from trine.pictures.decode import as_channels
 from trine.pictures.opening import open_to_train
 from trine.pictures.picture_set import PictureSet, PictureSplit
 from trine.plurals import quantity
-from trine.train.budget import STAGES, Budget
+from trine.train.budget import MEASURING, STAGES, Budget
 from trine.train.fit import RunningFit, Trainer
 from trine.train.step import Stepper
 
@@ -169,10 +169,11 @@ class GeneratorTrainer(Trainer[GenerateRecipe, PictureSet, GenerateObjective, Ge
         """Fit the priors to the latents of the training pictures."""
         assert isinstance(network, PictureVAE)
         recipe, codec = objective.recipe, Codec(network.eval(), self.device)
+        before = _measuring(fit)
         objective.train, objective.held_out = (part_of(s, fit.share) for s in (objective.train, objective.held_out))
         fit_deviation(network, objective.held_out.images, self.device)
         means, deviations = codec.encode_top(objective.train.images, seed=recipe.seed)
-        priors = self._fitted_priors(opened, objective, codec, Posteriors(means, deviations, None), fit)
+        priors, learned = self._fitted_priors(opened, objective, codec, Posteriors(means, deviations, None), fit)
         if len(objective.growth):
             fit.pictures |= attempted({"latents.png": objective.draw_growth})
         model = Generator.assembled(
@@ -194,7 +195,10 @@ class GeneratorTrainer(Trainer[GenerateRecipe, PictureSet, GenerateObjective, Ge
         for line in remarks(bound):
             fit.report.note(line)
         if not bound.collapsed and _sharpened(recipe, len(objective.train)):
-            model = self._with_sharp_decoder(model, opened, objective, fit)
+            if fit.budget:  # what is measured by now needs no time any more
+                kept = fit.budget.kept_back
+                kept[MEASURING] = max(kept.get(MEASURING, 0.0) / 2, kept.get(MEASURING, 0.0) - _measuring(fit) + before)
+            model = self._with_sharp_decoder(model, objective.train.images, learned, fit)
         if bound.collapsed or "validation" not in opened.splits:
             return model
         return self._without_copies(model, as_channels(objective.train.images, model.channels), images, fit)
@@ -204,13 +208,10 @@ class GeneratorTrainer(Trainer[GenerateRecipe, PictureSet, GenerateObjective, Ge
         return chapter(model, opened, pictures)
 
     def _with_sharp_decoder(
-        self, model: Generator, opened: PictureSet, objective: GenerateObjective, fit: RunningFit
+        self, model: Generator, images: Pictures, posteriors: Posteriors, fit: RunningFit
     ) -> Generator:
         """The model with a copy of its decoder that makes sharp pictures, if it keeps to what it is given."""
-        recipe, images, codec = model.recipe, objective.train.images, model.codec
-        known = model.known_labels(opened, objective.train)
-        posteriors = Posteriors(*codec.encode_top(images, known, recipe.seed), known)
-        flow = model.priors["flow"]
+        recipe, flow = model.recipe, model.priors["flow"]
         assert isinstance(flow, Flow)
         sharpening = SharpenObjective(model.network, flow, recipe, images, posteriors, self.device)
         before = reconstruction_error(model.network, images, posteriors, self.device)
@@ -248,8 +249,11 @@ class GeneratorTrainer(Trainer[GenerateRecipe, PictureSet, GenerateObjective, Ge
         codec: Codec,
         unlabelled: Posteriors,
         fit: RunningFit,
-    ) -> nn.ModuleDict:
-        """The priors, fitted to the posteriors of the training pictures (`unlabelled`: encoded without labels)."""
+    ) -> tuple[nn.ModuleDict, Posteriors]:
+        """The priors, and what the flow learned: posteriors of the training pictures in order, then further ones.
+
+        unlabelled   the posteriors of the pictures without their labels
+        """
         recipe, classes = objective.recipe, _classes(opened, objective.recipe)
         torch.manual_seed(recipe.seed)  # the flow's first weights: the same in a run that is resumed here
         priors = build_priors(recipe, codec.network.vae, classes)
@@ -266,7 +270,12 @@ class GeneratorTrainer(Trainer[GenerateRecipe, PictureSet, GenerateObjective, Ge
         learned = _with_labels(codec, objective.train, classes, unlabelled, recipe.seed)
         validated = _with_labels(codec, objective.held_out, classes, held_out, recipe.seed)
         fit.train_stage("flow", FlowObjective(flow, recipe, learned, validated, self.device), seconds)
-        return priors
+        return priors, learned
+
+
+def _measuring(fit: RunningFit) -> float:
+    """Seconds used so far for anything but further trainings; 0 without a budget."""
+    return fit.budget.elapsed - fit.stage_time if fit.budget else 0.0
 
 
 def _held_out_errors(model: Generator, opened: PictureSet, split: PictureSplit) -> Float[Tensor, "held_out"]:
