@@ -246,7 +246,8 @@ def main() -> None:
         if options.small:
             print(json.dumps(figures, indent=2))
         else:
-            record.keep(f"cluster-train-{part}", f"python -m bench.cluster_train {part}", figures)
+            command = f"python -m bench.cluster_train {part} --data {options.data} --steps {options.steps}"
+            record.keep(f"cluster-train-{part}", command, figures)
 
 
 if __name__ == "__main__":
