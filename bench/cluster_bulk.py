@@ -25,7 +25,7 @@ import numpy as np
 from PIL import Image
 
 from bench.detect.reading import access_log
-from bench.live_speed import detector
+from bench.live_speed import PER_SECOND, detector
 from bench.support import record
 from bench.support.claim import Cells, Claim, Figures, times
 
@@ -140,7 +140,7 @@ def rows(folder: Path) -> list[dict[str, Any]]:
 
 def processes(pictures: int, lines: int, turns: int) -> dict[str, Any]:
     (record.RUNS / "live-speed").mkdir(parents=True, exist_ok=True)
-    model = detector(record.RUNS / "live-speed", 1).parent / "exported-1"
+    model = detector(record.RUNS / "live-speed", 1).parent / f"exported-1-{PER_SECOND}"
     logs = [str(path) for path in log_files(lines)]
     works = {
         "pictures": (pictures, ["classify", "predict", str(classifier()), str(photos(pictures))]),

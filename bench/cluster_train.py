@@ -67,7 +67,8 @@ def words(data: str, steps: int, folder: Path, seed: int = 0) -> list[str]:
 
 
 def environment() -> dict[str, str]:
-    return {**record.with_source(), "OMP_NUM_THREADS": "1"}
+    """Ray's workers have the priority of torchrun's: by itself, Ray starts them with niceness 15."""
+    return {**record.with_source(), "OMP_NUM_THREADS": "1", "RAY_worker_niceness": "0"}
 
 
 def trained(program: list[str], line: list[str], folder: Path) -> dict[str, float]:
@@ -245,7 +246,8 @@ def main() -> None:
         if options.small:
             print(json.dumps(figures, indent=2))
         else:
-            record.keep(f"cluster-train-{part}", f"python -m bench.cluster_train {part}", figures)
+            command = f"python -m bench.cluster_train {part} --data {options.data} --steps {options.steps}"
+            record.keep(f"cluster-train-{part}", command, figures)
 
 
 if __name__ == "__main__":

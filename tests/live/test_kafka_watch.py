@@ -167,6 +167,17 @@ def test_processes_that_are_killed_join_and_leave_lose_and_double_nothing(case, 
     assert case.found() == expected
 
 
+def test_a_process_that_reads_to_the_end_beside_another_says_what_it_leaves(case, lines):
+    case.send(lines)
+    other, one = case.process(1), case.process(2)
+    other.start()
+    until(lambda: case.counted()["lines"] == len(lines), 40)
+    one.start("--once")
+    status, _, errors = one.ended()
+    assert (status, "of 4 partitions: sessions there go on" in errors) == (0, True)
+    assert case.counted()["lines"] == len(lines)
+
+
 def test_a_process_that_was_taken_for_dead_and_comes_back_counts_nothing_twice(case, lines):
     half = len(lines) // 2
     sleeper, other = case.process(1), case.process(2)

@@ -71,9 +71,14 @@ class LabelEvidence:
         return {"answers": self.answers, "margins": self.margins, "shown": self.shown, "fresh": self.fresh}
 
     def load_state(self, state: dict[str, Tensor]) -> None:
-        """Restore what `state` returned; nothing for a checkpoint of a version that kept none."""
+        """Restore what `state` returned; nothing for a checkpoint of a version that kept none.
+
+        What further processes had recorded since the last `gather` is not in a checkpoint.
+        """
         for name in self.state().keys() & state.keys():
             setattr(self, name, state[name].clone())
+        if not self.device.leads:  # it is what the first process has recorded
+            self.fresh.zero_()
 
 
 def contradicted(answers: Float[Tensor, "n"]) -> float:

@@ -22,6 +22,8 @@ PATIENCE: Final = 20.0
 """Seconds to wait for an answer of the brokers."""
 _QUICK: Final = 5.0
 """Seconds to wait for an answer that can be done without."""
+_SESSION_TIMEOUT: Final = 45_000
+"""Default of session.timeout.ms."""
 _BROKER: Final = re.compile(r"([\w.-]+|\[[\da-fA-F:]+\])(:\d{1,5})?")
 _TOPIC: Final = re.compile(r"[A-Za-z0-9._-]{1,249}")
 _OWN: Final = {
@@ -104,6 +106,11 @@ class Brokers:
             "logger": log,
             "error_cb": self._noted,
         }
+
+    @property
+    def session_seconds(self) -> float:
+        """Time after which the brokers take a process of a group for dead that says nothing."""
+        return float(self._settings.get("session.timeout.ms", _SESSION_TIMEOUT)) / 1000
 
     def consumer(self, **settings: Any) -> "Consumer":
         """A consumer with these properties, written with `_` for `.`, that reads what is committed."""

@@ -66,6 +66,8 @@ class KafkaWatch:
         self._problem = ""
         """Why nothing can be committed at present."""
         self._shown_at = 0.0
+        self._assigned_at = 0.0
+        """When the brokers last gave this process partitions."""
 
     @classmethod
     @contextmanager
@@ -140,10 +142,23 @@ class KafkaWatch:
             begun = begun or bool(self.partitions)
             self._show(consumer)
             is_at_end = not self._dropped and all(partition.is_at_end for partition in self.partitions.values())
-            if self._once and begun and is_at_end:
-                for partition in list(self.partitions.values()):
-                    self._end(consumer, partition)
+            if self._once and begun and is_at_end and self._has_its_share():
+                self._end_all(consumer)
                 return
+
+    def _has_its_share(self) -> bool:
+        """Whether no more partitions will come: the brokers keep those of a process that died for a while."""
+        waited = time.monotonic() - self._assigned_at
+        return len(self.partitions) >= self.topic.partitions or waited > self.topic.brokers.session_seconds
+
+    def _end_all(self, consumer: "Consumer") -> None:
+        """End all sessions of the partitions that this process has, and say which are left."""
+        others = self.topic.partitions - len(self.partitions)
+        if others > 0:
+            which = f"{others} of {quantity(self.topic.partitions, 'partition')}"
+            log.warning("%s: other processes of the group have %s: sessions there go on", self.topic.name, which)
+        for partition in list(self.partitions.values()):
+            self._end(consumer, partition)
 
     # ---- who has which partition
 
@@ -156,6 +171,7 @@ class KafkaWatch:
         for place in places:
             place.offset = self._opened(consumer, place.partition)
         consumer.incremental_assign([place for place in places if place.partition in self.partitions])
+        self._assigned_at = time.monotonic()
         self._share_memory()
         self._say("assigned", places)
 
