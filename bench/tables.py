@@ -51,6 +51,7 @@ SECTIONS = {
         "generate.importance",
         "generate.cas",
         "generate.networks",
+        "generate.pictures",
         "generate.speed",
         "generate.collapse",
     ),

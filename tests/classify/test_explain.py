@@ -77,6 +77,12 @@ def test_texts_over_the_heat_and_beside_the_maps_are_apart(network: PictureNet) 
     texts.check()
 
 
+def test_a_map_that_is_negative_everywhere_is_drawn() -> None:
+    layer = torch.full((2, 3, 3), -1e-4)
+    layer[0, 0, 0] = 0.5
+    assert draw_maps({"behind GELU": layer}).startswith(b"\x89PNG")
+
+
 def test_heat_lies_between_zero_and_one_and_leaves_the_network_as_it_was(network: PictureNet) -> None:
     before = network.eval()(picture())
     heat = grad_cam(network, picture(), 1)

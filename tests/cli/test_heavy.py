@@ -104,7 +104,7 @@ def test_a_classifier_of_another_picture_size_and_a_single_generated_picture_are
     assert trine(*words).status == 0
     command = trine("generate", "evaluate", model, photos, "--classifier", tmp_path / "cnn")
     assert (command.status, command.err.count("\n")) == (2, 1)
-    assert "takes pictures 16 pixels wide" in command.err
+    assert "takes pictures of 16×16 pixels" in command.err
     assert trine("generate", "evaluate", model, photos, "--frechet", "--generated", 1).status == 2
 
 

@@ -219,6 +219,10 @@ def test_rsyslog_sends_a_rotated_file_over_tcp_and_writes_one_that_is_followed(r
         expected += lines
         follower.until(len(expected), 20)
         (folder / "app.log").rename(folder / f"app.log.{part}")
+        deadline = time.monotonic() + 20
+        while not (folder / "out.log").exists():  # rsyslog opens it with the first line after the rotation
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
         (folder / "out.log").rename(folder / f"out.log.{part}")
         os.kill(int((folder / "pid").read_text()), 1)  # HUP: rsyslog opens its files anew
     assert sorted(text.split("- ", 3)[-1].strip() for text in follower.texts) == sorted(expected)

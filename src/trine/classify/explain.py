@@ -201,7 +201,12 @@ def _is_signed(maps: Float[Tensor, "maps rows columns"]) -> bool:
 def _show_map(place: Any, values: Float[Tensor, "rows columns"], signed: bool, title: str = "") -> None:
     """A feature map: a signed one in red (positive) and blue, white being zero."""
     largest = float(values.abs().max()) or 1.0
-    limits = {"cmap": "RdBu_r", "vmin": -largest, "vmax": largest} if signed else {"cmap": "viridis", "vmin": 0}
+    brightest = max(0.0, float(values.max()))  # a map behind GELU can be negative everywhere
+    limits = (
+        {"cmap": "RdBu_r", "vmin": -largest, "vmax": largest}
+        if signed
+        else {"cmap": "viridis", "vmin": 0, "vmax": brightest}
+    )
     place.imshow(values.numpy(), **limits)
     place.set_title(title)
 

@@ -34,10 +34,15 @@ function Index() {
   `;
 }
 
+const COLOURS = { 1: "grey", 3: "colour", 4: "colour with transparency" };
+
 function about({ data, classes, size, channels, engine }) {
   const parts = [`learned from ${data}`];
   if (classes.length) parts.push(`${classes.length} classes`);
-  if (size) parts.push(`${Array.isArray(size) ? `${size[1]}×${size[0]}` : `${size}×${size}`} pixels, ${channels === 1 ? "grey" : channels === 3 ? "colour" : "colour with transparency"}`);
+  if (size) {
+    const [height, width] = Array.isArray(size) ? size : [size, size];
+    parts.push(`${width}×${height} pixels, ${COLOURS[channels]}`);
+  }
   return `${parts.join(" · ")} · computed by ${engine}`;
 }
 
