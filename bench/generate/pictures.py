@@ -2,8 +2,8 @@
 
 usage: python -m bench.generate.pictures [--data cifar10 ...] [--kinds map ...] [--minutes 10] [--generated 1000]
 
-The kinds are trained at the same time, each with one thread. Everything is measured on the validation split. The floor
-is the distance of as many training pictures as were generated. The excess is the distance beyond the floor; the ratios
+The kinds are trained at the same time, each with one thread; the minutes are of processor time. Everything is measured
+on the validation split. The floor is the distance of as many training pictures as were generated. The excess is the distance beyond the floor; the ratios
 are those of the excess to that of the former pictures. The distance is measured in the features of
 EfficientNet-Lite0, which no training has seen.
 """
@@ -32,7 +32,7 @@ CLAIMS = [
         f"excess of the distance of new pictures over the floor, {data}: now against without sharpening",
         f"generate-pictures-{data}",
         lambda f: Cells(f"{f['kinds']['plain']['excess']:.0f} against {f['kinds']['former']['excess']:.0f}"),
-        "One run each, both at the same time with one thread each, on the validation split.",
+        "Ten minutes of processor time for each, one run of one thread, on the validation split.",
     )
     for data in DATA
 ]
@@ -42,7 +42,7 @@ def measured(data: str, kind: str, minutes: float, generated: int, seed: int) ->
     """Figures of one kind's pictures on the validation split."""
     folder = record.RUNS / f"generate-pictures-{data}-{kind}-{minutes:g}-{seed}"
     words = (*KINDS[kind], "--minutes", minutes, "--seed", seed, "--no-test")
-    compute = record.fit("generate", data, folder, *words)["compute"]
+    compute = record.fit("generate", data, folder, *words, module="bench.support.processor_time")["compute"]
     asked = ("--split", "validation", "--frechet", "--memorisation", "--generated", generated)
     metrics = record.trine("generate", "evaluate", folder, data, *asked)[0]["metrics"]
     floor = metrics["beside_lite0"]["train"]["frechet"]

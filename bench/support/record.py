@@ -32,21 +32,26 @@ def by_precision(name: str) -> str:
     return name + SUFFIXES[precision()]
 
 
-def trine(*words: object) -> tuple[dict[str, Any], float]:
-    """JSON document printed by a `trine` command, and its duration in seconds, including the process start."""
+def trine(*words: object, module: str = "trine") -> tuple[dict[str, Any], float]:
+    """JSON document printed by a `trine` command, and its duration in seconds, including the process start.
+
+    module   what runs the command instead of `trine`
+    """
     start = time.perf_counter()
     done = subprocess.run(
-        [sys.executable, "-m", "trine", *map(str, words), "--json"], stdout=subprocess.PIPE, text=True, check=False
+        [sys.executable, "-m", module, *map(str, words), "--json"], stdout=subprocess.PIPE, text=True, check=False
     )
     if done.returncode:
         sys.exit(f"trine {' '.join(map(str, words))}: exit status {done.returncode}")
     return json.loads(done.stdout), time.perf_counter() - start
 
 
-def fit(task: str, data: str, folder: Path, *words: object, **settings: object) -> dict[str, Any]:
+def fit(
+    task: str, data: str, folder: Path, *words: object, module: str = "trine", **settings: object
+) -> dict[str, Any]:
     """Result of `trine TASK fit DATA` in this folder; continue the training if the folder holds one."""
     resume = ["--resume"] if (folder / "recipe.json").exists() else []
-    return trine(task, "fit", data, "--out", folder, *words, *set_to(**settings), *resume)[0]
+    return trine(task, "fit", data, "--out", folder, *words, *set_to(**settings), *resume, module=module)[0]
 
 
 def set_to(**settings: object) -> list[str]:

@@ -15,7 +15,9 @@ from trine.generate.network import decoder_of
 from trine.generate.prior import Flow
 from trine.generate.recipe import GenerateRecipe
 from trine.generate.sharpening import PatchCritic, SharpenObjective, within_range
+from trine.generate.training import _sharpen_seconds
 from trine.nn.likelihood import CalibratedGaussian
+from trine.train.budget import Budget
 from trine.train.loop import TrainingLoop
 from trine.train.run import Run
 
@@ -193,3 +195,13 @@ def test_after_a_kill_the_resumed_sharpening_gives_the_same_bundle(
     command = trine(*words, run, "--resume")
     assert command.status == 0, command.err
     assert (run / "bundle/model.safetensors").read_bytes() == (whole / "bundle/model.safetensors").read_bytes()
+
+
+def test_a_short_budget_is_the_networks_own_and_a_long_one_has_time_to_sharpen() -> None:
+    recipe = GenerateRecipe()
+    seconds = {minutes: _sharpen_seconds(recipe, 1000, Budget(minutes)) for minutes in (1, 2, 3, 10)}
+    assert seconds[1] == seconds[2] == 0
+    assert 30 <= seconds[3] < 0.3 * 180
+    assert 180 <= seconds[10] < 0.5 * 600
+    assert _sharpen_seconds(recipe, 100, Budget(10)) == 0, "few pictures"
+    assert _sharpen_seconds(GenerateRecipe(network="deep"), 1000, Budget(10)) == 0

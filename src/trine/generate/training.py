@@ -39,9 +39,11 @@ from trine.train.budget import MEASURING, STAGES, Budget
 from trine.train.fit import RunningFit, Trainer
 from trine.train.step import Stepper
 
-FLOW_SHARE, MAP_FLOW_SHARE, SHARPEN_SHARE = 0.15, 0.45, 0.4
-"""Share of a budget for the training of a flow, of vectors and of maps, and for sharpening the decoder."""
-TRAINING_SHARE, PROBE_SHARE = 0.8, 0.01
+FLOW_SHARE, MAP_FLOW_SHARE = 0.15, 0.45
+"""Share of a budget for the training of a flow, of vectors and of maps."""
+SHARPEN_SHARE, SHARPEN_AFTER, SHARPEN_LEAST = 0.45, 90, 30
+"""Share of a budget beyond its first 90 seconds for sharpening the decoder; of less than 30 seconds, none is made."""
+TRAINING_SHARE, PROBE_SHARE = 0.77, 0.01
 """Shares of a budget: that is expected to be left for the steps of network, flow and decoder, and for measuring a step.
 """
 WANTED_STEPS, BATCHES, SMALLEST_BATCH = 1_000, 16, 16
@@ -120,7 +122,7 @@ class GeneratorTrainer(Trainer[GenerateRecipe, PictureSet, GenerateObjective, Ge
         size = min(recipe.batch_size, max(SMALLEST_BATCH, count // BATCHES))
         objective = self.objective(opened, recipe.changed(batch_size=min(size, SMALLEST_BATCH)))
         step = Stepper(objective, self.device).measure(PROBE_SHARE * budget.seconds)
-        share = TRAINING_SHARE - _flow_share(recipe) - _sharpen_share(recipe, count)
+        share = TRAINING_SHARE - _flow_share(recipe) - _sharpen_seconds(recipe, count, budget) / budget.seconds
         pictures = share * budget.left / step.seconds * objective.batch_size
         while size > SMALLEST_BATCH and pictures / size < WANTED_STEPS:
             size //= 2
@@ -134,7 +136,7 @@ class GeneratorTrainer(Trainer[GenerateRecipe, PictureSet, GenerateObjective, Ge
         """The trainings of the flow and of the decoder: shares of the budget, or numbers of steps chosen by hand."""
         self.seconds = {
             "flow": _flow_share(recipe) * budget.seconds,
-            "sharpen": _sharpen_share(recipe, len(opened.splits["train"])) * budget.seconds,
+            "sharpen": _sharpen_seconds(recipe, len(opened.splits["train"]), budget),
         }
         if not {"flow_steps", "sharpen_steps"} & self.recipe.by_hand:
             return sum(self.seconds.values())
@@ -194,7 +196,7 @@ class GeneratorTrainer(Trainer[GenerateRecipe, PictureSet, GenerateObjective, Ge
         bound = measure_bound(model.network, images, model.known_labels(opened, objective.held_out), self.device)
         for line in remarks(bound):
             fit.report.note(line)
-        if not bound.collapsed and _sharpened(recipe, len(objective.train)):
+        if not bound.collapsed and _sharpened(recipe, len(opened.splits["train"]), fit.budget):
             if fit.budget:  # what is measured by now needs no time any more
                 kept = fit.budget.kept_back
                 kept[MEASURING] = max(kept.get(MEASURING, 0.0) / 2, kept.get(MEASURING, 0.0) - _measuring(fit) + before)
@@ -314,13 +316,17 @@ def _length(seconds: float | None, steps: int) -> str:
     return f"{seconds:.0f} s" if seconds else f"{steps:,} steps"
 
 
-def _sharpened(recipe: GenerateRecipe, count: int) -> bool:
+def _sharpened(recipe: GenerateRecipe, count: int, budget: Budget | None) -> bool:
     """Whether the decoder for this number of training pictures is sharpened."""
-    return recipe.sharpens and (count >= FEW or "sharpen_steps" in recipe.by_hand)
+    if not recipe.sharpens or "sharpen_steps" in recipe.by_hand:
+        return recipe.sharpens
+    return count >= FEW and (budget is None or _sharpen_seconds(recipe, count, budget) > 0)
 
 
-def _sharpen_share(recipe: GenerateRecipe, count: int) -> float:
-    return SHARPEN_SHARE if _sharpened(recipe, count) else 0.0
+def _sharpen_seconds(recipe: GenerateRecipe, count: int, budget: Budget) -> float:
+    """Seconds of a budget for the sharpening: it needs a decoder that has learned something."""
+    seconds = SHARPEN_SHARE * (budget.seconds - SHARPEN_AFTER)
+    return seconds if seconds >= SHARPEN_LEAST and recipe.sharpens and count >= FEW else 0.0
 
 
 def _flow_share(recipe: GenerateRecipe) -> float:
