@@ -3,9 +3,9 @@
 usage: python -m bench.generate.pictures [--data cifar10 ...] [--kinds map ...] [--minutes 10] [--generated 1000]
 
 The kinds are trained at the same time, each with one thread; the minutes are of processor time. Everything is measured
-on the validation split. The floor is the distance of as many training pictures as were generated. The excess is the distance beyond the floor; the ratios
-are those of the excess to that of the former pictures. The distance is measured in the features of
-EfficientNet-Lite0, which no training has seen.
+on the validation split. The floor is the distance of as many training pictures as were generated. The excess is the
+distance beyond the floor; the ratios are those of the excess to that of the former pictures. The distance is measured
+in the features of EfficientNet-Lite0, which no training has seen.
 """
 
 import argparse
