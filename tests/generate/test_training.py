@@ -221,3 +221,13 @@ def test_a_generator_whose_validations_only_get_worse_stops(folder: Path, tmp_pa
         assert any("more training would only fit the training samples" in line for line in heard.notes)
     if course[-1] > 1.01 * min(course):
         assert any("are kept: nats" in line for line in heard.notes)
+
+
+def test_few_pictures_get_few_latent_numbers_which_is_said(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = {name: value for name, value in BRIEF.items() if name != "latent"}
+    model = Generator(**settings).fit(folder, out=tmp_path / "few")
+    assert model.recipe.latent == len(model.information) == 16
+    assert "few pictures: 16 latent numbers instead of 64 (--set latent=64 for as many)" in capsys.readouterr().err
+    assert len(Generator(**settings, latent=64).fit(folder, out=tmp_path / "asked").information) == 64

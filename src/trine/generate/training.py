@@ -35,6 +35,7 @@ from trine.pictures.decode import as_channels
 from trine.pictures.opening import open_to_train
 from trine.pictures.picture_set import PictureSet, PictureSplit
 from trine.plurals import quantity
+from trine.progress import Reporter
 from trine.train.budget import MEASURING, STAGES, Budget
 from trine.train.fit import RunningFit, Trainer
 from trine.train.step import Stepper
@@ -58,6 +59,8 @@ WIDE, WIDE_SECONDS = 512, 60
 """Width of a flow that has this many seconds and more for its training: it learns more, and later."""
 FEW = 500
 """Number of training pictures below which copies of them are expected, and a critic would learn them by heart."""
+FEW_LATENT = 16
+"""Latent numbers of a model for fewer grey pictures than that: chosen by the bound of other pictures (bench/notes)."""
 WORSE = 1.5
 """Factor of the reconstructions' error beyond which a sharpened decoder is not used."""
 
@@ -130,6 +133,18 @@ class GeneratorTrainer(Trainer[GenerateRecipe, PictureSet, GenerateObjective, Ge
         scale = (size / recipe.batch_size) ** 0.5
         rates = {name: scale * getattr(recipe, name) for name in ("learning_rate", "filter_rate")}
         return recipe.changed(batch_size=size, **rates)
+
+    @override
+    def suited(
+        self, opened: PictureSet, recipe: GenerateRecipe, budget: Budget | None, report: Reporter
+    ) -> GenerateRecipe:
+        """Fewer latent numbers for few grey pictures: further ones describe single pictures, not what they share."""
+        few = opened.channels == 1 and len(opened.splits["train"]) < FEW
+        if not few or recipe.latent or recipe.network == "map" or self.start:
+            return recipe
+        usual = recipe.latents(opened.channels)
+        report.note(f"few pictures: {FEW_LATENT} latent numbers instead of {usual} (--set latent={usual} for as many)")
+        return recipe.changed(latent=FEW_LATENT)
 
     @override
     def stage_seconds(self, opened: PictureSet, recipe: GenerateRecipe, budget: Budget) -> float:
