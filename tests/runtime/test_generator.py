@@ -90,7 +90,7 @@ def test_what_cannot_be_asked_for_is_one_line(both, digits):
         with pytest.raises(UsageError) as problem:
             exported.sample(**wrong)
         assert "\n" not in str(problem.value)
-    with pytest.raises(DataError, match="the model takes 8×8"):
+    with pytest.raises(DataError, match="the model takes height 8, width 8"):
         exported.encode(np.zeros((2, 9, 8, 1), np.uint8))
     for latents in ([], [np.zeros((2, 5))], [np.zeros(4)], [np.zeros((2, 4)), np.zeros((2, 1))]):
         with pytest.raises(UsageError, match="latents of shapes"):

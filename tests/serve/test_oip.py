@@ -98,7 +98,7 @@ def test_a_generator_encodes_and_decodes(client):
         ("photos", [tensor("pictures", "FP32", [1, 1, 1, 1], [0.5])], "datatype 'FP32', not UINT8"),
         ("photos", [tensor("pictures", "UINT8", [1, 2, 2, 3], [0])], "1 values, its shape has 12"),
         ("photos", [tensor("pictures", "UINT8", [1, 1, 1, 1], [256])], "out of the range of UINT8"),
-        ("photos", [tensor("pictures", "UINT8", [1, 1, 1, 2], [1, 2])], "1 or 3 channels"),
+        ("photos", [tensor("pictures", "UINT8", [1, 1, 1, 2], [1, 2])], "1, 3 or 4 channels"),
         ("photos", [tensor("pictures", "UINT8", [0, 24, 24, 3], [])], "no pictures"),
         ("programs", [tensor("events", "BYTES", [1], ["a"]), tensor("states", "BYTES", [1], ["?"])], "no base64"),
         ("programs", [tensor("events", "BYTES", [1], ["a"]), tensor("states", "BYTES", [1], ["AAAA"])], "damaged"),

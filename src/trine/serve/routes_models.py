@@ -25,7 +25,7 @@ class Model(BaseModel):
     engine: str = Field(description="What computes: onnxruntime or torch")
     version: str = Field(description="Changes with the weights")
     classes: list[str] = []
-    size: int | tuple[int, int] | None = Field(None, description="Side of its pictures in pixels, or height and width")
+    size: int | list[int] | None = Field(None, description="Side of its pictures in pixels, or height and width")
     channels: int | None = Field(None, description="1: grey, 3: colour, 4: colour and opacity")
     data: str = Field("", description="Name of the training data")
 
