@@ -17,7 +17,14 @@ ROOT = Path(__file__).parent.parent.parent
 SMALL = {
     "classify": {"widths": (8, 16), "depth": 1, "least_steps": 20, "epochs": 0.1},
     "detect": {"hidden": 8, "embedding": 8, "folds": 1, "least_steps": 60, "epochs": 0.3},
-    "generate": {"widths": (8, 16), "latent": 8, "least_steps": 20, "epochs": 0.1, "flow_steps": 20},
+    "generate": {
+        "widths": (8, 16),
+        "latent": 8,
+        "least_steps": 20,
+        "epochs": 0.1,
+        "flow_steps": 20,
+        "sharpen_steps": 0,
+    },
 }
 
 

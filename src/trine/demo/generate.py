@@ -72,6 +72,6 @@ def one_digit(opened: PictureSet) -> UInt8[np.ndarray, "1 height width channels"
 PART = Part(
     DATA,
     "the same digits",
-    {"widths": (16, 32, 64), "latent": 16, "least_steps": 450, "flow_steps": 600},
+    {"widths": (16, 32, 64), "latent": 16, "least_steps": 450, "flow_steps": 600, "sharpen_steps": 0},
     chapter,
 )
