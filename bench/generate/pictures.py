@@ -29,7 +29,7 @@ COPIES = ("nearest_ratio", "nearest_ratio_of_real", "copied", "memorised")
 
 CLAIMS = [
     Claim(
-        f"excess of the distance of new pictures over the floor, {data}: now against without sharpening",
+        f"{data}, new pictures: `frechet_lite0` beyond that of training pictures, now against without sharpening",
         f"generate-pictures-{data}",
         lambda f: Cells(f"{f['kinds']['plain']['excess']:.0f} against {f['kinds']['former']['excess']:.0f}"),
         "Ten minutes of processor time for each, one run of one thread, on the validation split.",
