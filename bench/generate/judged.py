@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.generate.pictures import ALWAYS, KINDS
+from bench.generate.pictures import ALWAYS, trained
 from bench.support import record
 from trine import Classifier, Generator, load
 from trine.pictures.batches import evenly
@@ -36,14 +36,6 @@ def named(judge: Classifier, model: Generator, count: int, guidance: float) -> f
     return float(np.mean(right))
 
 
-def generator(data: str, kind: str, minutes: float, *words: object) -> Generator:
-    """The trained generator of one kind, from the folder of runs if it is there."""
-    folder = record.RUNS / f"generate-pictures-{data}-{kind}-{minutes:g}-0"
-    if not (folder / "bundle").exists():
-        record.fit("generate", data, folder, *words, "--minutes", minutes, "--no-test")
-    return Generator.load(folder)
-
-
 def classifier(data: str, minutes: float) -> tuple[Classifier, float]:
     """A classifier of the real pictures, and its accuracy on the test split."""
     folder = record.RUNS / f"classify-{data}-{minutes:g}"
@@ -60,9 +52,9 @@ def figures(data: str, minutes: float, classifier_minutes: float, count: int) ->
     judge, accuracy = classifier(data, classifier_minutes)
     held_out = open_pictures(data).splits["test"].images
     real = np.array(held_out[evenly(len(held_out), count)])
-    kinds = {kind: generator(data, kind, minutes, *KINDS[kind]) for kind in ALWAYS}
+    kinds = {kind: Generator.load(trained(data, kind, minutes)[0]) for kind in ALWAYS}
     shares = {kind: atypical(judge, model.sample(count, seed=1)) for kind, model in kinds.items()}
-    by_class = generator(data, "labelled", minutes, "--label")
+    by_class = Generator.load(trained(data, "labelled", minutes)[0])
     right = {f"{guidance:g}": named(judge, by_class, count, guidance) for guidance in GUIDANCES}
     return {
         "minutes": minutes,

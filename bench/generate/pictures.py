@@ -11,6 +11,7 @@ in the features of EfficientNet-Lite0, which no training has seen.
 import argparse
 import os
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 from bench.support import record
@@ -20,6 +21,7 @@ KINDS: dict[str, tuple[str, ...]] = {
     "former": ("--set", "sharpen_steps=0", "--set", "flow_width=256"),
     "plain": (),
     "map": ("--network", "map"),
+    "labelled": ("--label",),
 }
 """What is compared, with its words after `trine generate fit DATA`."""
 ALWAYS = ("former", "plain")
@@ -38,11 +40,16 @@ CLAIMS = [
 ]
 
 
-def measured(data: str, kind: str, minutes: float, generated: int, seed: int) -> dict[str, Any]:
-    """Figures of one kind's pictures on the validation split."""
+def trained(data: str, kind: str, minutes: float, seed: int = 0) -> tuple[Path, dict[str, Any]]:
+    """The run of one kind's training, and what it took."""
     folder = record.RUNS / f"generate-pictures-{data}-{kind}-{minutes:g}-{seed}"
     words = (*KINDS[kind], "--minutes", minutes, "--seed", seed, "--no-test")
-    compute = record.fit("generate", data, folder, *words, module="bench.support.processor_time")["compute"]
+    return folder, record.fit("generate", data, folder, *words, module="bench.support.processor_time")["compute"]
+
+
+def measured(data: str, kind: str, minutes: float, generated: int, seed: int) -> dict[str, Any]:
+    """Figures of one kind's pictures on the validation split."""
+    folder, compute = trained(data, kind, minutes, seed)
     asked = ("--split", "validation", "--frechet", "--memorisation", "--generated", generated)
     metrics = record.trine("generate", "evaluate", folder, data, *asked)[0]["metrics"]
     floor = metrics["beside_lite0"]["train"]["frechet"]

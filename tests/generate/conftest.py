@@ -1,3 +1,4 @@
+import time
 from pathlib import Path
 
 import numpy as np
@@ -49,6 +50,15 @@ def write_dots(folder: Path, images: np.ndarray, classes: tuple[str, ...] = ()) 
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(path)
     return folder
+
+
+def wait_for_step(process, run: Path, stage: str, step: int) -> None:
+    """Wait until a process has recorded this step of a stage of its training."""
+    metrics, deadline = Run(run, stage).metrics, time.monotonic() + 120
+    while not (metrics.exists() and metrics.read_bytes().count(b'"seconds"') >= step):
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
 
 
 def two_clusters(count: int) -> tuple[torch.Tensor, torch.Tensor]:

@@ -1,5 +1,4 @@
 import signal
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,7 +19,7 @@ from trine.train.run import Run
 from trine.train.schedules import Clock
 from trine.train.step import Stepper
 
-from .conftest import BRIEF, CLUSTER_DEVIATION, flow_objective, latent_noise, trained_flow
+from .conftest import BRIEF, CLUSTER_DEVIATION, flow_objective, latent_noise, trained_flow, wait_for_step
 
 CPU = Device("cpu", bfloat16=False)
 
@@ -129,7 +128,7 @@ def test_the_duration_is_measured_as_the_flow_is_trained_in_one_process_and_sing
             devices.append(device)
             super().__init__(objective, device)
 
-    monkeypatch.setattr("trine.generate.flow_training.Stepper", Recording)
+    monkeypatch.setattr("trine.train.step.Stepper", Recording)
     flow_seconds(FlowPrior(4, 0, 256), GenerateRecipe(flow_steps=10), Device("cpu", bfloat16=True, rank=1, world=2))
     assert devices == [CPU]
 
@@ -158,7 +157,7 @@ def test_after_a_kill_the_resumed_flow_gives_bit_identical_priors(
     resumed: list[str] = []
     for step in (30, 120):
         process = start_trine(*fit(run), *resumed)
-        wait_for_flow_step(process, run, step)
+        wait_for_step(process, run, "flow", step)
         process.kill()
         assert process.wait() == -signal.SIGKILL, "the training ended before it was killed"
         resumed = ["--resume"]
@@ -169,14 +168,6 @@ def test_after_a_kill_the_resumed_flow_gives_bit_identical_priors(
     assert (run / "bundle/model.safetensors").read_bytes() == (whole / "bundle/model.safetensors").read_bytes()
     steps = [line["step"] for line in Run(run, "flow").history() if "loss" in line]
     assert steps == list(range(1, 251)), "each step is recorded once"
-
-
-def wait_for_flow_step(process, run: Path, step: int) -> None:
-    metrics, deadline = Run(run, "flow").metrics, time.monotonic() + 120
-    while not (metrics.exists() and metrics.read_bytes().count(b'"seconds"') >= step):
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline
-        time.sleep(0.002)
 
 
 def test_a_run_that_stopped_before_the_flows_first_step_resumes_to_bit_identical_priors(

@@ -21,7 +21,7 @@ from trine.train.budget import Budget
 from trine.train.loop import TrainingLoop
 from trine.train.run import Run
 
-from .conftest import BRIEF, SHORT, dots, write_dots
+from .conftest import BRIEF, SHORT, dots, wait_for_step, write_dots
 
 CPU = Device("cpu", bfloat16=False)
 STRIPES = 16
@@ -187,9 +187,7 @@ def test_after_a_kill_the_resumed_sharpening_gives_the_same_bundle(
     run, whole = tmp_path / "killed", tmp_path / "whole"
     assert trine(*words, whole).status == 0
     process = start_trine(*words, run)
-    metrics = Run(run, "sharpen").metrics
-    while not (metrics.exists() and metrics.read_bytes().count(b'"seconds"') >= 40):
-        assert process.poll() is None, process.communicate()
+    wait_for_step(process, run, "sharpen", 40)
     process.kill()
     assert process.wait() == -signal.SIGKILL, "the training ended before it was killed"
     command = trine(*words, run, "--resume")

@@ -3,7 +3,7 @@
 The training loop runs it as a second stage, after the network is trained.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
@@ -19,7 +19,7 @@ from trine.generate.recipe import GenerateRecipe
 from trine.progress import Figures
 from trine.recipe import Recipe
 from trine.train.objective import Objective, ParameterGroup
-from trine.train.step import Stepper
+from trine.train.step import stage_seconds
 
 BATCH, MAP_BATCH = 512, 256
 """Latent vectors and latent maps per step."""
@@ -30,8 +30,6 @@ SPREAD = 0.5
 (Esser et al., "Scaling rectified flow transformers", 2024)."""
 VALIDATIONS = 4
 """Validations during the flow's training; they are recorded only."""
-PROBE_SECONDS = 0.5
-"""Time for measuring the duration of a step."""
 
 
 @dataclass(frozen=True)
@@ -121,6 +119,4 @@ def flow_seconds(flow: Flow, recipe: GenerateRecipe, device: Device) -> float:
     """Duration of a flow's training with this recipe, in seconds, estimated from a few steps, which change it."""
     latent = len(flow.mean)
     zeros = Posteriors(torch.zeros(BATCH, latent), torch.ones(BATCH, latent), None)
-    alone = replace(device, bfloat16=False, rank=0, world=1)  # the device of the flow's training
-    objective = FlowObjective(flow, recipe, zeros, zeros, alone)
-    return Stepper(objective, alone).measure(PROBE_SECONDS).seconds * recipe.flow_steps
+    return stage_seconds(FlowObjective(flow, recipe, zeros, zeros, device), device)

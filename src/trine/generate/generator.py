@@ -1,6 +1,5 @@
 """A trained generator: new pictures from noise, pictures to latents, latents to pictures."""
 
-import copy
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -20,7 +19,7 @@ from trine.generate.bound import importance_nll, measure_bound
 from trine.generate.codec import Codec, EncodedPictures, Noise
 from trine.generate.directions import Directions
 from trine.generate.map_flow import MapFlow
-from trine.generate.network import VAE, PictureVAE, decoder_of
+from trine.generate.network import VAE, PictureVAE, decoder_of, with_decoder
 from trine.generate.noise import BLOCK, blocks_of
 from trine.generate.prior import Flow, FlowPrior, MixturePrior, NormalPrior, Prior
 from trine.generate.recipe import GenerateRecipe
@@ -306,17 +305,14 @@ class Generator(Model[GenerateRecipe]):
             priors = build_priors(recipe, network.vae, classes)
         for name, module in (("network", network), ("priors", priors)):
             module.to_empty(device=device.name).load_state_dict(part(tensors, name))
-        sharp = network
-        if content.get("sharpened"):
-            sharp = copy.deepcopy(network)
-            sharp.load_state_dict({**network.state_dict(), **part(tensors, "sharp")})
+        network.eval()
         return {
             "classes": classes,
             "size": size,
             "channels": channels,
             "reading": Reading.from_json(content.get("reading")),
-            "network": network.eval(),
-            "sharp": sharp.eval(),
+            "network": network,
+            "sharp": with_decoder(network, part(tensors, "sharp")) if content.get("sharpened") else network,
             "priors": priors.eval().requires_grad_(False),
             "information": tensors["information"],
             "directions": Directions.of(arrays),

@@ -12,7 +12,8 @@ Batch sizes are read as `shape[0]`: `len` would freeze the batch of an exported 
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from itertools import pairwise
 
 import torch
@@ -278,6 +279,13 @@ class PictureVAE(nn.Module):
 def decoder_of(network: PictureVAE) -> dict[str, nn.Parameter]:
     """The parameters that only pictures, not their posteriors, depend on, by their names in the network."""
     return {name: value for name, value in network.named_parameters() if name.startswith(DECODER)}
+
+
+def with_decoder(network: PictureVAE, decoder: Mapping[str, Tensor]) -> PictureVAE:
+    """A copy of the network for use, with the parameters of another decoder, see `decoder_of`."""
+    copied = deepcopy(network)
+    copied.load_state_dict({**copied.state_dict(), **decoder})
+    return copied.eval()
 
 
 def halvings(size: tuple[int, int], spatial: bool) -> int:

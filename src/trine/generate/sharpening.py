@@ -10,7 +10,6 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import deepcopy
-from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -22,7 +21,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 from typing_extensions import override
 
 from trine.device import Device
-from trine.generate.flow_training import PROBE_SECONDS, Posteriors
+from trine.generate.flow_training import Posteriors
 from trine.generate.network import PictureVAE, decoder_of
 from trine.generate.prior import Flow
 from trine.generate.recipe import GenerateRecipe
@@ -30,7 +29,7 @@ from trine.nn.likelihood import CalibratedGaussian
 from trine.progress import Figures
 from trine.recipe import Recipe
 from trine.train.objective import Objective, ParameterGroup
-from trine.train.step import Stepper
+from trine.train.step import stage_seconds
 
 BATCH = 32
 """Pictures per step: many steps count for more than large batches."""
@@ -184,9 +183,8 @@ def sharpen_seconds(
     """Duration of a sharpening with this recipe, in seconds, estimated from a few steps."""
     zeros = torch.zeros(len(images), network.vae.top.latent)
     labels = torch.zeros(len(images), dtype=torch.long) if network.vae.classes else None
-    alone = replace(device, bfloat16=False, rank=0, world=1)  # the device of its training
-    objective = SharpenObjective(network, flow, recipe, images, Posteriors(zeros, zeros, labels), alone)
-    return Stepper(objective, alone).measure(PROBE_SECONDS).seconds * recipe.sharpen_steps
+    posteriors = Posteriors(zeros, zeros, labels)
+    return stage_seconds(SharpenObjective(network, flow, recipe, images, posteriors, device), device)
 
 
 def drawn(

@@ -1,7 +1,6 @@
 """How a generator is trained: opens pictures, trains the network, then fits the priors to the pictures' latents."""
 
 from collections.abc import Mapping
-from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -21,7 +20,7 @@ from trine.generate.directions import Directions
 from trine.generate.flow_training import FlowObjective, Posteriors, flow_seconds
 from trine.generate.generator import OPACITY, Generator, build_network, build_priors
 from trine.generate.latent import Normal
-from trine.generate.network import PictureVAE, decoder_of
+from trine.generate.network import PictureVAE, decoder_of, with_decoder
 from trine.generate.objective import GenerateObjective
 from trine.generate.prior import Flow, MixturePrior
 from trine.generate.prior_choice import Pictures, choose_prior
@@ -240,9 +239,7 @@ class GeneratorTrainer(Trainer[GenerateRecipe, PictureSet, GenerateObjective, Ge
         if after > WORSE * before:
             fit.report.note(f"the sharpened decoder is not used: its error is {after:.3f}, before {before:.3f}")
             return model
-        sharp = deepcopy(model.network)
-        sharp.load_state_dict({**sharp.state_dict(), **decoder_of(trained.sharp)})
-        return model.replaced(sharp=sharp.eval())
+        return model.replaced(sharp=with_decoder(model.network, decoder_of(trained.sharp)))
 
     def _stage_time(self, stage: str, fit: RunningFit) -> float | None:
         """Seconds for a further training; None without a budget, or for a number of steps chosen by hand."""

@@ -6,7 +6,7 @@ A task's trainer says how its data is opened, what is optimised, and how the tra
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -27,6 +27,7 @@ from trine.train.cost import Cost
 from trine.train.loop import TrainingLoop
 from trine.train.objective import Objective
 from trine.train.run import RECIPE, REPORT, Run, choose_folder
+from trine.train.step import stage_device
 
 R = TypeVar("R", bound=Recipe)
 D = TypeVar("D")
@@ -85,7 +86,7 @@ class RunningFit:
 
         seconds   its time, in a run with a budget; less if that is short
         """
-        alone = replace(self.device, bfloat16=False, rank=0, world=1)
+        alone = stage_device(self.device)
         budget = self.budget.stage(seconds) if self.budget and seconds else None
         loop = TrainingLoop(objective, Run(self.run.folder, stage), alone, self.report, budget)
         begin = self.budget.elapsed if self.budget else 0.0

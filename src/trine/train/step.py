@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
@@ -21,6 +21,9 @@ from trine.train.checkpoint import Checkpoint
 from trine.train.objective import Objective
 from trine.train.parameter_groups import GroupedOptimisers
 from trine.train.schedules import Clock, rate_factor
+
+PROBE_SECONDS = 0.5
+"""Time for measuring the duration of a step of a further training."""
 
 
 @dataclass(frozen=True)
@@ -169,3 +172,13 @@ class Stepper:
         shared = torch.stack([loss.float(), torch.tensor(float(stop), device=loss.device)])
         torch.distributed.all_reduce(shared)
         return float(shared[0]) / self.device.world, bool(shared[1] > 0)
+
+
+def stage_device(device: Device) -> Device:
+    """The device of a further training: that of the first, in this process alone and in single precision."""
+    return replace(device, bfloat16=False, rank=0, world=1)
+
+
+def stage_seconds(objective: Objective, device: Device) -> float:
+    """Duration of a further training, in seconds, estimated from a few steps, which change its network."""
+    return Stepper(objective, stage_device(device)).measure(PROBE_SECONDS).seconds * objective.steps()
