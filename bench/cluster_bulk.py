@@ -30,6 +30,7 @@ from bench.support import record
 from bench.support.claim import Cells, Claim, Figures, times
 
 TURNS = 3
+PICTURES, LINES = 4_000, 800_000
 SIDE = 64
 """Side of the pictures in pixels."""
 LOGS = 16
@@ -194,7 +195,7 @@ def main() -> None:
     options = parser.parse_args()
     small = options.small
     measured: dict[str, Any] = {
-        "processes": lambda: processes(*((2_000, 32_000, 1) if small else (60_000, 1_600_000, TURNS))),
+        "processes": lambda: processes(*((2_000, 32_000, 1) if small else (PICTURES, LINES, TURNS))),
         "blocks": lambda: blocks(*((5, 25) if small else (FEW, MANY))),
     }
     for part in options.parts or measured:

@@ -13,6 +13,7 @@ import numpy as np
 from trine import files
 from trine.errors import BundleError
 from trine.extras import installed
+from trine.processors import thread_limit
 
 OPSET = 20
 """Version of ONNX's operators that graphs are written in."""
@@ -37,15 +38,14 @@ class Graph:
         name      the graph that it must be, such as `model`
         weights   sha256 of the weights of the model that it must be of
         where     names the file in error messages
-        threads   threads that compute; without, one per core
+        threads   threads that compute; without, one per core and no more than `OMP_NUM_THREADS`
         Raises `BundleError`, `UsageError` without onnxruntime.
         """
         with installed():
             import onnxruntime as runtime
         options = runtime.SessionOptions()
         options.log_severity_level = 4
-        if threads is not None:
-            options.intra_op_num_threads = threads
+        options.intra_op_num_threads = threads or thread_limit() or 0
         try:
             self.session = runtime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
         except Exception as problem:  # noqa: BLE001  (onnxruntime's errors have no common root)

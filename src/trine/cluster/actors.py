@@ -8,10 +8,11 @@ from importlib.util import find_spec
 from typing import Any
 
 from trine.cluster.bulk import Engine, Part, Worker, pool
-from trine.cluster.engine import Cluster, connected, first_line, own_cpus, running_here
+from trine.cluster.engine import Cluster, connected, first_line, running_here
 from trine.cluster.jobs import Block, Job
 from trine.cluster.places import shown
 from trine.errors import ClusterError, RunError, TrineError, UsageError
+from trine.processors import own_processors
 
 READERS = 1
 """Processors that are left to Ray Data's own tasks: where actors take every one, nothing is ever read."""
@@ -33,7 +34,7 @@ def engine_for(address: str | None, workers: int | None) -> Iterator[Engine]:
     if find_spec("ray") is None:
         raise UsageError("ray is not installed: pip install 'trine[cluster]' brings it")
     if address == "auto" and not (os.environ.get("RAY_ADDRESS") or running_here()):
-        yield pool(workers or own_cpus())
+        yield pool(workers or own_processors())
         return
     with connected(address) as cluster:
         nodes = cluster.nodes()

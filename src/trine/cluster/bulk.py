@@ -16,11 +16,11 @@ from multiprocessing import get_context
 from typing import Any
 
 from trine import files
-from trine.cluster.engine import own_cpus
 from trine.cluster.jobs import ERROR, Block, Job, weights_of
 from trine.cluster.places import Folder, shown
 from trine.errors import ClusterError, RunError, UsageError
 from trine.plurals import quantity
+from trine.processors import threads_each
 
 PLAN = "plan.json"
 FAILED = b"trine.failed"
@@ -120,7 +120,7 @@ def pool(workers: int, threads: int | None = None) -> Engine:
 
     def compute(job: Job, blocks: Sequence[Block], into: str) -> Iterator[Part]:
         count = min(workers, len(blocks))
-        each = threads or (None if count == 1 else max(1, own_cpus() // count))
+        each = threads or (None if count == 1 else threads_each(count))
         if count == 1:
             worker = Worker(job, into, each)
             yield from map(worker.compute, blocks)

@@ -15,6 +15,7 @@ from typing import Any
 
 from trine.errors import ClusterError, UsageError
 from trine.extras import installed
+from trine.processors import LIMIT, own_processors
 
 QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -37,7 +38,7 @@ PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\x04\0\0\0\0\0"
 """What a client of HTTP/2, and so of Ray, says first: the preface and empty settings (RFC 9113, section 3.4)."""
 SETTINGS = 4
 """Type of the frame that a server of HTTP/2 says first, in the fourth byte."""
-PASSED_ON = ("TRINE_CACHE", "TRINE_DATA", "OMP_NUM_THREADS")
+PASSED_ON = ("TRINE_CACHE", "TRINE_DATA", LIMIT)
 """Variables of the environment that processes on the cluster get as they are here."""
 
 
@@ -134,11 +135,6 @@ def connected(address: str) -> Iterator[Cluster]:
                 ray.shutdown()
 
 
-def own_cpus() -> int:
-    """Number of processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def running_here() -> str | None:
     """Address of a cluster that was started on this machine by `ray start` and answers."""
     note = Path(os.environ.get("RAY_TMPDIR", "/tmp")) / "ray" / "ray_current_cluster"
@@ -174,7 +170,7 @@ def _start_here() -> None:
     """Start a cluster on this machine; `local` also where Ray has noted one that is gone."""
     import ray
 
-    cpus = own_cpus()
+    cpus = own_processors()
     ray.init("local", num_cpus=cpus, object_store_memory=STORE_BYTES, include_dashboard=False, **_quiet_start())
 
 

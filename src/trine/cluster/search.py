@@ -22,13 +22,14 @@ from typing import Any
 from filelock import FileLock
 
 from trine import files, machine
-from trine.cluster.engine import Cluster, connected, environment, own_cpus
+from trine.cluster.engine import Cluster, connected, environment
 from trine.cluster.training import anywhere
 from trine.cluster.trial import OutOfTime, Settings, Trials
 from trine.errors import ClusterError, DataError, DivergedError, RunError, UsageError
 from trine.extras import installed
 from trine.model import Model
 from trine.plurals import quantity
+from trine.processors import threads_each
 from trine.progress import Reporter
 from trine.recipe import Among, Between, Recipe
 from trine.tasks import TASKS
@@ -203,7 +204,7 @@ class Search:
             study.tell(trial, score)
 
     def _in_pool(self, workers: int, seconds: float | None, report: Reporter) -> None:
-        threads = max(1, own_cpus() // workers)
+        threads = threads_each(workers)
         with ProcessPoolExecutor(workers, get_context("spawn")) as executor:
             working = [executor.submit(_work, self, seconds, threads) for _ in range(workers)]
             try:

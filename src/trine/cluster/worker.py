@@ -39,8 +39,9 @@ def work(config: dict[str, Any]) -> None:
     order: Order = config["order"]
     os.environ.update(order.environment)
     from trine import machine
+    from trine.processors import LIMIT
 
-    if "OMP_NUM_THREADS" not in order.environment:
+    if LIMIT not in order.environment:
         machine.use_threads(config["threads"])
     try:
         trainer = TASKS[order.task].trainer_class()(order.recipe, order.device)

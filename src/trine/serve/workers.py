@@ -20,6 +20,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 from trine.errors import DataError, TrineError
+from trine.processors import threads_each
 from trine.serve.metrics import SUMMED
 from trine.serve.models import prepared
 from trine.serve.server import GRACE, STOPPING, Shown, where
@@ -35,8 +36,7 @@ _SPAWN: Final = get_context("spawn")
 def supervise(count: int, shown: Shown, listening: socket.socket, say: Callable[[str], None]) -> None:
     """Answer by so many processes until SIGINT or SIGTERM. Raises what keeps the first ones from starting."""
     if shown.settings.threads is None:
-        threads = max(1, len(os.sched_getaffinity(0)) // count)
-        shown = replace(shown, settings=replace(shown.settings, threads=threads))
+        shown = replace(shown, settings=replace(shown.settings, threads=threads_each(count)))
     for path in shown.paths.values():
         prepared(path, shown.settings, say)  # graphs are made once, before all workers look for them
     with TemporaryDirectory(prefix="trine-serve-") as metrics:
