@@ -3,7 +3,7 @@
 import contextlib
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import torch
@@ -29,6 +29,11 @@ class Device:
     def leads(self) -> bool:
         """Whether this process writes files and reports to the user."""
         return self.rank == 0
+
+    @property
+    def alone(self) -> "Device":
+        """The same device, without the other processes."""
+        return replace(self, rank=0, world=1)
 
     def autocast(self) -> contextlib.AbstractContextManager[None]:
         """The context manager for computations of networks."""

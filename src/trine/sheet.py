@@ -18,6 +18,8 @@ from trine.labels import width
 Pictures = UInt8[np.ndarray, "n height width channels"]
 MOST_IN_A_GRID = 10_000
 """Largest number of pictures in one PNG: a larger picture cannot be viewed."""
+OPACITY = 4
+"""Number of channels of pictures with transparency."""
 CHECKS, CHECKERED = 8, (102, 153)
 """Squares per side of the board that is laid below transparent pictures, and its levels: black and white differ from
 both."""
@@ -35,7 +37,7 @@ MOST_PIXELS = 12_000
 
 def over_board(images: Pictures) -> Pictures:
     """Pictures with opacity as RGB, over a board of grey squares; others as they are."""
-    if images.shape[-1] != 4:
+    if images.shape[-1] != OPACITY:
         return images
     rows, columns = np.indices(images.shape[1:3]) * CHECKS // max(images.shape[1:3])
     board = np.array(CHECKERED)[(rows + columns) % 2][..., None]

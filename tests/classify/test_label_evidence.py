@@ -41,6 +41,18 @@ def test_the_mean_margin_is_that_of_all_showings():
     assert evidence.answers[1] < -0.9
 
 
+def test_margins_do_not_depend_on_when_they_are_gathered():
+    often, once = LabelEvidence(3, CPU), LabelEvidence(3, CPU)
+    draw = torch.Generator().manual_seed(0)
+    for _ in range(200):
+        logits = 30 * torch.randn(3, 4, generator=draw) ** 3
+        for evidence in (often, once):
+            evidence.learn(torch.arange(3), logits, torch.tensor([0, 1, 2]))
+        often.gather()
+    once.gather()
+    assert torch.equal(often.margins, once.margins)
+
+
 def test_a_resumed_training_has_the_same_evidence():
     evidence, other = shown(wrong=0.3), LabelEvidence(1_000, CPU)
     evidence.learn(torch.tensor([4]), torch.tensor([[1.0, 0.0]]), torch.tensor([1]))

@@ -2,7 +2,7 @@ import torch
 
 from trine.device import Device
 from trine.recipe import Recipe
-from trine.train.step import Stepper
+from trine.train.step import Asked, Stepper
 
 
 def test_a_step_is_measured_without_a_run_and_leaves_no_trace(training, tmp_path):
@@ -25,11 +25,12 @@ def test_a_step_returns_its_loss_operations_and_samples(training):
     assert first.samples == again.samples == 16
     assert first.flops == again.flops > 0
     assert again.loss < first.loss
-    assert not first.stop
+    assert first.asked == Asked(stop=False, save=False)
 
 
-def test_a_step_tells_whether_the_process_was_asked_to_stop(training):
-    assert training().stepper.take(0, stop=lambda: True).stop
+def test_a_step_tells_what_the_process_asks(training):
+    for asked in (Asked(), Asked(stop=True), Asked(save=True)):
+        assert training().stepper.take(0, lambda asked=asked: asked).asked == asked
 
 
 def test_a_step_without_a_finite_loss_changes_no_weight(training):

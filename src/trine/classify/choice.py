@@ -81,13 +81,12 @@ def _tried(
     pictures: PictureSet, recipe: ClassifyRecipe, device: Device, budget: Budget | None, expected: str
 ) -> Choice:
     """The better network in a trial; the expected one unless the other is better by more than chance."""
-    alone = replace(device, rank=0, world=1)
     part = _part(pictures, recipe.seed)
     seconds = budget.seconds if budget else math.inf
-    pretrained, measured = _try_pretrained(part, recipe, alone, FEATURE_SHARE * seconds)
+    pretrained, measured = _try_pretrained(part, recipe, device.alone, FEATURE_SHARE * seconds)
     if not measured.any():
         return Choice(expected, "there is no time to try both networks")
-    fast = _try_fast(part, recipe, alone, FAST_SHARE * seconds)[measured]
+    fast = _try_fast(part, recipe, device.alone, FAST_SHARE * seconds)[measured]
     right = {"fast": int(fast.sum()), "pretrained": int(pretrained.sum())}
     other = "pretrained" if expected == "fast" else "fast"
     disagreements = int((fast != pretrained).sum())

@@ -21,6 +21,10 @@ NOISY = 0.06
 pictures, 4 % of 2,000; with 20 % wrong labels 22 and 25 %."""
 
 
+FINENESS = 2.0**-16
+"""Margins are recorded as multiples of this, in double precision: their sum does not depend on its order."""
+
+
 class LabelEvidence:
     """Answers and margins of the training pictures. Everything that it knows is in `state`."""
 
@@ -31,9 +35,9 @@ class LabelEvidence:
         self.device = device
         self.answers = torch.zeros(count)
         """Probability of the last answer, negative where it was not the label; 0: not shown yet."""
-        self.margins, self.shown = torch.zeros(count), torch.zeros(count)
+        self.margins, self.shown = torch.zeros(2, count, dtype=torch.float64)
         """Sum of the margins, and how often the picture was shown."""
-        self.fresh = torch.zeros(3, count)
+        self.fresh = torch.zeros(3, count, dtype=torch.float64)
         """The same since the last `gather`: sums of answers and margins, and how often shown, in this process."""
 
     def learn(
@@ -46,21 +50,23 @@ class LabelEvidence:
         best = values.softmax(1).max(1)
         own = values.gather(1, labels[:, None]).squeeze(1)
         margins = own - values.scatter(1, labels[:, None], -torch.inf).amax(1)
+        margins = (margins / FINENESS).round() * FINENESS
         answers = torch.where(best.indices == labels, best.values, -best.values)
-        seen = torch.stack([answers, margins, torch.ones_like(margins)]).cpu()
+        seen = torch.stack([answers, margins, torch.ones_like(margins)]).cpu().double()
         self.fresh.index_add_(1, indices.cpu(), seen)
 
     def gather(self) -> None:
         """Take in what all processes have recorded since the last time."""
         answers, margins, shown = self.device.total(self.fresh)
-        self.answers = torch.where(shown > 0, answers / shown.clamp_min(1), self.answers)
+        self.answers = torch.where(shown > 0, answers / shown.clamp_min(1), self.answers).float()
         self.margins, self.shown = self.margins + margins, self.shown + shown
         self.fresh.zero_()
 
     @property
     def mean_margins(self) -> Float[Tensor, "count"]:
         """Mean margin of each picture; 0 for one that was never shown."""
-        return self.margins / self.shown.clamp_min(1)
+        mean: Tensor = self.margins / self.shown.clamp_min(1)
+        return mean.float()
 
     def noisy(self) -> bool:
         """Whether many labels look wrong."""
@@ -71,14 +77,10 @@ class LabelEvidence:
         return {"answers": self.answers, "margins": self.margins, "shown": self.shown, "fresh": self.fresh}
 
     def load_state(self, state: dict[str, Tensor]) -> None:
-        """Restore what `state` returned; nothing for a checkpoint of a version that kept none.
-
-        What further processes had recorded since the last `gather` is not in a checkpoint.
-        """
-        for name in self.state().keys() & state.keys():
-            setattr(self, name, state[name].clone())
-        if not self.device.leads:  # it is what the first process has recorded
-            self.fresh.zero_()
+        """Restore what `state` returned; nothing for a checkpoint of a version that kept none."""
+        for name, value in self.state().items():
+            if name in state:
+                setattr(self, name, state[name].to(value.dtype, copy=True))
 
 
 def contradicted(answers: Float[Tensor, "n"]) -> float:

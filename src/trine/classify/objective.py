@@ -106,6 +106,10 @@ class ClassifyObjective(Objective):
         self.evidence.load_state(part(state, "evidence"))
 
     @override
+    def gather(self) -> None:
+        self.sampler.gather()
+
+    @override
     def finishing(self, network: nn.Module) -> None:
         self.evidence.gather()
 

@@ -47,7 +47,7 @@ class Sampler:
         self.order = torch.zeros(0, dtype=torch.int64)
         self.losses = torch.full((count,), torch.inf)
         self.seen = torch.full((count,), torch.inf)
-        """Losses of this epoch, for the pictures that this process has shown."""
+        """Losses since the last `gather`, for the pictures that this process has shown."""
 
     @property
     def chooses(self) -> bool:
@@ -66,6 +66,16 @@ class Sampler:
         """Record the losses of pictures that were just shown."""
         self.seen[indices] = losses.detach().float().cpu()
 
+    def gather(self) -> None:
+        """Take in what all processes have recorded since the last time."""
+        if self.evidence is not None:
+            self.evidence.gather()
+        known = self.seen.isfinite()
+        shown = self.device.total(known.float())
+        losses = self.device.total(self.seen.where(known, 0.0)) / shown.clamp_min(1)
+        self.losses = losses.where(shown > 0, self.losses)
+        self.seen.fill_(torch.inf)
+
     def state(self) -> dict[str, Tensor]:
         """Everything that the next batches depend on."""
         place = torch.tensor([self.epoch, self.place, -1 if self.noisy is None else int(self.noisy)])
@@ -79,19 +89,9 @@ class Sampler:
 
     def _begin_epoch(self, progress: float) -> None:
         if self.chooses:
-            self._gather()
+            self.gather()
         self.epoch, self.place = self.epoch + 1, 0
         self.order = self._order(self._kept(progress))
-
-    def _gather(self) -> None:
-        """Combine what all processes know at the end of an epoch."""
-        if self.evidence is not None:
-            self.evidence.gather()
-        known = self.seen.isfinite()
-        shown = self.device.total(known.float())
-        losses = self.device.total(self.seen.where(known, 0.0)) / shown.clamp_min(1)
-        self.losses = losses.where(shown > 0, self.losses)
-        self.seen.fill_(torch.inf)
 
     def _kept(self, progress: float) -> int:
         """Number of pictures in an epoch that starts now."""

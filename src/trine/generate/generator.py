@@ -38,7 +38,7 @@ from trine.pictures.picture_set import ALL, PictureSet, PictureSplit
 from trine.pictures.reading import Reading
 from trine.plurals import quantity
 from trine.result import Data
-from trine.sheet import grid_png, pairs_png
+from trine.sheet import OPACITY, grid_png, pairs_png
 
 Pictures = Sequence[Picture] | np.ndarray
 """Pictures as people have them, see `trine.pictures.decode.Picture`, or an array of them."""
@@ -48,8 +48,6 @@ SHOWN = 64
 """Number of pictures on the sheet of samples."""
 RECONSTRUCTED = 10
 """Number of pictures on the sheet of reconstructions."""
-OPACITY = 4
-"""Number of channels of pictures with transparency."""
 MOST_GUIDANCE = 10
 """Largest guidance: far beyond what makes pictures."""
 LIKELIHOODS: dict[str, Callable[[GenerateRecipe, int], Likelihood]] = {

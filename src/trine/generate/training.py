@@ -18,7 +18,7 @@ from trine.generate.chapter import chapter
 from trine.generate.codec import Codec
 from trine.generate.directions import Directions
 from trine.generate.flow_training import FlowObjective, Posteriors, flow_seconds
-from trine.generate.generator import OPACITY, Generator, build_network, build_priors
+from trine.generate.generator import Generator, build_network, build_priors
 from trine.generate.latent import Normal
 from trine.generate.network import PictureVAE, decoder_of, with_decoder
 from trine.generate.objective import GenerateObjective
@@ -35,6 +35,7 @@ from trine.pictures.opening import open_to_train
 from trine.pictures.picture_set import PictureSet, PictureSplit
 from trine.plurals import quantity
 from trine.progress import Reporter
+from trine.sheet import OPACITY
 from trine.train.budget import MEASURING, STAGES, Budget
 from trine.train.fit import RunningFit, Trainer
 from trine.train.step import Stepper

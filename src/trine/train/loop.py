@@ -40,7 +40,7 @@ from trine.train.plan import ValidationPlan, advice, forecast_within
 from trine.train.run import Run
 from trine.train.schedules import Clock
 from trine.train.signals import StopRequest
-from trine.train.step import Stepper, StepResult
+from trine.train.step import Asked, Stepper, StepResult
 from trine.train.threads import ThreadChoice
 
 COLD_STEPS, FORECAST_AFTER = 2, 5
@@ -199,13 +199,17 @@ class TrainingLoop:
         while not self.clock.done:
             begin = time.perf_counter()
             with self._spending(TRAINING):
-                step = self.stepper.take(self.clock.step, stop=lambda: self.stop.made)
+                step = self.stepper.take(self.clock.step, self._asked)
             self.cost.add_step(step.flops, time.perf_counter() - begin, step.samples)
             last = self.clock.step + 1 == self.clock.total  # no later loss would show non-finite weights
             if math.isfinite(step.loss) and not (last and not self.stepper.weights_are_finite()):
                 self._count(step)
             else:
                 self._back_off("the loss is not finite")
+
+    def _asked(self) -> Asked:
+        due = time.monotonic() - self.saved_at >= self.objective.recipe.checkpoint_seconds
+        return Asked(stop=self.stop.made, save=due)
 
     def _spending(self, kind: str) -> AbstractContextManager[None]:
         return self.budget.spending(kind) if self.budget else nullcontext()
@@ -225,7 +229,7 @@ class TrainingLoop:
         if self.threads and self.pace:
             self.threads.check(self.pace.last_step)
         if self._validate_when_due(before):
-            self._save_when_due(step.stop)
+            self._save_when_due(step.asked)
 
     def _record(self, loss: float) -> None:
         """Write the step that is about to be counted to the run's metrics, and show it."""
@@ -308,10 +312,9 @@ class TrainingLoop:
 
     # ---- checkpoints
 
-    def _save_when_due(self, stop: bool) -> None:
-        stopping = stop and not self.clock.done
-        due = time.monotonic() - self.saved_at >= self.objective.recipe.checkpoint_seconds
-        if due or stopping or self.clock.done:
+    def _save_when_due(self, asked: Asked) -> None:
+        stopping = asked.stop and not self.clock.done
+        if asked.save or stopping or self.clock.done:
             self._save()
         if stopping:
             raise InterruptedTraining(
@@ -320,6 +323,8 @@ class TrainingLoop:
             )
 
     def _save(self) -> None:
+        """Save a checkpoint; all processes are here at the same step."""
+        self.objective.gather()
         if self.device.leads and self.stepper.weights_are_finite():
             snapshot = self.stepper.snapshot(
                 cost=asdict(self.cost),

@@ -142,6 +142,12 @@ class Objective(ABC):
     def validated(self, network: nn.Module, step: int) -> None:
         """Called after the scheduled validation at a step, for what is kept of the training's course."""
 
+    def gather(self) -> None:
+        """Called in all processes before a checkpoint: take in what each of them has recorded by itself.
+
+        The first process writes the checkpoint, and all of them continue from it.
+        """
+
     def finishing(self, network: nn.Module) -> None:
         """Called once with the final weights (batch-norm statistics)."""
 

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import torch.distributed
@@ -26,6 +26,15 @@ PROBE_SECONDS = 0.5
 """Time for measuring the duration of a step of a further training."""
 
 
+class Asked(NamedTuple):
+    """What a process asks of the training, or any process of several."""
+
+    stop: bool = False
+    """To end now: a signal came."""
+    save: bool = False
+    """A checkpoint: it is time for one."""
+
+
 @dataclass(frozen=True)
 class StepResult:
     """What one step did, over all processes."""
@@ -34,8 +43,7 @@ class StepResult:
     """Mean loss; not finite when no update was made."""
     flops: float
     samples: int
-    stop: bool
-    """Whether a process was asked to stop."""
+    asked: Asked
 
 
 @dataclass(frozen=True)
@@ -44,10 +52,6 @@ class StepCost:
 
     seconds: float
     flops: float
-
-
-def _never() -> bool:
-    return False
 
 
 class Stepper:
@@ -78,10 +82,10 @@ class Stepper:
         """The network that the training returns: the averaged one if there is an average."""
         return self.average.model if self.average else self.network
 
-    def take(self, seed_step: int, stop: Callable[[], bool] = _never) -> StepResult:
+    def take(self, seed_step: int, asked: Callable[[], Asked] = Asked) -> StepResult:
         """Gradient and update of one step. The clock stays: only its caller knows whether the step counts.
 
-        stop   tells after the gradient whether this process was asked to stop; all processes learn it
+        asked   tells after the gradient what this process asks; all processes learn what any of them asks
         """
         torch.manual_seed(self.recipe.seed * 1_000_003 + seed_step * self.device.world + self.device.rank)
         progress = self.clock.progress
@@ -90,13 +94,13 @@ class Stepper:
         trained = self.optimisers.freeze(progress) if self.device.world == 1 else 0
         phase = repr((trained, self.objective.phase(batch)))
         if phase in self.phase_flops:
-            loss, stopping = self._update(batch, progress, stop)
+            loss, found = self._update(batch, progress, asked)
         else:
-            (loss, stopping), flops = count_flops(lambda: self._update(batch, progress, stop))
+            (loss, found), flops = count_flops(lambda: self._update(batch, progress, asked))
             self.phase_flops[phase] = flops * float(self.device.world)
         if self.average and math.isfinite(loss):
             self.average.update(self.network, seed_step)
-        return StepResult(loss, self.phase_flops[phase], self.objective.samples(batch) * self.device.world, stopping)
+        return StepResult(loss, self.phase_flops[phase], self.objective.samples(batch) * self.device.world, found)
 
     def measure(self, seconds: float) -> StepCost:
         """Cost of a mean step, measured for about `seconds`; the training's state is as before afterwards."""
@@ -144,20 +148,20 @@ class Stepper:
         self.optimisers.rate = saved.state["rate"]
         self.phase_flops = {**self.phase_flops, **saved.state["phase_flops"]}
 
-    def _update(self, batch: Any, progress: float, stop: Callable[[], bool]) -> tuple[float, bool]:
-        """Update the weights unless the loss is not finite; returns the loss, and whether to stop."""
+    def _update(self, batch: Any, progress: float, asked: Callable[[], Asked]) -> tuple[float, Asked]:
+        """Update the weights unless the loss is not finite; returns the loss, and what is asked."""
         self.network.train()
         with self.device.autocast():
             loss = self.objective.loss(self.stepping, batch, progress)
         loss.backward()  # type: ignore[no-untyped-call]
         if self.recipe.gradient_clip:
             self._clip(self.recipe.gradient_clip)
-        mean, stopping = self._agreed(loss.detach(), stop())
+        mean, found = self._agreed(loss.detach(), asked())
         if math.isfinite(mean):
             self.optimisers.step(rate_factor(self.recipe, progress), progress)
         else:
             self.optimisers.discard_gradients()
-        return mean, stopping
+        return mean, found
 
     def _clip(self, longest: float) -> None:
         """Limit the gradient's norm; a shorter gradient is left as it is, which saves a pass over the weights."""
@@ -165,18 +169,19 @@ class Stepper:
         if norm > longest:
             nn.utils.clip_grads_with_norm_(self.network.parameters(), longest, norm)
 
-    def _agreed(self, loss: Tensor, stop: bool) -> tuple[float, bool]:
-        """Mean loss over all processes, and whether any of them was asked to stop."""
+    def _agreed(self, loss: Tensor, asked: Asked) -> tuple[float, Asked]:
+        """Mean loss over all processes, and what any of them asks."""
         if self.device.world == 1:
-            return float(loss), stop
-        shared = torch.stack([loss.float(), torch.tensor(float(stop), device=loss.device)])
+            return float(loss), asked
+        shared = torch.cat([loss.float()[None], torch.tensor(asked, dtype=torch.float32, device=loss.device)])
         torch.distributed.all_reduce(shared)
-        return float(shared[0]) / self.device.world, bool(shared[1] > 0)
+        total, *asking = shared.tolist()
+        return total / self.device.world, Asked(*(count > 0 for count in asking))
 
 
 def stage_device(device: Device) -> Device:
     """The device of a further training: that of the first, in this process alone and in single precision."""
-    return replace(device, bfloat16=False, rank=0, world=1)
+    return replace(device.alone, bfloat16=False)
 
 
 def stage_seconds(objective: Objective, device: Device) -> float:
