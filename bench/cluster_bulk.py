@@ -30,10 +30,10 @@ from bench.support import record
 from bench.support.claim import Cells, Claim, Figures, times
 
 TURNS = 3
-PICTURES, LINES = 4_000, 800_000
+PICTURES, LINES = 4_000, 1_600_000
 SIDE = 64
 """Side of the pictures in pixels."""
-LOGS = 16
+LOGS = 32
 """Logs that the lines are spread over."""
 FEW, MANY = 10, 210
 """Blocks of the work that computes nothing."""

@@ -1,5 +1,6 @@
 """Bulk work: Parquet in the order of the input, whatever computes it, and however often it is stopped."""
 
+import io
 import json
 import os
 import signal
@@ -7,7 +8,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 from pyarrow import parquet
 
 from trine import Generator, runtime
@@ -225,3 +228,45 @@ def answers(found: list[dict]) -> tuple[list[str], list[float]]:
 
 def names_of(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_wrong_argument_does_not_bind_the_folder(generator, tmp_path):
+    into, blocks = tmp_path / "pictures", inputs.sample_blocks(3)
+    with pytest.raises(UsageError, match="guidance is towards a class"):
+        bulk.run(Sample(generator, 0, {"guidance": 2.0}), blocks, str(into), bulk.pool(1))
+    summary = bulk.run(Sample(generator, 0, {"guidance": 2.0, "label": "1"}), blocks, str(into), bulk.pool(1))
+    assert (summary.rows, summary.failed) == (3, 0)
+
+
+def test_every_option_of_sample_holds_in_bulk_work_too(trine, generator, tmp_path):
+    words = ("generate", "sample", generator, "-n", 4, "--label", "1", "--seed", 3)
+    for name, more in {"usual": (), "guided": ("--guidance", 3), "typical": ("--temperature", 0.1)}.items():
+        assert trine(*words, *more, "--out", tmp_path / name).status == 0
+        assert trine(*words, *more, "--into", tmp_path / f"{name}-rows").status == 0
+        files = [path.read_bytes() for path in sorted((tmp_path / name).glob("*.png"))]
+        made = [np.asarray(Image.open(io.BytesIO(row["picture"]))) for row in rows(tmp_path / f"{name}-rows")]
+        there = [np.asarray(Image.open(io.BytesIO(content))) for content in files]
+        assert len(made) == 4
+        for one, other in zip(made, there, strict=True):
+            assert np.abs(one.astype(int) - other).max() <= 1, "onnxruntime rounds another way"
+    said = trine(*words[:-4], "--label", "seventeen", "--into", tmp_path / "unknown")
+    assert (said.status, (tmp_path / "unknown").exists()) == (2, False)
+    assert "label 'seventeen' is not known" in said.err
+
+
+WITHOUT_TORCH = """
+import sys
+sys.modules["torch"] = None
+sys.argv = ["trine", *sys.argv[1:]]
+from trine.__main__ import main
+main()
+"""
+
+
+@pytest.mark.parametrize("task", ["classify", "detect", "generate"])
+def test_bulk_work_of_an_exported_model_never_opens_torch(request, photos, log, task, tmp_path):
+    model = request.getfixturevalue({"detect": "log_detector", "classify": "classifier", "generate": "generator"}[task])
+    words = {"classify": ["predict", model, photos], "detect": ["score", model, log], "generate": ["sample", model]}
+    line = [sys.executable, "-c", WITHOUT_TORCH, task, *map(str, words[task]), "--into", str(tmp_path / "rows")]
+    done = subprocess.run(line, capture_output=True, text=True, timeout=200, check=False)
+    assert done.returncode == 0, done.stderr

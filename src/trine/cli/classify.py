@@ -118,13 +118,13 @@ def predict(
     csv
         Write the answers into this file as well.
     """
+    names = [name for word in paths for name in _names(word)]
+    if bulk and bulk.wanted(sort_into=sort_into, csv=csv):
+        return _predict_in_bulk(model, names, bulk, json)
     from trine.classify.classifier import Classifier
     from trine.pictures.paths import found_pictures
     from trine.pictures.sorting import SortedCopies
 
-    if bulk and bulk.wanted(sort_into=sort_into, csv=csv):
-        return _predict_in_bulk(model, [name for word in paths for name in _names(word)], bulk, json)
-    names = [name for word in paths for name in _names(word)]
     loaded, copies = Classifier.load(model), SortedCopies(sort_into) if sort_into else None
     with found_pictures(names) as found, _table(csv) as table:
         failed = output.print_passed_over(found, json)

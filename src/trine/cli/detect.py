@@ -143,15 +143,15 @@ def score(
         File that keeps the sessions that are still open, for a log that is scored every hour: they go on in the next
         call, and lines that were read are not read again.
     """
-    from trine.detect.detector import Detector
-    from trine.detect.scored import score_data
-    from trine.logs.carried import Carried, held
-
     if bulk and bulk.wanted(most=most, group_by=group_by, state=state, data_dir=data_dir):
         from trine.cluster.inputs import log_blocks
         from trine.cluster.jobs import Score
 
         return bulk.run(Score(model, everything=all), log_blocks(data), json)
+    from trine.detect.detector import Detector
+    from trine.detect.scored import score_data
+    from trine.logs.carried import Carried, held
+
     detector = Detector.load(model)
     with held(state) if state else nullcontext():
         carried = None if state is None else Carried.load(state, str(detector.data.get("fingerprint")))

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 from cyclopts import App, Parameter
@@ -171,30 +171,29 @@ def sample(
     guidance
         With --label: more than 1, such as 2, gives pictures that are more typical of the class, and vary less.
     """
+    chosen: dict[str, Any] = {"label": label, "temperature": temperature, "pixel_noise": pixel_noise}
+    chosen |= {"guidance": guidance, "prior": prior}
+    if bulk and bulk.wanted(out=out):
+        return _sample_in_bulk(model, n, seed, chosen, bulk, json)
     from trine.generate.generator import Generator
     from trine.sheet import write_pictures
 
-    if bulk and bulk.wanted(out=out):
-        from trine.cluster.inputs import sample_blocks
-        from trine.cluster.jobs import Sample
-        from trine.generate.arguments import check_sample
-
-        check_sample(n, temperature, seed)
-        chosen = {"label": label, "temperature": temperature, "pixel_noise": pixel_noise or None, "prior": prior}
-        given = {name: value for name, value in chosen.items() if value is not None}
-        return bulk.run(Sample(model, seed, given), sample_blocks(n), json)
-    loaded = Generator.load(model)
-    stream = loaded.sample_stream(
-        n,
-        label=label,
-        temperature=temperature,
-        pixel_noise=pixel_noise,
-        guidance=guidance,
-        seed=seed,
-        prior=prior,
-    )
+    stream = Generator.load(model).sample_stream(n, seed=seed, **chosen)
     print(write_pictures(stream, n, out or Path("sample.png")))
     return 0
+
+
+def _sample_in_bulk(model: Path, n: int, seed: int, chosen: dict[str, Any], bulk: BulkOptions, json: bool) -> int:
+    from trine import bundle
+    from trine.cluster.inputs import sample_blocks
+    from trine.cluster.jobs import Sample
+    from trine.generate.arguments import check_sample, label_index
+
+    check_sample(n, chosen["temperature"], seed)
+    label_index(chosen["label"], bundle.read_manifest(bundle.locate(model), "generate").content["classes"])
+    usual = {"label": None, "pixel_noise": 0.0, "guidance": 1.0, "prior": None}
+    given = {name: value for name, value in chosen.items() if name not in usual or value != usual[name]}
+    return bulk.run(Sample(model, seed, given), sample_blocks(n), json)
 
 
 @app.command

@@ -166,13 +166,11 @@ def _begin(folder: Folder, there: set[str], job: Job, blocks: Sequence[Block]) -
         "input": files.digest([block.key() for block in blocks]),
         "parts": len(blocks),
     }
-    if PLAN not in there:
-        if there:
-            raise RunError(
-                f"{shown(folder.where)}: holds {min(there)!r}, no result of this command: choose another --into"
-            )
+    if not there - {PLAN}:  # a plan of which nothing was computed is as good as none
         folder.write(PLAN, json.dumps(plan, indent=2).encode())
         return
+    if PLAN not in there:
+        raise RunError(f"{shown(folder.where)}: holds {min(there)!r}, no result of this command: choose another --into")
     try:
         before = json.loads(folder.read(PLAN))
     except ValueError:

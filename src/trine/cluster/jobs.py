@@ -22,6 +22,8 @@ Row = dict[str, Any]
 RowsOf = Callable[["Block"], Iterator[Row]]
 TOGETHER = 64
 """Pictures that are read and computed together."""
+OF_TORCH = {"prior", "pixel_noise", "guidance"}
+"""Arguments of `sample_stream` that an exported model does not have."""
 ERROR = "error"
 """The column that says why there is no answer."""
 
@@ -187,8 +189,8 @@ class Sample:
 
     def opened(self, threads: int | None) -> RowsOf:
         """Opens the generator: with torch where an argument needs it."""
-        needs_torch = "prior" in self.arguments or "pixel_noise" in self.arguments
-        model = open_model(self.model, self.task, threads, exported=not needs_torch)
+        exported = not OF_TORCH & self.arguments.keys()
+        model = open_model(self.model, self.task, threads, exported)
 
         def rows(block: Block) -> Iterator[Row]:
             stream = model.sample_stream(block.last, seed=self.seed, first=block.first, **self.arguments)
