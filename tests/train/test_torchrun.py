@@ -11,6 +11,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from trine.bundle import WEIGHTS
+
 pytestmark = pytest.mark.long
 
 SMALL = ("--network", "classic", "--set", "widths=[8,16]", "--set", "epochs=1", "--set", "least_steps=200")
@@ -76,6 +78,6 @@ def test_a_run_of_two_processes_that_is_killed_goes_on_with_what_both_had_record
     process.communicate(timeout=60)
     assert 110 <= reached(runs["killed"]) < 240
     finished("killed", "--resume")
-    whole, killed = (load_file(run / "bundle/weights.safetensors") for run in runs.values())
+    whole, killed = (load_file(run / "bundle" / WEIGHTS) for run in runs.values())
     assert whole.keys() == killed.keys()
     assert [name for name, value in whole.items() if not torch.equal(value, killed[name])] == []
