@@ -38,7 +38,7 @@ class LabelEvidence:
         self.margins, self.shown = torch.zeros(2, count, dtype=torch.float64)
         """Sum of the margins, and how often the picture was shown."""
         self.fresh = torch.zeros(3, count, dtype=torch.float64)
-        """The same since the last `gather`: sums of answers and margins, and how often shown, in this process."""
+        """The same since the last `gather`, in this process: last answer, sum of margins, and how often shown."""
 
     def learn(
         self, indices: Int64[Tensor, "batch"], logits: Float[Tensor, "batch classes"], labels: Int64[Tensor, "batch"]
@@ -52,13 +52,15 @@ class LabelEvidence:
         margins = own - values.scatter(1, labels[:, None], -torch.inf).amax(1)
         margins = (margins / FINENESS).round() * FINENESS
         answers = torch.where(best.indices == labels, best.values, -best.values)
-        seen = torch.stack([answers, margins, torch.ones_like(margins)]).cpu().double()
-        self.fresh.index_add_(1, indices.cpu(), seen)
+        seen = torch.stack([margins, torch.ones_like(margins)]).cpu().double()
+        self.fresh[0, indices.cpu()] = answers.cpu().double()
+        self.fresh[1:].index_add_(1, indices.cpu(), seen)
 
     def gather(self) -> None:
         """Take in what all processes have recorded since the last time."""
         answers, margins, shown = self.device.total(self.fresh)
-        self.answers = torch.where(shown > 0, answers / shown.clamp_min(1), self.answers).float()
+        processes = self.device.total((self.fresh[2] > 0).double())
+        self.answers = torch.where(shown > 0, answers / processes.clamp_min(1), self.answers).float()
         self.margins, self.shown = self.margins + margins, self.shown + shown
         self.fresh.zero_()
 
