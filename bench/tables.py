@@ -52,6 +52,7 @@ SECTIONS = {
         "generate.cas",
         "generate.networks",
         "generate.pictures",
+        "generate.judged",
         "generate.speed",
         "generate.collapse",
     ),

@@ -75,16 +75,19 @@ def our_run(data: str, minutes: float) -> tuple[Path, float]:
     return run, json.loads(spent.read_text())
 
 
-def train_peer(data: str, model: str, network: str, minutes: float, recipe: Path) -> None:
-    out = folder(data) / f"{model}-{network}"
+def train_peer(data: str, model: str, network: str, minutes: float, recipe: Path, inside: Path | None = None) -> Path:
+    """Train a model of pythae and sample from it; returns its folder, which is `inside` another or that of the data."""
+    out = (inside or folder(data)) / f"{model}-{network}"
     if (out / "done.json").exists():
-        return
+        return out
     arrays = folder(data) / "train.npz"
     if not arrays.exists():
+        arrays.parent.mkdir(parents=True, exist_ok=True)
         np.savez(arrays, images=open_pictures(data, validation_limit=1000).splits["train"].images)
     python = record.environment("pythae", *PACKAGES)
     words = [arrays, out, "--model", model, "--network", network, "--minutes", minutes, "--recipe", recipe]
-    with (folder(data) / f"{model}-{network}.log").open("w") as log:
+    out.mkdir(parents=True, exist_ok=True)
+    with out.with_suffix(".log").open("w") as log:
         subprocess.run(
             [python, "-m", "bench.support.peer", *map(str, words)],
             check=True,
@@ -92,6 +95,7 @@ def train_peer(data: str, model: str, network: str, minutes: float, recipe: Path
             stderr=log,
             env=record.with_source(),
         )
+    return out
 
 
 def realism(data: str) -> dict[str, dict[str, float]]:
