@@ -54,7 +54,7 @@ CLAIMS = [
             f"{abs(f['two']['lines'] - f['lines'])} of {f['lines']:,}; {f['different']} of {f['findings']}",
             ratio=f"{f['kills']} kills, {f['leaves']} times one left",
         ),
-        f"The peer is one process that reads the same topic of {PARTITIONS} partitions; the broker is Tansu.",
+        f"The peer is one process that reads the same topic of {PARTITIONS} partitions.",
     ),
     Claim(
         "a detector at work on a topic: lines per second of one process, LSTM of 128 as one network; by its graph",
