@@ -10,7 +10,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import deepcopy
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -33,10 +33,14 @@ from trine.train.step import stage_seconds
 
 BATCH = 32
 """Pictures per step: many steps count for more than large batches."""
-RATE, CRITIC_RATE = 2e-3, 1e-3
+RATE, CRITIC_RATE = 5e-4, 1e-3
 """AdamW's peak learning rate, for the decoder and for the critic."""
-REALISM = 1.0
-"""Weight of the critic's judgement beside the log likelihood per pixel and channel."""
+REALISM = 0.13
+"""Weight of the critic's judgement beside the log likelihood per pixel, whose gradient is as large as one over the
+deviation: the weight is divided by that."""
+STRIDE = 4
+"""Pixels from one patch of the critic to the next. Every step shifts the patches by less than this: at fixed places,
+they leave a grid in the pictures."""
 WIDTH = 32
 """Channels of the critic's first layer."""
 DRAWN = 4096
@@ -75,6 +79,13 @@ class Sharpening(nn.Module):
         super().__init__()
         self.sharp = deepcopy(network)
         self.critic = PatchCritic(network.likelihood.channels)
+
+    @override
+    def train(self, mode: bool = True) -> Self:
+        """The likelihood's deviation stays: it must not excuse what becomes worse."""
+        super().train(mode)
+        self.sharp.likelihood.eval()
+        return self
 
     @contextmanager
     def fixed_critic(self) -> Iterator[None]:
@@ -116,6 +127,11 @@ class SharpenObjective(Objective):
         )
         torch.manual_seed(recipe.seed)  # the critic's first weights
         self.network = Sharpening(network).to(device.name)
+        likelihood = self.network.sharp.likelihood
+        assert isinstance(likelihood, CalibratedGaussian)
+        deviation = 2 * reconstruction_error(network, images, posteriors, device)
+        likelihood.deviation.fill_(deviation)
+        self.realism = REALISM / (deviation * likelihood.channels)
         self.latents, self.labels = drawn(flow, posteriors, recipe.seed, device)
 
     @override
@@ -145,10 +161,12 @@ class SharpenObjective(Objective):
         reconstructed, made = _outputs(sharp, batch["latents"], batch.get("labels")).chunk(2)
         nats_per_value = -sharp.likelihood.log_prob(reconstructed, real).mean() / real[0].numel()
         pictures = within_range(made, sharp.likelihood)
+        down, right = torch.randint(STRIDE, (2,)).tolist()
+        real, pictures = real[..., down:, right:], pictures[..., down:, right:]
         told_apart = F.relu(1 - critic(real)).mean() + F.relu(1 + critic(pictures.detach())).mean()
         with network.fixed_critic():
             realism = critic(pictures).mean()
-        loss: Tensor = nats_per_value - REALISM * realism + told_apart
+        loss: Tensor = nats_per_value - self.realism * realism + told_apart
         return loss
 
     @override

@@ -61,7 +61,7 @@ FEW = 500
 """Number of training pictures below which copies of them are expected, and a critic would learn them by heart."""
 FEW_LATENT = 16
 """Latent numbers of a model for fewer grey pictures than that: chosen by the bound of other pictures (bench/notes)."""
-WORSE = 1.5
+WORSE = 1.25
 """Factor of the reconstructions' error beyond which a sharpened decoder is not used."""
 
 
