@@ -167,8 +167,11 @@ def _write_array(stream: Iterable[Pictures], count: int, out: Path) -> None:
 
 def _write_each(stream: Iterable[Pictures], count: int, out: Path) -> None:
     digits = len(str(count - 1))
+    own = {f"{number:0{digits}}.png" for number in range(count)}
     try:
         out.mkdir(parents=True, exist_ok=True)
+        if others := sorted(path.name for path in out.glob("*.png") if path.name not in own):
+            raise UsageError(f"{out}: holds other pictures, such as {others[0]}: name another folder, or remove them")
         for number, image in enumerate(image for images in stream for image in images):
             _image(image).save(out / f"{number:0{digits}}.png", compress_level=1)
     except OSError as problem:

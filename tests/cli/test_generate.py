@@ -1,6 +1,8 @@
 """`trine generate` on folders of pictures: written files, printed lines, exit statuses."""
 
 import json
+import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -212,10 +214,10 @@ def test_evaluate_adds_the_importance_weighted_estimate_with_its_option(
         (("interpolate", "--steps", 1), 2, "1 step: give 2 to 1000"),
         (("interpolate", "--rows", 0), 2, "0 rows"),
         (("traverse", "--directions", 0), 2, "0 directions"),
-        (("reconstruct", "a.png", "--out", "x.jpg"), 2, "--out x.jpg: this picture is written as .png"),
-        (("interpolate", "--out", "x.jpeg"), 2, "this picture is written as .png or .gif"),
-        (("traverse", "--out", "folder"), 2, "this picture is written as .png"),
-        (("map", "photos", "--out", "x.svg"), 2, "this picture is written as .png"),
+        (("reconstruct", "a.png", "--out", "x.jpg"), 2, "--out x.jpg: this is written as .png"),
+        (("interpolate", "--out", "x.jpeg"), 2, "this is written as .png or .gif"),
+        (("traverse", "--out", "folder"), 2, "this is written as .png"),
+        (("map", "photos", "--out", "x.svg"), 2, "this is written as .png"),
         (("reconstruct", "absent.png"), 1, "none of the pictures could be read"),
     ],
 )
@@ -234,13 +236,47 @@ def test_pictures_to_interpolate_between_are_two_and_to_traverse_from_one(
         (("interpolate", model, picture), 2, "1 picture to interpolate between: give two"),
         (("interpolate", model, photos / "day"), 2, "16 pictures to interpolate between: give two"),
         (("interpolate", model, picture, "absent.png"), 1, "a picture could not be read"),
-        (("interpolate", model, picture, picture, "--rows", 2), 2, "--rows and --prior are for new pictures"),
+        (("interpolate", model, picture, picture, "--rows", 2), 2, "--rows, --prior and --seed are for new pictures"),
+        (("interpolate", model, picture, picture, "--seed", 2), 2, "--rows, --prior and --seed are for new pictures"),
+        (("traverse", model, picture, "--seed", 2), 2, "--seed is for a new picture"),
         (("interpolate", model, picture, picture, "--label", "dusk"), 2, "label 'dusk' is not known"),
         (("traverse", model, photos / "day"), 2, "16 pictures to start from: give one"),
     ):
         command = trine("generate", *words, *out)
         assert (command.status, message in command.err) == (status, True), command.err
         assert not (tmp_path / "strip.png").exists()
+
+
+def test_files_of_a_set_that_are_skipped_are_named(trine: Callable, model: Path, photos: Path, tmp_path: Path) -> None:
+    shutil.copytree(photos, tmp_path / "mixed")
+    (tmp_path / "mixed" / "day" / "broken.png").write_bytes(b"no picture")
+    data = tmp_path / "mixed"
+    for words in (
+        ("encode", model, data, "--out", tmp_path / "latents.npz"),
+        ("like", model, photos / "day" / "1.png", data),
+        ("check", model, data, "-n", 0),
+        ("map", model, data, "--out", tmp_path / "map.png"),
+        ("evaluate", model, data),
+    ):
+        command = trine("generate", *words)
+        assert command.status == 0, command.err
+        assert "skipped, unreadable: " in command.err, words
+        assert "broken.png" in command.err
+
+
+def test_new_pictures_are_not_put_among_others(trine: Callable, model: Path, tmp_path: Path) -> None:
+    words = ("generate", "sample", model, "--out", tmp_path / "new", "--json")
+    for _ in range(2):
+        command = trine(*words, "-n", 12)
+        assert json.loads(command.out) == {"written": str(tmp_path / "new"), "pictures": 12}
+    refused = trine(*words, "-n", 3)
+    assert (refused.status, len(list((tmp_path / "new").iterdir()))) == (2, 12)
+    assert "holds other pictures, such as 00.png" in refused.err
+
+
+def test_more_directions_than_there_are_is_said(trine: Callable, model: Path, tmp_path: Path) -> None:
+    command = trine("generate", "traverse", model, "--directions", 9_999, "--out", tmp_path / "rows.png")
+    assert re.search(r"the model has \d+ directions, not 9,999", command.err)
 
 
 @pytest.mark.parametrize("out", ["many", "all.npy", "grid.png"])

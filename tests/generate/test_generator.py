@@ -337,6 +337,7 @@ def test_guidance_of_one_changes_nothing_and_more_changes_the_pictures(
         ({"guidance": 2.0}, "give a label"),
         ({"guidance": 2.0, "label": "left", "prior": "normal"}, "no other prior"),
         ({"guidance": -1.0, "label": "left"}, "guidance -1.0"),
+        ({"guidance": 0.5, "label": "left"}, "guidance 0.5"),
         ({"guidance": float("nan"), "label": "left"}, "guidance nan"),
     ],
 )

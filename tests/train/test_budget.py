@@ -273,6 +273,16 @@ def test_a_budget_for_one_or_two_steps_is_said_too(training, loop_watch):
     assert short.budget.statement()["advice"] in warning
 
 
+def test_fewer_steps_than_were_planned_are_said_at_the_end(training, loop_watch):
+    """The steps become ten times as long after the plan."""
+    slow = timed_training(training, loop_watch, 2, lambda now: 1.0 if now < 8 else 10.0, steps=4_000)
+    slow.fit()
+    assert slow.clock.step < 50
+    (warning,) = [line for line in slow.reporter.lines if line.startswith("warning")]
+    assert f"leaves time for {slow.clock.step} training steps" in warning
+    assert slow.budget.statement()["advice"] in warning
+
+
 def test_a_recipe_of_few_steps_is_no_reason_for_a_warning(training, loop_watch):
     short = timed_training(training, loop_watch, 1, lambda now: 5.0, steps=8)
     short.fit()

@@ -13,6 +13,7 @@ from trine import files
 from trine.classify.recipe import ClassifyRecipe
 from trine.cli import output
 from trine.cli.bulk import BulkOptions
+from trine.cli.given_pictures import open_set
 from trine.cli.options import Data, DataDir, FitOptions, Json, Model, Split, Start
 from trine.cli.tune import TuneOptions
 from trine.errors import UsageError
@@ -93,7 +94,9 @@ def evaluate(model: Model, data: Data, *, split: Split = None, data_dir: DataDir
     """Measure MODEL on the test split of DATA, else on all of it; of the data of the training on the held-out part."""
     from trine.classify.classifier import Classifier
 
-    output.print_result(Classifier.load(model).evaluate(data, split=split, data_dir=data_dir), json)
+    loaded = Classifier.load(model)
+    opened = open_set(loaded, data, data_dir)
+    output.print_result(loaded.stated(loaded.evaluation(opened, split)), json)
 
 
 @app.command

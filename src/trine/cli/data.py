@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from cyclopts import App
 
 from trine import files
+from trine.cli.given_pictures import open_set
 from trine.cli.options import Data, DataDir, Json
 from trine.cli.output import note, print_json, print_table
 from trine.datasets.catalogue import CATALOGUE, NamedSet, bytes_here, is_present, location, named_set
@@ -119,7 +120,7 @@ def _check_labels(model: str, data: str, data_dir: Path | None, most: int | None
     from trine.classify.label_check import check_labels
 
     loaded = Classifier.load(model)
-    opened = loaded.open(data, data_dir)
+    opened = open_set(loaded, data, data_dir)
     found = check_labels(loaded, opened)
     rows = [_label_row(Path(data), each) for each in found[:most]]
     if json:

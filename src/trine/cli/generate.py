@@ -10,7 +10,7 @@ from cyclopts import App, Parameter
 from trine import files
 from trine.cli import output
 from trine.cli.bulk import BulkOptions
-from trine.cli.given_pictures import check_ending, read_all, read_given, write_and_tell
+from trine.cli.given_pictures import check_ending, open_set, read_all, read_given, write_and_tell
 from trine.cli.heavy import HeavyParts
 from trine.cli.options import Data, DataDir, FitOptions, Flag, Json, Model, Split, Start
 from trine.cli.tune import TuneOptions
@@ -43,6 +43,7 @@ FalseAlarms = Annotated[
 ]
 Paths = Annotated[str, Parameter(help="Files, folders or globs.")]
 Seed = Annotated[int, Parameter(help="Seed of the random numbers: the same seed gives the same pictures.")]
+OwnSeed = Annotated[int | None, Parameter(help="Seed of the random numbers of new pictures. [default: 0]")]
 AnySplit = Annotated[str | None, Parameter(help="The split to take. [default: all]")]
 Steps = Annotated[int, Parameter(help="Pictures per row, both ends included.")]
 Out = Annotated[Path, Parameter(help="The file to write.")]
@@ -133,7 +134,7 @@ def evaluate(
     from trine.generate.generator import Generator
 
     loaded = Generator.load(model)
-    opened = loaded.open(data, data_dir)
+    opened = open_set(loaded, data, data_dir)
     evaluation = loaded.evaluation(opened, split)
     if heavy:
         evaluation = heavy.added_to(evaluation, loaded, opened)
@@ -169,7 +170,7 @@ def sample(
     pixel_noise
         0 gives the expected picture, 1 a picture with all the pixel noise of the likelihood.
     guidance
-        With --label: more than 1, such as 2, gives pictures that are more typical of the class, and vary less.
+        From 1 to 10, with --label: 2 gives pictures that are more typical of the class, and vary less.
     """
     chosen: dict[str, Any] = {"label": label, "temperature": temperature, "pixel_noise": pixel_noise}
     chosen |= {"guidance": guidance, "prior": prior}
@@ -179,7 +180,11 @@ def sample(
     from trine.sheet import write_pictures
 
     stream = Generator.load(model).sample_stream(n, seed=seed, **chosen)
-    print(write_pictures(stream, n, out or Path("sample.png")))
+    written = write_pictures(stream, n, out or Path("sample.png"))
+    if json:
+        output.print_json({"written": str(written), "pictures": n})
+    else:
+        print(written)
     return 0
 
 
@@ -244,7 +249,7 @@ def interpolate(
     *ends: str,
     steps: Steps = 10,
     rows: int = 1,
-    seed: Seed = 0,
+    seed: OwnSeed = None,
     label: Label = None,
     prior: Prior = None,
     out: Out = Path("interpolated.png"),
@@ -266,15 +271,15 @@ def interpolate(
 
     if rows < 1:
         raise UsageError(f"{quantity(rows, 'row')}: give 1 or more")
-    if ends and (rows > 1 or prior):
-        raise UsageError("--rows and --prior are for new pictures: leave out these, or the two pictures")
+    if ends and (rows > 1 or prior or seed is not None):
+        raise UsageError("--rows, --prior and --seed are for new pictures: leave out these, or the two pictures")
     check_ending(out, ".png", ".gif")
     loaded = Generator.load(model)
     if ends:
         names, images = read_all(loaded, ends)
         strips = between(loaded, images, steps, _labels(loaded, names, label))[None]
     else:
-        strips = np.stack([between_samples(loaded, steps, seed + row, label, prior) for row in range(rows)])
+        strips = np.stack([between_samples(loaded, steps, (seed or 0) + row, label, prior) for row in range(rows)])
     write_and_tell(
         out, gif(strips) if out.suffix.lower() == ".gif" else grid_png(strips.reshape(-1, *strips.shape[2:]), steps)
     )
@@ -287,7 +292,7 @@ def traverse(
     *,
     directions: int = 8,
     steps: Steps = 9,
-    seed: Seed = 0,
+    seed: OwnSeed = None,
     label: KnownLabel = None,
     out: Out = Path("traversed.png"),
 ) -> None:
@@ -307,11 +312,15 @@ def traverse(
     from trine.generate.generator import Generator
 
     check_ending(out, ".png")
+    if path and seed is not None:
+        raise UsageError("--seed is for a new picture: leave it out, or the picture")
     loaded = Generator.load(model)
     names, start = read_all(loaded, (path,)) if path else ([], None)
     known = _labels(loaded, names, label) if path else [label]
-    found, sheet = draw_traversal(loaded, start, directions, steps, seed, known[0] if known else None)
+    found, sheet = draw_traversal(loaded, start, directions, steps, seed or 0, known[0] if known else None)
     write_and_tell(out, sheet)
+    if len(found.names) < directions:
+        output.note(f"the model has {quantity(len(found.names), 'direction')}, not {directions:,}")
     for name in found.names:
         output.note(f"row: {' '.join(name.split())}")
 
@@ -326,7 +335,7 @@ def draw(
 
     check_ending(out, ".png")
     loaded = Generator.load(model)
-    write_and_tell(out, draw_map(loaded, loaded.open(data, data_dir), split))
+    write_and_tell(out, draw_map(loaded, open_set(loaded, data, data_dir), split))
 
 
 def _labels(model: "Generator", names: Sequence[str], label: str | None) -> list[str | None]:

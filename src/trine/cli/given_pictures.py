@@ -13,7 +13,9 @@ from trine.errors import DataError, UsageError
 from trine.pictures.decode import read_picture
 
 if TYPE_CHECKING:
+    from trine.classify.classifier import Classifier
     from trine.generate.generator import Generator
+    from trine.pictures.picture_set import PictureSet
 
 Pictures = UInt8[np.ndarray, "n height width channels"]
 
@@ -50,10 +52,18 @@ def read_all(model: "Generator", words: Sequence[str]) -> tuple[list[str], Pictu
     return names, images
 
 
+def open_set(model: "Classifier | Generator", data: str | Path, data_dir: Path | None) -> "PictureSet":
+    """The set at the model's size; files that are skipped are named on stderr."""
+    opened = model.open(data, data_dir)
+    for line in opened.left_out():
+        output.note(line)
+    return opened
+
+
 def check_ending(out: Path, *endings: str) -> None:
     """Raise `UsageError` for a file of another kind."""
     if out.suffix.lower() not in endings:
-        raise UsageError(f"--out {out}: this picture is written as {' or '.join(endings)}: give such a name")
+        raise UsageError(f"--out {out}: this is written as {' or '.join(endings)}: give such a name")
 
 
 def write_and_tell(out: Path, content: bytes) -> None:

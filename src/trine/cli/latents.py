@@ -6,7 +6,7 @@ import numpy as np
 
 from trine.cli import output
 from trine.cli.generate import AnySplit, Count, Out
-from trine.cli.given_pictures import check_ending, read_all, write_and_tell
+from trine.cli.given_pictures import check_ending, open_set, read_all, write_and_tell
 from trine.cli.options import Data, DataDir, Json, Model
 from trine.errors import UsageError
 from trine.plurals import quantity
@@ -26,7 +26,7 @@ def encode(
 
     check_ending(out, *ENDINGS)
     loaded = Generator.load(model)
-    table = LatentTable.of(loaded, loaded.open(data, data_dir), split)
+    table = LatentTable.of(loaded, open_set(loaded, data, data_dir), split)
     table.write(out)
     print(out)
     output.note(f"{quantity(len(table), 'picture')}, {quantity(table.means.shape[1], 'number')} each")
@@ -69,7 +69,7 @@ def like(
     _, images = read_all(loaded, (path,))
     if len(images) > 1:
         raise UsageError(f"{path}: {len(images)} pictures: give one")
-    opened = loaded.open(data, data_dir)
+    opened = open_set(loaded, data, data_dir)
     table = LatentTable.of(loaded, opened, split)
     distances, indices = table.nearest(loaded.codec.encode_top(images)[0], n)
     chosen = indices[0].tolist()
@@ -98,8 +98,10 @@ def check(
     from trine.generate.generator import Generator
     from trine.generate.search import LatentTable, nearly_equal, unusual
 
+    if n < 0:
+        raise UsageError(f"-n {n}: give the number of unusual pictures to show, or 0 for none")
     loaded = Generator.load(model)
-    table = LatentTable.of(loaded, loaded.open(data, data_dir), split)
+    table = LatentTable.of(loaded, open_set(loaded, data, data_dir), split)
     for pair in nearly_equal(table, loaded.information):
         if json:
             output.print_json_line({"equal": [pair.first, pair.second], "distance": pair.distance})

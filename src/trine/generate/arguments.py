@@ -45,6 +45,8 @@ def label_index(label: str | None, classes: Sequence[str]) -> int | None:
     """Index of a label; None for none. Raises `UsageError` when the model does not know it."""
     if label is None:
         return None
+    if not isinstance(label, str):
+        raise UsageError(f"label {label!r:.80}: give the name of a class")
     if label not in classes:
         known = ", ".join(classes) if classes else "none: it was trained without --label"
         raise UsageError(f"label {label!r} is not known to the model: it knows {known}{nearest(label, classes)}")

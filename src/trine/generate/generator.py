@@ -337,7 +337,7 @@ class Generator(Model[GenerateRecipe]):
     @staticmethod
     def _check_guidance(guidance: float, label: str | None, prior: Prior) -> None:
         """Raise `UsageError` for a guidance that is out of range, or that nothing follows."""
-        if not isinstance(guidance, int | float) or not 0 <= guidance <= MOST_GUIDANCE:
+        if not isinstance(guidance, int | float) or not 1 <= guidance <= MOST_GUIDANCE:
             raise UsageError(
                 f"guidance {guidance!r:.80}: give 1 (as the class is) to {MOST_GUIDANCE} (only its most typical)"
             )

@@ -120,10 +120,14 @@ class PictureSet:
         classes = [quantity(len(self.classes), "class")] if self.classes else []
         height, width = self.size
         size = f"{width}×{height} {CHANNELS[self.channels]}"
+        return [f"{self.name}: {', '.join([*counts, *classes, size])}", *self.left_out()]
+
+    def left_out(self) -> list[str]:
+        """Lines for the user: the first files that were skipped, and how many more."""
         skipped = [f"skipped, {line}" for line in self.skipped[:NAMED]]
         if len(self.skipped) > NAMED:
             skipped.append(f"and {quantity(len(self.skipped) - NAMED, 'more file')} skipped")
-        return [f"{self.name}: {', '.join([*counts, *classes, size])}", *skipped]
+        return skipped
 
     def described(self) -> dict[str, Any]:
         """Name, fingerprint and number of pictures per split."""

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trine import bundle
-from trine.errors import BundleError
+from trine.errors import BundleError, UsageError
 from trine.runtime.exported import ExportedBundle
 from trine.tasks import imported
 
@@ -39,6 +39,8 @@ def load(
     threads   threads that compute; without, one per core
     Raises `BundleError`, `UsageError` without onnxruntime.
     """
+    if threads is not None and threads < 1:
+        raise UsageError(f"threads={threads}: give 1 or more")
     folder = bundle.locate(path)
     manifest = bundle.read_manifest(folder)
     if manifest.task not in MODELS:

@@ -84,9 +84,13 @@ class ExportedGenerator:
         Returns `mean`, `variance` and `sample`: per group, top group first, a float32 array of shape (n, *shape), with
         the group's shape in `shapes`.
         """
-        if images.ndim != 4 or images.shape[1:3] != self.size:
+        if not isinstance(images, np.ndarray) or images.dtype != np.uint8 or images.ndim != 4:
+            raise DataError(f"{type(images).__name__}: give uint8 levels of shape (n, height, width, channels)")
+        if images.shape[1:3] != self.size or images.shape[3] not in (1, 3, 4):
             height, width = self.size
-            raise DataError(f"pictures of shape {images.shape[1:]}: the model takes height {height}, width {width}")
+            raise DataError(
+                f"pictures of shape {images.shape[1:]}: the model takes ({height}, {width}) and 1, 3 or 4 channels"
+            )
         draws, parts = Draws(seed), list[Posteriors]()
         for start in range(0, len(images), ENCODED):
             batch = as_channels(images[start : start + ENCODED], self.channels)

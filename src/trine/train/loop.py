@@ -98,7 +98,7 @@ class TrainingLoop:
                 with self.reporter.working("training"):
                     self._begin(resume)
                     self._train()
-                if self.budget and self.clock.step < FORECAST_AFTER:  # ended before it could be planned
+                if self.budget and not (self.budget.advice or self.budget.stopped_early):  # fewer steps than planned
                     self._advise(self.budget, self.cost.step_seconds / max(1, self.clock.step))
                 self._keep_best()
                 if self.budget and self.clock.step >= self.objective.most_steps:
@@ -132,7 +132,8 @@ class TrainingLoop:
                     f"{folder}: no checkpoint is left of a run that had reached step {step:,}: "
                     "put them back, or start a new run with another --out"
                 )
-            self.reporter.note(f"{self.run.folder}: no step was taken yet, starting from the beginning")
+            if not self.run.stage:
+                self.reporter.note(f"{self.run.folder}: no step was taken yet, starting from the beginning")
             return False
         saved = checkpoint.latest(folder, self.reporter.note)
         if self.budget:
@@ -174,7 +175,12 @@ class TrainingLoop:
         self._advise(self.budget, seconds * scale)
 
     def _advise(self, budget: Budget, step_seconds: float) -> None:
-        """Say what budget would be enough, where this one leaves too few steps to learn from."""
+        """Say what budget would be enough, where this one leaves too few steps to learn from.
+
+        The budget of a stage is a share of the run's: what is said of the first training stands for it.
+        """
+        if self.run.stage:
+            return
         budget.advice = advice(budget, self.objective, self.clock, step_seconds)
         if budget.advice:
             self.reporter.note(

@@ -76,7 +76,7 @@ def advice(budget: Budget, objective: Objective, clock: Clock, step_seconds: flo
     if clock.total >= few:
         return ""
     other = budget.minutes - budget.left / 60
-    some, all_steps = (_rounded_up(other + count * step_seconds / 60) for count in (few, own))
+    some, all_steps = (_rounded_up(other + (count - clock.step) * step_seconds / 60) for count in (few, own))
     return f"{few} steps need --minutes {some}, the recipe's {own:,} steps {all_steps}"
 
 

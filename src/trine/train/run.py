@@ -32,6 +32,7 @@ class Run:
 
     def __init__(self, folder: Path, stage: str = "") -> None:
         self.folder = folder
+        self.stage = stage
         self.metrics = folder / (f"metrics-{stage}.jsonl" if stage else "metrics.jsonl")
         self.checkpoints = folder / "checkpoints" / stage
         self.bundle = folder / "bundle"
