@@ -50,7 +50,7 @@ TASKS: Mapping[str, Task] = {
             exporter="trine.export.classifier:ClassifierExporter",
             job="Say what a picture shows",
             example="trine classify fit photos/ --minutes 10",
-            verbs="fit, evaluate, predict, explain",
+            verbs="fit, tune, evaluate, predict, explain",
         ),
         Task(
             name="detect",
@@ -60,7 +60,7 @@ TASKS: Mapping[str, Task] = {
             exporter="trine.export.detector:DetectorExporter",
             job="Flag deviations in event sequences",
             example="trine detect fit access.log",
-            verbs="fit, evaluate, score, explain",
+            verbs="fit, tune, check, evaluate, score, explain, watch, findings, feedback, recalibrate",
         ),
         Task(
             name="generate",
@@ -70,7 +70,7 @@ TASKS: Mapping[str, Task] = {
             exporter="trine.export.generator:GeneratorExporter",
             job="Make new pictures",
             example="trine generate fit drawings/ --minutes 10",
-            verbs="fit, evaluate, sample, reconstruct, score, interpolate, traverse, map",
+            verbs="fit, tune, evaluate, sample, reconstruct, score, interpolate, traverse, map, encode, like, check",
         ),
     )
 }

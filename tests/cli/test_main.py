@@ -1,5 +1,6 @@
 """What every command keeps: exit status, one line an error, one document on stdout."""
 
+import importlib
 import json
 import os
 import subprocess
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from trine.tasks import TASKS
+from trine.tasks import TASKS, Task
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -236,3 +237,13 @@ for number, call in enumerate(calls):
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=ROOT)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)
+def test_the_help_of_a_task_describes_each_of_its_commands(task: Task) -> None:
+    app = importlib.import_module(f"trine.cli.{task.name}").app
+    names = [name for name in app if not name.startswith("-")]
+    assert set(task.verbs.split(", ")) == set(names)
+    for name in names:
+        function = app[name].default_command
+        assert (function.__doc__ or "").splitlines()[0].rstrip(".") in app[name].help, name

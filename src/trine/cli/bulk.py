@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from trine.cluster.bulk import Part
     from trine.cluster.jobs import Block, Job
 
+INTO = (
+    "Write the answers as Parquet files into this folder, also s3://… or gs://…, in the order of the input. The same "
+    "command goes on where it was stopped. [default: they are printed]"
+)
 LINE_SECONDS = 5.0
 """Seconds between two lines about the course."""
 
@@ -25,9 +29,7 @@ LINE_SECONDS = 5.0
 class BulkOptions:
     """Where bulk work is computed, and where its results go."""
 
-    into: str | None = None
-    """Write the answers as Parquet files into this folder, also s3://… or gs://…, in the order of the input. The same
-    command goes on where it was stopped. [default: they are printed]"""
+    into: Annotated[str | None, Parameter(help=INTO)] = None
     workers: Annotated[int | None, Parameter(validator=validators.Number(gte=1))] = None
     "Processes that compute, with --into. [default: 1; with --cluster one per processor]"
     cluster: Cluster = None

@@ -9,9 +9,12 @@ from cyclopts import App, Parameter, validators
 
 from trine.cli import log_output, output
 from trine.cli.bulk import BulkOptions
+from trine.cli.findings import feedback, findings
 from trine.cli.log_options import LogOptions
 from trine.cli.options import DataDir, FitOptions, Flag, Json, Logs, Model, Split
+from trine.cli.recalibrate import recalibrate
 from trine.cli.tune import TuneOptions
+from trine.cli.watch import watch
 from trine.detect.cells import CellName
 from trine.detect.recipe import DetectRecipe
 
@@ -21,10 +24,8 @@ if TYPE_CHECKING:
     from trine.sequences.table import SequenceTable
 
 app = App(name="detect", help="Learn the normal order of events, and flag what deviates.")
-app.command("trine.cli.watch:watch", help="Read logs as they are written, and raise findings while a session goes on.")
-app.command("trine.cli.findings:findings", help="List what a detector at work has found, or show one with its lines.")
-app.command("trine.cli.findings:feedback", help="Say what a finding was: benign or a breach.")
-app.command("trine.cli.recalibrate:recalibrate", help="Calibrate MODEL anew on normal data, without a training.")
+for command in (watch, findings, feedback, recalibrate):
+    app.command(command)
 
 
 @app.command

@@ -12,7 +12,8 @@ from trine.cli import output
 from trine.cli.bulk import BulkOptions
 from trine.cli.given_pictures import check_ending, open_set, read_all, read_given, write_and_tell
 from trine.cli.heavy import HeavyParts
-from trine.cli.options import Data, DataDir, FitOptions, Flag, Json, Model, Split, Start
+from trine.cli.latents import check, encode, like
+from trine.cli.options import Count, Data, DataDir, FitOptions, Flag, Json, Model, Out, Split, Start
 from trine.cli.tune import TuneOptions
 from trine.errors import UsageError
 from trine.generate.recipe import GenerateRecipe
@@ -23,11 +24,9 @@ if TYPE_CHECKING:
     from trine.generate.generator import Generator
 
 app = App(name="generate", help="Make new pictures like the training pictures, with a variational autoencoder.")
-app.command("trine.cli.latents:encode")
-app.command("trine.cli.latents:like")
-app.command("trine.cli.latents:check")
+for command in (encode, like, check):
+    app.command(command)
 
-Count = Annotated[int, Parameter(name=("-n", "--count"), help="Number of pictures.")]
 Label = Annotated[str | None, Parameter(help="A class, for a model trained with --label. [default: any]")]
 KnownLabel = Annotated[
     str | None,
@@ -44,9 +43,7 @@ FalseAlarms = Annotated[
 Paths = Annotated[str, Parameter(help="Files, folders or globs.")]
 Seed = Annotated[int, Parameter(help="Seed of the random numbers: the same seed gives the same pictures.")]
 OwnSeed = Annotated[int | None, Parameter(help="Seed of the random numbers of new pictures. [default: 0]")]
-AnySplit = Annotated[str | None, Parameter(help="The split to take. [default: all]")]
 Steps = Annotated[int, Parameter(help="Pictures per row, both ends included.")]
-Out = Annotated[Path, Parameter(help="The file to write.")]
 
 
 @app.command

@@ -5,9 +5,8 @@ from pathlib import Path
 import numpy as np
 
 from trine.cli import output
-from trine.cli.generate import AnySplit, Count, Out
 from trine.cli.given_pictures import check_ending, open_set, read_all, write_and_tell
-from trine.cli.options import Data, DataDir, Json, Model
+from trine.cli.options import AnySplit, Count, Data, DataDir, Json, Model, Out
 from trine.errors import UsageError
 from trine.plurals import quantity
 

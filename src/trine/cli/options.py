@@ -1,4 +1,4 @@
-"""The options that the three `fit` commands share."""
+"""The options that commands share."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,6 +34,9 @@ Split = Annotated[
         help="The split to measure on, or all. [default: test, else the held-out part of the training data, else all]"
     ),
 ]
+AnySplit = Annotated[str | None, Parameter(help="The split to take. [default: all]")]
+Count = Annotated[int, Parameter(name=("-n", "--count"), help="Number of pictures.")]
+Out = Annotated[Path, Parameter(help="The file to write.")]
 DataDir = Annotated[Path | None, Parameter(help="Folder of the named data sets. [default: TRINE_DATA, else the cache]")]
 Flag = Annotated[bool, Parameter(negative=(), show_default=False)]
 Cluster = Annotated[
