@@ -86,21 +86,12 @@ def test_encoding_in_other_blocks_gives_the_same(both, digits, monkeypatch):
 
 def test_what_cannot_be_asked_for_is_one_line(both, digits):
     exported, _ = both
-    for wrong in (
-        {"n": 0},
-        {"n": 1, "temperature": -1},
-        {"n": 1, "seed": -3},
-        {"n": 1, "label": "dragon"},
-        {"n": 1, "label": 1},
-    ):
+    for wrong in ({"n": 0}, {"n": 1, "temperature": -1}, {"n": 1, "seed": -3}, {"n": 1, "label": "dragon"}):
         with pytest.raises(UsageError) as problem:
             exported.sample(**wrong)
         assert "\n" not in str(problem.value)
     with pytest.raises(DataError, match="the model takes height 8, width 8"):
         exported.encode(np.zeros((2, 9, 8, 1), np.uint8))
-    for pictures in ("photo.png", [np.zeros((8, 8, 1), np.uint8)], np.zeros((2, 8, 8, 1)), np.zeros((8, 8), np.uint8)):
-        with pytest.raises(DataError, match="give uint8 levels of shape"):
-            exported.encode(pictures)
     with pytest.raises(DataError, match="1, 3 or 4 channels"):
         exported.encode(np.zeros((2, 8, 8, 2), np.uint8))
     for latents in ([], [np.zeros((2, 5))], [np.zeros(4)], [np.zeros((2, 4)), np.zeros((2, 1))]):
