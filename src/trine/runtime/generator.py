@@ -89,7 +89,7 @@ class ExportedGenerator:
         if images.shape[1:3] != self.size or images.shape[3] not in (1, 3, 4):
             height, width = self.size
             raise DataError(
-                f"pictures of shape {images.shape[1:]}: the model takes height {height}, width {width}, 1, 3 or 4 channels"
+                f"shape {images.shape[1:]}: the model takes height {height}, width {width}, 1, 3 or 4 channels"
             )
         draws, parts = Draws(seed), list[Posteriors]()
         for start in range(0, len(images), ENCODED):
