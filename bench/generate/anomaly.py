@@ -9,7 +9,6 @@ processor time, of one thread.
 """
 
 import argparse
-import os
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +86,6 @@ if __name__ == "__main__":
     parser.add_argument("--classes", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--minutes", type=float, default=1)
     options = parser.parse_args()
-    os.environ["OMP_NUM_THREADS"] = "1"
     figures: dict[str, Any] = {
         "minutes": options.minutes,
         "split": "test",

@@ -9,7 +9,6 @@ usage: python -m bench.generate.judged [atypical named] [--data mnist] [--minute
 """
 
 import argparse
-import os
 from collections.abc import Callable
 from typing import Any
 
@@ -98,7 +97,6 @@ if __name__ == "__main__":
     parser.add_argument("--classifier-minutes", type=float, default=3)
     parser.add_argument("--pictures", type=int, default=1000)
     options = parser.parse_args()
-    os.environ["OMP_NUM_THREADS"] = "1"
     judge, accuracy = classifier(options.data, options.classifier_minutes)
     setting = {"minutes": options.minutes, "pictures": options.pictures, "classifier_accuracy": accuracy}
     for part in options.parts or PARTS:

@@ -19,8 +19,6 @@ SUREST = 0.1
 NOISY = 0.06
 """Share of these with another label from which labels are noisy. CIFAR-10 at a third of a training: 0.6 % of 10,000
 pictures, 4 % of 2,000; with 20 % wrong labels 22 and 25 %."""
-
-
 FINENESS = 2.0**-16
 """Margins are recorded as multiples of this, in double precision: their sum does not depend on its order."""
 

@@ -74,6 +74,8 @@ class BinaryReader(Protocol):
         """At most `size` bytes; none at the end of the file."""
 
 
+CHANNEL_COUNTS = (1, 3, 4)
+"""Channels that pictures can have: grey, RGB, or RGB and opacity."""
 Picture = str | Path | bytes | bytearray | memoryview | BinaryReader | Image.Image | NDArray[Any]
 """A picture: a path, an encoded file as bytes or as an open binary file, a PIL image, or a uint8 array of shape
 (height, width) or (height, width, channels) with 1, 3 or 4 channels: grey, RGB, or RGB and opacity."""
@@ -271,7 +273,11 @@ def _content(file: BinaryReader, name: str) -> BytesIO:
 def _from_array(array: NDArray[Any], name: str) -> Image.Image:
     """The array as a grey, an RGB or an RGBA image."""
     shape = array.shape
-    if array.dtype != np.uint8 or 0 in shape or not (len(shape) == 2 or (len(shape) == 3 and shape[2] in (1, 3, 4))):
+    if (
+        array.dtype != np.uint8
+        or 0 in shape
+        or not (len(shape) == 2 or (len(shape) == 3 and shape[2] in CHANNEL_COUNTS))
+    ):
         raise DataError(
             f"unreadable: {name} (an array of {array.dtype}, shape {shape}: give uint8 levels of shape (height, width) "
             "or (height, width, channels) with 1, 3 or 4 channels)"

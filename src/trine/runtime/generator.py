@@ -10,7 +10,7 @@ from trine.errors import DataError, UsageError
 from trine.generate.arguments import check_sample, label_index, size_of
 from trine.generate.directions import KEPT_AS, Directions
 from trine.generate.noise import BLOCK, Draws, block_noise, blocks_of, encoding_noise
-from trine.pictures.decode import as_channels
+from trine.pictures.decode import CHANNEL_COUNTS, as_channels
 from trine.runtime.exported import ExportedBundle
 
 ENCODED = 256
@@ -86,7 +86,7 @@ class ExportedGenerator:
         """
         if not isinstance(images, np.ndarray) or images.dtype != np.uint8 or images.ndim != 4:
             raise DataError(f"{type(images).__name__}: give uint8 levels of shape (n, height, width, channels)")
-        if images.shape[1:3] != self.size or images.shape[3] not in (1, 3, 4):
+        if images.shape[1:3] != self.size or images.shape[3] not in CHANNEL_COUNTS:
             height, width = self.size
             raise DataError(
                 f"shape {images.shape[1:]}: the model takes height {height}, width {width}, 1, 3 or 4 channels"

@@ -17,7 +17,7 @@ import numpy as np
 from trine.classify.predictor import Predictor
 from trine.detect.scorer import Scorer
 from trine.errors import DataError
-from trine.pictures.decode import as_channels, resize
+from trine.pictures.decode import CHANNEL_COUNTS, as_channels, resize
 from trine.pictures.reading import Reading
 from trine.sequences.vocabulary import EVENT
 from trine.serve.batching import Task
@@ -198,7 +198,7 @@ def _pictures(images: np.ndarray, size: tuple[int, int], channels: int, limits: 
     """Pictures at a model's size. Raises `Refusal` for what are none."""
     count, height, width, given = images.shape
     _within(count, limits.batch, "pictures")
-    if given not in (1, 3, 4) or not height * width:
+    if given not in CHANNEL_COUNTS or not height * width:
         raise Refusal(400, f"pictures of shape {[height, width, given]}: give height, width, and 1, 3 or 4 channels")
     if height * width > limits.pixels:
         raise Refusal(413, f"pictures of {width}×{height}: the limit is {limits.pixels:,} pixels")
