@@ -12,7 +12,7 @@ from typing import Any, get_type_hints
 from pydantic import BaseModel
 
 from trine import bundle, errors, runtime
-from trine.cli import app
+from trine.cli import FURTHER, app, describe_in_full
 from trine.log_formats.log_event import Format
 from trine.log_formats.registry import FORMATS
 from trine.recipe import Recipe
@@ -25,6 +25,8 @@ EFFORTS = ("quick", "good", "best")
 
 def commands() -> str:
     """Every command with its options, as cyclopts describes them."""
+    for name, *_ in FURTHER:
+        describe_in_full(name)
     markdown = app.generate_docs(output_format="markdown")
     first = next(iter(TASKS.values())).job
     body = markdown[markdown.index(f"**{first}**") :].replace("```console", "```text")

@@ -54,12 +54,17 @@ def faster_threads() -> int:
     Where another process keeps a core busy, two threads are up to thirty times slower than one: each waits for the
     other at the end of every product.
     """
+    return most_threads() if gain_of_threads() >= WORTH else 1
+
+
+def gain_of_threads() -> float:
+    """How many times as fast as one thread `most_threads` multiply small matrices now; 1.0 where that is one."""
     before, most = torch.get_num_threads(), most_threads()
     if most == 1:
-        return 1
+        return 1.0
     alone, together = _products(1), _products(most)
     torch.set_num_threads(before)
-    return most if together >= WORTH * alone else 1
+    return together / alone
 
 
 def _products(count: int) -> float:

@@ -146,6 +146,12 @@ def test_help_names_every_command(trine):
     assert {*TASKS, "data", "show", "demo", "completion"} <= set(trine("--help").out.split())
 
 
+@pytest.mark.parametrize("command", ["demo", "export", "serve", "show"])
+def test_the_help_of_a_command_says_more_than_its_line_in_the_list(trine, command):
+    said = trine(command, "--help").out
+    assert f"trine {command}" in said.split("Parameters")[0].removeprefix(f"Usage: trine {command}")
+
+
 def test_help_does_not_wait_for_torch():
     line = (
         "import sys; from trine.cli import app; app.help_print(['classify', 'fit']); assert 'torch' not in sys.modules"

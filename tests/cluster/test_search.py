@@ -138,8 +138,13 @@ def test_what_cannot_be_searched_is_wrong_use(tmp_path, heard):
     changed = {name: value * 1.5 for name, value in everything.items() if isinstance(value, float)}
     fixed = DetectRecipe.preset(**changed, cell="gru", hidden=32)
     assert fixed.search_space(fixed.by_hand) == {}
-    with pytest.raises(UsageError, match="give 1 or more"):
-        tune(Detector(), "hostlab", trials=0, out=tmp_path, report=heard)
+    for wrong, says in (
+        ({"trials": 0}, "trials=0: give 1 or more"),
+        ({"workers": 0}, "workers=0: give 1 or more"),
+        ({"minutes": -1.0}, "minutes=-1: give more than 0"),
+    ):
+        with pytest.raises(UsageError, match=says):
+            tune(Detector(), "hostlab", **{"trials": 2, "out": tmp_path, **wrong}, report=heard)
     assert Recipe.searched() == {}
 
 

@@ -66,16 +66,18 @@ def test_posteriors_are_those_of_encode_and_decode_to_its_reconstructions(export
         given["binarisation"] = torch.rand(9, 1, *model.size, generator=generator).numpy()
     noise = model.network.vae.noise(9, generator)
     given |= {f"noise.{i}": values.numpy() for i, values in enumerate(noise[:-1])}
-    found, expected = encoder.run(pictures=images, **given), model.encode(images, seed=3)
-    groups = range(len(expected.mean))
-    for i in groups:
-        assert np.allclose(found[f"mean.{i}"], expected.mean[i].numpy(), atol=1e-4)
-        assert np.allclose(found[f"variance.{i}"], expected.variance[i].numpy(), rtol=1e-4, atol=1e-6)
-    values = {f"latent.{i}": found[f"mean.{i}"] for i in groups}
-    everything = {"given": np.array(len(groups))} if "given" in decoder.inputs else {}
-    answer = decoder.run(**values, **everything, **{k: v[:9] for k, v in label_of(model, None).items()})
-    assert np.abs(answer["pictures"].astype(int) - model.decode(expected.mean)).max() <= 1
-    assert np.array_equal(np.clip(np.rint(answer["levels"] * 255), 0, 255).astype(np.uint8), answer["pictures"])
+    for label in (None, *model.classes[:1]):
+        known = {name: values[:9] for name, values in label_of(model, label).items()}
+        found, expected = encoder.run(pictures=images, **given, **known), model.encode(images, seed=3, label=label)
+        groups = range(len(expected.mean))
+        for i in groups:
+            assert np.allclose(found[f"mean.{i}"], expected.mean[i].numpy(), atol=1e-4)
+            assert np.allclose(found[f"variance.{i}"], expected.variance[i].numpy(), rtol=1e-4, atol=1e-6)
+        values = {f"latent.{i}": found[f"mean.{i}"] for i in groups}
+        everything = {"given": np.array(len(groups))} if "given" in decoder.inputs else {}
+        answer = decoder.run(**values, **everything, **known)
+        assert np.abs(answer["pictures"].astype(int) - model.decode(expected.mean, label)).max() <= 1
+        assert np.array_equal(np.clip(np.rint(answer["levels"] * 255), 0, 255).astype(np.uint8), answer["pictures"])
 
 
 def test_all_three_graphs_are_proved_on_held_out_pictures(exported):

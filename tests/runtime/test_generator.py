@@ -57,11 +57,14 @@ def test_the_pictures_of_a_seed_do_not_depend_on_their_number(both):
 
 def test_pictures_have_the_posteriors_of_the_full_package(both, digits):
     exported, full = both
-    found, expected = exported.encode(digits, seed=3), full.encode(digits, seed=3)
-    for moment in ("mean", "variance", "sample"):
-        for values, tensor in zip(getattr(found, moment), getattr(expected, moment), strict=True):
-            assert values.shape == tuple(tensor.shape)
-            assert values == pytest.approx(tensor.numpy(), abs=1e-4)
+    for label in (None, *full.classes[:1]):
+        found, expected = (model.encode(digits, seed=3, label=label) for model in both)
+        for moment in ("mean", "variance", "sample"):
+            for values, tensor in zip(getattr(found, moment), getattr(expected, moment), strict=True):
+                assert values.shape == tuple(tensor.shape)
+                assert values == pytest.approx(tensor.numpy(), abs=1e-4)
+    with pytest.raises(UsageError, match="dragon"):
+        exported.encode(digits, label="dragon")
 
 
 def test_latents_have_the_pictures_of_the_full_package_also_where_some_are_missing(both, digits):

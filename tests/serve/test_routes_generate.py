@@ -41,6 +41,24 @@ def test_the_divergence_is_that_of_the_posterior_from_the_prior(service, photo):
     assert len(again["reconstruction_nats"]) == 1
 
 
+def test_the_class_of_pictures_is_used_by_all_that_encode(service, photo):
+    full, given = trine.load(made("drawings")), files(photo, 70, 180)
+    plain = service.post("/api/models/drawings/reconstruct", files=given).json()
+    found = service.post("/api/models/drawings/reconstruct", files=given, params={"label": "3"}).json()
+    expected = full.reconstruct(array(found["pictures"]), label="3")
+    assert np.abs(array(found["reconstructions"]).astype(int) - expected).max() <= 1
+    assert found["reconstruction_nats"] != plain["reconstruction_nats"]
+    encoded = service.post("/api/models/drawings/encode", files=given, params={"label": "3"}).json()
+    mean = full.encode(array(found["pictures"]), label="3").mean[0].numpy()
+    assert array(encoded["groups"][0]["mean"]) == pytest.approx(mean, abs=1e-3)
+    asked = {"steps": 5, "label": "3"}
+    strip = array(service.post("/api/models/drawings/interpolate", files=given, params=asked).json()["pictures"])
+    assert np.abs(strip[[0, -1]].astype(int) - expected).max() <= 2
+    for route in ("encode", "reconstruct", "interpolate"):
+        answer = service.post(f"/api/models/drawings/{route}", files=given, params={"label": "cat"})
+        assert (answer.status_code, "label 'cat' is not known" in answer.json()["error"]) == (422, True)
+
+
 def test_an_interpolation_begins_and_ends_with_the_reconstructions(service, photo):
     both = files(photo, 70, 180)
     strip = array(service.post("/api/models/drawings/interpolate", files=both, params={"steps": 5}).json()["pictures"])

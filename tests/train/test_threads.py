@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from trine import machine
+from trine import Classifier, machine
 from trine.train import threads
 from trine.train.threads import FALLEN, LEAST_SECONDS, ThreadChoice
 
@@ -55,6 +55,15 @@ def test_a_pace_that_stays_low_is_not_measured_all_the_time(monkeypatch, now):
         now[0] += 0.1
         choice.check(1.0)
     assert len(made) <= 2 + 10 / LEAST_SECONDS
+
+
+def test_a_crowded_machine_is_named_where_there_is_no_budget_to_choose_threads_by(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(machine, "threads", lambda: 2)
+    model = {"network": "fast", "widths": (8, 8), "epochs": 0.01, "least_steps": 2}
+    for gain, expected in ((0.2, True), (1.4, False)):
+        monkeypatch.setattr(machine, "gain_of_threads", lambda gain=gain: gain)
+        Classifier(**model).fit("digits", out=tmp_path / str(gain), device="cpu", test=False)
+        assert ("with OMP_NUM_THREADS=1, or with --minutes, this training" in capsys.readouterr().err) == expected
 
 
 def test_the_measurement_leaves_the_number_of_threads_alone_and_takes_a_moment():

@@ -32,15 +32,22 @@ for position, task in enumerate(TASKS.values()):
     group = Group(task.job, help=task.example, sort_key=position)
     app.command(f"trine.cli.{task.name}:app", name=task.name, group=group, help=task.verbs)
 further = Group("Further commands", help="trine demo", sort_key=len(TASKS))
-for name, target, line in (
+FURTHER = (
     ("demo", "demo:demo", "All tasks on data that comes with the package, and a report"),
     ("data", "data:app", "Named data sets: list, fetch; check a set of pictures"),
     ("export", "export:export", "A model as ONNX graphs, proved against it, to run without torch"),
     ("serve", "serve:serve", "Serve models over HTTP, with a page to look into them"),
     ("show", "show:show", "Show a model or a run in the terminal"),
     ("completion", "completion:completion", "Completion of names in bash, zsh or fish"),
-):
+)
+for name, target, line in FURTHER:
     app.command(f"trine.cli.{target}", name=name, group=further, help=line)
+
+
+def describe_in_full(word: str) -> None:
+    """The help of a command that is one function is its docstring; the line of the list of commands is shorter."""
+    if word in {name for name, target, _ in FURTHER if not target.endswith(":app")}:
+        app[word].help = None
 
 
 STDIN = "/dev/stdin"
@@ -64,6 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _run(words: list[str], traceback: bool) -> int:
     try:
         with installed():
+            describe_in_full(words[0] if words else "")
             status = app(words, exit_on_error=False, print_error=False)
         sys.stdout.flush()
     except CycloptsError as problem:

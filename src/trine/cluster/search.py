@@ -95,8 +95,11 @@ def tune(
     begin = time.monotonic()
     with installed():
         import optuna  # noqa: F401
-    if trials < 1 or (workers is not None and workers < 1) or (minutes is not None and minutes <= 0):
-        raise UsageError("--trials, --workers, --minutes: give 1 or more, and a time above 0")
+    for name, count in (("trials", trials), ("workers", workers)):
+        if count is not None and count < 1:
+            raise UsageError(f"{name}={count}: give 1 or more")
+    if minutes is not None and minutes <= 0:
+        raise UsageError(f"minutes={minutes:g}: give more than 0")
     folder = (out or SEARCHES / f"tune-{run_stem(model.task, data)}").absolute()
     paths = anywhere(data)
     with ExitStack() as stack:

@@ -51,18 +51,23 @@ class Encoder(nn.Module):
         super().__init__()
         self.network = network
 
-    def forward(self, images: UInt8[Tensor, "batch height width channels"], *noise: Tensor) -> tuple[Tensor, ...]:
-        """Means of all groups, then their variances. Of black and white pictures the first noise is uniform."""
+    def forward(self, images: UInt8[Tensor, "batch height width channels"], *values: Tensor) -> tuple[Tensor, ...]:
+        """Means of all groups, then their variances.
+
+        values   uniform numbers for black and white pictures; noise of each group but the last; the labels of a network
+                 that knows them
+        """
         vae, likelihood = self.network.vae, self.network.likelihood
-        drawn = list(noise)
+        drawn = list(values)
+        labels = drawn.pop() if vae.classes else None
         if isinstance(likelihood, Bernoulli):
             observed = likelihood.binarised(images, drawn.pop(0))
         else:
             observed = likelihood.observe(images)
-        encoding, posteriors = vae.encode(observed), []
+        encoding, posteriors = vae.encode(observed, labels), []
         if drawn:
             last = torch.zeros(observed.shape[0], *vae.shapes[-1])  # the last group's sample leads to nothing
-            latents = vae.decode(observed.shape[0], encoding=encoding, noise=[*drawn, last]).latents
+            latents = vae.decode(observed.shape[0], labels, encoding=encoding, noise=[*drawn, last]).latents
             posteriors = [_posterior(latent) for latent in latents]
         else:
             posteriors = [encoding.top]
@@ -209,7 +214,12 @@ class GeneratorExporter(Exporter[Generator]):
         images = torch.zeros(count, *model.size, model.channels, dtype=torch.uint8)
         further = self._encoder_noise(count)
         inputs: dict[str, tuple[Tensor, Sequence[str | None]]] = {"pictures": (images, ("batch", None, None, None))}
-        return inputs | {name: (each, _axes(each.shape[1:])) for name, each in further.items()}
+        inputs |= {name: (each, _axes(each.shape[1:])) for name, each in further.items()}
+        return inputs | self._label_input()
+
+    def _label_input(self) -> dict[str, tuple[Tensor, Sequence[str | None]]]:
+        """The labels, of a network that knows them."""
+        return {LABELS: (self._labels(3), ("batch",))} if self.model.network.vae.classes else {}
 
     def _decoder_inputs(self) -> Inputs:
         values = self._noise(3)
@@ -218,9 +228,7 @@ class GeneratorExporter(Exporter[Generator]):
         }
         if len(values) > 1:
             inputs[GIVEN] = (torch.tensor(1), ())
-        if self.model.network.vae.classes:
-            inputs[LABELS] = (self._labels(3), ("batch",))
-        return inputs
+        return inputs | self._label_input()
 
     def _prior_inputs(self) -> Inputs:
         noise = self._noise(3)[0]
@@ -237,7 +245,9 @@ class GeneratorExporter(Exporter[Generator]):
         images = self._pictures.images
         return (images[start : start + BATCH] for start in range(0, len(images), BATCH))
 
-    def _posteriors(self, images: np.ndarray, uniform: Tensor | None, noise: list[Tensor]) -> list[Normal]:
+    def _posteriors(
+        self, images: np.ndarray, uniform: Tensor | None, noise: list[Tensor], labels: Tensor | None
+    ) -> list[Normal]:
         """The network's own posteriors."""
         vae, likelihood, pictures = (
             self.model.network.vae,
@@ -248,15 +258,17 @@ class GeneratorExporter(Exporter[Generator]):
             observed = likelihood.binarised(pictures, uniform)
         else:
             observed = likelihood.observe(pictures)
-        latents = vae.decode(len(images), encoding=vae.encode(observed), noise=noise).latents
+        latents = vae.decode(len(images), labels, encoding=vae.encode(observed, labels), noise=noise).latents
         return [_posterior(latent) for latent in latents]
 
     def _proof_of_encoder(self, graph: Graph) -> Proof:
         differences = []
         for images in self._batches():
             noise, uniform = self._noise(len(images)), self._binarisation(len(images))
-            expected = self._posteriors(images, uniform, noise)
+            labels = self._labels(len(images)) if LABELS in graph.inputs else None
+            expected = self._posteriors(images, uniform, noise, labels)
             given = {name: each.numpy() for name, each in self._encoder_noise(len(images)).items()}
+            given |= {} if labels is None else {LABELS: labels.numpy()}
             found = graph.run(pictures=images, **given)
             for i, posterior in enumerate(expected):
                 differences.append(("means", _relative(posterior.mean, found[f"mean.{i}"])))
@@ -268,17 +280,16 @@ class GeneratorExporter(Exporter[Generator]):
         """Latents of pictures decoded, all groups given; then noise, only the top group given."""
         model, differences, equal = self.model, [], []
         for images in self._batches():
-            count, labels = len(images), self._labels(len(images)) if self.model.classes else None
+            count, labels = len(images), self._labels(len(images)) if LABELS in graph.inputs else None
             noise = self._noise(count)
-            means = [each.mean for each in self._posteriors(images, self._binarisation(count), noise)]
+            means = [each.mean for each in self._posteriors(images, self._binarisation(count), noise, labels)]
             for values, given in ((means, means), ([means[0], *noise[1:]], means[:1])):
-                used = labels if model.network.vae.classes else None
-                outputs = model.sharp.vae.decode(count, used, given=given, noise=noise).outputs
+                outputs = model.sharp.vae.decode(count, labels, given=given, noise=noise).outputs
                 levels = (model.network.likelihood.expected(outputs).permute(0, 2, 3, 1) + 1) / 2
                 pictures = model.network.likelihood.mean(outputs).numpy()
                 inputs = {f"latent.{i}": each.numpy() for i, each in enumerate(values)}
                 inputs |= {GIVEN: np.array(len(given))} if GIVEN in graph.inputs else {}
-                inputs |= {LABELS: used.numpy()} if used is not None else {}
+                inputs |= {} if labels is None else {LABELS: labels.numpy()}
                 found = graph.run(**inputs)
                 differences.append(("levels", float((levels - torch.from_numpy(found["levels"])).abs().max())))
                 equal.append(np.mean(pictures == found["pictures"]))

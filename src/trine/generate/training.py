@@ -99,7 +99,8 @@ class GeneratorTrainer(Trainer[GenerateRecipe, PictureSet, GenerateObjective, Ge
                 "sharpen_steps: is for the networks plain and map with the gaussian likelihood: leave it out, or give 0"
             )
         if self.recipe.label and not opened.classes:
-            raise DataError(f"{opened.name}: has no labels: leave out --label, or put pictures into class folders")
+            instead = "train a new model" if self.start else "leave out --label"
+            raise DataError(f"{opened.name}: has no labels: {instead}, or put pictures into class folders")
         if self.start is not None and self.start.classes != _classes(opened, self.recipe):
             raise DataError(f"{opened.name}: has other labels than the model to go on from: train a new one")
         train = opened.splits["train"].images

@@ -76,11 +76,14 @@ class ExportedGenerator:
 
         return map(pictures, blocks_of(first, n))
 
-    def encode(self, images: UInt8[np.ndarray, "n height width channels"], seed: int = 0) -> Posteriors:
+    def encode(
+        self, images: UInt8[np.ndarray, "n height width channels"], seed: int = 0, label: str | None = None
+    ) -> Posteriors:
         """Posteriors of pictures, and one sample of each. Raises `DataError` for pictures of another size.
 
         images   uint8 levels of shape (n, height, width, channels)
         seed     seed of the sample
+        label    the class of all pictures, for a model with labels; None: unknown. `UsageError` for an unknown one
         Returns `mean`, `variance` and `sample`: per group, top group first, a float32 array of shape (n, *shape), with
         the group's shape in `shapes`.
         """
@@ -91,10 +94,10 @@ class ExportedGenerator:
             raise DataError(
                 f"shape {images.shape[1:]}: the model takes height {height}, width {width}, 1, 3 or 4 channels"
             )
-        draws, parts = Draws(seed), list[Posteriors]()
+        draws, parts, index = Draws(seed), list[Posteriors](), label_index(label, self.classes)
         for start in range(0, len(images), ENCODED):
             batch = as_channels(images[start : start + ENCODED], self.channels)
-            parts += self._encoded(batch, draws)
+            parts += self._encoded(batch, draws, index)
         moments = ([getattr(part, name) for part in parts] for name in ("mean", "variance", "sample"))
         return Posteriors(*([np.concatenate(group) for group in zip(*moment, strict=True)] for moment in moments))
 
@@ -120,9 +123,13 @@ class ExportedGenerator:
             pictures.append(self._decoded([*given, *missing], len(given), index))
         return np.concatenate(pictures)
 
-    def _encoded(self, batch: UInt8[np.ndarray, "n height width channels"], draws: Draws) -> Iterator[Posteriors]:
+    def _encoded(
+        self, batch: UInt8[np.ndarray, "n height width channels"], draws: Draws, label: int | None
+    ) -> Iterator[Posteriors]:
         """The posteriors of pictures whose noise is drawn together, in blocks."""
         fixed = {"pictures": batch}
+        if "labels" in self._encoder.inputs:
+            fixed["labels"] = self._labels(label, len(batch))
         if "binarisation" in self._encoder.inputs:
             fixed["binarisation"] = draws.uniform(len(batch), self.channels, *self.size)
         noise = encoding_noise(draws, self.shapes, len(batch))

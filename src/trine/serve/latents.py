@@ -25,9 +25,9 @@ class Latents:
     classes: tuple[str, ...]
     reading: Reading
 
-    def encode(self, images: np.ndarray, seed: int = 0) -> Posteriors:
-        """Mean and variance of pictures at the model's size, and a sample."""
-        found = self.model.encode(images, seed)
+    def encode(self, images: np.ndarray, label: str | None = None) -> Posteriors:
+        """Mean and variance of pictures at the model's size, and a sample; of one class, or of unknown ones."""
+        found = self.model.encode(images, label=label)
         if not self.with_torch:
             return found  # type: ignore[no-any-return]
         moments = ([values.numpy() for values in getattr(found, name)] for name in ("mean", "variance", "sample"))

@@ -38,7 +38,7 @@ class Refusal(Exception):  # noqa: N818  (it is an answer as much as an error)
     @classmethod
     def late(cls, seconds: float) -> "Refusal":
         """504: the answer takes longer than it may."""
-        return cls(504, f"no answer within {seconds:g} s: ask for less at once")
+        return cls(504, f"no answer within {seconds:g} s: ask for less at once, or again in a moment")
 
 
 class ClientGone(Exception):  # noqa: N818

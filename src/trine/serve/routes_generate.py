@@ -16,10 +16,13 @@ from trine.serve.latents import Latents, latents_of
 from trine.serve.models import ServedModel
 from trine.serve.refusals import Refusal
 from trine.serve.service import PROBLEMS, ArrayJson, ModelName, Service, Strict, answer, array_json
-from trine.serve.signatures import decode_task
+from trine.serve.signatures import check_label, decode_task
 from trine.serve.uploads import all_decoded, contents
 
 Pictures = Annotated[list[UploadFile], File(description="Pictures")]
+Label = Annotated[
+    str | None, Query(max_length=1000, description="The pictures' class, for a model trained with labels")
+]
 MOST_STEPS = 64
 """Pictures of an interpolation."""
 MOST_ENCODED = 64
@@ -123,19 +126,25 @@ def _add_new_pictures(routes: APIRouter, service: Service) -> None:
 
 
 def _add_given_pictures(routes: APIRouter, service: Service) -> None:
-    @routes.post("/encode", response_model=Encoded, summary="Pictures as latents: mean and variance")
-    async def encode(model: ModelName, pictures: Pictures, request: Request) -> Response:
+    def known(model: str, label: str | None) -> tuple[ServedModel, Latents]:
         served = service.models.get(model, "generate")
         latents = latents_of(served.loaded)
+        check_label(label, latents)
+        return served, latents
+
+    @routes.post("/encode", response_model=Encoded, summary="Pictures as latents: mean and variance")
+    async def encode(model: ModelName, pictures: Pictures, request: Request, label: Label = None) -> Response:
+        served, latents = known(model, label)
         images = await _read(service, latents, pictures, MOST_ENCODED)
-        return await service.respond(served, lambda: _encoded(latents, images), request, len(images))
+        return await service.respond(served, lambda: _encoded(latents, images, label), request, len(images))
 
     @routes.post("/reconstruct", response_model=Reconstructed, summary="Pictures encoded and decoded again")
-    async def reconstruct(model: ModelName, pictures: Pictures, request: Request) -> Response:
-        served = service.models.get(model, "generate")
-        latents = latents_of(served.loaded)
+    async def reconstruct(model: ModelName, pictures: Pictures, request: Request, label: Label = None) -> Response:
+        served, latents = known(model, label)
         images = await _read(service, latents, pictures, MOST_ENCODED)
-        return await service.respond(served, lambda: _reconstructed(served, latents, images), request, len(images))
+        return await service.respond(
+            served, lambda: _reconstructed(served, latents, images, label), request, len(images)
+        )
 
     @routes.post("/interpolate", response_model=PicturesJson, summary="From one picture to another")
     async def interpolate(
@@ -143,16 +152,16 @@ def _add_given_pictures(routes: APIRouter, service: Service) -> None:
         pictures: Pictures,
         request: Request,
         steps: Annotated[int, Query(ge=2, le=MOST_STEPS)] = 10,
+        label: Label = None,
     ) -> Response:
-        served = service.models.get(model, "generate")
-        latents = latents_of(served.loaded)
+        served, latents = known(model, label)
         if len(pictures) != 2:
             raise Refusal(422, f"{len(pictures)} pictures to interpolate between: give two")
         images = await _read(service, latents, pictures, 2)
 
         def compute() -> dict[str, Any]:
-            means = latents.encode(images).mean
-            between = latents.decode([slerp(mean[:1], mean[1:], steps) for mean in means], None)
+            means = latents.encode(images, label).mean
+            between = latents.decode([slerp(mean[:1], mean[1:], steps) for mean in means], label)
             return {"pictures": array_json(between)}
 
         return await service.respond(served, compute, request, steps)
@@ -167,8 +176,8 @@ async def _read(service: Service, latents: Latents, pictures: Sequence[UploadFil
     )
 
 
-def _encoded(latents: Latents, images: np.ndarray) -> dict[str, Any]:
-    posterior = latents.encode(images)
+def _encoded(latents: Latents, images: np.ndarray, label: str | None) -> dict[str, Any]:
+    posterior = latents.encode(images, label)
     groups = [
         {"shape": list(shape), "mean": array_json(mean), "variance": array_json(variance)}
         for shape, mean, variance in zip(latents.shapes, posterior.mean, posterior.variance, strict=True)
@@ -176,9 +185,9 @@ def _encoded(latents: Latents, images: np.ndarray) -> dict[str, Any]:
     return {"pictures": array_json(images), "groups": groups, "kl_nats": latents.kl(posterior)}
 
 
-def _reconstructed(served: ServedModel, latents: Latents, images: np.ndarray) -> dict[str, Any]:
-    posterior = latents.encode(images)
-    found = latents.decode(posterior.mean, None)
+def _reconstructed(served: ServedModel, latents: Latents, images: np.ndarray, label: str | None) -> dict[str, Any]:
+    posterior = latents.encode(images, label)
+    found = latents.decode(posterior.mean, label)
     error = np.square((images.astype(np.float64) - found) / 255).mean((1, 2, 3))
     kl, nats = latents.kl(posterior), None
     try:
@@ -188,7 +197,7 @@ def _reconstructed(served: ServedModel, latents: Latents, images: np.ndarray) ->
     else:
         from trine.serve.inside_generate import bound_of_each
 
-        kl, nats = bound_of_each(full, images)
+        kl, nats = bound_of_each(full, images, label)
     return {
         "pictures": array_json(images),
         "reconstructions": array_json(found),

@@ -31,6 +31,8 @@ ENCODER = ".encoder"
 """What the name of a generator's second signature ends in."""
 COLUMN = "column/"
 """What the name of an input of another column than the events begins with."""
+LABEL = Port("label", "BYTES", (1,), optional=True)
+"""The class of a generator's pictures."""
 Arrays = Mapping[str, np.ndarray]
 
 
@@ -142,13 +144,12 @@ def _decoder(loaded: Loaded, limits: Limits) -> Signature:
             raise Refusal(400, "latents: give the first groups, without gaps")
         if len({len(values) for values in given}) > 1:
             raise Refusal(400, "latents: give as many of every group")
-        label = _texts(inputs["label"])[0] if "label" in inputs else None
-        return decode_task(loaded, latents, given, label, limits)
+        return decode_task(loaded, latents, given, _label(inputs), limits)
 
     return Signature(
         (
             *(Port(f"latent.{i}", "FP32", (-1, *shape), i > 0) for i, shape in enumerate(latents.shapes)),
-            Port("label", "BYTES", (1,), optional=True),
+            LABEL,
         ),
         (Port("pictures", "UINT8", (-1, *latents.size, latents.channels)),),
         task,
@@ -163,9 +164,7 @@ def decode_task(
     _within(count, limits.batch, "latents")
     if not all(np.isfinite(values).all() for values in given):
         raise Refusal(400, "latents: a value is not finite")
-    if label is not None and label not in latents.classes:
-        known = ", ".join(latents.classes) or "none: it was trained without labels"
-        raise Refusal(422, f"label {label!r:.80} is not known to the model: it knows {known}")
+    check_label(label, latents)
 
     def compute(values: Sequence[Sequence[np.ndarray]]) -> list[Arrays]:
         joined = [np.concatenate([each[i] for each in values]) for i in range(len(given))]
@@ -180,10 +179,12 @@ def _encoder(loaded: Loaded, limits: Limits) -> Signature:
     latents = latents_of(loaded)
 
     def task(inputs: Arrays) -> Task:
+        label = _label(inputs)
+        check_label(label, latents)
         pictures = _pictures(inputs["pictures"], latents.size, latents.channels, limits, latents.reading)
 
         def compute() -> Arrays:
-            posterior = latents.encode(pictures)
+            posterior = latents.encode(pictures, label)
             means = {f"mean.{i}": mean for i, mean in enumerate(posterior.mean)}
             return means | {f"variance.{i}": variance for i, variance in enumerate(posterior.variance)}
 
@@ -191,7 +192,19 @@ def _encoder(loaded: Loaded, limits: Limits) -> Signature:
 
     shapes = list(enumerate(latents.shapes))
     outputs = (Port(f"{kind}.{i}", "FP32", (-1, *shape)) for kind in ("mean", "variance") for i, shape in shapes)
-    return Signature((Port("pictures", "UINT8", (-1, -1, -1, -1)),), tuple(outputs), task)
+    return Signature((Port("pictures", "UINT8", (-1, -1, -1, -1)), LABEL), tuple(outputs), task)
+
+
+def check_label(label: str | None, latents: Latents) -> None:
+    """Raises `Refusal` (422) for a class that the model does not know."""
+    if label is not None and label not in latents.classes:
+        known = ", ".join(latents.classes) or "none: it was trained without labels"
+        raise Refusal(422, f"label {label!r:.80} is not known to the model: it knows {known}")
+
+
+def _label(inputs: Arrays) -> str | None:
+    """The class that a request names."""
+    return _texts(inputs[LABEL.name])[0] if LABEL.name in inputs else None
 
 
 def _pictures(images: np.ndarray, size: tuple[int, int], channels: int, limits: Limits, reading: Reading) -> np.ndarray:

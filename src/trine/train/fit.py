@@ -38,6 +38,12 @@ START_RATE = 0.3
 """Learning rates of a training from a model's weights, relative to those from random weights, which would undo them."""
 OTHER = {"data": "other data", "recipe": "another recipe", "minutes": "other --minutes", "start": "another --from"}
 """Names of a plan's parts in the message that refuses to resume it."""
+CROWDED = 0.7
+"""Threads that are so many times as fast as one, or less, wait for other processes."""
+CROWDED_NOTE = (
+    "other processes keep processors busy, and threads wait for one another: "
+    "with OMP_NUM_THREADS=1, or with --minutes, this training would be faster"
+)
 MEASURED_SHARE = 0.1
 """Longest measurement of the machine's rate after a training, relative to the training."""
 
@@ -193,7 +199,7 @@ class Trainer(ABC, Generic[R, D, O, M]):
         _check_data(data, self.model_type.task, self.several)
         self.tests, budget = test, Budget(minutes) if minutes is not None else None
         report = (report or reporter()) if self.device.leads else Silent()
-        with together(self.device), self._threads(budget):
+        with together(self.device), self._threads(budget, report):
             stem = run_stem(self.model_type.task, data)
             run = Run(self.device.agree(choose_folder(stem, Path(out) if out else None, resume, overwrite)))
             if resume and run.finished:
@@ -253,11 +259,17 @@ class Trainer(ABC, Generic[R, D, O, M]):
             return self._finish(fit, opened, objective, network, test)
 
     @contextmanager
-    def _threads(self, budget: Budget | None) -> Iterator[None]:
-        """With a budget on the CPU, as many threads as are fastest now; afterwards as many as before."""
+    def _threads(self, budget: Budget | None, report: Reporter) -> Iterator[None]:
+        """With a budget on the CPU, as many threads as are fastest now; afterwards as many as before.
+
+        Without one, the weights of a seed are to be the same every time: their number stays.
+        """
         before = machine.most_threads(), machine.threads()
-        if budget and self.device.name == "cpu" and self.device.world == 1:
-            machine.use_threads(machine.faster_threads())
+        if self.device.name == "cpu" and self.device.world == 1:
+            if budget:
+                machine.use_threads(machine.faster_threads())
+            elif machine.threads() > 1 and machine.gain_of_threads() < CROWDED:
+                report.note(CROWDED_NOTE)
         try:
             yield
         finally:

@@ -5,11 +5,13 @@ import { arrayOf, ask, formOf, partsOf } from "../shared/api.js";
 import { Part, Problem } from "../shared/frame.js";
 import { PictureInput } from "../shared/picture_input.js";
 import { Picture } from "../shared/pictures.js";
+import { LabelChoice, labelled } from "./label_choice.js";
 
 const STEPS = 12;
 
 export function Between({ model, given }) {
   const [ends, setEnds] = useState([null, null]);
+  const [label, setLabel] = useState("");
   const [pictures, setPictures] = useState(null);
   const [place, setPlace] = useState(0);
   const [error, setError] = useState(null);
@@ -18,11 +20,12 @@ export function Between({ model, given }) {
   }, [given]);
   useEffect(() => {
     if (!ends[0] || !ends[1]) return;
-    ask(`api/models/${model.name}/interpolate?steps=${STEPS}`, { form: formOf("pictures", ends) }).then((answer) => {
+    const path = labelled(`api/models/${model.name}/interpolate?steps=${STEPS}`, label);
+    ask(path, { form: formOf("pictures", ends) }).then((answer) => {
       setPictures(partsOf(arrayOf(answer.pictures)));
       setError(null);
     }, setError);
-  }, ends);
+  }, [...ends, label]);
   const set = (index, files) =>
     setEnds((before) =>
       files.length > 1 ? files.slice(0, 2) : before.map((file, at) => (at === index ? files[0] : file)),
@@ -36,6 +39,7 @@ export function Between({ model, given }) {
       "where the prior has its mass."
     }
   >
+    <${LabelChoice} model=${model} label=${label} onLabel=${setLabel} />
     <div class="columns">
       ${["first", "second"].map(
         (name, index) =>

@@ -8,6 +8,7 @@ import { PictureInput } from "../shared/picture_input.js";
 import { Picture } from "../shared/pictures.js";
 import { PICTURE, decoded } from "./decode.js";
 import { DrawPad } from "./draw_pad.js";
+import { LabelChoice, labelled } from "./label_choice.js";
 
 const SIDE = 256;
 const EDGE = 60;
@@ -15,14 +16,17 @@ const KEPT = 12;
 const TRICK = "z = μ + σ · ε with ε from N(0, 1), the reparameterisation trick";
 
 export function Posterior({ model, units, given, onEncoded }) {
+  const [file, setFile] = useState(null);
+  const [label, setLabel] = useState("");
   const [encoded, setEncoded] = useState(null);
   const [mean, setMean] = useState(null);
   const [samples, setSamples] = useState([]);
   const [pair, setPair] = useState([units[0].unit, (units[1] ?? units[0]).unit]);
   const [error, setError] = useState(null);
-  async function encode(file) {
+  async function encode() {
     try {
-      const answer = await ask(`api/models/${model.name}/encode`, { form: formOf("pictures", [file]) });
+      const path = labelled(`api/models/${model.name}/encode`, label);
+      const answer = await ask(path, { form: formOf("pictures", [file]) });
       const found = {
         name: file.name,
         picture: partsOf(arrayOf(answer.pictures))[0],
@@ -34,19 +38,22 @@ export function Posterior({ model, units, given, onEncoded }) {
       onEncoded(found);
       setSamples([]);
       setError(null);
-      setMean((await decoded(model, [found.mean]))[0]);
+      setMean((await decoded(model, [found.mean], label))[0]);
     } catch (problem) {
       setError(problem);
     }
   }
   useEffect(() => {
-    if (given) encode(given);
+    if (given) setFile(given);
   }, [given]);
+  useEffect(() => {
+    if (file) encode();
+  }, [file, label]);
   async function again() {
     const noise = encoded.mean.map(normal);
     const latent = encoded.mean.map((value, unit) => value + encoded.deviation[unit] * noise[unit]);
     try {
-      const [picture] = await decoded(model, [latent]);
+      const [picture] = await decoded(model, [latent], label);
       setSamples((before) => [{ noise, latent, picture, key: performance.now() }, ...before].slice(0, KEPT));
     } catch (problem) {
       setError(problem);
@@ -60,8 +67,9 @@ export function Posterior({ model, units, given, onEncoded }) {
   >
     <div class="columns">
       <div>
-        <${PictureInput} onFiles=${([file]) => encode(file)} label="Choose a picture" many=${false} />
-        <${DrawPad} onPicture=${encode} />
+        <${PictureInput} onFiles=${([chosen]) => setFile(chosen)} label="Choose a picture" many=${false} />
+        <${DrawPad} onPicture=${setFile} />
+        <${LabelChoice} model=${model} label=${label} onLabel=${setLabel} />
       </div>
       <div>
         <${Problem} error=${error} />

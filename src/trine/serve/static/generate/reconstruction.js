@@ -6,11 +6,13 @@ import { Busy, Part, Problem } from "../shared/frame.js";
 import { figure } from "../shared/numbers.js";
 import { PictureInput } from "../shared/picture_input.js";
 import { Picture } from "../shared/pictures.js";
+import { LabelChoice, labelled } from "./label_choice.js";
 
 const MOST = 64;
 
 export function Reconstruction({ model, figures }) {
   const [rows, setRows] = useState([]);
+  const [label, setLabel] = useState("");
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState(null);
   async function give(files) {
@@ -18,7 +20,8 @@ export function Reconstruction({ model, figures }) {
     setError(null);
     try {
       const some = files.slice(0, MOST);
-      const answer = await ask(`api/models/${model.name}/reconstruct`, { form: formOf("pictures", some) });
+      const path = labelled(`api/models/${model.name}/reconstruct`, label);
+      const answer = await ask(path, { form: formOf("pictures", some) });
       const [read, made] = [answer.pictures, answer.reconstructions].map((array) => partsOf(arrayOf(array)));
       const found = some.map((file, index) => ({
         name: file.name,
@@ -46,6 +49,7 @@ export function Reconstruction({ model, figures }) {
           `means on the test pictures: ${figure(kl)} and ${figure(nats)}`
     }
   >
+    <${LabelChoice} model=${model} label=${label} onLabel=${setLabel} />
     <${PictureInput} onFiles=${give} pasted=${false} camera=${false} />
     <${Problem} error=${error} />
     ${busy && html`<${Busy} of="Encoding and decoding" />`}
