@@ -14,7 +14,7 @@ from typing_extensions import override
 
 from trine.device import Device
 from trine.generate.map_flow import MapFlow
-from trine.generate.prior import Flow
+from trine.generate.prior import Flow, FlowPrior
 from trine.generate.recipe import GenerateRecipe
 from trine.progress import Figures
 from trine.recipe import Recipe
@@ -23,8 +23,12 @@ from trine.train.step import stage_seconds
 
 BATCH, MAP_BATCH = 512, 256
 """Latent vectors and latent maps per step."""
+CLIP = 1.0
+"""Largest norm of the gradient: without a limit, a wide flow can lose in one step what it has learned."""
 RATE, MAP_RATE = 7e-3, 4e-3
 """AdamW's peak learning rate, for vectors and for maps."""
+RATED_WIDTH = 256
+"""Width of a flow of vectors up to which that is its rate; a wider one has a lower rate, in inverse proportion."""
 SPREAD = 0.5
 """Training times are sigmoid(0.5 · N(0, 1)): most are near 0.5, where the direction is hardest to predict
 (Esser et al., "Scaling rectified flow transformers", 2024)."""
@@ -70,12 +74,14 @@ class FlowObjective(Objective):
         self.network, self.device = flow, device
         self.train, self.held_out = train, held_out
         self.of_maps, self.length = isinstance(flow, MapFlow), recipe.flow_steps
+        self.width = flow.first.out_features if isinstance(flow, FlowPrior) else RATED_WIDTH
         self.batch_size = min(MAP_BATCH if self.of_maps else BATCH, len(train))
         self.recipe = Recipe(
             seed=recipe.seed,
             batch_size=self.batch_size,
             schedule="cosine",
-            warmup=0.0,
+            warmup=0.02,
+            gradient_clip=CLIP,
             precision="float32",
             validations=VALIDATIONS,
             checkpoint_seconds=recipe.checkpoint_seconds,
@@ -102,7 +108,8 @@ class FlowObjective(Objective):
 
     @override
     def parameter_groups(self) -> list[ParameterGroup]:
-        return [ParameterGroup("adamw", list(self.network.parameters()), MAP_RATE if self.of_maps else RATE)]
+        vectors = RATE * min(1.0, RATED_WIDTH / self.width)
+        return [ParameterGroup("adamw", list(self.network.parameters()), MAP_RATE if self.of_maps else vectors)]
 
     @override
     def validate(self, network: nn.Module) -> Figures:
