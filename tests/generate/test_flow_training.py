@@ -49,6 +49,35 @@ def test_a_flow_turns_noise_into_the_distribution_it_learned(flow: FlowPrior) ->
     assert float(latents[:, 1:].std()) == pytest.approx(CLUSTER_DEVIATION, rel=0.2)
 
 
+def test_one_odd_batch_does_not_undo_what_was_learned(monkeypatch: pytest.MonkeyPatch) -> None:
+    objective = flow_objective()
+    usual, stepper = objective.batch, Stepper(objective, CPU)
+    stepper.clock.total = 600
+
+    def batch(step: int) -> dict[str, Tensor]:
+        found = usual(step)
+        return {**found, "end": 1000 * found["end"]} if step == 200 else found
+
+    monkeypatch.setattr(objective, "batch", batch)
+    losses = []
+    for step in range(260):
+        stepper.take(step)
+        stepper.clock.step += 1
+        losses.append(objective.validate(objective.network)["loss"] if step >= 199 else 0.0)
+    assert max(losses[200:]) < 1.05 * losses[199]
+
+
+def test_a_wide_flow_learns_at_a_lower_rate(monkeypatch: pytest.MonkeyPatch) -> None:
+    def rate(width: int) -> float:
+        monkeypatch.setattr(
+            "tests.generate.conftest.FlowPrior", lambda *size, **more: FlowPrior(*size, **more | {"width": width})
+        )
+        (group,) = flow_objective().parameter_groups()
+        return group.learning_rate
+
+    assert rate(512) == rate(256) / 2 == rate(64) / 2
+
+
 def test_a_label_selects_its_cluster(tmp_path: Path) -> None:
     flow = trained_flow(tmp_path, labelled=True)
     values, chance = latent_noise(200)
