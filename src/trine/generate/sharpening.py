@@ -33,9 +33,9 @@ from trine.train.step import stage_seconds
 
 BATCH = 32
 """Pictures per step: many steps count for more than large batches."""
-GREY_RATES, RATES = (1e-3, 2e-3), (5e-4, 1e-3)
-"""AdamW's peak learning rates for the decoder and for the critic, of one channel and of more: higher rates leave dots
-and specks."""
+GREY_RATES, RATES = (2e-3, 4e-3), (5e-4, 1e-3)
+"""AdamW's peak learning rates for the decoder and for the critic, of one channel and of more: in colours, higher rates
+leave specks."""
 REALISM = 0.13
 """Weight of the critic's judgement beside the log likelihood per pixel, whose gradient is as large as one over the
 deviation: the weight is divided by that."""
