@@ -80,7 +80,7 @@ class FlowObjective(Objective):
             seed=recipe.seed,
             batch_size=self.batch_size,
             schedule="cosine",
-            warmup=0.02,
+            warmup=0.0 if self.of_maps else 0.02,
             gradient_clip=CLIP,
             precision="float32",
             validations=VALIDATIONS,
