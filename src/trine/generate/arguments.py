@@ -49,7 +49,7 @@ def label_index(label: str | None, classes: Sequence[str]) -> int | None:
         raise UsageError(f"label {label!r:.80}: give the name of a class")
     if label not in classes:
         known = ", ".join(classes) if classes else "none: it was trained without --label"
-        raise UsageError(f"label {label!r} is not known to the model: it knows {known}{nearest(label, classes)}")
+        raise UsageError(f"label {label!r:.80} is not known to the model: it knows {known}{nearest(label, classes)}")
     return list(classes).index(label)
 
 

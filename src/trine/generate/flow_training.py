@@ -74,7 +74,6 @@ class FlowObjective(Objective):
         self.network, self.device = flow, device
         self.train, self.held_out = train, held_out
         self.of_maps, self.length = isinstance(flow, MapFlow), recipe.flow_steps
-        self.width = flow.first.out_features if isinstance(flow, FlowPrior) else RATED_WIDTH
         self.batch_size = min(MAP_BATCH if self.of_maps else BATCH, len(train))
         self.recipe = Recipe(
             seed=recipe.seed,
@@ -108,8 +107,10 @@ class FlowObjective(Objective):
 
     @override
     def parameter_groups(self) -> list[ParameterGroup]:
-        vectors = RATE * min(1.0, RATED_WIDTH / self.width)
-        return [ParameterGroup("adamw", list(self.network.parameters()), MAP_RATE if self.of_maps else vectors)]
+        flow, rate = self.network, MAP_RATE
+        if isinstance(flow, FlowPrior):
+            rate = RATE * min(1.0, RATED_WIDTH / flow.first.out_features)
+        return [ParameterGroup("adamw", list(flow.parameters()), rate)]
 
     @override
     def validate(self, network: nn.Module) -> Figures:

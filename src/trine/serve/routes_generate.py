@@ -16,7 +16,7 @@ from trine.serve.latents import Latents, latents_of
 from trine.serve.models import ServedModel
 from trine.serve.refusals import Refusal
 from trine.serve.service import PROBLEMS, ArrayJson, ModelName, Service, Strict, answer, array_json
-from trine.serve.signatures import check_label, decode_task
+from trine.serve.signatures import decode_task
 from trine.serve.uploads import all_decoded, contents
 
 Pictures = Annotated[list[UploadFile], File(description="Pictures")]
@@ -129,7 +129,7 @@ def _add_given_pictures(routes: APIRouter, service: Service) -> None:
     def known(model: str, label: str | None) -> tuple[ServedModel, Latents]:
         served = service.models.get(model, "generate")
         latents = latents_of(served.loaded)
-        check_label(label, latents)
+        label_index(label, latents.classes)
         return served, latents
 
     @routes.post("/encode", response_model=Encoded, summary="Pictures as latents: mean and variance")

@@ -17,6 +17,7 @@ import numpy as np
 from trine.classify.predictor import Predictor
 from trine.detect.scorer import Scorer
 from trine.errors import DataError
+from trine.generate.arguments import label_index
 from trine.pictures.decode import CHANNEL_COUNTS, as_channels, resize
 from trine.pictures.reading import Reading
 from trine.sequences.vocabulary import EVENT
@@ -159,12 +160,12 @@ def _decoder(loaded: Loaded, limits: Limits) -> Signature:
 def decode_task(
     loaded: Loaded, latents: Latents, given: Sequence[np.ndarray], label: str | None, limits: Limits
 ) -> Task:
-    """The pictures of latents, computed with those of other requests. Raises `Refusal`."""
+    """The pictures of latents, computed with those of other requests. Raises `Refusal`, `UsageError`."""
     count = len(given[0])
     _within(count, limits.batch, "latents")
     if not all(np.isfinite(values).all() for values in given):
         raise Refusal(400, "latents: a value is not finite")
-    check_label(label, latents)
+    label_index(label, latents.classes)
 
     def compute(values: Sequence[Sequence[np.ndarray]]) -> list[Arrays]:
         joined = [np.concatenate([each[i] for each in values]) for i in range(len(given))]
@@ -180,7 +181,7 @@ def _encoder(loaded: Loaded, limits: Limits) -> Signature:
 
     def task(inputs: Arrays) -> Task:
         label = _label(inputs)
-        check_label(label, latents)
+        label_index(label, latents.classes)
         pictures = _pictures(inputs["pictures"], latents.size, latents.channels, limits, latents.reading)
 
         def compute() -> Arrays:
@@ -193,13 +194,6 @@ def _encoder(loaded: Loaded, limits: Limits) -> Signature:
     shapes = list(enumerate(latents.shapes))
     outputs = (Port(f"{kind}.{i}", "FP32", (-1, *shape)) for kind in ("mean", "variance") for i, shape in shapes)
     return Signature((Port("pictures", "UINT8", (-1, -1, -1, -1)), LABEL), tuple(outputs), task)
-
-
-def check_label(label: str | None, latents: Latents) -> None:
-    """Raises `Refusal` (422) for a class that the model does not know."""
-    if label is not None and label not in latents.classes:
-        known = ", ".join(latents.classes) or "none: it was trained without labels"
-        raise Refusal(422, f"label {label!r:.80} is not known to the model: it knows {known}")
 
 
 def _label(inputs: Arrays) -> str | None:
